@@ -1,0 +1,44 @@
+/* Files: read-only mapping, and writing under a temporary name that is renamed when complete. */
+#ifndef PLN_BASE_FILE_H
+#define PLN_BASE_FILE_H
+
+#include "base/base.h"
+
+/* A whole file mapped read-only and private. An empty file has size 0 and data non-NULL. The mapping is made from one open
+ * descriptor, so a file that is replaced later does not change it. */
+struct pln_file_map {
+    const uint8_t *data;
+    size_t size_bytes;
+    void *base; /* what munmap takes; NULL when nothing is mapped */
+    size_t base_bytes;
+};
+/* Errors: PLN_IO with the path and the system's reason; directories and devices are refused. */
+enum pln_status pln_file_map(const char *path, struct pln_diag *diag, struct pln_file_map *out_map);
+/* Opens `relative` below `folder` without leaving it: absolute paths, "..", empty names and symbolic links that lead out are
+ * PLN_BAD_MODEL (checked on the opened descriptor's real path, so nothing can be swapped between check and use). */
+enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
+void pln_file_unmap(struct pln_file_map *map);
+
+/* Folder part of a path, "." when there is none, into the caller's buffer. PLN_INVALID_ARGUMENT: it does not fit. */
+enum pln_status pln_path_folder(const char *path, char *buffer, size_t buffer_bytes);
+
+/* Writes path.tmp-XXXX in the same folder, then fsync and rename by commit. abort (or a failed commit) removes it. */
+struct pln_file_writer {
+    int fd;
+    char *path, *temp_path;
+    size_t path_bytes, temp_bytes;
+    uint64_t offset;
+    enum pln_status status; /* first failure; later writes do nothing */
+    const struct pln_allocator *alloc;
+    struct pln_diag *diag;
+};
+enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char *path, const struct pln_allocator *alloc, struct pln_diag *diag);
+enum pln_status pln_file_writer_write(struct pln_file_writer *writer, const void *data, size_t size_bytes);
+/* Zero bytes up to the next multiple of align (a power of two). */
+enum pln_status pln_file_writer_align(struct pln_file_writer *writer, size_t align);
+/* Overwrites bytes already written, for headers that are known last. */
+enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t offset, const void *data, size_t size_bytes);
+enum pln_status pln_file_writer_commit(struct pln_file_writer *writer);
+void pln_file_writer_abort(struct pln_file_writer *writer);
+
+#endif

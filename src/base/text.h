@@ -1,0 +1,37 @@
+/* A growing string, and small helpers for text. An append that finds no memory sets `failed`; the text then stops growing, and
+ * the caller asks once, at the end. */
+#ifndef PLN_BASE_TEXT_H
+#define PLN_BASE_TEXT_H
+
+#include "base/base.h"
+
+struct pln_text {
+    const struct pln_allocator *alloc;
+    char *data; /* terminated; "" when empty */
+    size_t size_bytes;
+    size_t capacity_bytes;
+    bool failed;
+};
+
+void pln_text_init(struct pln_text *text, const struct pln_allocator *alloc);
+void pln_text_deinit(struct pln_text *text);
+void pln_text_clear(struct pln_text *text);
+void pln_text_append(struct pln_text *text, const char *data, size_t size_bytes);
+void pln_text_puts(struct pln_text *text, const char *string);
+void pln_text_putc(struct pln_text *text, char c);
+void pln_text_printf(struct pln_text *text, const char *format, ...) PLN_PRINTF(2, 3);
+/* `"…"` with \" \\ \n \r \t \xHH escapes. */
+void pln_text_quote(struct pln_text *text, const char *data, size_t size_bytes);
+
+bool pln_str_equal(const char *a, const char *b); /* NULL equals only NULL */
+bool pln_str_starts(const char *string, const char *prefix);
+bool pln_str_ends(const char *string, const char *suffix);
+/* Strict UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates. */
+bool pln_utf8_valid(const char *data, size_t size_bytes);
+/* Whole string as a number; false if anything else is in it, or out of range. */
+bool pln_parse_i64(const char *string, int64_t *out);
+bool pln_parse_f64(const char *string, double *out);
+/* "1.5 GiB", "640 B", into the caller's 32 bytes; returns buffer. */
+const char *pln_format_bytes(char buffer[32], uint64_t size_bytes);
+
+#endif
