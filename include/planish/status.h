@@ -16,6 +16,14 @@ extern "C" {
 #define PLN_MUST_USE
 #endif
 
+/* Marks every function of the public headers, and nothing else: exported from the shared libraries under the symbol
+ * version PLANISH_0. The version script is made from these marks. */
+#if defined(__GNUC__)
+#define PLN_API __attribute__((visibility("default")))
+#else
+#define PLN_API
+#endif
+
 /* One line a code: name, value (frozen), text. */
 #define PLN_STATUS_LIST(X)                                                                         \
     X(PLN_OK, 0, "ok")                                                                             \
@@ -38,7 +46,7 @@ enum pln_status {
 };
 
 /* Text of a code, static, never NULL: "out of memory". */
-const char *pln_status_text(enum pln_status status);
+PLN_API const char *pln_status_text(enum pln_status status);
 
 #ifdef __cplusplus
 }

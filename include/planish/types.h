@@ -62,10 +62,10 @@ struct pln_string {
 };
 
 /* Name of a type, static: "f32"; "none" for PLN_DTYPE_NONE or an unknown number. */
-const char *pln_dtype_name(enum pln_dtype dtype);
+PLN_API const char *pln_dtype_name(enum pln_dtype dtype);
 
 /* Bits of one element; 0 for PLN_DTYPE_NONE or an unknown number. */
-int pln_dtype_bits(enum pln_dtype dtype);
+PLN_API int pln_dtype_bits(enum pln_dtype dtype);
 
 /* Where the library gets its memory. alloc returns size_bytes aligned to align (a power of two, at least 1), or NULL.
  * release takes what alloc gave, with the same size. Both may be called from several threads. size_bytes is never 0. */

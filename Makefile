@@ -1,0 +1,35 @@
+# The words people type. The build itself is CMake's; CC, CFLAGS, LDFLAGS, PREFIX and DESTDIR are honoured.
+PREFIX ?= /usr/local
+BUILD ?= build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export BUILD JOBS
+
+ifneq ($(shell command -v ninja 2>/dev/null),)
+export CMAKE_GENERATOR ?= Ninja
+endif
+
+.PHONY: all demo check test test-all install clean
+
+all: $(BUILD)/CMakeCache.txt
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+$(BUILD)/CMakeCache.txt:
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
+
+demo:
+	scripts/demo
+
+check: all
+	cd $(BUILD) && ctest --output-on-failure --parallel $(JOBS) -L '^check$$'
+
+test:
+	scripts/test
+
+test-all:
+	scripts/test --all
+
+install: all
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,77 @@
+# Objects first, then the libraries made of them.
+
+# planish_modules(TARGET FOLDER…): makes the object library TARGET of those folders of src/ that have a CMakeLists.txt.
+function(planish_modules target)
+    set(folders "")
+    foreach(folder IN LISTS ARGN)
+        # The glob makes the build look again when a folder gets its file.
+        file(GLOB list CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/CMakeLists.txt)
+        if(list)
+            list(APPEND folders ${folder})
+        endif()
+    endforeach()
+    if(NOT folders)
+        return()
+    endif()
+    add_library(${target} OBJECT)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+    target_compile_definitions(${target} PRIVATE PLN_VERSION_TEXT="${PROJECT_VERSION}")
+    target_link_libraries(${target} PRIVATE planish_warnings planish_codegen)
+    # The run side's internals are seen by the build side (PLANISH_PRIVATE) and can be interposed by nobody.
+    if(target STREQUAL planish_rt_objects)
+        target_compile_options(${target} PRIVATE -fvisibility=protected)
+    else()
+        target_compile_options(${target} PRIVATE -fvisibility=hidden)
+    endif()
+    foreach(folder IN LISTS folders)
+        add_subdirectory(${CMAKE_SOURCE_DIR}/src/${folder} ${CMAKE_BINARY_DIR}/src/${folder})
+    endforeach()
+endfunction()
+
+# planish_library(NAME OBJECTS NEEDS…): NAME_shared and NAME_static from an object library, over the libraries NEEDS.
+function(planish_library name objects)
+    foreach(kind IN ITEMS SHARED STATIC)
+        string(TOLOWER ${kind} suffix)
+        set(target ${name}_${suffix})
+        add_library(${target} ${kind} $<TARGET_OBJECTS:${objects}>)
+        set_target_properties(${target} PROPERTIES
+            OUTPUT_NAME ${name} LINKER_LANGUAGE C EXPORT_NAME ${target}
+            VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+        target_include_directories(${target} PUBLIC
+            $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+        foreach(need IN LISTS ARGN)
+            target_link_libraries(${target} PUBLIC ${need}_${suffix})
+        endforeach()
+        target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS} m)
+        add_library(planish::${target} ALIAS ${target})
+    endforeach()
+    target_link_libraries(${name}_shared PRIVATE $<BUILD_INTERFACE:planish_codegen>)
+    target_link_options(${name}_shared PRIVATE -Wl,--version-script=${PLANISH_VERSION_SCRIPT})
+    set_property(TARGET ${name}_shared APPEND PROPERTY LINK_DEPENDS ${PLANISH_VERSION_SCRIPT})
+    set_target_properties(${name}_shared PROPERTIES INSTALL_RPATH "$ORIGIN")
+    # clang leaves the sanitizers' symbols to the executable.
+    if(NOT PLANISH_SANITIZE)
+        target_link_options(${name}_shared PRIVATE -Wl,--no-undefined)
+    endif()
+    set_property(GLOBAL APPEND PROPERTY PLANISH_INSTALLED ${name}_shared ${name}_static)
+endfunction()
+
+# All libraries for which there are objects, and planish_internal for the tests.
+function(planish_libraries)
+    set(all "")
+    if(TARGET planish_rt_objects)
+        planish_library(planish_rt planish_rt_objects)
+        list(APPEND all $<TARGET_OBJECTS:planish_rt_objects>)
+    endif()
+    if(TARGET planish_build_objects)
+        planish_library(planish planish_build_objects planish_rt)
+        list(APPEND all $<TARGET_OBJECTS:planish_build_objects>)
+    endif()
+    if(all)
+        add_library(planish_internal STATIC EXCLUDE_FROM_ALL ${all})
+        set_target_properties(planish_internal PROPERTIES LINKER_LANGUAGE C)
+        target_include_directories(planish_internal PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+        target_link_libraries(planish_internal
+            PUBLIC planish_codegen Threads::Threads ${CMAKE_DL_LIBS} m PRIVATE planish_warnings)
+    endif()
+endfunction()
