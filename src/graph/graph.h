@@ -18,8 +18,6 @@
 
 #define PLN_NONE UINT32_MAX
 
-enum pln_kind { PLN_TENSOR = 0, PLN_SEQUENCE, PLN_OPTIONAL, PLN_MAP };
-
 struct pln_type {
     enum pln_kind kind;
     enum pln_dtype dtype;        /* of a tensor's elements; a map's keys; PLN_DTYPE_NONE: not known */

@@ -5,6 +5,9 @@
 #include "base/arena.h"
 #include "base/base.h"
 
+/* What a value can be. Only tensors have a layout and run on devices; the others live on the host. */
+enum pln_kind { PLN_TENSOR = 0, PLN_SEQUENCE, PLN_OPTIONAL, PLN_MAP };
+
 struct pln_tensor {
     enum pln_dtype dtype;
     int32_t rank;                  /* 0..PLN_MAX_RANK */

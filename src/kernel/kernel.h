@@ -1,0 +1,98 @@
+/* The ABI between the build side and the backends: problems, launches, kernel rows.
+ *
+ * A kernel is a row of its backend's kernels.inc. Its family (a folder) supplies the functions below, the row the numbers. The build side
+ * asks `supports` and `cost`; the plan stores the row's name; the runtime calls `prepare` once for each set of shapes, which checks
+ * everything it relies on (so that no plan makes a kernel touch memory outside its operands), then `run` for ranges of tasks, from any
+ * thread. A kernel never allocates, never sees the thread pool, and its result does not depend on how tasks are split. */
+#ifndef PLN_KERNEL_KERNEL_H
+#define PLN_KERNEL_KERNEL_H
+
+#include "kernel/op.h"
+#include "kernel/rowprog.h"
+#include "tensor/attrs.h"
+#include "tensor/tensor.h"
+
+/* An operand as the build side knows it. */
+struct pln_operand {
+    bool present;
+    bool constant; /* a weight: may be packed */
+    enum pln_dtype dtype;
+    int rank;                   /* -1: not known */
+    int64_t dims[PLN_MAX_RANK]; /* -1: not known until the run */
+};
+
+struct pln_problem {
+    uint16_t op, kind;
+    const struct pln_attrs *attrs;
+    int n_inputs, n_outputs;
+    const struct pln_operand *inputs, *outputs;
+    const struct pln_rowprog *epilogue; /* NULL: none. Its inputs after the accumulator are the node's last inputs */
+    const struct pln_rowprog *program;  /* row_program */
+    uint64_t features;                  /* of the machine that the plan is for (pln_cpu_features) */
+};
+
+/* One execution with everything known. Absent inputs have dtype PLN_DTYPE_NONE. A packed input has its logical dtype and dims; data points to
+ * the packed bytes, packed_bytes of them, in the format that the row's family names. */
+struct pln_launch {
+    uint16_t op, kind;
+    const struct pln_attrs *attrs;
+    const struct pln_rowprog *epilogue, *program; /* verified */
+    int n_inputs, n_outputs;
+    const struct pln_tensor *inputs, *outputs;
+    size_t packed_bytes; /* of the family's packed input; 0: it is plain */
+};
+
+/* Sizes of prepared state and scratch. */
+#define PLN_STATE_BYTES 4096 /* the most that prepare may fill */
+struct pln_prepared {
+    int64_t n_tasks;
+    int64_t grain;             /* tasks worth handing to one thread at a time, >= 1 */
+    size_t scratch_bytes;      /* per worker */
+    size_t shared_bytes;       /* scratch shared by all tasks of the launch, or 0 */
+};
+
+/* A named, versioned, invertible form of a weight. dims and dtype: the plain tensor's. */
+struct pln_pack_format {
+    const char *name; /* "f32_kn_n32" */
+    /* Bytes of the packed form; false: overflow, or not packable. */
+    bool (*bytes)(const struct pln_tensor *plain, size_t *out_bytes);
+    /* plain is contiguous or a transposed view (strides). Padding is zero. */
+    void (*pack)(const struct pln_tensor *plain, void *packed);
+    void (*unpack)(const void *packed, const struct pln_tensor *plain);
+};
+
+struct pln_kernel;
+struct pln_kernel_family {
+    const char *name;
+    /* NULL: yes; else the reason, static. Dims that are -1 must be checked in prepare. */
+    const char *(*supports)(const struct pln_kernel *kernel, const struct pln_problem *problem);
+    /* Estimated nanoseconds on one core of a common machine; unknown dims count as 128. */
+    double (*cost)(const struct pln_kernel *kernel, const struct pln_problem *problem);
+    /* Fills state (PLN_STATE_BYTES, zeroed, 64-byte aligned; no pointers to launch may stay in it except to operand data and to the epilogue or
+     * program, which live on). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
+    enum pln_status (*prepare)(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag);
+    /* Tasks [first, last). scratch: scratch_bytes of this worker; shared: shared_bytes of the launch; both 64-byte aligned. */
+    void (*run)(const void *state, int64_t first, int64_t last, void *scratch, void *shared);
+    int packed_input;                    /* which input is taken packed; -1: none */
+    const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
+};
+
+enum pln_kernel_flag {
+    PLN_KERNEL_STRIDED_IN = 1,       /* inputs may have any strides (unless noted, the last dim too) */
+    PLN_KERNEL_STRIDED_OUT = 2,      /* outputs too */
+    PLN_KERNEL_EPILOGUE = 4,         /* takes an elementwise epilogue */
+    PLN_KERNEL_CHANNELS_LAST = 8,    /* wants images stored n,h,w,c: inputs[0], outputs[0], residual operands */
+    PLN_KERNEL_ROW_STRIDED_IN = 16,  /* inputs may have any strides but the last dim's, which is 1 */
+};
+
+struct pln_kernel {
+    const char *name;
+    uint16_t op; /* enum pln_op */
+    const struct pln_kernel_family *family;
+    uint64_t needs; /* CPU features, or SM range on a GPU */
+    uint32_t flags; /* enum pln_kernel_flag */
+    int32_t tile[4];
+    void (*micro)(void); /* the row's inner function, cast by its family; NULL: none */
+};
+
+#endif
