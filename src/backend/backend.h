@@ -1,0 +1,84 @@
+/* What a device is to the runtime and to lower: a table of functions and a table of kernel rows.
+ *
+ * Memory of a device is a space. The host's space is 0; the CPU computes in it. Other devices have spaces of their own, which the host must
+ * not touch: all access goes through copies on a queue. Commands of one queue run in order; a command's operands stay valid until the
+ * queue is synchronized or an event recorded behind it has been waited for. Results of commands, their errors included, are known after
+ * `sync` only. A backend that computes on the host may run commands at once.
+ *
+ * A new device is a folder, a line in backends.inc, and this table. */
+#ifndef PLN_BACKEND_BACKEND_H
+#define PLN_BACKEND_BACKEND_H
+
+#include "base/pool.h"
+#include "kernel/call.h"
+#include "kernel/kernel.h"
+
+struct pln_device; /* begins with struct pln_device_base */
+struct pln_queue;
+struct pln_backend;
+
+struct pln_device_base {
+    const struct pln_backend *backend;
+    int ordinal;
+};
+
+struct pln_device_caps {
+    char name[128];      /* "Intel(R) Xeon(R) …" */
+    uint64_t features;   /* what kernels' needs are compared with */
+    bool host_memory;    /* its space is the host's */
+    size_t memory_bytes; /* of the space; 0: not known */
+    int workers;
+};
+
+struct pln_device_options {
+    const struct pln_allocator *alloc;
+    struct pln_pool *pool; /* NULL: the shared one */
+};
+
+enum pln_command_kind { PLN_COMMAND_LAUNCH, PLN_COMMAND_CALL, PLN_COMMAND_COPY };
+
+/* One thing for a queue to do. Filled by the runtime; addresses of device spaces are opaque numbers to it. */
+struct pln_command {
+    enum pln_command_kind kind;
+    /* LAUNCH */
+    const struct pln_kernel *kernel;
+    const void *state; /* prepared */
+    struct pln_prepared prepared;
+    /* CALL: tensors in the device's space; all outputs are placed */
+    const struct pln_launch *launch;
+    /* COPY: bytes are dense on both sides unless from and to are tensors in the same space */
+    const struct pln_tensor *from, *to;
+    bool from_host, to_host;
+    enum pln_status status; /* of a CALL, known after sync */
+};
+
+struct pln_backend {
+    const char *name; /* "cpu" */
+    /* Errors: PLN_DEVICE with the reason and the remedy. */
+    enum pln_status (*open)(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device);
+    void (*close)(struct pln_device *device);
+    void (*caps)(struct pln_device *device, struct pln_device_caps *out_caps);
+    /* Memory of the device's space, aligned to 256. NULL: none left. */
+    void *(*alloc)(struct pln_device *device, size_t size_bytes);
+    void (*release)(struct pln_device *device, void *memory, size_t size_bytes);
+    enum pln_status (*queue_create)(struct pln_device *device, struct pln_diag *diag, struct pln_queue **out_queue);
+    void (*queue_destroy)(struct pln_queue *queue);
+    /* Enqueues; commands stay valid until sync. */
+    enum pln_status (*submit)(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_diag *diag);
+    /* Waits until everything submitted has run; first failed status. */
+    enum pln_status (*sync)(struct pln_queue *queue, struct pln_diag *diag);
+    /* The kernel rows, best first, ended by NULL. May be NULL: the device only runs calls. */
+    const struct pln_kernel *const *kernels;
+    bool runs_calls; /* CALL commands are understood (reference kernels run in its space) */
+};
+
+/* All backends of this build, in backends.inc's order, ended by NULL. */
+extern const struct pln_backend *const pln_backends[];
+/* "cpu", "ref", "cuda:1": the backend and the ordinal (0 when not given). PLN_DEVICE: not in this build, with the list of what is. */
+enum pln_status pln_backend_find(const char *device, struct pln_diag *diag, const struct pln_backend **out_backend, int *out_ordinal);
+/* The row of that name; NULL: none. */
+const struct pln_kernel *pln_backend_kernel(const struct pln_backend *backend, const char *name);
+/* A pack format by name, over all backends' rows; NULL: none. */
+const struct pln_pack_format *pln_backend_pack_format(const char *name);
+
+#endif
