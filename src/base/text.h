@@ -19,7 +19,11 @@ void pln_text_clear(struct pln_text *text);
 void pln_text_append(struct pln_text *text, const char *data, size_t size_bytes);
 void pln_text_puts(struct pln_text *text, const char *string);
 void pln_text_putc(struct pln_text *text, char c);
+/* As printf in the "C" locale, whatever the program has set. */
 void pln_text_printf(struct pln_text *text, const char *format, ...) PLN_PRINTF(2, 3);
+/* The shortest decimal that reads back as the same value, always told from an integer: "1.0", "0.1", "1e+30", "inf", "nan". */
+void pln_text_f32(struct pln_text *text, float value);
+void pln_text_f64(struct pln_text *text, double value);
 /* `"…"` with \" \\ \n \r \t \xHH escapes. */
 void pln_text_quote(struct pln_text *text, const char *data, size_t size_bytes);
 

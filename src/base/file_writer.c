@@ -1,0 +1,132 @@
+#define _GNU_SOURCE
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX_BYTES 14 /* ".tmp-" and 8 hex digits and the end */
+#define OPEN_TRIES   100
+
+static enum pln_status writer_fail(struct pln_file_writer *writer, const char *doing)
+{
+    if (writer->status == PLN_OK)
+        writer->status = pln_fail(writer->diag, PLN_IO, "cannot %s '%s': %s", doing, writer->path, strerror(errno));
+    return writer->status;
+}
+
+/* Under a name that nobody has: the umask gives the mode that the user wants, which mkstemp would not. */
+static int open_temporary(const struct pln_file_writer *writer)
+{
+    uint32_t mix = (uint32_t)pln_clock_ns() ^ (uint32_t)getpid() << 16 ^ (uint32_t)(uintptr_t)writer;
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        mix = mix * 1664525u + 1013904223u; /* Numerical Recipes' linear congruence; only uniqueness matters */
+        snprintf(writer->temp_path, writer->temp_bytes, "%s.tmp-%08x", writer->path, (unsigned)mix);
+        int fd = open(writer->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
+static void release_paths(struct pln_file_writer *writer)
+{
+    pln_free(writer->alloc, writer->path, writer->path_bytes);
+    pln_free(writer->alloc, writer->temp_path, writer->temp_bytes);
+    writer->path = NULL;
+    writer->temp_path = NULL;
+}
+
+enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char *path,
+                                     const struct pln_allocator *alloc, struct pln_diag *diag)
+{
+    *writer = (struct pln_file_writer){ .fd = -1, .status = PLN_INVALID_ARGUMENT, .alloc = alloc, .diag = diag };
+    /* The rename at the end would put a file where a device or a folder was. */
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return writer->status = pln_fail(diag, PLN_IO, "cannot write '%s': it exists and is not a regular file", path);
+    writer->path_bytes = strlen(path) + 1;
+    writer->temp_bytes = writer->path_bytes + SUFFIX_BYTES;
+    writer->path = pln_alloc(alloc, writer->path_bytes, 1);
+    writer->temp_path = pln_alloc(alloc, writer->temp_bytes, 1);
+    writer->status = PLN_OK;
+    if (writer->path == NULL || writer->temp_path == NULL) {
+        writer->status = pln_fail_memory(diag, "a file name", writer->temp_bytes);
+    } else {
+        memcpy(writer->path, path, writer->path_bytes);
+        writer->fd = open_temporary(writer);
+        if (writer->fd < 0) writer_fail(writer, "create");
+    }
+    if (writer->status != PLN_OK) release_paths(writer);
+    return writer->status;
+}
+
+static enum pln_status write_at(struct pln_file_writer *writer, uint64_t offset, const void *data, size_t size_bytes)
+{
+    const char *p = data;
+    while (size_bytes > 0) {
+        /* Linux writes at most 2 GiB at once anyway. */
+        ssize_t n = pwrite(writer->fd, p, PLN_MIN(size_bytes, (size_t)1 << 30), (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return writer_fail(writer, "write");
+        p += n;
+        offset += (uint64_t)n;
+        size_bytes -= (size_t)n;
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_file_writer_write(struct pln_file_writer *writer, const void *data, size_t size_bytes)
+{
+    if (writer->status != PLN_OK) return writer->status;
+    PLN_TRY(write_at(writer, writer->offset, data, size_bytes));
+    writer->offset += size_bytes;
+    return PLN_OK;
+}
+
+enum pln_status pln_file_writer_align(struct pln_file_writer *writer, size_t align)
+{
+    static const char zeros[4096];
+    size_t left = (size_t)(-writer->offset & (align - 1));
+    while (left > 0) {
+        size_t n = PLN_MIN(left, sizeof zeros);
+        PLN_TRY(pln_file_writer_write(writer, zeros, n));
+        left -= n;
+    }
+    return writer->status;
+}
+
+enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t offset, const void *data,
+                                      size_t size_bytes)
+{
+    if (writer->status != PLN_OK) return writer->status;
+    assert(offset <= writer->offset && size_bytes <= writer->offset - offset);
+    return write_at(writer, offset, data, size_bytes);
+}
+
+enum pln_status pln_file_writer_commit(struct pln_file_writer *writer)
+{
+    if (writer->status == PLN_OK && fsync(writer->fd) != 0) writer_fail(writer, "write");
+    if (writer->status == PLN_OK) {
+        int fd = writer->fd;
+        writer->fd = -1;
+        if (close(fd) != 0) writer_fail(writer, "close");
+    }
+    if (writer->status == PLN_OK && rename(writer->temp_path, writer->path) != 0) writer_fail(writer, "replace");
+    enum pln_status status = writer->status;
+    if (status == PLN_OK) release_paths(writer);
+    pln_file_writer_abort(writer);
+    return status;
+}
+
+void pln_file_writer_abort(struct pln_file_writer *writer)
+{
+    if (writer->fd >= 0) close(writer->fd);
+    writer->fd = -1;
+    if (writer->temp_path != NULL) unlink(writer->temp_path);
+    release_paths(writer);
+    if (writer->status == PLN_OK) writer->status = PLN_INVALID_ARGUMENT; /* it is closed: later writes do nothing */
+}
