@@ -42,8 +42,7 @@ struct pln_launch {
     size_t packed_bytes; /* of the family's packed input; 0: it is plain */
 };
 
-/* Sizes of prepared state and scratch. */
-#define PLN_STATE_BYTES 4096 /* the most that prepare may fill */
+/* What prepare tells about a launch. */
 struct pln_prepared {
     int64_t n_tasks;
     int64_t grain;             /* tasks worth handing to one thread at a time, >= 1 */
@@ -64,11 +63,12 @@ struct pln_pack_format {
 struct pln_kernel;
 struct pln_kernel_family {
     const char *name;
+    size_t state_bytes; /* of prepared state */
     /* NULL: yes; else the reason, static. Dims that are -1 must be checked in prepare. */
     const char *(*supports)(const struct pln_kernel *kernel, const struct pln_problem *problem);
     /* Estimated nanoseconds on one core of a common machine; unknown dims count as 128. */
     double (*cost)(const struct pln_kernel *kernel, const struct pln_problem *problem);
-    /* Fills state (PLN_STATE_BYTES, zeroed, 64-byte aligned; no pointers to launch may stay in it except to operand data and to the epilogue or
+    /* Fills state (state_bytes, zeroed, 64-byte aligned; no pointers to launch may stay in it except to operand data and to the epilogue or
      * program, which live on). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
     enum pln_status (*prepare)(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag);
     /* Tasks [first, last). scratch: scratch_bytes of this worker; shared: shared_bytes of the launch; both 64-byte aligned. */
