@@ -26,6 +26,8 @@ void pln_text_f32(struct pln_text *text, float value);
 void pln_text_f64(struct pln_text *text, double value);
 /* `"…"` with \" \\ \n \r \t \xHH escapes. */
 void pln_text_quote(struct pln_text *text, const char *data, size_t size_bytes);
+/* Appends what a quoted string at *at (before end) stands for, and moves *at behind it. false: it is not one; *at stays. */
+bool pln_text_unquote(struct pln_text *text, const char **at, const char *end);
 
 bool pln_str_equal(const char *a, const char *b); /* NULL equals only NULL */
 bool pln_str_starts(const char *string, const char *prefix);

@@ -37,15 +37,27 @@ enum pln_dim_op {
 
 struct pln_dim_node {
     enum pln_dim_op op;
-    uint32_t a, b, c; /* operands, always smaller ids; SYMBOL: a is the symbol's index */
-    int64_t value;    /* CONST */
+    /* Operands, always smaller ids; SYMBOL: a is the symbol's index; ADD, MUL: c is 1 when the node stands outside the normal form
+     * (folding it would overflow, or it has too many terms); unused ones are 0. */
+    uint32_t a, b, c;
+    int64_t value; /* CONST */
 };
 
 /* One named or anonymous symbol. */
 struct pln_symbol {
-    const char *name;      /* "batch", or "s12" for one that was made up; unique */
-    int64_t min, max;      /* known bounds, inclusive; 0 and INT64_MAX when nothing is known */
+    const char *name; /* "batch", or "?12" for one that was made up; unique */
+    /* Known bounds, inclusive; 0 and INT64_MAX when nothing is known. Widen them (integer data may be negative) only before the
+     * symbol is used in an expression: simplification relies on them. Tightening is always fine. */
+    int64_t min, max;
     struct pln_dim equals; /* the expression that it was unified with, or PLN_DIM_NONE */
+};
+
+/* What the table remembers of a node: proven bounds, and its resolved form while `epoch` is the table's. */
+struct pln_dim_note {
+    int64_t lower, upper; /* INT64_MIN, INT64_MAX: none */
+    uint32_t resolved;
+    uint32_t epoch;
+    uint32_t mark; /* last walk that saw it */
 };
 
 struct pln_dim_table {
@@ -56,6 +68,13 @@ struct pln_dim_table {
     size_t n_symbols, symbols_capacity;
     uint32_t *slots; /* hash set over nodes: id + 1, or 0 */
     size_t n_slots;
+    struct pln_dim_note *notes; /* one a node */
+    size_t notes_capacity;
+    uint32_t *stack; /* of the walks */
+    size_t stack_capacity;
+    uint32_t epoch;      /* number of unifications, which age the notes' resolved forms */
+    uint32_t walk;       /* number of walks */
+    uint32_t next_name;  /* for made-up symbols */
     bool failed;
 };
 
@@ -71,6 +90,8 @@ struct pln_dim pln_dim_binary(struct pln_dim_table *table, enum pln_dim_op op, s
 struct pln_dim pln_dim_select(struct pln_dim_table *table, struct pln_dim c, struct pln_dim a, struct pln_dim b);
 struct pln_dim pln_dim_broadcast(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
 
+/* Asking resolves first, and remembers that in the table: const means that the answers stay the same, not that threads may share. */
+
 /* The number, if the expression is one (after unification). */
 bool pln_dim_value(const struct pln_dim_table *table, struct pln_dim dim, int64_t *out_value);
 bool pln_dim_is(const struct pln_dim_table *table, struct pln_dim dim, int64_t value);
@@ -79,8 +100,8 @@ bool pln_dim_same(struct pln_dim_table *table, struct pln_dim a, struct pln_dim 
 /* The expression with unified symbols replaced, all through. */
 struct pln_dim pln_dim_resolve(struct pln_dim_table *table, struct pln_dim dim);
 /* Declares that a and b are equal, as a valid model makes them: a symbol takes the other's value (the younger symbol gives way; a
- * symbol inside the other expression is left alone). false: both are numbers and differ. */
-bool pln_dim_unify(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
+ * symbol inside the other expression is left alone); k*s + c = n and s + x = t + x are solved. false: both are numbers and differ. */
+PLN_MUST_USE bool pln_dim_unify(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
 /* Proven lower bound (dims are >= 0, symbols have min). */
 int64_t pln_dim_lower_bound(const struct pln_dim_table *table, struct pln_dim dim);
 
@@ -89,9 +110,11 @@ int64_t pln_dim_lower_bound(const struct pln_dim_table *table, struct pln_dim di
 void pln_dim_eval_all(const struct pln_dim_node *nodes, size_t count, const int64_t *symbol_values, int64_t *out_values);
 #define PLN_DIM_UNKNOWN INT64_MIN
 
-/* "batch*(past + seq)"; a number as digits. */
+/* "batch*past + batch*seq - 1", "(h + 1) / 2", "max(a, b)"; a number as digits; odd names quoted. Cut with "..." beyond 100 levels
+ * or 64 KiB. */
 void pln_dim_print(const struct pln_dim_table *table, struct pln_dim dim, struct pln_text *out);
-/* Reads what print writes, from text up to the first of ",]" or the end; names that are new become symbols. */
+/* Reads what print writes, from text up to what cannot go on (",", "]", the end), and moves text there; names that are new become symbols.
+ * PLN_INVALID_ARGUMENT: no expression, or one nested too deeply. The text is terminated. */
 enum pln_status pln_dim_parse(struct pln_dim_table *table, const char **text, struct pln_diag *diag, struct pln_dim *out_dim);
 
 #endif
