@@ -22,5 +22,12 @@ for header in "$include"/planish/*.h "$include"/planish/experimental/*.h; do
         status=1
     }
 done
+# A function without the mark would not be exported.
+unmarked=$(grep -nE '^[a-z][^#/]*[ *]pln_[a-z0-9_]+\(' "$include"/planish/*.h | grep -vE 'PLN_API|static inline' || true)
+if [ -n "$unmarked" ]; then
+    echo "declared without PLN_API:"
+    echo "$unmarked"
+    status=1
+fi
 echo "$count headers"
 exit $status
