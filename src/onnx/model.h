@@ -1,15 +1,16 @@
 /* An ONNX model as it stands in the file: plain structs, one a protobuf message, nothing interpreted yet.
  *
- * Source of messages, fields and numbers: onnx.proto of ONNX 1.23 (IR version 14); a field of ours has the meaning of the field
- * of the same name there. Not kept: doc_string below the graph, metadata_props of nodes, values and tensors, training_info,
- * quantization_annotation, and what concerns several devices.
+ * Source of messages, fields and numbers: onnx.proto of ONNX 1.23 (IR version 14); a field of ours has the meaning of
+ * the field of the same name there. Not kept: doc_string below the graph, metadata_props of nodes, values and tensors,
+ * training_info, quantization_annotation, and what concerns several devices.
  *
- * Ownership: everything lives in the arena that the decoder was given. `const char *` is a terminated copy, checked to be UTF-8
- * without zero bytes, and never NULL ("" when the field is absent). `struct pln_string` is a view of the file's bytes, unchecked,
- * and lives as long as the mapping. Lists are exact: items[0..count), items NULL when count is 0.
+ * Ownership: everything lives in the arena that the decoder was given. `const char *` is a terminated copy, checked to
+ * be UTF-8 without zero bytes, and never NULL ("" when the field is absent). `struct pln_string` is a view of the
+ * file's bytes, unchecked, and lives as long as the mapping. Lists are exact: items[0..count), items NULL when count is
+ * 0.
  *
- * Everything here is hostile until somebody has checked it: sizes, numbers and names are what the file says. The decoder
- * guarantees only that pointers are valid and nesting is at most PLN_ONNX_MAX_DEPTH messages. */
+ * Everything here is hostile until somebody has checked it: sizes, numbers and names are what the file says. The
+ * decoder guarantees only that pointers are valid and nesting is at most PLN_ONNX_MAX_DEPTH messages. */
 #ifndef PLN_ONNX_MODEL_H
 #define PLN_ONNX_MODEL_H
 
@@ -24,10 +25,10 @@
 #define PLN_ONNX_IR_VERSION 14
 
 /* A repeated field. */
-#define PLN_ONNX_LIST(type)         \
-    struct {                        \
-        type *items;                \
-        uint32_t count, capacity;   \
+#define PLN_ONNX_LIST(type)       \
+    struct {                      \
+        type *items;              \
+        uint32_t count, capacity; \
     }
 
 struct pln_onnx_graph;
@@ -48,12 +49,13 @@ struct pln_onnx_opset {
 struct pln_onnx_tensor {
     const char *name;
     PLN_ONNX_LIST(int64_t) dims;
-    int32_t data_type;     /* TensorProto.DataType, the same numbers as enum pln_dtype where that has the type; any number may stand here */
+    int32_t data_type; /* TensorProto.DataType, the same numbers as enum pln_dtype where that has the type; any number
+                          may stand here */
     int32_t data_location; /* 0 in the message, 1 external */
     uint32_t present;      /* PLN_ONNX_HAS_… */
     struct pln_string raw_data;
     PLN_ONNX_LIST(struct pln_onnx_entry) external_data; /* location, offset, length, checksum */
-    PLN_ONNX_LIST(struct pln_string) spans;             /* the encoded message, in parts if the file gives it in parts */
+    PLN_ONNX_LIST(struct pln_string) spans; /* the encoded message, in parts if the file gives it in parts */
 };
 
 enum pln_onnx_tensor_has {
@@ -113,8 +115,8 @@ struct pln_onnx_value_info {
     struct pln_onnx_type *type; /* NULL: absent */
 };
 
-/* AttributeProto. type is AttributeProto.AttributeType; where the file gives none (IR version 1) it is deduced from the field
- * that is there. Numbers that this list lacks may occur. */
+/* AttributeProto. type is AttributeProto.AttributeType; where the file gives none (IR version 1) it is deduced from the
+ * field that is there. Numbers that this list lacks may occur. */
 enum pln_onnx_attribute_type {
     PLN_ONNX_ATTR_UNDEFINED = 0,
     PLN_ONNX_ATTR_FLOAT = 1,
@@ -140,7 +142,7 @@ struct pln_onnx_attribute {
     float f;
     int64_t i;
     struct pln_string s;
-    struct pln_onnx_tensor *t;                    /* NULL: absent, so g, sparse_tensor and tp */
+    struct pln_onnx_tensor *t; /* NULL: absent, so g, sparse_tensor and tp */
     struct pln_onnx_graph *g;
     struct pln_onnx_sparse_tensor *sparse_tensor;
     struct pln_onnx_type *tp;
@@ -206,8 +208,8 @@ enum pln_onnx_ignored { PLN_ONNX_IGNORED_TRAINING = 1, PLN_ONNX_IGNORED_DEVICES 
 
 /* ---- values that a model does not hold, but test data files do (onnx-data.proto) ---- */
 
-/* SequenceProto, MapProto, OptionalProto. elem_type: 0 undefined, 1 tensor, 2 sparse tensor, 3 sequence, 4 map, 5 optional;
- * the list or pointer of that kind holds the elements. */
+/* SequenceProto, MapProto, OptionalProto. elem_type: 0 undefined, 1 tensor, 2 sparse tensor, 3 sequence, 4 map, 5
+ * optional; the list or pointer of that kind holds the elements. */
 struct pln_onnx_map;
 struct pln_onnx_optional;
 struct pln_onnx_sequence {
@@ -238,22 +240,23 @@ struct pln_onnx_optional {
 
 /* ---- decoding: bytes to structs (decode.c) ----
  *
- * data must outlive the result. Errors: PLN_BAD_MODEL with the place ("graph.node[3].attribute[0]: …, at byte 1234") and
- * PLN_NO_MEMORY, also when the arena's limit is reached. Time is linear in size_bytes; memory of the arena is at most about 130
- * bytes a byte of file. What the wire format allows is accepted as protobuf's own readers do: fields in any order, unknown
- * fields and fields of another wire type skipped, the last of a repeated scalar wins, parts of one message are merged. */
-enum pln_status pln_onnx_decode_model(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                      struct pln_onnx_model *out_model);
-enum pln_status pln_onnx_decode_tensor(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                       struct pln_onnx_tensor *out_tensor);
-enum pln_status pln_onnx_decode_sparse_tensor(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                              struct pln_onnx_sparse_tensor *out_tensor);
-enum pln_status pln_onnx_decode_sequence(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                         struct pln_onnx_sequence *out_sequence);
-enum pln_status pln_onnx_decode_optional(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                         struct pln_onnx_optional *out_optional);
-enum pln_status pln_onnx_decode_type(const void *data, size_t size_bytes, struct pln_arena *arena, struct pln_diag *diag,
-                                     struct pln_onnx_type *out_type);
+ * data must outlive the result. Errors: PLN_BAD_MODEL with the place ("graph.node[3].attribute[0]: …, at byte 1234")
+ * and PLN_NO_MEMORY, also when the arena's limit is reached. Time is linear in size_bytes; memory of the arena is at
+ * most about 130 bytes a byte of file. What the wire format allows is accepted as protobuf's own readers do: fields in
+ * any order, unknown fields and fields of another wire type skipped, the last of a repeated scalar wins, parts of one
+ * message are merged. */
+enum pln_status pln_onnx_decode_model(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                      struct pln_diag *diag, struct pln_onnx_model *out_model);
+enum pln_status pln_onnx_decode_tensor(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                       struct pln_diag *diag, struct pln_onnx_tensor *out_tensor);
+enum pln_status pln_onnx_decode_sparse_tensor(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                              struct pln_diag *diag, struct pln_onnx_sparse_tensor *out_tensor);
+enum pln_status pln_onnx_decode_sequence(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                         struct pln_diag *diag, struct pln_onnx_sequence *out_sequence);
+enum pln_status pln_onnx_decode_optional(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                         struct pln_diag *diag, struct pln_onnx_optional *out_optional);
+enum pln_status pln_onnx_decode_type(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                     struct pln_diag *diag, struct pln_onnx_type *out_type);
 
 /* ---- small questions (model.c) ---- */
 
@@ -266,5 +269,9 @@ int64_t pln_onnx_opset_version(const struct pln_onnx_opset *imports, size_t coun
 /* "FLOAT8E4M3FN" for 17, static; "unknown" for a number that ONNX does not have. */
 const char *pln_onnx_data_type_name(int32_t data_type);
 const char *pln_onnx_attribute_type_name(int32_t type);
+
+/* Adds a line to model->notes; past a hundred they are dropped. false: no memory. */
+PLN_MUST_USE bool pln_onnx_add_note(struct pln_onnx_model *model, struct pln_arena *arena, const char *format, ...)
+    PLN_PRINTF(3, 4);
 
 #endif
