@@ -101,6 +101,7 @@ struct pln_graph {
     size_t n_blocks, blocks_capacity;
     struct pln_use *uses;
     size_t n_uses, uses_capacity;
+    uint32_t free_use; /* list, by next, of uses to take again */
     struct pln_origin *origins;
     size_t n_origins, origins_capacity;
     struct pln_metadata *metadata;
