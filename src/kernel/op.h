@@ -31,6 +31,9 @@ struct pln_ew_info {
 };
 /* NULL: no such kind. */
 const struct pln_ew_info *pln_ew_get(unsigned kind);
+struct pln_attrs;
+/* alpha and beta of a kind: the attributes' values, else the defaults stated in elementwise.inc; 0 when the kind takes none. */
+void pln_ew_parameters(unsigned kind, const struct pln_attrs *attrs, float *out_alpha, float *out_beta);
 
 /* Sub-kinds of PLN_OP_REDUCE and of reductions in row programs. */
 #define PLN_REDUCE_LIST(X)               \

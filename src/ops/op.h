@@ -95,6 +95,8 @@ enum pln_status pln_infer_graph(struct pln_graph *graph, struct pln_diag *diag);
 /* "input 1: …" with PLN_BAD_MODEL. */
 enum pln_status pln_infer_fail(struct pln_infer *infer, const char *format, ...) PLN_PRINTF(2, 3);
 bool pln_infer_has(const struct pln_infer *infer, int i);
+/* Number of the op's own inputs, those left out among them; operands of an epilogue come behind and are not seen by infer functions. */
+int pln_infer_count(const struct pln_infer *infer);
 /* Type of input i; NULL when left out. */
 const struct pln_type *pln_infer_in(const struct pln_infer *infer, int i);
 /* dtype of input i, PLN_DTYPE_NONE when left out or not known. */
