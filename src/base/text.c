@@ -256,6 +256,14 @@ bool pln_parse_f64(const char *string, double *out)
     return true;
 }
 
+float pln_parse_f32(const char *string)
+{
+    struct c_locale scope = enter_c_locale();
+    float value = strtof(string, NULL);
+    leave_c_locale(scope);
+    return value;
+}
+
 const char *pln_format_bytes(char buffer[32], uint64_t size_bytes)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

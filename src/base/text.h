@@ -37,6 +37,8 @@ bool pln_utf8_valid(const char *data, size_t size_bytes);
 /* Whole string as a number; false if anything else is in it, or out of range. */
 bool pln_parse_i64(const char *string, int64_t *out);
 bool pln_parse_f64(const char *string, double *out);
+/* The nearest float (one rounding) of what pln_parse_f64 takes. */
+float pln_parse_f32(const char *string);
 /* "1.5 GiB", "640 B", into the caller's 32 bytes; returns buffer. */
 const char *pln_format_bytes(char buffer[32], uint64_t size_bytes);
 

@@ -192,20 +192,6 @@ void pln_store_f64(enum pln_dtype dtype, void *data, int64_t index, double value
     }
 }
 
-/* An integer with at most 53 significant bits whose rounding to any narrower float is that of value: what does not fit
- * is folded into the last bit (round to odd; Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
- */
-static double round_to_odd(int64_t value)
-{
-    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    if (magnitude >> 53 != 0) {
-        int shift = 11 - __builtin_clzll(magnitude);
-        uint64_t lost = magnitude & (((uint64_t)1 << shift) - 1);
-        magnitude = ((magnitude >> shift) | (lost != 0)) << shift;
-    }
-    return value < 0 ? -(double)magnitude : (double)magnitude;
-}
-
 void pln_store_i64(enum pln_dtype dtype, void *data, int64_t index, int64_t value)
 {
     switch (dtype) {
@@ -233,9 +219,11 @@ void pln_store_i64(enum pln_dtype dtype, void *data, int64_t index, int64_t valu
     case PLN_F8E5M2:
     case PLN_F8E5M2FNUZ:
     case PLN_F4E2M1:
-    case PLN_F8E8M0:
-        pln_store_f64(dtype, data, index, dtype == PLN_C128 ? (double)value : round_to_odd(value), true);
+    case PLN_F8E8M0: {
+        double odd = value < 0 ? -pln_round_to_odd(0 - (uint64_t)value) : pln_round_to_odd((uint64_t)value);
+        pln_store_f64(dtype, data, index, dtype == PLN_C128 ? (double)value : odd, true);
         return;
+    }
     case PLN_STR:
     case PLN_DTYPE_NONE:
     case PLN_DTYPE_COUNT: return;

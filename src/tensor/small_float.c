@@ -116,3 +116,11 @@ uint8_t pln_e8m0_encode(double value, bool saturate, enum pln_e8m0_round round)
     }
     return (uint8_t)code;
 }
+
+double pln_round_to_odd(uint64_t value)
+{
+    if (value >> 53 == 0) return (double)value;
+    int shift = 11 - __builtin_clzll(value);
+    uint64_t lost = value & ((UINT64_C(1) << shift) - 1);
+    return (double)(((value >> shift) | (lost != 0)) << shift);
+}
