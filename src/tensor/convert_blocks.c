@@ -208,6 +208,18 @@ static void store_unsigned(const struct pln_cast *cast, void *data, int64_t firs
     }
 }
 
+/* Integers that f32 holds exactly go its faster way; false: some are too large, nothing was done. */
+static bool store_small(const struct pln_cast *cast, void *data, int64_t first, int64_t n, const int64_t *in)
+{
+    float values[PLN_CONVERT_BLOCK];
+    int outside = 0;
+    for (int64_t i = 0; i < n; i++) outside |= (uint64_t)in[i] + (1 << 24) > (2 << 24);
+    if (outside) return false;
+    for (int64_t i = 0; i < n; i++) values[i] = (float)(int32_t)in[i];
+    pln_block_store_f32(cast, data, first, n, values);
+    return true;
+}
+
 void pln_block_store_i64(const struct pln_cast *cast, void *data, int64_t first, int64_t n, const int64_t *in)
 {
     switch (cast->to) {
@@ -254,6 +266,7 @@ void pln_block_store_i64(const struct pln_cast *cast, void *data, int64_t first,
         store_unsigned(cast, data, first, n, in);
         return;
     }
+    if (store_small(cast, data, first, n, in)) return;
     for (int64_t i = 0; i < n; i++) {
         double value = in[i] < 0 ? -pln_round_to_odd(0 - (uint64_t)in[i]) : pln_round_to_odd((uint64_t)in[i]);
         store_one(cast, data, first + i, cast->to == PLN_C128 ? (double)in[i] : value);

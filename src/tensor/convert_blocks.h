@@ -37,8 +37,8 @@ void pln_f16_to_f32_avx2(const uint16_t *in, float *out, int64_t n);
 void pln_f32_to_f16_avx2(const float *in, uint16_t *out, int64_t n);
 #endif
 
-/* Strings: numbers are written as Python's str of NumPy's scalars writes them (shortest digits that read back, "1.0",
- * "1e-05", "nan", "True"); read as decimal numbers, "inf", "nan", "True", "False" in any case. */
+/* Strings: numbers are written as Python's repr writes a float (shortest digits that read back: "1.0", "1e-05", "nan",
+ * "True"); read as decimal numbers, "inf", "nan", "True", "False" in any case. */
 enum pln_status pln_convert_to_text(const struct pln_tensor *from, struct pln_tensor *to, struct pln_arena *strings,
                                     struct pln_diag *diag);
 enum pln_status pln_convert_from_text(const struct pln_tensor *from, struct pln_tensor *to, const struct pln_cast *cast,

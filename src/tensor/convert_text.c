@@ -36,7 +36,7 @@ static struct decimal shortest(enum pln_dtype dtype, double value)
         const char *at = text;
         for (; *at != 'e' && *at != '\0'; at++)
             if (*at >= '0' && *at <= '9') out.digits[out.count++] = *at; /* skips the point of any locale */
-        out.point = (*at == 'e' ? atoi(at + 1) : 0) + 1;
+        out.point = (*at == 'e' ? (int)strtol(at + 1, NULL, 10) : 0) + 1;
         break;
     }
     while (out.count > 1 && out.digits[out.count - 1] == '0') out.count--;
