@@ -1,0 +1,26 @@
+/* Rows of kernels.inc as the table that the build side, the runtime, the tests and the benchmark walk. */
+#include "backend/cpu/device.h"
+#include "base/cpu.h"
+
+#define TILE(a, b, c, d) { a, b, c, d }
+#define MICRO(function) (void (*)(void))(function)
+
+#define PLN_KERNEL(row, OP, family_, needs_, flags_, tile_, micro_) \
+    static const struct pln_kernel row_##row = {                    \
+        .name = #row,                                               \
+        .op = PLN_OP_##OP,                                          \
+        .family = &family_,                                         \
+        .needs = needs_,                                            \
+        .flags = flags_,                                            \
+        .tile = tile_,                                              \
+        .micro = micro_,                                            \
+    };
+#include "backend/cpu/kernels.inc"
+#undef PLN_KERNEL
+
+#define PLN_KERNEL(row, OP, family_, needs_, flags_, tile_, micro_) &row_##row,
+const struct pln_kernel *const pln_cpu_kernels[] = {
+#include "backend/cpu/kernels.inc"
+    NULL
+};
+#undef PLN_KERNEL
