@@ -1,0 +1,256 @@
+/* identity, reshape, squeeze, unsqueeze, flatten: the same elements under another shape; shape and size: what that shape is. */
+#include "ops/extent.h"
+
+static enum pln_status infer_identity(struct pln_infer *infer)
+{
+    PLN_TRY(pln_infer_out_like(infer, 0, 0));
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    return in && in->kind == PLN_TENSOR ? pln_extent_pass_elems(infer, 0, 0, in->rank) : PLN_OK;
+}
+
+const struct pln_op_def pln_op_identity = {
+    .name = "identity",
+    .onnx = "Identity",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_VIEW,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_identity,
+};
+
+/* The dim that -1 stands for: elements of the input over the product of the other dims. A dim that stands on both sides is struck
+ * out first, which also holds where it is 0 at run time. */
+static struct pln_dim reshape_rest(struct pln_infer *infer, const struct pln_type *in, const struct pln_dim *dims, int n, int rest)
+{
+    struct pln_dim_table *table = &infer->graph->dims;
+    struct pln_dim above = pln_dim_const(table, 1), below = above;
+    bool struck[PLN_MAX_RANK] = { false };
+    for (int d = 0; d < n; d++) {
+        bool found = d == rest;
+        for (int k = 0; !found && k < in->rank; k++) {
+            found = !struck[k] && pln_dim_same(table, in->dims[k], dims[d]);
+            if (found) struck[k] = true;
+        }
+        if (!found) below = pln_dim_mul(table, below, dims[d]);
+    }
+    for (int k = 0; k < in->rank; k++) {
+        if (!struck[k]) above = pln_dim_mul(table, above, in->dims[k]);
+    }
+    return pln_dim_binary(table, PLN_DIM_FLOORDIV, above, below);
+}
+
+static enum pln_status check_count(struct pln_infer *infer, const struct pln_type *in, const struct pln_dim *dims, int n)
+{
+    int64_t before, after;
+    if (in->rank < 0 || !pln_extent_sure(infer)) return PLN_OK;
+    if (!pln_dim_value(&infer->graph->dims, pln_extent_product(infer, in->dims, 0, in->rank), &before)) return PLN_OK;
+    if (!pln_dim_value(&infer->graph->dims, pln_extent_product(infer, dims, 0, n), &after) || before == after) return PLN_OK;
+    return pln_infer_fail(infer, "%lld elements do not fill the new shape", (long long)before);
+}
+
+static enum pln_status infer_reshape(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    const struct pln_dim *shape;
+    struct pln_dim dims[PLN_MAX_RANK];
+    int64_t n, value;
+    int rest = -1;
+    bool allow_zero = pln_node_int(infer->graph, infer->node, "allowzero") != 0;
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    if (!pln_infer_elems(infer, 1, &shape, &n)) return pln_extent_out_shape(infer, 0, in->dtype, 1);
+    if (n > PLN_MAX_RANK) return pln_infer_fail(infer, "a shape of %lld dims", (long long)n);
+    for (int d = 0; d < n; d++) {
+        bool number = pln_dim_value(&infer->graph->dims, shape[d], &value);
+        dims[d] = shape[d];
+        if (number && value == 0 && !allow_zero) {
+            if (in->rank >= 0 && d >= in->rank) return pln_infer_fail(infer, "dim %d of the shape is 0, but the input has rank %d", d, in->rank);
+            dims[d] = in->rank >= 0 ? in->dims[d] : pln_infer_out_symbol(infer, 0, d);
+        } else if (number && value < 0) {
+            if (value < -1 || rest >= 0) return pln_infer_fail(infer, "dim %d of the shape is %lld", d, (long long)value);
+            rest = d;
+        }
+    }
+    if (rest >= 0) dims[rest] = in->rank >= 0 ? reshape_rest(infer, in, dims, (int)n, rest) : pln_infer_out_symbol(infer, 0, rest);
+    PLN_TRY(check_count(infer, in, dims, (int)n));
+    PLN_TRY(pln_infer_out(infer, 0, in->dtype, (int)n, dims));
+    return pln_extent_pass_elems(infer, 0, 0, (int)n);
+}
+
+static const struct pln_attr_def reshape_attrs[] = { { "allowzero", PLN_ATTR_INT, false, 0, 0, NULL }, { .name = NULL } };
+const struct pln_op_def pln_op_reshape = {
+    .name = "reshape",
+    .onnx = "Reshape",
+    .attrs = reshape_attrs,
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_VIEW,
+    .shape_inputs = 1u << 1,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_reshape,
+};
+
+static enum pln_status infer_squeeze(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    struct pln_dim dims[PLN_MAX_RANK];
+    struct pln_dim_table *table = &infer->graph->dims;
+    int axes[PLN_MAX_RANK], n_axes, rank = 0;
+    bool drop[PLN_MAX_RANK] = { false };
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    if (in->rank < 0) return pln_infer_out(infer, 0, in->dtype, -1, NULL);
+    PLN_TRY(pln_extent_axes(infer, 1, in->rank, axes, &n_axes));
+    if (n_axes == -2) {
+        int64_t n = pln_extent_length(infer, 1);
+        if (n < 0 || n > in->rank) return pln_infer_out(infer, 0, in->dtype, -1, NULL);
+        return pln_infer_out_symbols(infer, 0, in->dtype, in->rank - (int)n);
+    }
+    for (int i = 0; i < n_axes; i++) {
+        if (!pln_extent_unify(infer, in->dims[axes[i]], pln_dim_const(table, 1))) {
+            return pln_infer_fail(infer, "axis %d is not of extent 1 and cannot be squeezed", axes[i]);
+        }
+        drop[axes[i]] = true;
+    }
+    for (int d = 0; d < in->rank; d++) {
+        int64_t value;
+        if (n_axes == -1) {
+            bool number = pln_dim_value(table, in->dims[d], &value);
+            if (!number && pln_dim_lower_bound(table, in->dims[d]) <= 1) return pln_infer_out(infer, 0, in->dtype, -1, NULL);
+            drop[d] = number && value == 1;
+        }
+        if (!drop[d]) dims[rank++] = in->dims[d];
+    }
+    PLN_TRY(pln_infer_out(infer, 0, in->dtype, rank, dims));
+    return pln_extent_pass_elems(infer, 0, 0, rank);
+}
+
+const struct pln_op_def pln_op_squeeze = {
+    .name = "squeeze",
+    .onnx = "Squeeze",
+    .min_inputs = 1,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_VIEW,
+    .shape_inputs = 1u << 1,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_squeeze,
+};
+
+static enum pln_status infer_unsqueeze(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    struct pln_dim dims[PLN_MAX_RANK];
+    int axes[PLN_MAX_RANK], n_axes, from = 0;
+    bool added[PLN_MAX_RANK] = { false };
+    const int64_t *ints;
+    int64_t n;
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    bool known = pln_infer_ints(infer, 1, &ints, &n);
+    if (!known) n = pln_extent_length(infer, 1);
+    if (in->rank < 0 || n < 0) return pln_infer_out(infer, 0, in->dtype, -1, NULL);
+    if (n > PLN_MAX_RANK - in->rank) return pln_infer_fail(infer, "rank %d and %lld new axes", in->rank, (long long)n);
+    int rank = in->rank + (int)n;
+    if (!known) return pln_infer_out_symbols(infer, 0, in->dtype, rank);
+    PLN_TRY(pln_extent_axes(infer, 1, rank, axes, &n_axes));
+    for (int i = 0; i < n_axes; i++) added[axes[i]] = true;
+    for (int d = 0; d < rank; d++) dims[d] = added[d] ? pln_extent_const(infer, 1) : in->dims[from++];
+    PLN_TRY(pln_infer_out(infer, 0, in->dtype, rank, dims));
+    return pln_extent_pass_elems(infer, 0, 0, rank);
+}
+
+const struct pln_op_def pln_op_unsqueeze = {
+    .name = "unsqueeze",
+    .onnx = "Unsqueeze",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_VIEW,
+    .shape_inputs = 1u << 1,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_unsqueeze,
+};
+
+static enum pln_status infer_flatten(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    if (in->rank < 0) return pln_infer_out_symbols(infer, 0, in->dtype, 2);
+    int64_t axis = pln_node_int(infer->graph, infer->node, "axis");
+    if (axis < 0) axis += in->rank;
+    if (axis < 0 || axis > in->rank) return pln_infer_fail(infer, "axis is outside a tensor of rank %d", in->rank);
+    struct pln_dim dims[2] = { pln_extent_product(infer, in->dims, 0, (int)axis), pln_extent_product(infer, in->dims, (int)axis, in->rank) };
+    return pln_infer_out(infer, 0, in->dtype, 2, dims);
+}
+
+static const struct pln_attr_def flatten_attrs[] = { { "axis", PLN_ATTR_INT, false, 1, 0, NULL }, { .name = NULL } };
+const struct pln_op_def pln_op_flatten = {
+    .name = "flatten",
+    .onnx = "Flatten",
+    .attrs = flatten_attrs,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_VIEW,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_flatten,
+};
+
+static enum pln_status infer_shape(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    const struct pln_attrs *attrs = &pln_graph_node(infer->graph, infer->node)->attrs;
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    if (in->rank < 0) return pln_infer_out_symbols(infer, 0, PLN_I64, 1);
+    int64_t start = pln_attrs_int(attrs, "start", 0), end = pln_attrs_int(attrs, "end", in->rank);
+    start = PLN_MIN(PLN_MAX(start < 0 ? start + in->rank : start, 0), in->rank);
+    end = PLN_MIN(PLN_MAX(end < 0 ? end + in->rank : end, start), in->rank);
+    struct pln_dim n = pln_extent_const(infer, end - start);
+    PLN_TRY(pln_infer_out(infer, 0, PLN_I64, 1, &n));
+    return pln_infer_set_elems(infer, 0, in->dims + start, end - start);
+}
+
+static const struct pln_attr_def shape_attrs[] = {
+    { "end", PLN_ATTR_INT, false, INT64_MAX, 0, NULL },
+    { "start", PLN_ATTR_INT, false, 0, 0, NULL },
+    { .name = NULL },
+};
+const struct pln_op_def pln_op_shape = {
+    .name = "shape",
+    .onnx = "Shape",
+    .attrs = shape_attrs,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_SHAPE,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_shape,
+};
+
+static enum pln_status infer_size(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    PLN_TRY(pln_infer_out(infer, 0, PLN_I64, 0, NULL));
+    if (in->rank < 0) return PLN_OK;
+    struct pln_dim count = pln_extent_product(infer, in->dims, 0, in->rank);
+    return pln_infer_set_elems(infer, 0, &count, 1);
+}
+
+const struct pln_op_def pln_op_size = {
+    .name = "size",
+    .onnx = "Size",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_SHAPE,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_size,
+};
