@@ -325,7 +325,7 @@ static enum pln_status check_loop(struct pln_infer *infer, uint32_t *out_body, u
 static enum pln_status infer_loop(struct pln_infer *infer)
 {
     struct pln_graph *graph = infer->graph;
-    uint32_t body, n_carried;
+    uint32_t body = 0, n_carried = 0;
     PLN_TRY(check_loop(infer, &body, &n_carried));
     PLN_TRY(pln_infer_check_dtype(infer, 0, PLN_MASK(PLN_I64)));
     PLN_TRY(pln_infer_check_dtype(infer, 1, PLN_MASK(PLN_BOOL)));

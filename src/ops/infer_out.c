@@ -40,8 +40,8 @@ static struct pln_dim meet_dim(struct pln_graph *graph, struct pln_dim known, st
     if (found.id == UINT32_MAX) return known;
     bool known_free = is_symbol(graph, known) && !is_given(graph, known);
     bool found_free = is_symbol(graph, found) && !is_given(graph, found);
-    if (known_free || found_free) (void)pln_dim_unify(dims, known, found);
-    return pln_dim_resolve(dims, found);
+    bool met = (known_free || found_free) && pln_dim_unify(dims, known, found);
+    return met ? pln_dim_resolve(dims, found) : found;
 }
 
 static enum pln_status set_tensor(struct pln_infer *infer, int o, enum pln_dtype dtype, int rank, const struct pln_dim *dims)
