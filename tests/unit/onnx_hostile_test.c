@@ -202,13 +202,62 @@ static void damage_an_exported_model(void **state)
     damage_at_random(read_model("../fuzz/corpus/onnx/rnn.onnx"), 2);
 }
 
+/* ---- no memory ---- */
+
+struct rationed {
+    int left; /* allocations that still succeed */
+    int live;
+};
+
+static void *rationed_alloc(void *user, size_t size_bytes, size_t align)
+{
+    struct rationed *r = user;
+    if (r->left-- <= 0) return NULL;
+    r->live++;
+    return pln_alloc(NULL, size_bytes, align);
+}
+
+static void rationed_release(void *user, void *memory, size_t size_bytes)
+{
+    struct rationed *r = user;
+    r->live--;
+    pln_free(NULL, memory, size_bytes);
+}
+
+static enum pln_status open_and_check(const struct pln_text *model, const struct pln_allocator *alloc)
+{
+    struct pln_onnx_file *file;
+    PLN_TRY(pln_onnx_open_memory(model->data, model->size_bytes, NULL, alloc, NULL, &file));
+    enum pln_status status = pln_onnx_check_model(&file->model, &file->arena, NULL);
+    pln_onnx_close(file);
+    return status;
+}
+
+/* Every allocation fails once; all that was had before is given back. */
+static void run_out_of_memory(void **state)
+{
+    struct pln_text models[] = { make_rich_model(), read_model("../fuzz/corpus/onnx/rnn.onnx") };
+    (void)state;
+    for (size_t i = 0; i < PLN_COUNT_OF(models); i++) {
+        enum pln_status status = PLN_NO_MEMORY;
+        for (int ration = 0; status != PLN_OK; ration++) {
+            struct rationed r = { .left = ration };
+            struct pln_allocator alloc = { &r, rationed_alloc, rationed_release };
+            status = open_and_check(&models[i], &alloc);
+            assert_true(status == PLN_OK || status == PLN_NO_MEMORY);
+            assert_int_equal(r.live, 0);
+            assert_in_range(ration, 0, 10000);
+        }
+        pln_text_deinit(&models[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cut_a_made_model),
-        cmocka_unit_test(cut_an_exported_model),
-        cmocka_unit_test(damage_a_made_model),
-        cmocka_unit_test(damage_an_exported_model),
+        cmocka_unit_test(cut_a_made_model),    cmocka_unit_test(cut_an_exported_model),
+        cmocka_unit_test(damage_a_made_model), cmocka_unit_test(damage_an_exported_model),
+        cmocka_unit_test(run_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
