@@ -1,0 +1,208 @@
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/dynlib.h"
+#include "base/file.h"
+#include "test_alloc.h"
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/planish-file-XXXXXX");
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int count_files(void)
+{
+    char command[128];
+    int count = -1;
+    snprintf(command, sizeof command, "ls -A '%s' | wc -l", folder);
+    FILE *pipe = popen(command, "r");
+    if (fscanf(pipe, "%d", &count) != 1) count = -1;
+    pclose(pipe);
+    return count;
+}
+
+static void write_text(const char *name, const char *text)
+{
+    struct pln_file_writer writer;
+    assert_int_equal(pln_file_writer_open(&writer, in_folder(name), NULL, NULL), PLN_OK);
+    assert_int_equal(pln_file_writer_write(&writer, text, strlen(text)), PLN_OK);
+    assert_int_equal(pln_file_writer_commit(&writer), PLN_OK);
+}
+
+static void writing_and_mapping(void **state)
+{
+    (void)state;
+    struct pln_file_writer writer;
+    struct pln_file_map map;
+    int before = count_files();
+    assert_int_equal(pln_file_writer_open(&writer, in_folder("a.bin"), NULL, NULL), PLN_OK);
+    assert_int_equal(pln_file_writer_write(&writer, "hello", 5), PLN_OK);
+    assert_int_equal(pln_file_writer_align(&writer, 64), PLN_OK);
+    assert_int_equal(pln_file_writer_align(&writer, 64), PLN_OK);
+    assert_int_equal(pln_file_writer_write(&writer, "x", 1), PLN_OK);
+    assert_int_equal(pln_file_writer_align(&writer, 16384), PLN_OK);
+    assert_int_equal(pln_file_writer_patch(&writer, 1, "E", 1), PLN_OK);
+    assert_int_equal(pln_file_map(in_folder("a.bin"), NULL, &map), PLN_IO); /* not there before commit */
+    assert_int_equal(pln_file_writer_commit(&writer), PLN_OK);
+    assert_int_equal(count_files(), before + 1);
+    pln_file_writer_abort(&writer); /* harmless now */
+    assert_int_equal(pln_file_map(in_folder("a.bin"), NULL, &map), PLN_OK);
+    assert_int_equal(map.size_bytes, 16384);
+    assert_memory_equal(map.data, "hEllo\0", 6);
+    assert_int_equal(map.data[64], 'x');
+    pln_file_unmap(&map);
+    assert_int_equal(map.size_bytes, 0);
+    write_text("empty", "");
+    assert_int_equal(pln_file_map(in_folder("empty"), NULL, &map), PLN_OK);
+    assert_true(map.data != NULL && map.size_bytes == 0);
+    pln_file_unmap(&map);
+}
+
+static void an_aborted_writer_leaves_nothing(void **state)
+{
+    (void)state;
+    struct pln_file_writer writer;
+    write_text("kept", "old");
+    int before = count_files();
+    assert_int_equal(pln_file_writer_open(&writer, in_folder("kept"), NULL, NULL), PLN_OK);
+    assert_int_equal(pln_file_writer_write(&writer, "new", 3), PLN_OK);
+    pln_file_writer_abort(&writer);
+    assert_int_equal(pln_file_writer_write(&writer, "new", 3), PLN_INVALID_ARGUMENT);
+    assert_int_equal(count_files(), before);
+    struct pln_file_map map;
+    assert_int_equal(pln_file_map(in_folder("kept"), NULL, &map), PLN_OK);
+    assert_memory_equal(map.data, "old", 3);
+    pln_file_unmap(&map);
+    for (long fail_at = 1; fail_at <= 2; fail_at++) {
+        struct test_alloc alloc;
+        test_alloc_init(&alloc, fail_at);
+        assert_int_equal(pln_file_writer_open(&writer, in_folder("kept"), &alloc.base, NULL), PLN_NO_MEMORY);
+        pln_file_writer_abort(&writer);
+        assert_int_equal(alloc.live, 0);
+    }
+    assert_int_equal(pln_file_writer_open(&writer, "/dev/null", NULL, NULL), PLN_IO);
+    assert_int_equal(pln_file_writer_open(&writer, in_folder("no/such/folder"), NULL, NULL), PLN_IO);
+    assert_int_equal(pln_file_writer_commit(&writer), PLN_IO);
+}
+
+static void what_is_no_regular_file_is_refused(void **state)
+{
+    (void)state;
+    struct pln_file_map map;
+    struct pln_diag diag;
+    pln_diag_init(&diag);
+    assert_int_equal(pln_file_map(folder, &diag, &map), PLN_IO);
+    assert_int_equal(pln_file_map("/dev/zero", &diag, &map), PLN_IO);
+    assert_int_equal(pln_file_map(in_folder("missing"), &diag, &map), PLN_IO);
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    assert_int_equal(pln_file_map(in_folder("pipe"), &diag, &map), PLN_IO); /* and does not wait for a writer */
+    assert_int_equal(diag.count, 4);
+    assert_non_null(strstr(diag.entries[2].text, "missing"));
+    unlink(in_folder("pipe"));
+}
+
+static void staying_below_a_folder(void **state)
+{
+    (void)state;
+    struct pln_file_map map;
+    char model[128];
+    snprintf(model, sizeof model, "%s/model", folder);
+    assert_int_equal(mkdir(model, 0700), 0);
+    assert_int_equal(mkdir(in_folder("model/sub"), 0700), 0);
+    assert_int_equal(mkdir(in_folder("model2"), 0700), 0);
+    write_text("outside", "no");
+    write_text("model2/near", "no");
+    write_text("model/weights", "yes");
+    write_text("model/sub/more", "yes");
+    write_text("model/..data", "yes");
+    assert_int_equal(symlink("../outside", in_folder("model/link")), 0);
+    assert_int_equal(symlink("../model2/near", in_folder("model/near")), 0);
+    assert_int_equal(symlink("..", in_folder("model/up")), 0);
+    assert_int_equal(symlink("sub/more", in_folder("model/inner")), 0);
+    const char *const good[] = { "weights", "sub/more", "./weights", "sub//more", "..data", "inner" };
+    const char *const bad[] = { "", "/etc/passwd", "../outside", "sub/../weights", "..", "link", "near", "up/outside" };
+    for (size_t i = 0; i < PLN_COUNT_OF(good); i++) {
+        assert_int_equal(pln_file_map_below(model, good[i], NULL, &map), PLN_OK);
+        assert_memory_equal(map.data, "yes", 3);
+        pln_file_unmap(&map);
+    }
+    for (size_t i = 0; i < PLN_COUNT_OF(bad); i++)
+        assert_int_equal(pln_file_map_below(model, bad[i], NULL, &map), PLN_BAD_MODEL);
+    assert_int_equal(pln_file_map_below(model, "missing", NULL, &map), PLN_IO);
+    assert_int_equal(pln_file_map_below(model, "sub", NULL, &map), PLN_IO);
+    assert_int_equal(pln_file_map_below(in_folder("nothing"), "x", NULL, &map), PLN_IO);
+}
+
+static void folders_of_paths(void **state)
+{
+    (void)state;
+    char buffer[8];
+    assert_int_equal(pln_path_folder("a/b/c", buffer, sizeof buffer), PLN_OK);
+    assert_string_equal(buffer, "a/b");
+    assert_int_equal(pln_path_folder("c", buffer, sizeof buffer), PLN_OK);
+    assert_string_equal(buffer, ".");
+    assert_int_equal(pln_path_folder("/c", buffer, sizeof buffer), PLN_OK);
+    assert_string_equal(buffer, "/");
+    assert_int_equal(pln_path_folder("1234567/c", buffer, sizeof buffer), PLN_OK);
+    assert_int_equal(pln_path_folder("12345678/c", buffer, sizeof buffer), PLN_INVALID_ARGUMENT);
+}
+
+static void libraries(void **state)
+{
+    (void)state;
+    struct pln_dynlib lib;
+    struct pln_diag diag;
+    pln_diag_init(&diag);
+    assert_int_equal(pln_dynlib_open((const char *const[]){ "libnothing.so.9", "libm.so.6", NULL }, &diag, &lib),
+                     PLN_OK);
+    assert_non_null(pln_dynlib_symbol(&lib, "cos"));
+    assert_null(pln_dynlib_symbol(&lib, "no_such_function"));
+    pln_dynlib_close(&lib);
+    pln_dynlib_close(&lib);
+    assert_null(pln_dynlib_symbol(&lib, "cos"));
+    assert_int_equal(pln_dynlib_open((const char *const[]){ "libnothing.so.9", NULL }, &diag, &lib), PLN_NOT_FOUND);
+    assert_non_null(strstr(diag.entries[0].text, "libnothing"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writing_and_mapping),
+        cmocka_unit_test(an_aborted_writer_leaves_nothing),
+        cmocka_unit_test(what_is_no_regular_file_is_refused),
+        cmocka_unit_test(staying_below_a_folder),
+        cmocka_unit_test(folders_of_paths),
+        cmocka_unit_test(libraries),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
