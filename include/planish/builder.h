@@ -1,0 +1,45 @@
+/* Building: from an ONNX model to an engine. In libplanish, not in libplanish_rt. */
+#ifndef PLANISH_BUILDER_H
+#define PLANISH_BUILDER_H
+
+#include "planish/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Called now and then during a build: done of total (0: not known) of a phase. Return 0 to stop the build with PLN_CANCELLED. */
+typedef int (*pln_progress)(void *user, const char *phase, int done, int total);
+
+/* Zero is the default everywhere. Strings live only during the call. */
+struct pln_build_options {
+    size_t struct_size; /* sizeof(struct pln_build_options) */
+    const struct pln_allocator *allocator;
+    pln_thread_pool *pool;
+    pln_diagnostics *diagnostics;
+    const struct pln_logger *logger;
+    pln_progress progress;
+    void *progress_user;
+    const char *device;              /* NULL: "cpu"; "ref": the reference interpreter */
+    const char *target;              /* NULL: "native"; "x86-64-v3", "portable", … */
+    const char *const *disabled_passes; /* names, ended by NULL */
+    const char *dump_after;          /* a pass's name: its graph is logged at PLN_LOG_INFO */
+    const char *const *taps;         /* ONNX value names to make visible, ended by NULL; one "*": all */
+    uint64_t memory_limit_bytes;     /* of the build's own memory; 0: none */
+    const char *broken_pass;         /* tests: this pass's result is falsified on purpose */
+    uint64_t placement_seed;         /* tests: with a device that has own memory, place steps at random */
+};
+
+/* Builds from a file; external data is looked for in its folder. */
+PLN_API enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
+/* From memory (kept alive by the caller as long as the engine). folder: where external data may lie, NULL: nowhere. */
+PLN_API enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine);
+/* Writes the engine as a plan: under a temporary name, renamed when complete. */
+PLN_API enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);
+/* Names of the passes in order; NULL after the last. */
+PLN_API const char *pln_pass_name(int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

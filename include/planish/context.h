@@ -1,0 +1,82 @@
+/* Contexts: the state of one running inference. Cheap; used by one thread at a time; pln_context_cancel may be called from any. */
+#ifndef PLANISH_CONTEXT_H
+#define PLANISH_CONTEXT_H
+
+#include "planish/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pln_context pln_context;
+
+enum pln_memory_kind { PLN_MEMORY_HOST = 0, PLN_MEMORY_DEVICE = 1 };
+
+/* A tensor in the caller's memory. */
+struct pln_buffer {
+    enum pln_dtype dtype;
+    int rank;
+    int64_t dims[PLN_MAX_RANK];
+    const int64_t *strides; /* elements, rank entries; NULL: row-major */
+    void *data;
+    size_t size_bytes; /* of data; for outputs: its capacity */
+    enum pln_memory_kind memory;
+};
+
+struct pln_context_options {
+    size_t struct_size;                    /* sizeof(struct pln_context_options) */
+    const struct pln_allocator *allocator; /* NULL: the engine's */
+    size_t memory_limit_bytes;             /* of activations and run-time values; 0: none */
+};
+
+PLN_API enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context);
+PLN_API void pln_context_destroy(pln_context *context); /* NULL is fine */
+/* What the last calls on this context had to say; valid until the next call. */
+PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *context);
+
+/* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major are copied first. Errors:
+ * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
+PLN_API enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
+/* Binds memory for an output: data of size_bytes; dtype, rank, dims are ignored. NULL buffer or data: the context keeps its own memory. A run whose
+ * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. */
+PLN_API enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
+/* Called during a run when the shape of an output is known: returns memory of at least size_bytes, or NULL to fail the run. */
+typedef void *(*pln_output_allocator)(void *user, const char *name, size_t size_bytes, enum pln_dtype dtype, int rank, const int64_t *dims);
+PLN_API enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
+
+/* Shape of an output for the inputs as bound. PLN_NOT_FOUND: only the run can tell. */
+PLN_API enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK]);
+/* Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data). */
+PLN_API enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes);
+
+/* Runs once; outputs are complete when it returns. Allocates nothing when the shapes were seen before. */
+PLN_API enum pln_status pln_context_run(pln_context *context);
+/* Makes a running pln_context_run end soon with PLN_CANCELLED. Any thread. */
+PLN_API void pln_context_cancel(pln_context *context);
+
+/* The output of the last run: type, dims, data (the caller's or the context's memory, valid until the next run). */
+PLN_API enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer);
+
+/* Counters since the context was made. */
+struct pln_context_stats {
+    uint64_t runs;
+    uint64_t memory_plans;      /* times that memory was planned anew */
+    uint64_t allocator_calls;   /* calls of the allocator */
+    uint64_t arena_bytes;       /* activations held now */
+    uint64_t heap_bytes;        /* run-time values held now */
+    uint64_t last_run_ns, last_kernel_ns; /* of the last run: all, and inside kernels (only when profiling) */
+};
+PLN_API void pln_context_get_stats(const pln_context *context, struct pln_context_stats *out_stats);
+/* on 1: every step of the runs to come is timed. */
+PLN_API void pln_context_set_profiling(pln_context *context, int on);
+/* Nanoseconds of step `index` in the last run and how often it ran; zeros when profiling is off. */
+PLN_API enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count);
+
+/* A tap: called for each value made visible by the build (pln_build_options.taps) as soon as it is known. */
+typedef void (*pln_tap)(void *user, const char *name, const struct pln_buffer *value);
+PLN_API void pln_context_set_tap(pln_context *context, pln_tap tap, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

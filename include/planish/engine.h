@@ -1,0 +1,81 @@
+/* Engines: loaded plans. An engine is immutable and may be shared by threads; contexts run it. */
+#ifndef PLANISH_ENGINE_H
+#define PLANISH_ENGINE_H
+
+#include "planish/diagnostics.h"
+#include "planish/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pln_engine pln_engine;
+typedef struct pln_pool pln_thread_pool;
+
+/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). */
+PLN_API enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
+/* Engines that use it must be gone. NULL is fine. */
+PLN_API void pln_thread_pool_destroy(pln_thread_pool *pool);
+
+/* Zero is the default everywhere. After a fork, the child may create and use new engines; the thread pool is made anew at its first run. */
+struct pln_engine_options {
+    size_t struct_size;                /* sizeof(struct pln_engine_options) */
+    const struct pln_allocator *allocator; /* NULL: the C library's; outlives the engine */
+    pln_thread_pool *pool;             /* NULL: one pool for the process; outlives the engine */
+    pln_diagnostics *diagnostics;      /* NULL: codes only */
+    const struct pln_logger *logger;   /* NULL: silent */
+    const char *device;                /* NULL: the one that the plan was built for */
+    int verify_weights;                /* 1: check weights of any size; default: up to 256 MiB */
+};
+
+/* Maps a plan and uses it in place. The file must not change while the engine lives. Errors: PLN_IO, PLN_BAD_PLAN (damaged),
+ * PLN_INCOMPATIBLE (another version or machine), PLN_DEVICE, PLN_NO_MEMORY. */
+PLN_API enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine);
+/* The same from memory, which must outlive the engine and be aligned to 64. */
+PLN_API enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine);
+/* Counted: an engine begins with one reference; contexts hold one each. Thread-safe. */
+PLN_API void pln_engine_retain(pln_engine *engine);
+PLN_API void pln_engine_release(pln_engine *engine); /* NULL is fine */
+
+/* What goes in or comes out. */
+enum pln_value_kind { PLN_VALUE_TENSOR = 0, PLN_VALUE_SEQUENCE = 1, PLN_VALUE_OPTIONAL = 2, PLN_VALUE_MAP = 3 };
+
+struct pln_tensor_info {
+    const char *name; /* lives as long as the engine */
+    enum pln_value_kind kind;
+    enum pln_dtype dtype;
+    int rank;                       /* -1: not known before the run */
+    int64_t dims[PLN_MAX_RANK];     /* -1: dynamic */
+    const char *dim_names[PLN_MAX_RANK]; /* the symbol of a dynamic dim: "batch", or NULL */
+};
+
+PLN_API int pln_engine_input_count(const pln_engine *engine);
+PLN_API int pln_engine_output_count(const pln_engine *engine);
+/* PLN_NOT_FOUND: no such index. */
+PLN_API enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
+PLN_API enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
+
+/* A step of the plan, for reports. Strings live as long as the engine. */
+struct pln_step_info {
+    const char *op;     /* "conv" */
+    const char *kernel; /* "conv_f32_14x32_avx512", or "ref", "copy", "if", "loop" */
+    const char *device; /* "cpu", "host" */
+    const char *name;   /* the ONNX nodes that it stands for, joined by " + " */
+    int inputs, outputs;
+    int block; /* 0: the model itself; others: bodies of If and Loop */
+};
+struct pln_engine_summary {
+    const char *name, *device;
+    int onnx_nodes, steps, segments, blocks;
+    uint64_t weights_bytes; /* as stored */
+    uint64_t plan_bytes;    /* of the file; 0: never stored */
+};
+PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);
+PLN_API enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
+/* Model metadata: value of a key, NULL when there is none. */
+PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

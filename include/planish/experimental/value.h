@@ -1,0 +1,44 @@
+/* Values of any kind on the host: tensors, strings, sequences, optionals. Still moving: may change in any version. */
+#ifndef PLANISH_EXPERIMENTAL_VALUE_H
+#define PLANISH_EXPERIMENTAL_VALUE_H
+
+#include "planish/context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A counted value. Not thread-safe. */
+typedef struct pln_host_value pln_host_value;
+
+/* Reads a TensorProto, SequenceProto or OptionalProto (`kind` says which), as the ONNX backend tests store them. */
+PLN_API enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kind, pln_diagnostics *diagnostics, pln_host_value **out_value);
+/* Reads a .npy file. */
+PLN_API enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value);
+PLN_API enum pln_status pln_host_value_write_npy(const pln_host_value *value, const char *path, pln_diagnostics *diagnostics);
+/* A copy of the buffer, row-major. */
+PLN_API enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value);
+PLN_API void pln_host_value_destroy(pln_host_value *value); /* NULL is fine */
+PLN_API enum pln_value_kind pln_host_value_kind(const pln_host_value *value);
+/* A tensor's buffer, valid as long as the value. PLN_INVALID_ARGUMENT: it is no tensor. */
+PLN_API enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer);
+/* "f32[2,3]", "sequence of 3: …", into the caller's buffer. */
+PLN_API const char *pln_host_value_describe(const pln_host_value *value, char *buffer, size_t buffer_bytes);
+
+/* Binds a value of any kind; it must outlive the runs. */
+PLN_API enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value);
+/* A copy of an output of any kind. */
+PLN_API enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value);
+
+struct pln_comparison {
+    double rtol, atol;  /* |a-b| <= atol + rtol*|b| */
+    double max_rel_err; /* > 0: judge floats by max|a-b| / max|b| over a whole tensor instead */
+};
+/* got against want: kinds, types and shapes equal, integers and strings exact, NaN equal to NaN. Returns 1 when equal; else 0 and one line of why. max_rel
+ * (may be NULL): largest max|a-b| / max|b| seen. */
+PLN_API int pln_host_value_compare(const pln_host_value *got, const pln_host_value *want, const struct pln_comparison *how, char *why, size_t why_bytes, double *max_rel);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
