@@ -1,0 +1,26 @@
+/* From the graph to a program: which steps, on which device, with which kernels, and where each value lives. */
+#ifndef PLN_LOWER_LOWER_H
+#define PLN_LOWER_LOWER_H
+
+#include "backend/backend.h"
+#include "graph/graph.h"
+#include "kernel/program.h"
+#include "ops/op.h"
+
+/* Nanoseconds of a candidate; NULL callbacks use the family's estimate. */
+typedef double (*pln_lower_cost)(void *user, const struct pln_kernel *kernel, const struct pln_problem *problem);
+
+struct pln_lower_options {
+    const struct pln_backend *backend; /* whose kernels are used */
+    const char *device;                /* its name as the user gave it, for the plan */
+    uint64_t features;                 /* of the target */
+    bool oracle;                       /* reference device: one host call a node, no views, every value an item */
+    uint64_t placement_seed;           /* device with own memory: 0 all that can on the device, else at random */
+    pln_lower_cost cost;
+    void *cost_user;
+};
+
+/* The program lies in arena, its weights point into the graph's constants or into arena; both outlive it. */
+enum pln_status pln_lower(struct pln_graph *graph, const struct pln_lower_options *options, struct pln_arena *arena, struct pln_diag *diag, struct pln_program *out_program);
+
+#endif

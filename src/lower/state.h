@@ -1,0 +1,75 @@
+/* What the files of lower/ share while a graph is lowered. */
+#ifndef PLN_LOWER_STATE_H
+#define PLN_LOWER_STATE_H
+
+#include "lower/lower.h"
+
+struct pln_lower_block {
+    uint32_t *steps;
+    size_t n_steps, steps_capacity;
+    struct pln_segment *segments;
+    size_t n_segments, segments_capacity;
+    uint32_t segment_first; /* position where the open segment begins */
+    uint32_t *symbols;
+    size_t n_symbols, symbols_capacity;
+    uint32_t *inputs, *outputs;
+    uint32_t n_inputs, n_outputs;
+    uint32_t parent, parent_position; /* the control step that it belongs to; PLN_NONE for the main block */
+};
+
+struct pln_lower {
+    struct pln_graph *graph;
+    const struct pln_lower_options *options;
+    struct pln_arena *arena;
+    struct pln_diag *diag;
+    struct pln_program *program;
+    size_t slots_capacity, steps_capacity, weights_capacity;
+    struct pln_lower_block *blocks;
+    size_t n_blocks, blocks_capacity;
+    uint32_t block; /* at work on */
+    /* By graph value: its slots. PLN_NONE: not there. */
+    uint32_t *host, *device; /* as it was made, perhaps a strided view */
+    uint32_t *dense;         /* row-major copy of a strided host view */
+    uint32_t *weight;        /* plain weight id of a constant */
+    uint32_t n_values;
+    bool *bound; /* by symbol */
+    size_t n_bound;
+    bool *dim_bound; /* by expression; valid while dim_known == dims.count and not stale */
+    size_t dim_known, dim_capacity;
+    bool device_memory; /* the device has memory of its own: space 1 */
+    uint64_t random;
+};
+
+/* slot.c */
+uint32_t pln_lower_new_slot(struct pln_lower *lower, uint32_t value, enum pln_place place, uint32_t space);
+uint32_t pln_lower_segment(const struct pln_lower *lower); /* index of the open segment */
+bool pln_lower_dim_bound(struct pln_lower *lower, struct pln_dim dim);
+/* A tensor of known type whose extents the shape program knows by now. */
+bool pln_lower_is_planned(struct pln_lower *lower, uint32_t value);
+/* Bare unbound symbols of the slot's dims become known from here on. */
+enum pln_status pln_lower_bind(struct pln_lower *lower, uint32_t slot);
+enum pln_status pln_lower_unbind_block(struct pln_lower *lower);
+/* Elements known as expressions, all of them bound. */
+bool pln_lower_is_shape_value(struct pln_lower *lower, uint32_t value);
+/* The value in a space; row-major unless strided is allowed. Adds copies as needed. */
+enum pln_status pln_lower_need(struct pln_lower *lower, uint32_t value, uint32_t space, bool strided, uint32_t *out_slot);
+enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const struct pln_pack_format *pack, uint32_t *out_weight);
+bool pln_lower_slot_dense(const struct pln_lower *lower, uint32_t slot);
+bool pln_lower_slot_rows_dense(const struct pln_lower *lower, uint32_t slot); /* last dim has stride 1 */
+
+/* step.c */
+enum pln_status pln_lower_add_step(struct pln_lower *lower, const struct pln_step *step, uint32_t *out_position);
+enum pln_status pln_lower_end_segment(struct pln_lower *lower, enum pln_segment_end end);
+enum pln_status pln_lower_copy(struct pln_lower *lower, uint32_t from, uint32_t to);
+enum pln_status pln_lower_node(struct pln_lower *lower, uint32_t node);
+
+/* block.c */
+enum pln_status pln_lower_block_of(struct pln_lower *lower, uint32_t graph_block, uint32_t parent_position, uint32_t *out_block);
+
+/* choose.c: the best row of the backend for a node; NULL: none. */
+const struct pln_kernel *pln_lower_choose(struct pln_lower *lower, uint32_t node);
+
+/* live.c: first and last steps of all slots. */
+enum pln_status pln_lower_lifetimes(struct pln_lower *lower);
+
+#endif

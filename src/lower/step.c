@@ -1,0 +1,248 @@
+/* Steps: how each node is carried out. */
+#include "lower/state.h"
+
+enum pln_status pln_lower_add_step(struct pln_lower *lower, const struct pln_step *step, uint32_t *out_position)
+{
+    struct pln_program *program = lower->program;
+    struct pln_lower_block *block = &lower->blocks[lower->block];
+    if (!pln_arena_grow(lower->arena, (void **)&program->steps, &lower->steps_capacity, program->n_steps + 1u, sizeof *program->steps) ||
+        !pln_arena_grow(lower->arena, (void **)&block->steps, &block->steps_capacity, block->n_steps + 1, sizeof *block->steps))
+        return pln_fail_memory(lower->diag, "steps", 0);
+    program->steps[program->n_steps] = *step;
+    block->steps[block->n_steps] = program->n_steps++;
+    if (out_position) *out_position = (uint32_t)block->n_steps;
+    block->n_steps++;
+    return PLN_OK;
+}
+
+enum pln_status pln_lower_end_segment(struct pln_lower *lower, enum pln_segment_end end)
+{
+    struct pln_lower_block *block = &lower->blocks[lower->block];
+    uint32_t count = (uint32_t)block->n_steps - block->segment_first;
+    if (count == 0 && end == PLN_END_NEXT) return PLN_OK;
+    if (!pln_arena_grow(lower->arena, (void **)&block->segments, &block->segments_capacity, block->n_segments + 1, sizeof *block->segments))
+        return pln_fail_memory(lower->diag, "segments", 0);
+    block->segments[block->n_segments++] = (struct pln_segment){ .first = block->segment_first, .count = count, .end = end };
+    block->segment_first = (uint32_t)block->n_steps;
+    return PLN_OK;
+}
+
+static uint32_t *one_id(struct pln_lower *lower, uint32_t id)
+{
+    return pln_arena_copy(lower->arena, &id, sizeof id);
+}
+
+enum pln_status pln_lower_copy(struct pln_lower *lower, uint32_t from, uint32_t to)
+{
+    const struct pln_slot *slots = lower->program->slots;
+    struct pln_step step = { .kind = PLN_STEP_COPY, .device = slots[from].space | slots[to].space, .n_inputs = 1, .n_outputs = 1 };
+    step.inputs = one_id(lower, from);
+    step.outputs = one_id(lower, to);
+    if (!step.inputs || !step.outputs) return pln_fail_memory(lower->diag, "steps", 0);
+    return pln_lower_add_step(lower, &step, NULL);
+}
+
+/* ---- views ---- */
+
+static bool strides_of(struct pln_lower *lower, uint32_t slot_id, struct pln_dim *out_strides)
+{
+    struct pln_dim_table *dims = &lower->graph->dims;
+    const struct pln_slot *slot = &lower->program->slots[slot_id];
+    struct pln_dim stride = pln_dim_const(dims, 1);
+    for (int i = slot->rank - 1; i >= 0; i--) {
+        out_strides[i] = slot->strides ? (struct pln_dim){ slot->strides[i] } : stride;
+        stride = pln_dim_mul(dims, stride, (struct pln_dim){ slot->dims[i] });
+    }
+    return !dims->failed;
+}
+
+static enum pln_status make_view(struct pln_lower *lower, uint32_t value, uint32_t base, struct pln_dim offset, const struct pln_dim *strides)
+{
+    uint32_t space = lower->program->slots[base].space;
+    uint32_t slot = pln_lower_new_slot(lower, value, PLN_PLACE_VIEW, space);
+    if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
+    struct pln_slot *made = &lower->program->slots[slot];
+    made->index = base;
+    made->offset = pln_dim_resolve(&lower->graph->dims, offset).id;
+    if (strides) {
+        made->strides = pln_arena_array(lower->arena, (size_t)made->rank + 1, sizeof *made->strides);
+        if (!made->strides) return pln_fail_memory(lower->diag, "slots", 0);
+        for (int i = 0; i < made->rank; i++) made->strides[i] = pln_dim_resolve(&lower->graph->dims, strides[i]).id;
+    }
+    *(space == 0 ? &lower->host[value] : &lower->device[value]) = slot;
+    return PLN_OK;
+}
+
+/* The space in which a value is at hand; the device wins when it is in both. */
+static uint32_t space_of(const struct pln_lower *lower, uint32_t value)
+{
+    return lower->device[value] != PLN_NONE ? 1 : 0;
+}
+
+/* *out_done false: the node is no view, or cannot be one here. */
+static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def, bool *out_done)
+{
+    *out_done = false;
+    const struct pln_node *node = pln_graph_node(lower->graph, node_id);
+    if (lower->options->oracle || !(def->traits & (PLN_TRAIT_VIEW | PLN_TRAIT_PERMUTE)) || node->n_inputs == 0 || node->inputs[0] == PLN_NONE) return PLN_OK;
+    uint32_t from = node->inputs[0], to = node->outputs[0];
+    if (to == PLN_NONE || !pln_lower_is_planned(lower, to) || !pln_lower_is_planned(lower, from)) return PLN_OK;
+    if (pln_graph_value(lower->graph, from)->type.dtype != pln_graph_value(lower->graph, to)->type.dtype || pln_dtype_bits(pln_graph_value(lower->graph, from)->type.dtype) < 8) return PLN_OK;
+    uint32_t space = space_of(lower, from), base;
+    struct pln_dim zero = pln_dim_const(&lower->graph->dims, 0);
+    if (def->traits & PLN_TRAIT_VIEW) {
+        PLN_TRY(pln_lower_need(lower, from, space, false, &base));
+        *out_done = true;
+        return make_view(lower, to, base, zero, NULL);
+    }
+    struct pln_dim in_strides[PLN_MAX_RANK], out_strides[PLN_MAX_RANK], offset = zero;
+    if (!def->view || space != 0) return PLN_OK;
+    PLN_TRY(pln_lower_need(lower, from, space, true, &base));
+    if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
+    if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
+    if (!pln_lower_dim_bound(lower, offset)) return PLN_OK;
+    for (int i = 0; i < pln_graph_value(lower->graph, to)->type.rank; i++)
+        if (!pln_lower_dim_bound(lower, out_strides[i])) return PLN_OK;
+    *out_done = true;
+    return make_view(lower, to, base, offset, out_strides);
+}
+
+/* ---- kernels and calls ---- */
+
+static void copy_origins(const struct pln_node *node, struct pln_step *step)
+{
+    step->origins = node->origins;
+    step->n_origins = node->n_origins;
+}
+
+static uint32_t random_bit(struct pln_lower *lower)
+{
+    lower->random = lower->random * 6364136223846793005ull + 1442695040888963407ull; /* Knuth's MMIX generator */
+    return (uint32_t)(lower->random >> 63);
+}
+
+static bool all_planned(struct pln_lower *lower, const struct pln_node *node)
+{
+    for (uint32_t i = 0; i < node->n_outputs; i++)
+        if (node->outputs[i] != PLN_NONE && !pln_lower_is_planned(lower, node->outputs[i])) return false;
+    return true;
+}
+
+static bool inputs_planned(struct pln_lower *lower, const struct pln_node *node)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i] != PLN_NONE && !pln_lower_is_planned(lower, node->inputs[i])) return false;
+    return true;
+}
+
+static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, const struct pln_kernel *kernel, struct pln_step *step)
+{
+    uint32_t n = pln_graph_node(lower->graph, node_id)->n_inputs;
+    step->inputs = pln_arena_array(lower->arena, n + 1u, sizeof *step->inputs);
+    step->n_inputs = n;
+    if (!step->inputs) return pln_fail_memory(lower->diag, "steps", 0);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t value = pln_graph_node(lower->graph, node_id)->inputs[i];
+        step->inputs[i] = PLN_NONE;
+        if (value == PLN_NONE) continue;
+        if (kernel && (int)i == kernel->family->packed_input && pln_graph_value(lower->graph, value)->data && space == 0) {
+            uint32_t weight, slot = pln_lower_new_slot(lower, value, PLN_PLACE_WEIGHT, 0);
+            if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
+            PLN_TRY(pln_lower_weight(lower, value, kernel->family->pack(kernel), &weight));
+            lower->program->slots[slot].index = weight;
+            lower->program->slots[slot].segment = PLN_NONE;
+            step->inputs[i] = slot;
+            continue;
+        }
+        bool any = kernel && (kernel->flags & PLN_KERNEL_STRIDED_IN), rows = kernel && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN);
+        PLN_TRY(pln_lower_need(lower, value, space, any || rows, &step->inputs[i]));
+        if (rows && !any && !pln_lower_slot_rows_dense(lower, step->inputs[i])) PLN_TRY(pln_lower_need(lower, value, space, false, &step->inputs[i]));
+    }
+    return PLN_OK;
+}
+
+static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, bool planned, struct pln_step *step)
+{
+    uint32_t n = pln_graph_node(lower->graph, node_id)->n_outputs;
+    step->outputs = pln_arena_array(lower->arena, n + 1u, sizeof *step->outputs);
+    step->n_outputs = n;
+    if (!step->outputs) return pln_fail_memory(lower->diag, "steps", 0);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t value = pln_graph_node(lower->graph, node_id)->outputs[i];
+        step->outputs[i] = PLN_NONE;
+        if (value == PLN_NONE) continue;
+        uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
+        if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
+        step->outputs[i] = slot;
+        *(space == 0 ? &lower->host[value] : &lower->device[value]) = slot;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status lower_plain(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def)
+{
+    const struct pln_node *node = pln_graph_node(lower->graph, node_id);
+    bool planned = !lower->options->oracle && !(def->traits & (PLN_TRAIT_DATA_SHAPE | PLN_TRAIT_HOST)) && all_planned(lower, node);
+    uint32_t space = 0;
+    const struct pln_kernel *kernel = NULL;
+    if (planned && !lower->device_memory) kernel = pln_lower_choose(lower, node_id);
+    if (planned && lower->device_memory && inputs_planned(lower, node) && (lower->options->placement_seed == 0 || random_bit(lower))) {
+        kernel = pln_lower_choose(lower, node_id);
+        if (kernel || lower->options->backend->runs_calls) space = 1;
+    }
+    struct pln_step step = { .kind = kernel ? PLN_STEP_LAUNCH : PLN_STEP_CALL, .op = node->op, .op_kind = node->kind, .device = space, .kernel = kernel ? kernel->name : NULL, .attrs = node->attrs };
+    copy_origins(node, &step);
+    PLN_TRY(operand_slots(lower, node_id, space, kernel, &step));
+    PLN_TRY(output_slots(lower, node_id, space, planned, &step));
+    PLN_TRY(pln_lower_add_step(lower, &step, NULL));
+    if (kernel) lower->program->needs |= kernel->needs;
+    if (planned) return PLN_OK;
+    PLN_TRY(pln_lower_end_segment(lower, PLN_END_READBACK));
+    for (uint32_t i = 0; i < step.n_outputs; i++)
+        if (step.outputs[i] != PLN_NONE) PLN_TRY(pln_lower_bind(lower, step.outputs[i]));
+    return PLN_OK;
+}
+
+static enum pln_status lower_control(struct pln_lower *lower, uint32_t node_id)
+{
+    const struct pln_node *node = pln_graph_node(lower->graph, node_id);
+    struct pln_step step = { .op = node->op, .op_kind = node->kind, .attrs = node->attrs, .kind = node->op == PLN_OP_IF ? PLN_STEP_IF : PLN_STEP_LOOP };
+    copy_origins(node, &step);
+    PLN_TRY(operand_slots(lower, node_id, 0, NULL, &step));
+    PLN_TRY(pln_lower_end_segment(lower, PLN_END_NEXT));
+    uint32_t n_blocks = pln_graph_node(lower->graph, node_id)->n_blocks;
+    step.blocks = pln_arena_array(lower->arena, n_blocks + 1u, sizeof *step.blocks);
+    step.n_blocks = n_blocks;
+    if (!step.blocks) return pln_fail_memory(lower->diag, "blocks", 0);
+    uint32_t position = (uint32_t)lower->blocks[lower->block].n_steps;
+    for (uint32_t i = 0; i < n_blocks; i++) PLN_TRY(pln_lower_block_of(lower, pln_graph_node(lower->graph, node_id)->blocks[i], position, &step.blocks[i]));
+    PLN_TRY(output_slots(lower, node_id, 0, false, &step));
+    PLN_TRY(pln_lower_add_step(lower, &step, NULL));
+    PLN_TRY(pln_lower_end_segment(lower, step.kind == PLN_STEP_IF ? PLN_END_BRANCH : PLN_END_LOOP));
+    for (uint32_t i = 0; i < step.n_outputs; i++)
+        if (step.outputs[i] != PLN_NONE) PLN_TRY(pln_lower_bind(lower, step.outputs[i]));
+    return PLN_OK;
+}
+
+/* Nodes whose results the shape program has, or nobody asks for. */
+static bool needs_no_step(struct pln_lower *lower, const struct pln_node *node)
+{
+    if (lower->options->oracle) return false;
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        if (node->outputs[i] == PLN_NONE) continue;
+        const struct pln_value *value = pln_graph_value(lower->graph, node->outputs[i]);
+        if (!value->data && !pln_lower_is_shape_value(lower, node->outputs[i])) return false;
+    }
+    return true;
+}
+
+enum pln_status pln_lower_node(struct pln_lower *lower, uint32_t node_id)
+{
+    const struct pln_node *node = pln_graph_node(lower->graph, node_id);
+    const struct pln_op_def *def = pln_op_get(node->op);
+    if (def->traits & PLN_TRAIT_CONTROL) return lower_control(lower, node_id);
+    if (needs_no_step(lower, node)) return PLN_OK;
+    bool done;
+    PLN_TRY(try_view(lower, node_id, def, &done));
+    return done ? PLN_OK : lower_plain(lower, node_id, def);
+}

@@ -1,0 +1,444 @@
+/* Contexts: creation, binding, running. */
+#include "base/clock.h"
+#include "runtime/engine.h"
+#include "base/text.h"
+#include "runtime/memory.h"
+
+/* ---- the counting allocator ---- */
+
+static void *counted_alloc(void *user, size_t size_bytes, size_t align)
+{
+    struct pln_context *context = user;
+    context->allocator_calls++;
+    if (context->memory_limit && size_bytes > context->memory_limit - PLN_MIN(context->memory_limit, context->memory_bytes)) return NULL;
+    void *memory = context->base.alloc(context->base.user, size_bytes, align);
+    if (memory) context->memory_bytes += size_bytes;
+    return memory;
+}
+
+static void counted_release(void *user, void *memory, size_t size_bytes)
+{
+    struct pln_context *context = user;
+    context->memory_bytes -= size_bytes;
+    context->base.release(context->base.user, memory, size_bytes);
+}
+
+/* ---- creation ---- */
+
+static void sort_by_last(const struct pln_slot *slots, uint32_t *ids, uint32_t n)
+{
+    for (uint32_t gap = n / 2; gap > 0; gap /= 2) {
+        for (uint32_t i = gap; i < n; i++) {
+            uint32_t id = ids[i], j = i;
+            for (; j >= gap && slots[ids[j - gap]].last > slots[id].last; j -= gap) ids[j] = ids[j - gap];
+            ids[j] = id;
+        }
+    }
+}
+
+static enum pln_status init_block(struct pln_context *context, uint32_t block)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_program_block *own = &program->blocks[block];
+    struct pln_block_state *state = &context->blocks[block];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < program->n_slots; i++)
+        n += program->slots[i].block == block && (program->slots[i].place == PLN_PLACE_ITEM || program->slots[i].place == PLN_PLACE_BLOCK_INPUT);
+    state->segments = pln_arena_array(&context->arena, own->n_segments + 1u, sizeof *state->segments);
+    state->items = pln_arena_array(&context->arena, n + 1u, sizeof *state->items);
+    if (!state->segments || !state->items) return pln_fail_memory(&context->diag, "block", 0);
+    for (uint32_t i = 0; i < program->n_slots; i++)
+        if (program->slots[i].block == block && (program->slots[i].place == PLN_PLACE_ITEM || program->slots[i].place == PLN_PLACE_BLOCK_INPUT)) state->items[state->n_items++] = i;
+    sort_by_last(program->slots, state->items, state->n_items);
+    for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(pln_exec_resolve_init(context, block, s));
+    return PLN_OK;
+}
+
+static enum pln_status init_weights(struct pln_context *context)
+{
+    const struct pln_engine *engine = context->engine;
+    for (uint32_t i = 0; i < engine->program->n_slots; i++) {
+        const struct pln_slot *slot = &engine->program->slots[i];
+        if (slot->place != PLN_PLACE_WEIGHT) continue;
+        const struct pln_weight *weight = &engine->program->weights[slot->index];
+        struct pln_slot_state *own = &context->slots[i];
+        void *data = slot->space == 0 ? (void *)(uintptr_t)weight->data : engine->devices[slot->space].weights[slot->index];
+        pln_tensor_init(&own->view.tensor, weight->dtype, weight->rank, weight->dims, data);
+        own->item = &own->view;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status init_tables(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    struct pln_arena *arena = &context->arena;
+    context->slots = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->slots);
+    context->blocks = pln_arena_array(arena, program->n_blocks, sizeof *context->blocks);
+    context->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->symbols);
+    context->upper_symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->upper_symbols);
+    context->dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dims);
+    context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
+    context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
+    context->outputs = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->outputs);
+    context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
+    context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
+    context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
+    context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
+    context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
+    if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
+        !context->queues || !context->intervals || !context->order || !context->step_ns || !context->step_count)
+        return pln_fail_memory(&context->diag, "context", 0);
+    for (uint32_t i = 0; i < program->n_blocks; i++) PLN_TRY(init_block(context, i));
+    for (uint32_t i = 0; i < context->engine->n_devices; i++) {
+        struct pln_engine_device *device = &context->engine->devices[i];
+        PLN_TRY(device->backend->queue_create(device->device, &context->diag, &context->queues[i]));
+    }
+    return init_weights(context);
+}
+
+enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context)
+{
+    *out_context = NULL;
+    const struct pln_allocator *base = options && options->allocator ? options->allocator : &engine->alloc;
+    struct pln_context *context = pln_alloc_zeroed(base, sizeof *context, _Alignof(struct pln_context));
+    if (!context) return PLN_NO_MEMORY;
+    pln_engine_retain(engine);
+    context->engine = engine;
+    context->base = *base;
+    context->alloc = (struct pln_allocator){ context, counted_alloc, counted_release };
+    context->memory_limit = options ? options->memory_limit_bytes : 0;
+    pln_diag_init(&context->diag);
+    atomic_init(&context->cancelled, false);
+    pln_arena_init(&context->arena, &context->alloc, 0);
+    pln_arena_init(&context->scratch, &context->alloc, 0);
+    pln_heap_init(&context->heap, &context->alloc, 0);
+    context->heap.diag = &context->diag;
+    enum pln_status status = init_tables(context);
+    if (status != PLN_OK) {
+        pln_context_destroy(context);
+        return status;
+    }
+    *out_context = context;
+    return PLN_OK;
+}
+
+static void destroy_segments(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t b = 0; context->blocks && b < program->n_blocks; b++) {
+        struct pln_block_state *block = &context->blocks[b];
+        for (uint32_t s = 0; block->segments && s < program->blocks[b].n_segments; s++) {
+            struct pln_segment_state *state = &block->segments[s];
+            for (uint32_t i = 0; state->arenas && state->arena_bytes && i < context->engine->n_devices; i++) {
+                struct pln_engine_device *device = &context->engine->devices[i];
+                if (!state->arenas[i]) continue;
+                if (i == 0) pln_free(&context->alloc, state->arenas[i], state->arena_bytes[i]);
+                else device->backend->release(device->device, state->arenas[i], state->arena_bytes[i]);
+            }
+        }
+    }
+}
+
+void pln_context_destroy(pln_context *context)
+{
+    if (!context) return;
+    const struct pln_program *program = context->engine->program;
+    destroy_segments(context);
+    for (uint32_t i = 0; context->queues && i < context->engine->n_devices; i++)
+        if (context->queues[i]) context->engine->devices[i].backend->queue_destroy(context->queues[i]);
+    for (uint32_t i = 0; context->inputs && i < program->n_inputs; i++) pln_free(&context->alloc, context->inputs[i].own, context->inputs[i].own_bytes);
+    for (uint32_t i = 0; context->outputs && i < program->n_outputs; i++) pln_free(&context->alloc, context->outputs[i].own, context->outputs[i].own_bytes);
+    pln_heap_deinit(&context->heap);
+    pln_arena_deinit(&context->scratch);
+    pln_arena_deinit(&context->arena);
+    pln_engine_release(context->engine);
+    struct pln_allocator base = context->base;
+    pln_free(&base, context, sizeof *context);
+}
+
+const pln_diagnostics *pln_context_diagnostics(const pln_context *context)
+{
+    return &context->diag;
+}
+
+/* ---- binding ---- */
+
+static enum pln_status find_io(pln_context *context, const struct pln_io *list, uint32_t n, const char *name, const char *what, uint32_t *out_index)
+{
+    *out_index = 0;
+    pln_diag_init(&context->diag);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!pln_str_equal(list[i].name, name)) continue;
+        *out_index = i;
+        return PLN_OK;
+    }
+    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no %s '%s'%s%s", what, name ? name : "(null)", n ? "; its first is " : "", n ? list[0].name : "");
+}
+
+static enum pln_status check_input(pln_context *context, const struct pln_io *io, const struct pln_tensor *tensor)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_slot *slot = &program->slots[io->slot];
+    if (slot->dtype != PLN_DTYPE_NONE && tensor->dtype != slot->dtype)
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is %s, the model wants %s", io->name, pln_dtype_name(tensor->dtype), pln_dtype_name(slot->dtype));
+    if (slot->rank >= 0 && tensor->rank != slot->rank)
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' has %d dims, the model wants %d", io->name, tensor->rank, slot->rank);
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        if (node->op == PLN_DIM_CONST && node->value != tensor->dims[i])
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s': dim %d is %lld, the model wants %lld", io->name, i, (long long)tensor->dims[i], (long long)node->value);
+    }
+    return PLN_OK;
+}
+
+/* Elements between the first and the last that the buffer's strides touch, both included; false when it does not fit its size. */
+static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
+{
+    size_t bytes;
+    if (!pln_shape_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes)) return false;
+    if (bytes == 0) return true;
+    if (pln_tensor_is_contiguous(tensor)) return bytes <= size_bytes;
+    int64_t last = 0, reach;
+    for (int i = 0; i < tensor->rank; i++) {
+        if (tensor->strides[i] < 0) return false;
+        if (!pln_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &reach) || !pln_add_i64(last, reach, &last)) return false;
+    }
+    int bits = pln_dtype_bits(tensor->dtype);
+    return bits >= 8 && (uint64_t)last < size_bytes / (size_t)(bits / 8);
+}
+
+static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, struct pln_tensor *out_tensor)
+{
+    memset(out_tensor, 0, sizeof *out_tensor);
+    if (buffer->memory != PLN_MEMORY_HOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
+    if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
+    if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
+    int64_t count;
+    for (int i = 0; i < buffer->rank; i++)
+        if (buffer->dims[i] < 0) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': dim %d is negative", name, i);
+    if (!pln_shape_count(buffer->rank, buffer->dims, &count)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its shape has too many elements", name);
+    pln_tensor_init(out_tensor, buffer->dtype, buffer->rank, buffer->dims, buffer->data);
+    for (int i = 0; buffer->strides && i < buffer->rank; i++) out_tensor->strides[i] = buffer->strides[i];
+    if (count > 0 && !buffer->data) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its data is NULL", name);
+    if (!buffer_fits(out_tensor, buffer->size_bytes))
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the shape needs %zu bytes, the buffer has %zu", name, pln_tensor_bytes(out_tensor), buffer->size_bytes);
+    return PLN_OK;
+}
+
+enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    struct pln_tensor tensor;
+    PLN_TRY(find_io(context, program->inputs, program->n_inputs, name, "input", &index));
+    struct pln_binding *binding = &context->inputs[index];
+    if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
+    PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
+    PLN_TRY(check_input(context, &program->inputs[index], &tensor));
+    binding->bound = true;
+    binding->item = NULL;
+    binding->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = tensor };
+    return PLN_OK;
+}
+
+enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    struct pln_binding *binding = &context->outputs[index];
+    binding->bound = buffer && buffer->data;
+    if (binding->bound && buffer->memory != PLN_MEMORY_HOST) {
+        binding->bound = false;
+        return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
+    }
+    if (binding->bound) binding->buffer = *buffer;
+    binding->allocator = NULL;
+    return PLN_OK;
+}
+
+enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    context->outputs[index].allocator = allocator;
+    context->outputs[index].allocator_user = user;
+    return PLN_OK;
+}
+
+/* ---- running ---- */
+
+/* Inputs whose memory is not row-major are copied, so that every step may count on it. */
+static enum pln_status input_item(pln_context *context, uint32_t index, struct pln_item **out_item)
+{
+    struct pln_binding *binding = &context->inputs[index];
+    *out_item = (struct pln_item *)(uintptr_t)binding->item;
+    if (binding->item) return PLN_OK;
+    *out_item = &binding->view;
+    if (pln_tensor_is_contiguous(&binding->view.tensor)) return PLN_OK;
+    size_t bytes = pln_tensor_bytes(&binding->view.tensor);
+    if (bytes > binding->own_bytes) {
+        pln_free(&context->alloc, binding->own, binding->own_bytes);
+        binding->own_bytes = 0;
+        binding->own = pln_alloc(&context->alloc, bytes, 64);
+        if (!binding->own) return pln_fail_memory(&context->diag, context->engine->program->inputs[index].name, bytes);
+        binding->own_bytes = bytes;
+    }
+    struct pln_tensor dense;
+    pln_tensor_init(&dense, binding->view.tensor.dtype, binding->view.tensor.rank, binding->view.tensor.dims, binding->own);
+    pln_tensor_copy(&binding->view.tensor, &dense);
+    struct pln_slot_state *slot = &context->slots[context->engine->program->inputs[index].slot];
+    slot->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = dense };
+    *out_item = &slot->view;
+    return PLN_OK;
+}
+
+static enum pln_status take_inputs(pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
+    context->dims_stale = true;
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        if (!context->inputs[i].bound) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is not bound; call pln_context_bind_input before the run", program->inputs[i].name);
+        struct pln_item *item;
+        PLN_TRY(input_item(context, i, &item));
+        item->refs++; /* the caller's memory: never freed by counting */
+        enum pln_status status = pln_exec_set_item(context, program->inputs[i].slot, item, "input");
+        item->refs = 1;
+        context->slots[program->inputs[i].slot].owned = false;
+        PLN_TRY(status);
+    }
+    return PLN_OK;
+}
+
+/* Outputs that ended as items go to the caller's memory when there is some. */
+static enum pln_status give_outputs(pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        struct pln_binding *binding = &context->outputs[i];
+        struct pln_item *item;
+        PLN_TRY(pln_exec_item(context, program->outputs[i].slot, &item));
+        if (program->slots[program->outputs[i].slot].place == PLN_PLACE_OUTPUT || item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
+        size_t bytes = pln_tensor_bytes(&item->tensor);
+        void *to = binding->allocator ? binding->allocator(binding->allocator_user, program->outputs[i].name, bytes, item->tensor.dtype, item->tensor.rank, item->tensor.dims) : binding->buffer.data;
+        if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
+        if (!binding->allocator && bytes > binding->buffer.size_bytes)
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", program->outputs[i].name, bytes, binding->buffer.size_bytes);
+        if (bytes) memcpy(to, item->tensor.data, bytes);
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_context_run(pln_context *context)
+{
+    pln_diag_init(&context->diag);
+    atomic_store_explicit(&context->cancelled, false, memory_order_relaxed);
+    int64_t start = pln_clock_ns();
+    context->stats.last_kernel_ns = 0;
+    context->depth = 0;
+    if (context->profiling) {
+        memset(context->step_ns, 0, context->engine->program->n_steps * sizeof *context->step_ns);
+        memset(context->step_count, 0, context->engine->program->n_steps * sizeof *context->step_count);
+    }
+    PLN_TRY(take_inputs(context));
+    PLN_TRY(pln_exec_block(context, 0));
+    PLN_TRY(give_outputs(context));
+    context->stats.runs++;
+    context->stats.last_run_ns = (uint64_t)(pln_clock_ns() - start);
+    return PLN_OK;
+}
+
+void pln_context_cancel(pln_context *context)
+{
+    atomic_store_explicit(&context->cancelled, true, memory_order_relaxed);
+}
+
+enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    memset(out_buffer, 0, sizeof *out_buffer);
+    PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    const struct pln_item *item = context->slots[program->outputs[index].slot].item;
+    if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
+    if (item->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is no tensor; ask for its value", name);
+    const struct pln_tensor *tensor = &item->tensor;
+    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
+    return PLN_OK;
+}
+
+enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK])
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    *out_rank = -1;
+    PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    PLN_TRY(take_inputs(context));
+    pln_exec_refresh_dims(context);
+    const struct pln_slot *slot = &program->slots[program->outputs[index].slot];
+    if (slot->rank < 0) return pln_fail(&context->diag, PLN_NOT_FOUND, "only the run can tell the shape of output '%s'", name);
+    for (int i = 0; i < slot->rank; i++) {
+        out_dims[i] = context->dims[slot->dims[i]];
+        if (out_dims[i] < 0) return pln_fail(&context->diag, PLN_NOT_FOUND, "only the run can tell dim %d of output '%s'", i, name);
+    }
+    *out_rank = slot->rank;
+    return PLN_OK;
+}
+
+enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
+{
+    const struct pln_program *program = context->engine->program;
+    *out_bytes = 0;
+    pln_diag_init(&context->diag);
+    PLN_TRY(take_inputs(context));
+    pln_exec_refresh_dims(context);
+    for (uint32_t b = 0; b < program->n_blocks; b++) {
+        for (uint32_t s = 0; s < program->blocks[b].n_segments; s++) {
+            const struct pln_segment_state *state = &context->blocks[b].segments[s];
+            uint32_t n = 0;
+            for (uint32_t i = 0; i < state->n_arena; i++) {
+                const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
+                int64_t dims[PLN_MAX_RANK];
+                for (int k = 0; k < slot->rank; k++) dims[k] = context->dims[slot->dims[k]];
+                size_t bytes;
+                if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &bytes)) continue;
+                context->intervals[n++] = (struct pln_interval){ .first = slot->first, .last = slot->last, .size_bytes = bytes };
+            }
+            size_t bytes = 0;
+            if (pln_memory_place(context->intervals, n, context->order, &bytes) != PLN_OK || !pln_add_size(*out_bytes, bytes, out_bytes))
+                return pln_fail_memory(&context->diag, "activations", SIZE_MAX);
+        }
+    }
+    return PLN_OK;
+}
+
+void pln_context_get_stats(const pln_context *context, struct pln_context_stats *out_stats)
+{
+    *out_stats = context->stats;
+    out_stats->allocator_calls = context->allocator_calls;
+    out_stats->heap_bytes = context->heap.held_bytes;
+}
+
+void pln_context_set_profiling(pln_context *context, int on)
+{
+    context->profiling = on != 0;
+}
+
+enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count)
+{
+    *out_ns = *out_count = 0;
+    if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
+    *out_ns = context->step_ns[index];
+    *out_count = context->step_count[index];
+    return PLN_OK;
+}
+
+void pln_context_set_tap(pln_context *context, pln_tap tap, void *user)
+{
+    context->tap = tap;
+    context->tap_user = user;
+}

@@ -1,0 +1,145 @@
+/* Engine and context, seen from inside the runtime. */
+#ifndef PLN_RUNTIME_ENGINE_H
+#define PLN_RUNTIME_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "backend/backend.h"
+#include "base/arena.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "kernel/item.h"
+#include "kernel/program.h"
+#include "planish/context.h"
+#include "planish/engine.h"
+
+/* A step with its names looked up and its parameters parsed. */
+struct pln_engine_step {
+    const struct pln_kernel *kernel; /* LAUNCH */
+    const struct pln_rowprog *epilogue, *program;
+    const char *name; /* joined origins */
+};
+
+struct pln_engine_device {
+    struct pln_device *device;
+    const struct pln_backend *backend;
+    struct pln_device_caps caps;
+    void **weights; /* by weight id: its copy in this space, NULL: not used there */
+};
+
+/* What an engine keeps alive: the plan's mapping, or what a build made. */
+struct pln_engine_owner {
+    void *user;
+    void (*release)(void *user);
+};
+
+struct pln_engine {
+    atomic_int refs;
+    struct pln_allocator alloc;
+    struct pln_arena arena;
+    const struct pln_program *program;
+    struct pln_engine_step *steps;
+    struct pln_engine_device *devices; /* [0]: the host's, then program->devices */
+    uint32_t n_devices;
+    struct pln_pool *pool;
+    struct pln_logger logger;
+    struct pln_engine_owner owner;
+    uint64_t plan_bytes;
+};
+
+/* Makes an engine of a verified program. The owner is taken, even on failure. host_device: "cpu" or "ref", where host steps run. */
+enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, uint64_t plan_bytes,
+                                  pln_engine **out_engine);
+
+/* ---- context ---- */
+
+/* Where a slot's value is in this run. */
+struct pln_slot_state {
+    struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
+    struct pln_item view;  /* for slots with planned memory */
+    bool owned;            /* item is counted for this slot */
+};
+
+/* What a segment was last resolved for. */
+struct pln_segment_state {
+    bool resolved;
+    int64_t *symbols; /* values then */
+    void **pointers;  /* of the slots in `outside` then */
+    uint32_t *outside, n_outside;
+    uint32_t *arena_slots, n_arena; /* slots that its arenas hold */
+    uint32_t *defined, n_defined;   /* slots that it defines and that are not items, in order */
+    size_t *planned_bytes;          /* by arena slot */
+    size_t *offsets;
+    bool planned;
+    void **arenas;                 /* by space */
+    size_t *arena_bytes;
+    struct pln_command *commands;  /* one a step */
+    struct pln_launch *launches;
+    struct pln_tensor *tensors;    /* of the launches */
+    uint8_t *states;               /* of the kernels */
+};
+
+struct pln_block_state {
+    struct pln_segment_state *segments;
+    uint32_t *items, n_items; /* item slots of the block by their last step, to be let go after it */
+    uint32_t next_item;
+};
+
+struct pln_binding {
+    bool bound;
+    struct pln_buffer buffer;
+    int64_t strides[PLN_MAX_RANK];
+    struct pln_item view;        /* tensor in the caller's memory */
+    const struct pln_item *item; /* or a value of another kind */
+    pln_output_allocator allocator;
+    void *allocator_user;
+    void *own; /* outputs: the context's memory; inputs: row-major copy */
+    size_t own_bytes;
+};
+
+struct pln_context {
+    pln_engine *engine;
+    struct pln_allocator alloc; /* counts, then calls `base` */
+    struct pln_allocator base;
+    uint64_t allocator_calls;
+    size_t memory_bytes, memory_limit;
+    struct pln_diag diag;
+    struct pln_arena arena;   /* fixed tables, made at creation */
+    struct pln_arena scratch; /* of host calls */
+    struct pln_heap heap;
+    struct pln_slot_state *slots;
+    struct pln_block_state *blocks;
+    int64_t *symbols, *dims, *upper_dims, *upper_symbols;
+    bool dims_stale;
+    struct pln_binding *inputs, *outputs;
+    struct pln_queue **queues; /* by device */
+    struct pln_interval *intervals;
+    uint32_t *order;
+    bool *wanted;
+    atomic_bool cancelled;
+    int depth;
+    bool device_pending; /* something was submitted and not waited for */
+    struct pln_context_stats stats;
+    bool profiling;
+    uint64_t *step_ns, *step_count;
+    pln_tap tap;
+    void *tap_user;
+};
+
+/* exec.c */
+enum pln_status pln_exec_block(struct pln_context *context, uint32_t block);
+/* Sets a slot's value to an item (retained), binds or checks its dims. what: for messages, "input", … */
+enum pln_status pln_exec_set_item(struct pln_context *context, uint32_t slot, struct pln_item *item, const char *what);
+/* The value of a slot, which must be known. */
+enum pln_status pln_exec_item(struct pln_context *context, uint32_t slot, struct pln_item **out_item);
+void pln_exec_refresh_dims(struct pln_context *context);
+void pln_exec_forget_slot(struct pln_context *context, uint32_t slot);
+enum pln_status pln_exec_sync(struct pln_context *context);
+/* control.c */
+enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
+enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
+/* resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
+enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
+enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment);
+
+#endif

@@ -1,0 +1,240 @@
+/* Executing blocks: segment by segment, step by step. */
+#include "base/clock.h"
+#include "runtime/engine.h"
+
+/* Commands handed to a host queue at a time, so that a cancel is seen soon. */
+#define BATCH 16
+#define DEPTH_MOST 64
+
+void pln_exec_refresh_dims(struct pln_context *context)
+{
+    if (!context->dims_stale) return;
+    const struct pln_program *program = context->engine->program;
+    pln_dim_eval_all(program->dims, program->n_dims, context->symbols, context->dims);
+    context->dims_stale = false;
+}
+
+void pln_exec_forget_slot(struct pln_context *context, uint32_t slot)
+{
+    struct pln_slot_state *own = &context->slots[slot];
+    if (own->owned) pln_item_release(&context->heap, own->item);
+    own->item = NULL;
+    own->owned = false;
+}
+
+/* Binds dims that are bare unbound symbols, checks the rest. */
+static enum pln_status bind_dims(struct pln_context *context, uint32_t slot_id, const struct pln_tensor *tensor, const char *what)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_slot *slot = &program->slots[slot_id];
+    if (slot->dtype != PLN_DTYPE_NONE && tensor->dtype != slot->dtype) {
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s' is %s, not %s", what, slot->name, pln_dtype_name(tensor->dtype), pln_dtype_name(slot->dtype));
+    }
+    if (slot->rank < 0) return PLN_OK;
+    if (tensor->rank != slot->rank) {
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s' has %d dims, the model wants %d", what, slot->name, tensor->rank, slot->rank);
+    }
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        if (node->op == PLN_DIM_SYMBOL && context->symbols[node->a] == PLN_DIM_UNKNOWN) {
+            context->symbols[node->a] = tensor->dims[i];
+            context->dims_stale = true;
+        }
+    }
+    pln_exec_refresh_dims(context);
+    for (int i = 0; i < slot->rank; i++) {
+        int64_t want = context->dims[slot->dims[i]];
+        if (want == PLN_DIM_UNKNOWN || want == tensor->dims[i]) continue;
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        const char *symbol = node->op == PLN_DIM_SYMBOL ? program->symbols[node->a].name : NULL;
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s': dim %d is %lld, the model wants %lld%s%s%s", what, slot->name, i, (long long)tensor->dims[i], (long long)want,
+                        symbol ? " ('" : "", symbol ? symbol : "", symbol ? "', as elsewhere)" : "");
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_exec_set_item(struct pln_context *context, uint32_t slot_id, struct pln_item *item, const char *what)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    pln_exec_forget_slot(context, slot_id);
+    if (item->kind != slot->kind) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s' is of another kind (tensor, sequence, …) than the model says", what, slot->name);
+    pln_item_retain(item);
+    context->slots[slot_id].item = item;
+    context->slots[slot_id].owned = true;
+    return item->kind == PLN_TENSOR ? bind_dims(context, slot_id, &item->tensor, what) : PLN_OK;
+}
+
+enum pln_status pln_exec_item(struct pln_context *context, uint32_t slot, struct pln_item **out_item)
+{
+    *out_item = context->slots[slot].item;
+    if (*out_item) return PLN_OK;
+    return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is used before it is known", context->engine->program->slots[slot].name);
+}
+
+enum pln_status pln_exec_sync(struct pln_context *context)
+{
+    if (!context->device_pending) return PLN_OK;
+    context->device_pending = false;
+    enum pln_status status = PLN_OK;
+    for (uint32_t i = 1; i < context->engine->n_devices; i++) {
+        enum pln_status one = context->engine->devices[i].backend->sync(context->queues[i], &context->diag);
+        if (status == PLN_OK) status = one;
+    }
+    return status;
+}
+
+/* ---- host calls ---- */
+
+#define OPERANDS_MOST 4096
+
+static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_step *step = &program->steps[step_id];
+    pln_arena_reset(&context->scratch);
+    const struct pln_item **inputs = pln_arena_array(&context->scratch, step->n_inputs + 1u, sizeof *inputs);
+    struct pln_item **outputs = pln_arena_array(&context->scratch, step->n_outputs + 1u, sizeof *outputs);
+    const struct pln_tensor **planned = pln_arena_array(&context->scratch, step->n_outputs + 1u, sizeof *planned);
+    bool *wanted = pln_arena_array(&context->scratch, step->n_outputs + 1u, sizeof *wanted);
+    if (!inputs || !outputs || !planned || !wanted) return pln_fail_memory(&context->diag, "operands", step->n_inputs * sizeof *inputs);
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        if (step->inputs[i] == PLN_NONE) continue;
+        struct pln_item *item;
+        PLN_TRY(pln_exec_item(context, step->inputs[i], &item));
+        inputs[i] = item;
+    }
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        wanted[i] = step->outputs[i] != PLN_NONE;
+        if (!wanted[i] || program->slots[step->outputs[i]].place == PLN_PLACE_ITEM) continue;
+        planned[i] = &context->slots[step->outputs[i]].view.tensor;
+    }
+    struct pln_call call = { .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = inputs,
+                             .outputs = outputs, .wanted = wanted, .planned = planned, .heap = &context->heap, .scratch = &context->scratch, .diag = &context->diag };
+    enum pln_status status = pln_ref_kernels[step->op](&call);
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        if (!wanted[i] || planned[i]) continue;
+        if (status == PLN_OK && !outputs[i]) status = pln_fail(&context->diag, PLN_INTERNAL, "'%s' gave no output %u", pln_op_name(step->op), i);
+        if (status == PLN_OK) status = pln_exec_set_item(context, step->outputs[i], outputs[i], "result");
+        pln_item_release(&context->heap, outputs[i]);
+    }
+    return status;
+}
+
+/* ---- segments ---- */
+
+static void name_step(struct pln_context *context, uint32_t step_id)
+{
+    context->diag.node = context->engine->steps[step_id].name;
+    context->diag.op = pln_op_name(context->engine->program->steps[step_id].op);
+    context->diag.node_index = -1;
+}
+
+static void forget_dead(struct pln_context *context, uint32_t block, uint32_t position)
+{
+    struct pln_block_state *state = &context->blocks[block];
+    const struct pln_slot *slots = context->engine->program->slots;
+    while (state->next_item < state->n_items && slots[state->items[state->next_item]].last <= position) pln_exec_forget_slot(context, state->items[state->next_item++]);
+}
+
+static enum pln_status submit(struct pln_context *context, uint32_t device, struct pln_command *commands, uint32_t n)
+{
+    if (device == 0) PLN_TRY(pln_exec_sync(context));
+    else context->device_pending = true;
+    return context->engine->devices[device].backend->submit(context->queues[device], commands, n, &context->diag);
+}
+
+static bool is_command(const struct pln_step *step)
+{
+    return step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || (step->kind == PLN_STEP_CALL && step->device != 0);
+}
+
+static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
+{
+    const struct pln_step *step = &context->engine->program->steps[step_id];
+    PLN_TRY(pln_exec_sync(context));
+    switch (step->kind) {
+    case PLN_STEP_CALL: return call_step(context, step_id);
+    case PLN_STEP_IF: return pln_exec_if(context, step_id);
+    case PLN_STEP_LOOP: return pln_exec_loop(context, step_id);
+    case PLN_STEP_LAUNCH:
+    case PLN_STEP_COPY:
+    case PLN_STEP_KIND_COUNT: break;
+    }
+    return pln_fail(&context->diag, PLN_INTERNAL, "step %u cannot be run alone", step_id);
+}
+
+static void note_time(struct pln_context *context, uint32_t step_id, int64_t start)
+{
+    uint64_t ns = (uint64_t)(pln_clock_ns() - start);
+    context->step_ns[step_id] += ns;
+    context->step_count[step_id]++;
+    context->stats.last_kernel_ns += ns;
+}
+
+static enum pln_status run_segment(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_program_block *own = &program->blocks[block];
+    const struct pln_segment *seg = &own->segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    PLN_TRY(pln_exec_resolve(context, block, segment));
+    for (uint32_t i = 0; i < seg->count;) {
+        if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
+        uint32_t step_id = own->steps[seg->first + i];
+        const struct pln_step *step = &program->steps[step_id];
+        int64_t start = context->profiling ? pln_clock_ns() : 0;
+        uint32_t n = 1;
+        enum pln_status status;
+        if (is_command(step)) {
+            while (!context->profiling && n < BATCH && i + n < seg->count && is_command(&program->steps[own->steps[seg->first + i + n]]) &&
+                   program->steps[own->steps[seg->first + i + n]].device == step->device)
+                n++;
+            name_step(context, step_id);
+            status = submit(context, step->device, &state->commands[i], n);
+            if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
+        } else {
+            name_step(context, step_id);
+            status = run_one(context, step_id);
+        }
+        if (status != PLN_OK) return status;
+        context->diag.node = NULL;
+        context->diag.op = NULL;
+        if (context->profiling) note_time(context, step_id, start);
+        i += n;
+        forget_dead(context, block, seg->first + i - 1);
+    }
+    return seg->end == PLN_END_NEXT ? PLN_OK : pln_exec_sync(context);
+}
+
+static void show_taps(struct pln_context *context, uint32_t block)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_taps; i++) {
+        const struct pln_slot *slot = &program->slots[program->taps[i]];
+        const struct pln_item *item = context->slots[program->taps[i]].item;
+        if (slot->block != block || !item || item->kind != PLN_TENSOR || slot->space != 0) continue;
+        struct pln_buffer buffer = { .dtype = item->tensor.dtype, .rank = item->tensor.rank, .strides = item->tensor.strides, .data = item->tensor.data };
+        memcpy(buffer.dims, item->tensor.dims, sizeof buffer.dims);
+        buffer.size_bytes = pln_tensor_bytes(&item->tensor);
+        context->tap(context->tap_user, slot->name, &buffer);
+    }
+}
+
+enum pln_status pln_exec_block(struct pln_context *context, uint32_t block)
+{
+    const struct pln_program_block *own = &context->engine->program->blocks[block];
+    struct pln_block_state *state = &context->blocks[block];
+    if (context->depth >= DEPTH_MOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "control flow is nested deeper than %d", DEPTH_MOST);
+    context->depth++;
+    for (uint32_t i = 0; i < state->n_items; i++) pln_exec_forget_slot(context, state->items[i]);
+    state->next_item = 0;
+    enum pln_status status = PLN_OK;
+    for (uint32_t s = 0; status == PLN_OK && s < own->n_segments; s++) status = run_segment(context, block, s);
+    if (status != PLN_OK && context->device_pending) {
+        enum pln_status drained = pln_exec_sync(context); /* nothing of this run may go on behind our back */
+        (void)drained;
+    }
+    if (status == PLN_OK && context->tap) show_taps(context, block);
+    context->depth--;
+    return status;
+}

@@ -1,0 +1,80 @@
+/* What an engine tells about itself. */
+#include "base/text.h"
+#include "runtime/engine.h"
+
+int pln_engine_input_count(const pln_engine *engine)
+{
+    return (int)engine->program->n_inputs;
+}
+
+int pln_engine_output_count(const pln_engine *engine)
+{
+    return (int)engine->program->n_outputs;
+}
+
+static void describe(const struct pln_program *program, const struct pln_io *io, struct pln_tensor_info *out_info)
+{
+    const struct pln_slot *slot = &program->slots[io->slot];
+    *out_info = (struct pln_tensor_info){ .name = io->name, .kind = (enum pln_value_kind)slot->kind, .dtype = slot->dtype, .rank = slot->rank };
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        out_info->dims[i] = node->op == PLN_DIM_CONST ? node->value : -1;
+        out_info->dim_names[i] = node->op == PLN_DIM_SYMBOL ? program->symbols[node->a].name : NULL;
+    }
+}
+
+enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info)
+{
+    memset(out_info, 0, sizeof *out_info);
+    if (index < 0 || index >= pln_engine_input_count(engine)) return PLN_NOT_FOUND;
+    describe(engine->program, &engine->program->inputs[index], out_info);
+    return PLN_OK;
+}
+
+enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pln_tensor_info *out_info)
+{
+    memset(out_info, 0, sizeof *out_info);
+    if (index < 0 || index >= pln_engine_output_count(engine)) return PLN_NOT_FOUND;
+    describe(engine->program, &engine->program->outputs[index], out_info);
+    return PLN_OK;
+}
+
+void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary)
+{
+    const struct pln_program *program = engine->program;
+    *out_summary = (struct pln_engine_summary){ .name = program->name,
+                                                .device = program->target,
+                                                .onnx_nodes = (int)program->n_nodes,
+                                                .steps = (int)program->n_steps,
+                                                .blocks = (int)program->n_blocks,
+                                                .plan_bytes = engine->plan_bytes };
+    for (uint32_t i = 0; i < program->n_blocks; i++) out_summary->segments += (int)program->blocks[i].n_segments;
+    for (uint32_t i = 0; i < program->n_weights; i++) out_summary->weights_bytes += program->weights[i].size_bytes;
+}
+
+enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info)
+{
+    memset(out_info, 0, sizeof *out_info);
+    const struct pln_program *program = engine->program;
+    if (index < 0 || (uint32_t)index >= program->n_steps) return PLN_NOT_FOUND;
+    static const char *const kinds[PLN_STEP_KIND_COUNT] = { "", "ref", "copy", "if", "loop" };
+    const struct pln_step *step = &program->steps[index];
+    out_info->op = step->op ? pln_op_name(step->op) : "copy";
+    out_info->kernel = step->kind == PLN_STEP_LAUNCH ? step->kernel : kinds[step->kind];
+    out_info->device = engine->devices[step->device].backend->name;
+    out_info->name = engine->steps[index].name;
+    out_info->inputs = (int)step->n_inputs;
+    out_info->outputs = (int)step->n_outputs;
+    for (uint32_t b = 0; b < program->n_blocks; b++)
+        for (uint32_t s = 0; s < program->blocks[b].n_steps; s++)
+            if (program->blocks[b].steps[s] == (uint32_t)index) out_info->block = (int)b;
+    return PLN_OK;
+}
+
+const char *pln_engine_metadata(const pln_engine *engine, const char *key)
+{
+    const struct pln_program *program = engine->program;
+    for (uint32_t i = 0; i < program->n_metadata; i++)
+        if (pln_str_equal(program->metadata[i].name, key)) return program->metadata[i].op_type;
+    return NULL;
+}

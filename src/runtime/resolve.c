@@ -1,0 +1,440 @@
+/* Resolving a segment: from symbols that have values to placed memory and prepared commands. */
+#include "runtime/engine.h"
+#include "runtime/memory.h"
+
+static bool is_outside(enum pln_place place)
+{
+    return place == PLN_PLACE_INPUT || place == PLN_PLACE_ITEM || place == PLN_PLACE_BLOCK_INPUT || place == PLN_PLACE_OUTPUT;
+}
+
+/* The slot whose memory a view shows. */
+static uint32_t base_of(const struct pln_program *program, uint32_t slot)
+{
+    while (program->slots[slot].place == PLN_PLACE_VIEW) slot = program->slots[slot].index;
+    return slot;
+}
+
+static void note_outside(const struct pln_program *program, struct pln_segment_state *state, uint32_t slot)
+{
+    if (slot == PLN_NONE) return;
+    slot = base_of(program, slot);
+    if (!is_outside(program->slots[slot].place)) return;
+    for (uint32_t i = 0; i < state->n_outside; i++)
+        if (state->outside[i] == slot) return;
+    state->outside[state->n_outside++] = slot;
+}
+
+static enum pln_status init_tables(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_segment *seg = &program->blocks[block].segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    struct pln_arena *arena = &context->arena;
+    size_t n_operands = 0;
+    for (uint32_t i = 0; i < seg->count; i++) {
+        const struct pln_step *step = &program->steps[program->blocks[block].steps[seg->first + i]];
+        n_operands += step->n_inputs + step->n_outputs;
+    }
+    uint32_t n_arena = 0, n_defined = 0;
+    for (uint32_t i = 0; i < program->n_slots; i++) {
+        const struct pln_slot *slot = &program->slots[i];
+        if (slot->block != block || slot->segment != segment) continue;
+        n_arena += slot->place == PLN_PLACE_ARENA;
+        n_defined += slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT;
+    }
+    state->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *state->symbols);
+    state->outside = pln_arena_array(arena, n_operands + 1u, sizeof *state->outside);
+    state->pointers = pln_arena_array(arena, n_operands + 1u, sizeof *state->pointers);
+    state->arena_slots = pln_arena_array(arena, n_arena + 1u, sizeof *state->arena_slots);
+    state->planned_bytes = pln_arena_array(arena, n_arena + 1u, sizeof *state->planned_bytes);
+    state->offsets = pln_arena_array(arena, n_arena + 1u, sizeof *state->offsets);
+    state->defined = pln_arena_array(arena, n_defined + 1u, sizeof *state->defined);
+    state->arenas = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arenas);
+    state->arena_bytes = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arena_bytes);
+    state->commands = pln_arena_array(arena, seg->count + 1u, sizeof *state->commands);
+    state->launches = pln_arena_array(arena, seg->count + 1u, sizeof *state->launches);
+    state->tensors = pln_arena_array(arena, n_operands + 1u, sizeof *state->tensors);
+    if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors)
+        return pln_fail_memory(&context->diag, "segment tables", 0);
+    for (uint32_t i = 0; i < program->n_slots; i++) {
+        const struct pln_slot *slot = &program->slots[i];
+        if (slot->block != block || slot->segment != segment) continue;
+        if (slot->place == PLN_PLACE_ARENA) state->arena_slots[state->n_arena++] = i;
+        if (slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT)
+            state->defined[state->n_defined++] = i;
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_segment *seg = &program->blocks[block].segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    PLN_TRY(init_tables(context, block, segment));
+    struct pln_tensor *tensors = state->tensors;
+    size_t state_bytes = 0;
+    for (uint32_t i = 0; i < seg->count; i++) {
+        uint32_t id = program->blocks[block].steps[seg->first + i];
+        const struct pln_step *step = &program->steps[id];
+        const struct pln_engine_step *own = &context->engine->steps[id];
+        struct pln_launch *launch = &state->launches[i];
+        for (uint32_t k = 0; k < step->n_inputs; k++) note_outside(program, state, step->inputs[k]);
+        for (uint32_t k = 0; k < step->n_outputs; k++) note_outside(program, state, step->outputs[k]);
+        *launch = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
+                                       .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = tensors, .outputs = tensors + step->n_inputs };
+        tensors += step->n_inputs + step->n_outputs;
+        if (own->kernel) state_bytes += pln_align_up(own->kernel->family->state_bytes, 64);
+    }
+    state->states = pln_arena_alloc_aligned(&context->arena, state_bytes + 64, 64);
+    return state->states ? PLN_OK : pln_fail_memory(&context->diag, "kernel states", state_bytes);
+}
+
+/* ---- memory ---- */
+
+static enum pln_status slot_bytes(struct pln_context *context, const int64_t *dim_values, uint32_t slot_id, size_t *out_bytes)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    int64_t dims[PLN_MAX_RANK];
+    for (int i = 0; i < slot->rank; i++) {
+        dims[i] = dim_values[slot->dims[i]];
+        if (dims[i] < 0) {
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "dim %d of '%s' is %s for these inputs", i, slot->name,
+                            dims[i] == PLN_DIM_UNKNOWN ? "out of range or not known" : "negative");
+        }
+    }
+    if (!pln_shape_bytes(slot->dtype, slot->rank, dims, out_bytes)) return pln_fail(&context->diag, PLN_NO_MEMORY, "'%s' has more bytes than can be addressed", slot->name);
+    return PLN_OK;
+}
+
+/* Next of 16, 128, 512, 2048, 8192, …: the ends of shape ranges (DESIGN §5). */
+static int64_t range_end(int64_t value)
+{
+    int64_t end = 16;
+    while (end < value && end < INT64_MAX / 8) end = end == 16 ? 128 : end * 4;
+    return value <= 1 ? value : end;
+}
+
+/* When shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more memory. */
+static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, const int64_t **out_values)
+{
+    const struct pln_program *program = context->engine->program;
+    *out_values = context->dims;
+    for (uint32_t i = 0; i < program->n_symbols; i++) {
+        int64_t value = context->symbols[i];
+        bool moved = state->planned && state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
+        context->upper_symbols[i] = moved ? PLN_MAX(range_end(value), value) : value;
+    }
+    if (!state->planned) return PLN_OK;
+    pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+    size_t now = 0, upper = 0;
+    for (uint32_t i = 0; i < state->n_arena; i++) {
+        size_t bytes, more;
+        PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
+        now += bytes;
+        const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
+        int64_t dims[PLN_MAX_RANK];
+        for (int k = 0; k < slot->rank; k++) dims[k] = context->upper_dims[slot->dims[k]];
+        if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &more) || more < bytes) return PLN_OK;
+        if (!pln_add_size(upper, more, &upper)) return PLN_OK;
+    }
+    if (upper <= 8 * now + ((size_t)64 << 20)) *out_values = context->upper_dims;
+    return PLN_OK;
+}
+
+static enum pln_status hold_arena(struct pln_context *context, struct pln_segment_state *state, uint32_t space, size_t bytes)
+{
+    if (bytes <= state->arena_bytes[space]) return PLN_OK;
+    struct pln_engine_device *device = &context->engine->devices[space];
+    const bool host = space == 0;
+    size_t old = state->arena_bytes[space];
+    if (state->arenas[space] && host) pln_free(&context->alloc, state->arenas[space], old);
+    if (state->arenas[space] && !host) device->backend->release(device->device, state->arenas[space], old);
+    context->stats.arena_bytes -= old;
+    state->arena_bytes[space] = 0;
+    state->arenas[space] = host ? pln_alloc(&context->alloc, bytes, 64) : device->backend->alloc(device->device, bytes);
+    if (!state->arenas[space]) return pln_fail_memory(&context->diag, "activations", bytes);
+    state->arena_bytes[space] = bytes;
+    context->stats.arena_bytes += bytes;
+    return PLN_OK;
+}
+
+static enum pln_status plan_space(struct pln_context *context, struct pln_segment_state *state, uint32_t space, uint32_t last_step)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < state->n_arena; i++) {
+        const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
+        if (slot->space != space) continue;
+        uint32_t last = slot->last > last_step ? UINT32_MAX : slot->last;
+        context->intervals[n++] = (struct pln_interval){ .first = slot->first, .last = last, .size_bytes = state->planned_bytes[i] };
+    }
+    size_t bytes;
+    if (pln_memory_place(context->intervals, n, context->order, &bytes) != PLN_OK) return pln_fail_memory(&context->diag, "activations", SIZE_MAX);
+    n = 0;
+    for (uint32_t i = 0; i < state->n_arena; i++)
+        if (program->slots[state->arena_slots[i]].space == space) state->offsets[i] = context->intervals[n++].offset;
+    return hold_arena(context, state, space, bytes);
+}
+
+static enum pln_status plan_memory(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    bool fits = state->planned;
+    for (uint32_t i = 0; fits && i < state->n_arena; i++) {
+        size_t bytes;
+        PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
+        fits = bytes <= state->planned_bytes[i];
+    }
+    if (fits) return PLN_OK;
+    const int64_t *values;
+    PLN_TRY(upper_bytes(context, state, &values));
+    for (uint32_t i = 0; i < state->n_arena; i++) {
+        size_t bytes;
+        PLN_TRY(slot_bytes(context, values, state->arena_slots[i], &bytes));
+        state->planned_bytes[i] = state->planned ? PLN_MAX(bytes, state->planned_bytes[i]) : bytes;
+    }
+    state->planned = false;
+    for (uint32_t space = 0; space < context->engine->n_devices; space++) PLN_TRY(plan_space(context, state, space, seg->first + seg->count - 1));
+    state->planned = true;
+    context->stats.memory_plans++;
+    return PLN_OK;
+}
+
+/* ---- tensors of slots ---- */
+
+static enum pln_status fill_extents(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    size_t bytes;
+    PLN_TRY(slot_bytes(context, context->dims, slot_id, &bytes));
+    int64_t dims[PLN_MAX_RANK];
+    for (int i = 0; i < slot->rank; i++) dims[i] = context->dims[slot->dims[i]];
+    pln_tensor_init(tensor, slot->dtype, slot->rank, dims, NULL);
+    if (slot->order) {
+        int64_t stride = 1;
+        for (int i = slot->rank - 1; i >= 0; i--) {
+            tensor->strides[slot->order[i]] = stride;
+            stride *= tensor->dims[slot->order[i]];
+        }
+    }
+    return PLN_OK;
+}
+
+/* A view that stays inside the memory that its base shows; the base is contiguous in some order, so its elements are its bytes. */
+static enum pln_status fill_view(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    const struct pln_item *base = context->slots[slot->index].item;
+    if (!base || base->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is a view of nothing", slot->name);
+    int64_t offset = context->dims[slot->offset], low = offset, high = offset;
+    bool empty = false, sound = offset != PLN_DIM_UNKNOWN;
+    for (int i = 0; slot->strides && i < slot->rank; i++) tensor->strides[i] = context->dims[slot->strides[i]];
+    for (int i = 0; sound && i < slot->rank; i++) {
+        int64_t reach;
+        if (tensor->dims[i] == 0) empty = true;
+        if (tensor->dims[i] <= 1) continue;
+        sound = tensor->strides[i] != PLN_DIM_UNKNOWN && pln_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &reach) &&
+                pln_add_i64(reach < 0 ? low : high, reach, reach < 0 ? &low : &high);
+    }
+    int64_t start = 0, end = 1; /* elements of the base that exist, relative to its first */
+    for (int i = 0; i < base->tensor.rank; i++) {
+        if (base->tensor.dims[i] == 0) end = 0;
+        int64_t reach = (base->tensor.dims[i] - 1) * base->tensor.strides[i];
+        if (reach < 0) start += reach;
+        else if (end > 0) end += reach;
+    }
+    if (empty) offset = 0;
+    else if (!sound || low < start || high >= end) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' reaches outside of '%s'", slot->name, context->engine->program->slots[slot->index].name);
+    int bits = pln_dtype_bits(slot->dtype);
+    if (base->tensor.dtype != slot->dtype || (bits < 8 && offset != 0)) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' cannot be a view", slot->name);
+    tensor->data = base->tensor.data ? (uint8_t *)base->tensor.data + offset * (bits / 8) : NULL;
+    return PLN_OK;
+}
+
+static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    struct pln_binding *binding = &context->outputs[slot->index];
+    const char *name = context->engine->program->outputs[slot->index].name;
+    size_t bytes = pln_tensor_bytes(tensor);
+    if (binding->allocator) {
+        tensor->data = binding->allocator(binding->allocator_user, name, bytes, tensor->dtype, tensor->rank, tensor->dims);
+        return tensor->data || bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, bytes);
+    }
+    if (binding->bound) {
+        if (binding->buffer.size_bytes < bytes) {
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", name, bytes, binding->buffer.size_bytes);
+        }
+        tensor->data = binding->buffer.data;
+        return PLN_OK;
+    }
+    if (binding->own_bytes < bytes || !binding->own) {
+        size_t want = PLN_MAX(bytes, (size_t)64);
+        if (binding->own) want = PLN_MAX(want, binding->own_bytes + binding->own_bytes / 2);
+        pln_free(&context->alloc, binding->own, binding->own_bytes);
+        binding->own_bytes = 0;
+        binding->own = pln_alloc(&context->alloc, want, 64);
+        if (!binding->own) return pln_fail_memory(&context->diag, name, want);
+        binding->own_bytes = want;
+    }
+    tensor->data = binding->own;
+    return PLN_OK;
+}
+
+static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id, struct pln_item *view)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    if (!view->tensor.data) {
+        void *data = pln_arena_array(&context->arena, slot->n_elems + 1u, sizeof(int64_t));
+        if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
+        view->tensor.data = data;
+    }
+    for (uint32_t i = 0; i < slot->n_elems; i++) {
+        int64_t value = context->dims[slot->elems[i]];
+        if (value == PLN_DIM_UNKNOWN) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "an element of '%s' is out of range for these inputs", slot->name);
+        switch (pln_dtype_bits(slot->dtype)) {
+        case 64: ((int64_t *)view->tensor.data)[i] = value; break;
+        case 32: ((int32_t *)view->tensor.data)[i] = (int32_t)value; break;
+        case 16: ((int16_t *)view->tensor.data)[i] = (int16_t)value; break;
+        default: ((int8_t *)view->tensor.data)[i] = (int8_t)value; break;
+        }
+    }
+    return PLN_OK;
+}
+
+static enum pln_status fill_slot(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t *next_arena)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    struct pln_slot_state *own = &context->slots[slot_id];
+    void *data = own->view.tensor.data;
+    PLN_TRY(fill_extents(context, slot_id, &own->view.tensor));
+    own->view.kind = PLN_TENSOR;
+    own->item = &own->view;
+    if (slot->place == PLN_PLACE_ARENA) {
+        own->view.tensor.data = (uint8_t *)state->arenas[slot->space] + state->offsets[(*next_arena)++];
+    } else if (slot->place == PLN_PLACE_VIEW) {
+        PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
+    } else if (slot->place == PLN_PLACE_OUTPUT) {
+        PLN_TRY(fill_output(context, slot_id, &own->view.tensor));
+    } else {
+        own->view.tensor.data = data;
+        PLN_TRY(fill_shape(context, slot_id, &own->view));
+    }
+    return PLN_OK;
+}
+
+/* ---- commands ---- */
+
+static enum pln_status fill_operands(struct pln_context *context, const uint32_t *slots, uint32_t n, struct pln_tensor *tensors, const struct pln_step *step)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (slots[i] == PLN_NONE) {
+            tensors[i].dtype = PLN_DTYPE_NONE;
+            continue;
+        }
+        const struct pln_item *item = context->slots[slots[i]].item;
+        if (!item || item->kind != PLN_TENSOR) {
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': '%s' must be a tensor", pln_op_name(step->op), context->engine->program->slots[slots[i]].name);
+        }
+        tensors[i] = item->tensor;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t **kernel_state)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_step *step = &program->steps[step_id];
+    struct pln_launch *launch = &state->launches[position];
+    struct pln_command *command = &state->commands[position];
+    if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !(step->kind == PLN_STEP_CALL && step->device != 0)) return PLN_OK;
+    PLN_TRY(fill_operands(context, step->inputs, step->n_inputs, (struct pln_tensor *)launch->inputs, step));
+    PLN_TRY(fill_operands(context, step->outputs, step->n_outputs, (struct pln_tensor *)launch->outputs, step));
+    *command = (struct pln_command){ .launch = launch };
+    if (step->kind == PLN_STEP_COPY) {
+        command->kind = PLN_COMMAND_COPY;
+        command->from = &launch->inputs[0];
+        command->to = &launch->outputs[0];
+        command->from_host = program->slots[step->inputs[0]].space == 0;
+        command->to_host = program->slots[step->outputs[0]].space == 0;
+        if (!pln_tensor_same_shape(command->from, command->to) || command->from->dtype != command->to->dtype)
+            return pln_fail(&context->diag, PLN_BAD_PLAN, "copy of '%s' changes its shape", program->slots[step->inputs[0]].name);
+        return PLN_OK;
+    }
+    if (step->kind == PLN_STEP_CALL) {
+        command->kind = PLN_COMMAND_CALL;
+        return PLN_OK;
+    }
+    const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
+    const struct pln_kernel_family *family = kernel->family;
+    int packed = family->packed_input;
+    launch->packed_bytes = 0;
+    if (packed >= 0 && (uint32_t)packed < step->n_inputs && step->inputs[packed] != PLN_NONE) {
+        const struct pln_slot *slot = &program->slots[step->inputs[packed]];
+        if (slot->place == PLN_PLACE_WEIGHT && program->weights[slot->index].pack) launch->packed_bytes = program->weights[slot->index].size_bytes;
+    }
+    size_t bytes = pln_align_up(family->state_bytes, 64);
+    memset(*kernel_state, 0, bytes);
+    command->kind = PLN_COMMAND_LAUNCH;
+    command->kernel = kernel;
+    command->state = *kernel_state;
+    PLN_TRY(family->prepare(kernel, launch, *kernel_state, &command->prepared, &context->diag));
+    *kernel_state += bytes;
+    return PLN_OK;
+}
+
+static bool still_right(const struct pln_context *context, const struct pln_segment_state *state)
+{
+    const struct pln_program *program = context->engine->program;
+    if (!state->resolved) return false;
+    if (memcmp(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols) != 0) return false;
+    for (uint32_t i = 0; i < state->n_outside; i++) {
+        const struct pln_slot *slot = &program->slots[state->outside[i]];
+        const struct pln_item *item = context->slots[state->outside[i]].item;
+        if (slot->place == PLN_PLACE_OUTPUT) {
+            const struct pln_binding *binding = &context->outputs[slot->index];
+            if (binding->allocator || state->pointers[i] != (binding->bound ? binding->buffer.data : binding->own)) return false;
+        } else if (slot->place != PLN_PLACE_INPUT || state->pointers[i] != (item ? item->tensor.data : NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_segment *seg = &program->blocks[block].segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    if (still_right(context, state)) return PLN_OK;
+    state->resolved = false;
+    pln_exec_refresh_dims(context);
+    PLN_TRY(plan_memory(context, block, segment));
+    uint32_t next_arena = 0;
+    for (uint32_t i = 0; i < state->n_defined; i++) PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
+    uint8_t *kernel_state = state->states;
+    for (uint32_t i = 0; i < seg->count; i++) {
+        uint32_t step = program->blocks[block].steps[seg->first + i];
+        enum pln_status status = fill_command(context, state, i, step, &kernel_state);
+        if (status != PLN_OK) {
+            context->diag.node = NULL;
+            return status;
+        }
+    }
+    memcpy(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols);
+    for (uint32_t i = 0; i < state->n_outside; i++) {
+        const struct pln_slot *slot = &program->slots[state->outside[i]];
+        const struct pln_item *item = context->slots[state->outside[i]].item;
+        if (slot->place == PLN_PLACE_OUTPUT) {
+            const struct pln_binding *binding = &context->outputs[slot->index];
+            state->pointers[i] = binding->bound ? binding->buffer.data : binding->own;
+        } else {
+            state->pointers[i] = item ? item->tensor.data : NULL;
+        }
+    }
+    state->resolved = true;
+    return PLN_OK;
+}
