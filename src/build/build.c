@@ -1,0 +1,158 @@
+/* The façade: model → graph → passes → program → engine. */
+#include "base/text.h"
+#include "lower/lower.h"
+#include "onnx/check.h"
+#include "onnx/import.h"
+#include "onnx/open.h"
+#include "passes/pass.h"
+#include "planish/builder.h"
+#include "runtime/engine.h"
+
+/* What an engine built in this process keeps: the model's mapping, the graph with the constants, the program. */
+struct build {
+    struct pln_allocator alloc;
+    struct pln_onnx_file *file;
+    struct pln_graph *graph;
+    struct pln_arena arena;
+    struct pln_program program;
+    const struct pln_build_options *options;
+};
+
+static void release(void *user)
+{
+    struct build *build = user;
+    struct pln_allocator alloc = build->alloc;
+    pln_arena_deinit(&build->arena);
+    pln_graph_destroy(build->graph);
+    pln_onnx_close(build->file);
+    pln_free(&alloc, build, sizeof *build);
+}
+
+static enum pln_status progress(const struct build *build, const char *phase, int done)
+{
+    const struct pln_build_options *options = build->options;
+    if (!options->progress || options->progress(options->progress_user, phase, done, 4)) return PLN_OK;
+    return pln_fail(options->diagnostics, PLN_CANCELLED, "the build was cancelled");
+}
+
+static void dump(void *user, const char *pass, struct pln_graph *graph)
+{
+    const struct pln_logger *logger = user;
+    struct pln_text text;
+    if (!logger || !logger->log) return;
+    pln_text_init(&text, graph->alloc);
+    pln_text_printf(&text, "; after %s\n", pass);
+    pln_graph_print(graph, &pln_op_vocabulary, false, &text);
+    logger->log(logger->user, PLN_LOG_INFO, text.failed ? "out of memory" : text.data);
+    pln_text_deinit(&text);
+}
+
+static enum pln_status set_taps(struct build *build)
+{
+    const char *const *taps = build->options->taps;
+    for (size_t i = 0; taps && taps[i]; i++) {
+        bool all = pln_str_equal(taps[i], "*");
+        uint32_t value = all ? PLN_NONE : pln_graph_find_value(build->graph, taps[i]);
+        if (!all && value == PLN_NONE) return pln_fail(build->options->diagnostics, PLN_NOT_FOUND, "the model has no value '%s' to tap", taps[i]);
+        if (!all) build->graph->values[value].tapped = true;
+        for (size_t v = 0; all && v < build->graph->n_values; v++) build->graph->values[v].tapped = !build->graph->values[v].data && !build->graph->values[v].removed;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status target_features(struct build *build, uint64_t *out_features)
+{
+    const char *target = build->options->target;
+    *out_features = pln_cpu_features();
+    if (!target || pln_str_equal(target, "native")) return PLN_OK;
+    if (pln_cpu_parse_features(target, out_features)) return PLN_OK;
+    return pln_fail(build->options->diagnostics, PLN_INVALID_ARGUMENT, "target '%s' is not known; try native, portable, x86-64-v2, x86-64-v3 or x86-64-v4", target);
+}
+
+static enum pln_status compile(struct build *build)
+{
+    const struct pln_build_options *options = build->options;
+    struct pln_diag *diag = options->diagnostics;
+    const char *device = options->device ? options->device : "cpu";
+    struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
+    int ordinal;
+    PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
+    PLN_TRY(target_features(build, &lower.features));
+    PLN_TRY(progress(build, "check", 0));
+    PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, diag));
+    PLN_TRY(progress(build, "import", 1));
+    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes };
+    PLN_TRY(pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, diag, &build->graph));
+    PLN_TRY(set_taps(build));
+    PLN_TRY(progress(build, "optimize", 2));
+    lower.oracle = pln_str_equal(lower.backend->name, "ref");
+    if (!lower.oracle) {
+        const struct pln_pass_options passes = { .disabled = options->disabled_passes, .dump_after = options->dump_after, .dump = dump, .dump_user = (void *)(uintptr_t)options->logger,
+                                                 .broken = options->broken_pass,
+#ifndef NDEBUG
+                                                 .verify = true
+#endif
+        };
+        PLN_TRY(pln_passes_run(build->graph, &passes, diag));
+    }
+    PLN_TRY(progress(build, "choose kernels", 3));
+    return pln_lower(build->graph, &lower, &build->arena, diag, &build->program);
+}
+
+static enum pln_status finish(struct build *build, pln_engine **out_engine)
+{
+    const struct pln_build_options *options = build->options;
+    enum pln_status status = compile(build);
+    struct pln_engine_owner owner = { build, release };
+    if (status != PLN_OK) {
+        release(build);
+        return status;
+    }
+    const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics, .logger = options->logger };
+    build->options = NULL;
+    return pln_engine_create(&build->program, &owner, &engine, 0, out_engine);
+}
+
+static struct build *new_build(const struct pln_build_options *options)
+{
+    const struct pln_allocator *alloc = options->allocator ? options->allocator : pln_allocator_default();
+    struct build *build = pln_alloc_zeroed(alloc, sizeof *build, _Alignof(struct build));
+    if (!build) return NULL;
+    build->alloc = *alloc;
+    build->options = options;
+    pln_arena_init(&build->arena, &build->alloc, (size_t)options->memory_limit_bytes);
+    return build;
+}
+
+static const struct pln_build_options defaults = { .struct_size = sizeof defaults };
+
+enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    if (!options) options = &defaults;
+    struct build *build = new_build(options);
+    if (!build) return pln_fail_memory(options->diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_file(path, &build->alloc, options->diagnostics, &build->file);
+    if (status == PLN_OK) return finish(build, out_engine);
+    release(build);
+    return status;
+}
+
+enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    if (!options) options = &defaults;
+    struct build *build = new_build(options);
+    if (!build) return pln_fail_memory(options->diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_memory(data, size_bytes, folder, &build->alloc, options->diagnostics, &build->file);
+    if (status == PLN_OK) return finish(build, out_engine);
+    release(build);
+    return status;
+}
+
+const char *pln_pass_name(int index)
+{
+    for (int i = 0; pln_passes[i].name; i++)
+        if (i == index) return pln_passes[i].name;
+    return NULL;
+}

@@ -1,0 +1,170 @@
+#include "runtime/value.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "runtime/engine.h"
+#include "tensor/compare.h"
+#include "tensor/npy.h"
+
+enum pln_status pln_host_value_new(pln_host_value **out_value)
+{
+    *out_value = pln_alloc_zeroed(NULL, sizeof **out_value, _Alignof(pln_host_value));
+    if (!*out_value) return PLN_NO_MEMORY;
+    pln_heap_init(&(*out_value)->heap, pln_allocator_default(), 0);
+    return PLN_OK;
+}
+
+void pln_host_value_destroy(pln_host_value *value)
+{
+    if (!value) return;
+    pln_heap_deinit(&value->heap);
+    pln_free(NULL, value, sizeof *value);
+}
+
+enum pln_status pln_host_value_clone(struct pln_heap *heap, const struct pln_item *from, struct pln_item **out_item)
+{
+    PLN_TRY(pln_item_copy(heap, from, out_item));
+    for (int64_t i = 0; from->kind != PLN_TENSOR && i < from->count; i++) {
+        struct pln_item *shared = (*out_item)->items[i], *own;
+        enum pln_status status = pln_host_value_clone(heap, shared, &own);
+        if (status != PLN_OK) return status;
+        (*out_item)->items[i] = own;
+        shared->refs--; /* pln_item_copy counted it; it belongs to another heap */
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value)
+{
+    PLN_TRY(pln_host_value_new(out_value));
+    enum pln_status status = pln_item_new_tensor(&(*out_value)->heap, buffer->dtype, buffer->rank, buffer->dims, &(*out_value)->item);
+    if (status == PLN_OK) {
+        struct pln_tensor from;
+        pln_tensor_init(&from, buffer->dtype, buffer->rank, buffer->dims, buffer->data);
+        for (int i = 0; buffer->strides && i < buffer->rank; i++) from.strides[i] = buffer->strides[i];
+        pln_tensor_copy(&from, &(*out_value)->item->tensor);
+        return PLN_OK;
+    }
+    pln_host_value_destroy(*out_value);
+    *out_value = NULL;
+    return status;
+}
+
+enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value)
+{
+    *out_value = NULL;
+    struct pln_file_map map;
+    PLN_TRY(pln_file_map(path, diagnostics, &map));
+    struct pln_arena arena;
+    struct pln_tensor tensor;
+    pln_arena_init(&arena, NULL, 0);
+    enum pln_status status = pln_npy_read(map.data, map.size_bytes, &arena, diagnostics, &tensor);
+    if (status == PLN_OK) {
+        struct pln_buffer buffer = { .dtype = tensor.dtype, .rank = tensor.rank, .strides = tensor.strides, .data = tensor.data };
+        memcpy(buffer.dims, tensor.dims, sizeof buffer.dims);
+        status = pln_host_value_from_buffer(&buffer, out_value);
+    }
+    pln_arena_deinit(&arena);
+    pln_file_unmap(&map);
+    return status;
+}
+
+enum pln_status pln_host_value_write_npy(const pln_host_value *value, const char *path, pln_diagnostics *diagnostics)
+{
+    if (value->item->kind != PLN_TENSOR) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "%s: only tensors can be written as .npy", path);
+    return pln_npy_write(path, &value->item->tensor, NULL, diagnostics);
+}
+
+enum pln_value_kind pln_host_value_kind(const pln_host_value *value)
+{
+    return (enum pln_value_kind)value->item->kind;
+}
+
+enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer)
+{
+    memset(out_buffer, 0, sizeof *out_buffer);
+    if (value->item->kind != PLN_TENSOR) return PLN_INVALID_ARGUMENT;
+    const struct pln_tensor *tensor = &value->item->tensor;
+    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
+    return PLN_OK;
+}
+
+const char *pln_host_value_describe(const pln_host_value *value, char *buffer, size_t buffer_bytes)
+{
+    static const char *const kinds[] = { "tensor", "sequence", "optional", "map" };
+    const struct pln_item *item = value->item;
+    if (item->kind == PLN_TENSOR) return pln_tensor_describe(&item->tensor, buffer, buffer_bytes);
+    snprintf(buffer, buffer_bytes, "%s of %lld", kinds[item->kind], (long long)item->count);
+    return buffer;
+}
+
+enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value)
+{
+    if (value->item->kind == PLN_TENSOR) {
+        struct pln_buffer buffer;
+        PLN_TRY(pln_host_value_buffer(value, &buffer));
+        return pln_context_bind_input(context, name, &buffer);
+    }
+    const struct pln_program *program = context->engine->program;
+    pln_diag_init(&context->diag);
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        if (!pln_str_equal(program->inputs[i].name, name)) continue;
+        context->inputs[i].bound = true;
+        context->inputs[i].item = value->item;
+        return PLN_OK;
+    }
+    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no input '%s'", name);
+}
+
+enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value)
+{
+    *out_value = NULL;
+    const struct pln_program *program = context->engine->program;
+    pln_diag_init(&context->diag);
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        if (!pln_str_equal(program->outputs[i].name, name)) continue;
+        const struct pln_item *item = context->slots[program->outputs[i].slot].item;
+        if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
+        PLN_TRY(pln_host_value_new(out_value));
+        enum pln_status status = pln_host_value_clone(&(*out_value)->heap, item, &(*out_value)->item);
+        if (status == PLN_OK) return PLN_OK;
+        pln_host_value_destroy(*out_value);
+        *out_value = NULL;
+        return status;
+    }
+    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no output '%s'", name);
+}
+
+/* ---- comparing ---- */
+
+static int compare_items(const struct pln_item *got, const struct pln_item *want, const struct pln_tolerance *tolerance, char *why, size_t why_bytes, double *max_rel)
+{
+    if (got->kind == PLN_TENSOR && want->kind == PLN_TENSOR) {
+        struct pln_difference difference;
+        pln_compare(&got->tensor, &want->tensor, tolerance, &difference);
+        if (max_rel && difference.max_rel > *max_rel) *max_rel = difference.max_rel;
+        if (!difference.equal) snprintf(why, why_bytes, "%s", difference.text);
+        return difference.equal;
+    }
+    if (got->kind != want->kind || got->count != want->count) {
+        snprintf(why, why_bytes, "kind %d of %lld items instead of kind %d of %lld", (int)got->kind, (long long)got->count, (int)want->kind, (long long)want->count);
+        return 0;
+    }
+    for (int64_t i = 0; i < got->count; i++) {
+        if (compare_items(got->items[i], want->items[i], tolerance, why, why_bytes, max_rel)) continue;
+        size_t used = strlen(why);
+        if (used < why_bytes) snprintf(why + used, why_bytes - used, " (item %lld)", (long long)i);
+        return 0;
+    }
+    return 1;
+}
+
+int pln_host_value_compare(const pln_host_value *got, const pln_host_value *want, const struct pln_comparison *how, char *why, size_t why_bytes, double *max_rel)
+{
+    const struct pln_tolerance tolerance = { how->rtol, how->atol, how->max_rel_err };
+    if (why_bytes) why[0] = '\0';
+    if (max_rel) *max_rel = 0;
+    return compare_items(got->item, want->item, &tolerance, why, why_bytes, max_rel);
+}

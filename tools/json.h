@@ -1,0 +1,12 @@
+/* Writing JSON (RFC 8259) to a stream. */
+#ifndef PLANISH_TOOLS_JSON_H
+#define PLANISH_TOOLS_JSON_H
+
+#include <stdio.h>
+
+/* "…" with escapes; bytes that are no UTF-8 become U+FFFD. NULL: null. */
+void json_text(FILE *out, const char *text);
+/* Shortest form that reads back the same; null for NaN and infinities. */
+void json_number(FILE *out, double value);
+
+#endif

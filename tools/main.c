@@ -1,0 +1,43 @@
+/* planish: one command, a subcommand a job. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "planish/status.h"
+
+static const struct command *const commands[] = {
+#define COMMAND(name) &command_##name,
+#include "commands.inc"
+#undef COMMAND
+};
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static int print_help(void)
+{
+    printf("Usage: planish COMMAND [options]\n\nMakes trained networks (ONNX) run fast. Commands:\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) printf("  %-10s %s\n", commands[i]->name, commands[i]->about);
+    printf("\nplanish COMMAND --help tells more.\n");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help();
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return print_help();
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("planish %s\n", PLN_VERSION_TEXT);
+        return 0;
+    }
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(names[i], argv[1]) == 0) return commands[i]->run(argc - 1, argv + 1);
+    }
+    const char *near = nearest_name(argv[1], names, N_COMMANDS);
+    if (near) fprintf(stderr, "planish: there is no command '%s'; did you mean '%s'?\n", argv[1], near);
+    else fprintf(stderr, "planish: there is no command '%s'; planish --help lists them\n", argv[1]);
+    return 2;
+}

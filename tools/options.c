@@ -1,0 +1,177 @@
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int verbosity;
+
+void text_list_add(struct text_list *list, const char *item)
+{
+    const char **grown = realloc(list->items, (list->count + 1) * sizeof *grown);
+    if (!grown) {
+        fputs("planish: out of memory\n", stderr);
+        exit(1);
+    }
+    list->items = grown;
+    list->items[list->count++] = item;
+}
+
+int command_fail(const struct command *command, int status, const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "planish %s: ", command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return status;
+}
+
+/* Levenshtein's distance, for words of at most 63 letters. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n > 63) return SIZE_MAX;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = corner + (a[i] != b[j - 1]);
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            corner = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *nearest_name(const char *name, const char *const *names, size_t count)
+{
+    const char *best = NULL;
+    size_t least = strlen(name) / 2 + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t d = distance(name, names[i]);
+        if (d >= least) continue;
+        least = d;
+        best = names[i];
+    }
+    return best;
+}
+
+static void print_help(const struct command *command, const struct option_row *rows)
+{
+    printf("Usage: planish %s %s\n\n%s\n\nOptions:\n", command->name, command->usage, command->about);
+    for (const struct option_row *row = rows; row->name; row++) {
+        char left[64];
+        const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : " ";
+        const char *close = row->kind == OPTION_OPTIONAL ? "]" : "";
+        char letter[8] = "    ";
+        if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s%s", letter, row->name, open, row->argument ? row->argument : "", close);
+        printf("  %-32s %s\n", left, row->help);
+    }
+    printf("  %-32s %s\n  %-32s %s\n  %-32s %s\n", "-h, --help", "show this text", "-v, --verbose", "tell more", "-q, --quiet", "tell only what matters");
+    if (command->examples) printf("\nExamples:\n%s", command->examples);
+}
+
+static bool parse_size(const char *text, long *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || errno) return false;
+    int shift = *end == 'K' || *end == 'k' ? 10 : *end == 'M' || *end == 'm' ? 20 : *end == 'G' || *end == 'g' ? 30 : 0;
+    if (shift) end++;
+    if (*end || (shift && (value > LONG_MAX >> shift || value < LONG_MIN >> shift))) return false;
+    *out = shift ? value * (1L << shift) : value;
+    return true;
+}
+
+static int set_value(const struct command *command, const struct option_row *row, const char *value)
+{
+    char *end;
+    switch (row->kind) {
+    case OPTION_FLAG: *(bool *)row->value = true; return -1;
+    case OPTION_TEXT:
+    case OPTION_OPTIONAL: *(const char **)row->value = value ? value : ""; return -1;
+    case OPTION_LIST: text_list_add(row->value, value); return -1;
+    case OPTION_INT:
+        if (parse_size(value, row->value)) return -1;
+        return command_fail(command, 2, "--%s wants a whole number, not '%s'", row->name, value);
+    case OPTION_REAL:
+        *(double *)row->value = strtod(value, &end);
+        if (end != value && !*end) return -1;
+        return command_fail(command, 2, "--%s wants a number, not '%s'", row->name, value);
+    }
+    return -1;
+}
+
+static int unknown(const struct command *command, const struct option_row *rows, const char *name, size_t length)
+{
+    char word[64];
+    const char *names[64];
+    size_t n = 0;
+    snprintf(word, sizeof word, "%.*s", (int)length, name);
+    for (const struct option_row *row = rows; row->name && n < 64; row++) names[n++] = row->name;
+    const char *near = nearest_name(word, names, n);
+    if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
+    return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);
+}
+
+static int parse_long(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
+{
+    const char *name = argv[*at] + 2, *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    for (const struct option_row *row = rows; row->name; row++) {
+        if (strlen(row->name) != length || strncmp(row->name, name, length) != 0) continue;
+        const char *value = equals ? equals + 1 : NULL;
+        if (row->kind == OPTION_FLAG && value) return command_fail(command, 2, "--%s takes no value", row->name);
+        if (row->kind != OPTION_FLAG && row->kind != OPTION_OPTIONAL && !value) {
+            if (*at + 1 >= argc) return command_fail(command, 2, "--%s wants a value: %s", row->name, row->argument);
+            value = argv[++*at];
+        }
+        return set_value(command, row, value);
+    }
+    return unknown(command, rows, name, length);
+}
+
+static int parse_letter(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
+{
+    for (const struct option_row *row = rows; row->name; row++) {
+        if (!row->letter || row->letter != argv[*at][1]) continue;
+        if (row->kind == OPTION_FLAG) return set_value(command, row, NULL);
+        const char *value = argv[*at][2] ? argv[*at] + 2 : NULL;
+        if (!value && *at + 1 < argc) value = argv[++*at];
+        if (!value) return command_fail(command, 2, "-%c wants a value: %s", row->letter, row->argument);
+        return set_value(command, row, value);
+    }
+    return command_fail(command, 2, "there is no option -%c; planish %s --help lists them", argv[*at][1], command->name);
+}
+
+int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest)
+{
+    *rest = (struct text_list){ 0 };
+    bool only_rest = false;
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        int status = -1;
+        if (only_rest || word[0] != '-' || !word[1]) text_list_add(rest, word);
+        else if (strcmp(word, "--") == 0) only_rest = true;
+        else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+            print_help(command, rows);
+            return 0;
+        } else if (strcmp(word, "-v") == 0 || strcmp(word, "--verbose") == 0) verbosity = 1;
+        else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) verbosity = -1;
+        else if (word[1] == '-') status = parse_long(command, rows, argc, argv, &i);
+        else status = parse_letter(command, rows, argc, argv, &i);
+        if (status >= 0) return status;
+    }
+    return -1;
+}

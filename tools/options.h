@@ -1,0 +1,50 @@
+/* The command line: one table of options a subcommand, from which parsing, --help and later man pages and completions are made. */
+#ifndef PLANISH_TOOLS_OPTIONS_H
+#define PLANISH_TOOLS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_kind {
+    OPTION_FLAG,     /* --quiet: bool */
+    OPTION_TEXT,     /* --device cpu: const char * */
+    OPTION_INT,      /* --jobs 4: long; K, M, G are base 2 */
+    OPTION_REAL,     /* --rtol 1e-3: double */
+    OPTION_OPTIONAL, /* --json or --json=FILE: const char *, "" without a value */
+    OPTION_LIST      /* may be given again: struct text_list */
+};
+
+struct text_list {
+    const char **items;
+    size_t count;
+};
+
+struct option_row {
+    const char *name;  /* without the dashes */
+    char letter;       /* 0: none */
+    enum option_kind kind;
+    void *value;       /* what `kind` says */
+    const char *argument; /* how help names the value: "FILE" */
+    const char *help;
+};
+
+struct command {
+    const char *name;
+    const char *usage; /* after "planish NAME": "MODEL [options]" */
+    const char *about; /* one sentence */
+    const char *examples;
+    int (*run)(int argc, char **argv);
+};
+
+/* Parses argv[1..] against rows (ended by name NULL); what is no option goes to `rest`, which the caller frees. Returns -1 to go on, else the
+ * exit status: 0 after --help, 2 after bad usage (told on stderr). */
+int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest);
+void text_list_add(struct text_list *list, const char *item);
+/* Prints "planish NAME: text" to stderr and returns status. */
+int command_fail(const struct command *command, int status, const char *format, ...);
+/* The nearest of the names to a misspelt one, or NULL. */
+const char *nearest_name(const char *name, const char *const *names, size_t count);
+
+extern int verbosity; /* -1 quiet, 0, 1 verbose */
+
+#endif
