@@ -275,7 +275,7 @@ static enum pln_status interpolate(struct pln_call *call, const struct resize *r
     double *values = memory;
     for (int64_t i = 0; i < count; i++) values[i] = pln_load_f64(in->dtype, in->data, i);
     for (int d = 0; d < in->rank; d++) {
-        struct taps taps;
+        struct taps taps = { .n = 0 };
         if (unchanged(r, d, in->dims[d])) continue;
         PLN_TRY(make_taps(call, r, d, in->dims[d], &taps));
         dims[d] = r->out_dims[d];

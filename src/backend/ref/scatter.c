@@ -142,3 +142,38 @@ enum pln_status pln_ref_scatter_nd(struct pln_call *call)
     }
     return pln_elems_finish(call, 0, &s.out);
 }
+
+enum pln_status pln_ref_tensor_scatter(struct pln_call *call)
+{
+    struct pln_elems in, update, out;
+    const int64_t *indices;
+    int64_t n;
+    int axis;
+    bool circular = strcmp(pln_attrs_string(call->attrs, "mode", "linear"), "circular") == 0;
+    PLN_TRY(pln_elems_in(call, 0, &in));
+    PLN_TRY(pln_elems_in(call, 1, &update));
+    PLN_TRY(pln_call_ints(call, 2, &indices, &n));
+    int rank = in.tensor.rank;
+    PLN_TRY(pln_elems_axis(call, pln_attrs_int(call->attrs, "axis", -2), rank, &axis));
+    bool fits = axis > 0 && update.tensor.rank == rank && update.tensor.dtype == in.tensor.dtype && (n < 0 || n == in.tensor.dims[0]);
+    for (int d = 0; fits && d < rank; d++) fits = d == axis ? update.tensor.dims[d] <= in.tensor.dims[d] : update.tensor.dims[d] == in.tensor.dims[d];
+    if (!fits) return pln_call_fail(call, PLN_BAD_MODEL, "the shapes of past_cache, update and write_indices do not fit");
+    PLN_TRY(pln_elems_out(call, 0, in.tensor.dtype, rank, in.tensor.dims, &out));
+    if (out.count == 0) return PLN_OK;
+    memcpy(out.data, in.data, (size_t)in.count * in.unit_bytes);
+    int64_t extent = in.tensor.dims[axis], length = update.tensor.dims[axis], outer = pln_elems_product(in.tensor.dims, 0, axis);
+    size_t block = (size_t)in.tensor.strides[axis] * in.unit_bytes;
+    for (int64_t o = 0; o < outer; o++) {
+        int64_t first = n < 0 ? 0 : indices[o / (outer / in.tensor.dims[0])];
+        if (first < 0 || (!circular && first > extent - length)) {
+            return pln_call_fail(call, PLN_INVALID_ARGUMENT, "write index %lld and %lld rows in a cache of %lld", (long long)first, (long long)length,
+                                 (long long)extent);
+        }
+        for (int64_t i = 0; i < length; i++) {
+            int64_t at = (first % extent + i) % extent;
+            if (!circular) at = first + i;
+            memcpy(out.data + (size_t)(o * extent + at) * block, update.data + (size_t)(o * length + i) * block, block);
+        }
+    }
+    return pln_elems_finish(call, 0, &out);
+}
