@@ -127,6 +127,58 @@ struct pln_dim_range pln_dim_terms_range(const struct pln_dim_table *table, cons
     return sum;
 }
 
+/* ---- order ---- */
+
+#define ORDER_BITS 15
+#define COMPOUND ((uint64_t)1 << 63)
+
+/* A product of at most four symbols: their indices from the top down, so that products sort as words do (a, a*b, b). All else
+ * comes after those, by a hash of its structure. Symbols beyond the 15 bits go by their names. */
+static bool append_symbol(uint64_t product, uint64_t symbol, uint64_t *out_order)
+{
+    int used = 0;
+    *out_order = 0;
+    if (product & COMPOUND || symbol & COMPOUND) return false;
+    while (used < 4 && product >> (3 - used) * ORDER_BITS & ((1u << ORDER_BITS) - 1)) used++;
+    if (used == 4) return false;
+    *out_order = product | symbol >> used * ORDER_BITS;
+    return true;
+}
+
+static uint64_t hash_of_new(const struct pln_dim_table *table, const struct pln_dim_node *node)
+{
+    uint64_t key[5] = { node->op, (uint64_t)node->value, 0, 0, 0 };
+    if (node->op == PLN_DIM_SYMBOL) {
+        const char *name = table->symbols[node->a].name;
+        return pln_hash64(name, strlen(name), PLN_DIM_SYMBOL);
+    }
+    if (node->op != PLN_DIM_CONST) {
+        key[2] = table->notes[node->a].hash;
+        key[3] = table->notes[node->b].hash;
+        key[4] = node->op == PLN_DIM_SELECT ? table->notes[node->c].hash : node->c;
+    }
+    return pln_hash64(key, sizeof(key), 0);
+}
+
+static uint64_t order_of_new(const struct pln_dim_table *table, const struct pln_dim_node *node, uint64_t hash)
+{
+    uint64_t order;
+    bool symbol = node->op == PLN_DIM_SYMBOL;
+    if (symbol && node->a + 1 < 1u << ORDER_BITS) return (uint64_t)(node->a + 1) << 3 * ORDER_BITS;
+    if (node->op == PLN_DIM_MUL && !node->c && table->nodes[node->b].op == PLN_DIM_SYMBOL &&
+        append_symbol(table->notes[node->a].order, table->notes[node->b].order, &order))
+        return order;
+    return COMPOUND | hash >> 1;
+}
+
+/* PLN_DIM_ONE is last. */
+bool pln_dim_before(const struct pln_dim_table *table, uint32_t a, uint32_t b)
+{
+    if (a == PLN_DIM_ONE || b == PLN_DIM_ONE) return a != PLN_DIM_ONE;
+    uint64_t x = table->notes[a].order, y = table->notes[b].order;
+    return x != y ? x < y : a < b;
+}
+
 /* ---- the table ---- */
 
 static uint64_t node_hash(const struct pln_dim_table *table, const struct pln_dim_node *node)
@@ -165,8 +217,9 @@ static uint32_t append(struct pln_dim_table *table, const struct pln_dim_node *n
     }
     uint32_t id = (uint32_t)table->count;
     struct pln_dim_range range = range_of_new(table, node);
+    uint64_t hash = hash_of_new(table, node), order = order_of_new(table, node, hash);
     table->nodes[id] = *node;
-    table->notes[id] = (struct pln_dim_note){ .lower = range.lower, .upper = range.upper, .resolved = id };
+    table->notes[id] = (struct pln_dim_note){ .lower = range.lower, .upper = range.upper, .order = order, .hash = hash, .resolved = id };
     table->count = want;
     size_t at = (size_t)node_hash(table, node) & (table->n_slots - 1);
     while (table->slots[at]) at = (at + 1) & (table->n_slots - 1);

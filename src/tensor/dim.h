@@ -1,7 +1,7 @@
 /* Symbolic extents: integers, named symbols, and expressions over them.
  *
  * A table holds expressions, hash-consed: equal expressions have equal ids, so `a.id == b.id` is "known equal". Sums and products
- * are kept in one normal form (a sum of coefficient × product of atoms, ordered by id), so `past + seq` and `seq + past` meet, and
+ * are kept in one normal form (a sum of coefficient × product of atoms, in the symbols' order), so `past + seq` and `seq + past` meet, and
  * `(h * 64) / 64` is `h`. The build side makes tables; a plan stores one; the runtime evaluates it (pln_dim_eval_all) once a run.
  *
  * Allocation failure sets table->failed and gives PLN_DIM_NONE, which every function accepts and returns; the owner asks once. */
@@ -55,6 +55,7 @@ struct pln_symbol {
 /* What the table remembers of a node: proven bounds, and its resolved form while `epoch` is the table's. */
 struct pln_dim_note {
     int64_t lower, upper; /* INT64_MIN, INT64_MAX: none */
+    uint64_t order, hash; /* place in the normal form, and hash of the structure with the symbols' names */
     uint32_t resolved;
     uint32_t epoch;
     uint32_t mark; /* last walk that saw it */

@@ -37,12 +37,12 @@ static bool divide_step(struct pln_dim_table *table, struct pln_dim_terms *rest,
                              pln_dim_product_div(table, rest->t[at].product, y->t[0].product, &product)))
         at++;
     int64_t minus;
-    if (at == rest->n || !pln_sub_i64(0, coef, &minus) || !pln_dim_terms_add_one(quotient, coef, product)) return false;
+    if (at == rest->n || !pln_sub_i64(0, coef, &minus) || !pln_dim_terms_add_one(table, quotient, coef, product)) return false;
     for (int j = 0; j < y->n; j++) {
         int64_t k;
         uint32_t p;
         if (!pln_mul_i64(minus, y->t[j].coef, &k) || !pln_dim_product_mul(table, product, y->t[j].product, &p)) return false;
-        if (!pln_dim_terms_add_one(rest, k, p)) return false;
+        if (!pln_dim_terms_add_one(table, rest, k, p)) return false;
     }
     return true;
 }
@@ -71,7 +71,7 @@ static bool cancel_atoms(struct pln_dim_table *table, struct pln_dim_terms *x, s
         for (int j = 0; all && j < x->n; j++) {
             uint32_t product;
             all = pln_dim_product_div(table, x->t[j].product, atoms[i], &product) &&
-                  pln_dim_terms_add_one(&less, x->t[j].coef, product);
+                  pln_dim_terms_add_one(table, &less, x->t[j].coef, product);
         }
         if (!all) continue;
         *x = less;
@@ -81,7 +81,7 @@ static bool cancel_atoms(struct pln_dim_table *table, struct pln_dim_terms *x, s
 }
 
 /* Splits x into whole * k + rest, and divides rest and k by what they have in common. k > 0. */
-static bool split_multiples(struct pln_dim_terms *x, int64_t *k, struct pln_dim_terms *whole)
+static bool split_multiples(const struct pln_dim_table *table, struct pln_dim_terms *x, int64_t *k, struct pln_dim_terms *whole)
 {
     struct pln_dim_terms rest = { 0 };
     uint64_t common = (uint64_t)*k;
@@ -90,16 +90,16 @@ static bool split_multiples(struct pln_dim_terms *x, int64_t *k, struct pln_dim_
     for (int i = 0; i < x->n; i++) {
         int64_t coef = x->t[i].coef, q = pln_dim_floor_div(coef, *k);
         bool is_constant = x->t[i].product == PLN_DIM_ONE;
-        if ((is_constant || coef % *k == 0) && !pln_dim_terms_add_one(whole, q, x->t[i].product)) return false;
+        if ((is_constant || coef % *k == 0) && !pln_dim_terms_add_one(table, whole, q, x->t[i].product)) return false;
         if (is_constant) {
             constant = coef - q * *k;
         } else if (coef % *k != 0) {
-            if (!pln_dim_terms_add_one(&rest, coef, x->t[i].product)) return false;
+            if (!pln_dim_terms_add_one(table, &rest, coef, x->t[i].product)) return false;
             common = gcd(common, magnitude(coef));
         }
     }
     for (int i = 0; i < rest.n; i++) rest.t[i].coef /= (int64_t)common;
-    if (rest.n && !pln_dim_terms_add_one(&rest, constant / (int64_t)common, PLN_DIM_ONE)) return false;
+    if (rest.n && !pln_dim_terms_add_one(table, &rest, constant / (int64_t)common, PLN_DIM_ONE)) return false;
     *k /= (int64_t)common;
     *x = rest;
     return true;
@@ -126,7 +126,7 @@ static uint32_t merge_nested(struct pln_dim_table *table, const struct pln_dim_t
 static uint32_t divide_by_const(struct pln_dim_table *table, struct pln_dim_terms *x, int64_t k)
 {
     struct pln_dim_terms whole;
-    if (!split_multiples(x, &k, &whole)) return UINT32_MAX;
+    if (!split_multiples(table, x, &k, &whole)) return UINT32_MAX;
     if (x->n == 0) return pln_dim_terms_build(table, &whole);
     uint32_t part = merge_nested(table, x, k);
     if (part == UINT32_MAX) {
@@ -199,7 +199,7 @@ static uint32_t modulo(struct pln_dim_table *table, uint32_t a, uint32_t b)
         for (int i = 0; i < x.n; i++) {
             int64_t coef = x.t[i].coef % k;
             if (coef < 0 && x.t[i].product == PLN_DIM_ONE) coef += k;
-            fits = fits && pln_dim_terms_add_one(&rest, coef, x.t[i].product);
+            fits = fits && pln_dim_terms_add_one(table, &rest, coef, x.t[i].product);
         }
         uint32_t reduced = fits ? pln_dim_terms_build(table, &rest) : a;
         if (reduced == UINT32_MAX) return UINT32_MAX;
@@ -220,7 +220,7 @@ static struct pln_dim_range difference(const struct pln_dim_table *table, uint32
     struct pln_dim_terms d, t;
     pln_dim_terms_of(table, x, &d);
     pln_dim_terms_of(table, y, &t);
-    if (!pln_dim_terms_add(&d, &t, -1)) return (struct pln_dim_range){ INT64_MIN, INT64_MAX };
+    if (!pln_dim_terms_add(table, &d, &t, -1)) return (struct pln_dim_range){ INT64_MIN, INT64_MAX };
     return pln_dim_terms_range(table, &d);
 }
 
@@ -260,10 +260,10 @@ static bool insert_leaf(const struct pln_dim_table *table, enum pln_dim_op op, u
     return true;
 }
 
-static void sort_ids(uint32_t *ids, int n)
+static void sort_ids(const struct pln_dim_table *table, uint32_t *ids, int n)
 {
     for (int i = 1; i < n; i++) {
-        for (int j = i; j > 0 && ids[j] < ids[j - 1]; j--) {
+        for (int j = i; j > 0 && pln_dim_before(table, ids[j], ids[j - 1]); j--) {
             uint32_t t = ids[j];
             ids[j] = ids[j - 1];
             ids[j - 1] = t;
@@ -283,8 +283,8 @@ static uint32_t make_lattice(struct pln_dim_table *table, enum pln_dim_op op, ui
         }
         fits = fits && insert_leaf(table, op, leaves, &n, id);
     }
-    if (!fits) return pln_dim_intern(table, op, PLN_MIN(a, b), PLN_MAX(a, b), 0, 0);
-    sort_ids(leaves, n);
+    if (!fits) return pln_dim_intern(table, op, a, b, 0, 0);
+    sort_ids(table, leaves, n);
     uint32_t id = leaves[0];
     for (int i = 1; i < n && id != UINT32_MAX; i++) id = pln_dim_intern(table, op, id, leaves[i], 0, 0);
     return id;
@@ -298,7 +298,7 @@ static uint32_t compare(struct pln_dim_table *table, enum pln_dim_op op, uint32_
     if (a == b) return pln_dim_const(table, op == PLN_DIM_EQ).id;
     if (d.lower > 0 || (op == PLN_DIM_LT && d.lower >= 0)) return pln_dim_const(table, 0).id;
     if (d.upper < 0) return pln_dim_const(table, op == PLN_DIM_LT).id;
-    if (op == PLN_DIM_EQ) return pln_dim_intern(table, op, PLN_MIN(a, b), PLN_MAX(a, b), 0, 0);
+    if (op == PLN_DIM_EQ && pln_dim_before(table, b, a)) return pln_dim_intern(table, op, b, a, 0, 0);
     return pln_dim_intern(table, op, a, b, 0, 0);
 }
 

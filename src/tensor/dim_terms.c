@@ -42,7 +42,7 @@ bool pln_dim_product_mul(struct pln_dim_table *table, uint32_t p, uint32_t q, ui
     int n_a = pln_dim_atoms_of(table, p, a), n_b = pln_dim_atoms_of(table, q, b);
     int n = 0;
     for (int i = 0, j = 0; i < n_a || j < n_b;) {
-        if (j == n_b || (i < n_a && a[i] <= b[j])) merged[n++] = a[i++];
+        if (j == n_b || (i < n_a && !pln_dim_before(table, b[j], a[i]))) merged[n++] = a[i++];
         else merged[n++] = b[j++];
     }
     return pln_dim_product_build(table, merged, n, out_product);
@@ -109,11 +109,11 @@ uint32_t pln_dim_terms_build(struct pln_dim_table *table, const struct pln_dim_t
     return sum;
 }
 
-bool pln_dim_terms_add_one(struct pln_dim_terms *to, int64_t k, uint32_t product)
+bool pln_dim_terms_add_one(const struct pln_dim_table *table, struct pln_dim_terms *to, int64_t k, uint32_t product)
 {
     int at = 0;
     if (k == 0) return true;
-    while (at < to->n && to->t[at].product < product) at++;
+    while (at < to->n && pln_dim_before(table, to->t[at].product, product)) at++;
     if (at < to->n && to->t[at].product == product) {
         if (!pln_add_i64(to->t[at].coef, k, &to->t[at].coef)) return false;
         if (to->t[at].coef == 0) {
@@ -129,12 +129,12 @@ bool pln_dim_terms_add_one(struct pln_dim_terms *to, int64_t k, uint32_t product
     return true;
 }
 
-bool pln_dim_terms_add(struct pln_dim_terms *to, const struct pln_dim_terms *terms, int64_t k)
+bool pln_dim_terms_add(const struct pln_dim_table *table, struct pln_dim_terms *to, const struct pln_dim_terms *terms, int64_t k)
 {
     for (int i = 0; i < terms->n; i++) {
         int64_t coef;
         if (!pln_mul_i64(terms->t[i].coef, k, &coef)) return false;
-        if (!pln_dim_terms_add_one(to, coef, terms->t[i].product)) return false;
+        if (!pln_dim_terms_add_one(table, to, coef, terms->t[i].product)) return false;
     }
     return true;
 }
@@ -143,7 +143,8 @@ bool pln_dim_terms_add(struct pln_dim_terms *to, const struct pln_dim_terms *ter
 static uint32_t opaque(struct pln_dim_table *table, enum pln_dim_op op, uint32_t a, uint32_t b)
 {
     if (table->failed) return UINT32_MAX;
-    return pln_dim_intern(table, op, PLN_MIN(a, b), PLN_MAX(a, b), 1, 0);
+    bool swap = pln_dim_before(table, b, a);
+    return pln_dim_intern(table, op, swap ? b : a, swap ? a : b, 1, 0);
 }
 
 uint32_t pln_dim_make_sum(struct pln_dim_table *table, uint32_t a, uint32_t b, int64_t b_coef)
@@ -151,7 +152,7 @@ uint32_t pln_dim_make_sum(struct pln_dim_table *table, uint32_t a, uint32_t b, i
     struct pln_dim_terms sum, y;
     pln_dim_terms_of(table, a, &sum);
     pln_dim_terms_of(table, b, &y);
-    if (pln_dim_terms_add(&sum, &y, b_coef)) return pln_dim_terms_build(table, &sum);
+    if (pln_dim_terms_add(table, &sum, &y, b_coef)) return pln_dim_terms_build(table, &sum);
     if (b_coef == 1) return opaque(table, PLN_DIM_ADD, a, b);
     uint32_t coef = pln_dim_const(table, b_coef).id;
     uint32_t scaled = coef == UINT32_MAX ? coef : pln_dim_make_product(table, b, coef);
@@ -173,7 +174,7 @@ uint32_t pln_dim_make_product(struct pln_dim_table *table, uint32_t a, uint32_t 
             uint32_t product;
             fits = pln_mul_i64(x.t[i].coef, y.t[j].coef, &coef) &&
                    pln_dim_product_mul(table, x.t[i].product, y.t[j].product, &product) &&
-                   pln_dim_terms_add_one(&sum, coef, product);
+                   pln_dim_terms_add_one(table, &sum, coef, product);
         }
     }
     if (fits) return pln_dim_terms_build(table, &sum);

@@ -1,9 +1,12 @@
 /* Inside of the symbolic extents, shared by the dim*.c files only.
  *
  * Normal form: a sum of terms, each a coefficient times a product. A product is PLN_DIM_ONE, an atom, or a left chain of MUL nodes
- * over atoms with ascending ids; atoms are all nodes but CONST and the ADD and MUL of the normal form. In the table a term is
+ * over atoms in ascending order; atoms are all nodes but CONST and the ADD and MUL of the normal form. In the table a term is
  * `product` or MUL(product, CONST), a sum is a left chain of ADD over terms with ascending products, the constant last. So every
- * product and every sum has exactly one id. */
+ * product and every sum has exactly one id.
+ *
+ * The order (pln_dim_before) depends on the symbols' order and on structure only, not on ids: a table that is written and read
+ * again, or built in another order, prints the same. */
 #ifndef PLN_TENSOR_DIM_TERMS_H
 #define PLN_TENSOR_DIM_TERMS_H
 
@@ -31,14 +34,15 @@ int64_t pln_dim_floor_div(int64_t a, int64_t b); /* b > 0 */
 
 /* The one node with these fields. UINT32_MAX: no memory. */
 uint32_t pln_dim_intern(struct pln_dim_table *table, enum pln_dim_op op, uint32_t a, uint32_t b, uint32_t c, int64_t value);
+bool pln_dim_before(const struct pln_dim_table *table, uint32_t a, uint32_t b);
 struct pln_dim_range pln_dim_node_range(const struct pln_dim_table *table, uint32_t id);
 bool pln_dim_is_const(const struct pln_dim_table *table, uint32_t id, int64_t *out_value);
 
 void pln_dim_terms_of(const struct pln_dim_table *table, uint32_t id, struct pln_dim_terms *out_terms);
 uint32_t pln_dim_terms_build(struct pln_dim_table *table, const struct pln_dim_terms *terms);
 /* to += k * product, or k * terms. false: overflow or too many terms; to is then spoilt. */
-bool pln_dim_terms_add_one(struct pln_dim_terms *to, int64_t k, uint32_t product);
-bool pln_dim_terms_add(struct pln_dim_terms *to, const struct pln_dim_terms *terms, int64_t k);
+bool pln_dim_terms_add_one(const struct pln_dim_table *table, struct pln_dim_terms *to, int64_t k, uint32_t product);
+bool pln_dim_terms_add(const struct pln_dim_table *table, struct pln_dim_terms *to, const struct pln_dim_terms *terms, int64_t k);
 struct pln_dim_range pln_dim_terms_range(const struct pln_dim_table *table, const struct pln_dim_terms *terms);
 
 /* Atoms of a product, ascending; their number, at most PLN_DIM_MAX_ATOMS. */

@@ -202,7 +202,7 @@ static void solve(struct pln_dim_table *table, uint32_t a, uint32_t b)
     struct pln_dim_terms d, t;
     pln_dim_terms_of(table, a, &d);
     pln_dim_terms_of(table, b, &t);
-    if (!pln_dim_terms_add(&d, &t, -1) || d.n < 1 || d.n > 2 || !is_symbol(table, d.t[0].product)) return;
+    if (!pln_dim_terms_add(table, &d, &t, -1) || d.n < 1 || d.n > 2 || !is_symbol(table, d.t[0].product)) return;
     uint32_t first = d.t[0].product;
     int64_t k = d.t[0].coef, c = d.n == 2 ? d.t[1].coef : 0;
     if (d.n == 2 && is_symbol(table, d.t[1].product)) {
