@@ -1,0 +1,203 @@
+#include "onnx/emit.h"
+#include "tensor/convert.h"
+
+#include <math.h>
+
+uint32_t pln_emit_op(struct pln_emit *emit, unsigned op, unsigned kind, const uint32_t *inputs, uint32_t n_inputs)
+{
+    for (uint32_t i = 0; i < n_inputs && emit->status == PLN_OK; i++) {
+        if (inputs[i] == PLN_NONE && i == 0) pln_emit_fail(emit, PLN_BAD_MODEL, "an input is missing");
+    }
+    return pln_emit_end(emit, pln_emit_begin(emit, op, kind, inputs, n_inputs, 1));
+}
+
+uint32_t pln_emit_ew1(struct pln_emit *emit, enum pln_ew kind, uint32_t a)
+{
+    return pln_emit_op(emit, PLN_OP_ELEMENTWISE, kind, &a, 1);
+}
+
+uint32_t pln_emit_ew2(struct pln_emit *emit, enum pln_ew kind, uint32_t a, uint32_t b)
+{
+    return pln_emit_op(emit, PLN_OP_ELEMENTWISE, kind, (uint32_t[]){ a, b }, 2);
+}
+
+uint32_t pln_emit_ew3(struct pln_emit *emit, enum pln_ew kind, uint32_t a, uint32_t b, uint32_t c)
+{
+    return pln_emit_op(emit, PLN_OP_ELEMENTWISE, kind, (uint32_t[]){ a, b, c }, 3);
+}
+
+uint32_t pln_emit_identity(struct pln_emit *emit, uint32_t x)
+{
+    return pln_emit_op(emit, PLN_OP_IDENTITY, 0, &x, 1);
+}
+
+uint32_t pln_emit_cast(struct pln_emit *emit, uint32_t x, enum pln_dtype dtype)
+{
+    if (emit->status == PLN_OK && pln_emit_try_dtype(emit, x) == dtype) return x;
+    uint32_t node = pln_emit_begin(emit, PLN_OP_CAST, 0, &x, 1, 1);
+    pln_emit_set_int(emit, node, "to", dtype);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_matmul(struct pln_emit *emit, uint32_t a, uint32_t b)
+{
+    return pln_emit_end(emit, pln_emit_begin_named(emit, "MatMul", (uint32_t[]){ a, b }, 2, 1));
+}
+
+uint32_t pln_emit_reduce(struct pln_emit *emit, enum pln_reduce kind, uint32_t x, uint32_t axes, bool keepdims)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_REDUCE, kind, (uint32_t[]){ x, axes }, axes == PLN_NONE ? 1 : 2, 1);
+    pln_emit_set_int(emit, node, "keepdims", keepdims);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_softmax(struct pln_emit *emit, bool log, uint32_t x, int64_t axis)
+{
+    uint32_t node = pln_emit_begin_named(emit, log ? "LogSoftmax" : "Softmax", &x, 1, 1);
+    pln_emit_set_int(emit, node, "axis", axis);
+    return pln_emit_end(emit, node);
+}
+
+/* ---- shapes ---- */
+
+uint32_t pln_emit_shape(struct pln_emit *emit, uint32_t x)
+{
+    return pln_emit_op(emit, PLN_OP_SHAPE, 0, &x, 1);
+}
+
+uint32_t pln_emit_shape_part(struct pln_emit *emit, uint32_t x, int64_t first, int64_t last)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_SHAPE, 0, &x, 1, 1);
+    pln_emit_set_int(emit, node, "start", first);
+    if (last != INT64_MAX) pln_emit_set_int(emit, node, "end", last);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_dim(struct pln_emit *emit, uint32_t x, int64_t axis)
+{
+    int64_t n;
+    if (emit->status == PLN_OK && axis > INT32_MIN && axis < INT32_MAX && pln_emit_extent(emit, x, (int)axis, &n)) {
+        return pln_emit_const_int(emit, n);
+    }
+    return pln_emit_shape_part(emit, x, axis, axis == -1 ? INT64_MAX : axis + 1);
+}
+
+uint32_t pln_emit_reshape(struct pln_emit *emit, uint32_t x, uint32_t shape)
+{
+    return pln_emit_op(emit, PLN_OP_RESHAPE, 0, (uint32_t[]){ x, shape }, 2);
+}
+
+uint32_t pln_emit_reshape_to(struct pln_emit *emit, uint32_t x, const int64_t *shape, uint32_t n)
+{
+    return pln_emit_reshape(emit, x, pln_emit_const_ints(emit, shape, n));
+}
+
+uint32_t pln_emit_unsqueeze(struct pln_emit *emit, uint32_t x, uint32_t axes)
+{
+    return pln_emit_op(emit, PLN_OP_UNSQUEEZE, 0, (uint32_t[]){ x, axes }, 2);
+}
+
+uint32_t pln_emit_unsqueeze_at(struct pln_emit *emit, uint32_t x, int64_t axis)
+{
+    return pln_emit_unsqueeze(emit, x, pln_emit_const_int(emit, axis));
+}
+
+uint32_t pln_emit_squeeze(struct pln_emit *emit, uint32_t x, uint32_t axes)
+{
+    return pln_emit_op(emit, PLN_OP_SQUEEZE, 0, (uint32_t[]){ x, axes }, axes == PLN_NONE ? 1 : 2);
+}
+
+uint32_t pln_emit_transpose(struct pln_emit *emit, uint32_t x, const int64_t *perm, uint32_t n)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_TRANSPOSE, 0, &x, 1, 1);
+    pln_emit_set_ints(emit, node, "perm", perm, n);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_expand(struct pln_emit *emit, uint32_t x, uint32_t shape)
+{
+    return pln_emit_op(emit, PLN_OP_EXPAND, 0, (uint32_t[]){ x, shape }, 2);
+}
+
+uint32_t pln_emit_concat(struct pln_emit *emit, const uint32_t *values, uint32_t n, int64_t axis)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_CONCAT, 0, values, n, 1);
+    pln_emit_set_int(emit, node, "axis", axis);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_gather(struct pln_emit *emit, uint32_t x, uint32_t indices, int64_t axis)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_GATHER, 0, (uint32_t[]){ x, indices }, 2, 1);
+    pln_emit_set_int(emit, node, "axis", axis);
+    return pln_emit_end(emit, node);
+}
+
+uint32_t pln_emit_slice(struct pln_emit *emit, uint32_t x, uint32_t starts, uint32_t ends, uint32_t axes, uint32_t steps)
+{
+    return pln_emit_op(emit, PLN_OP_SLICE, 0, (uint32_t[]){ x, starts, ends, axes, steps }, steps == PLN_NONE ? 4 : 5);
+}
+
+uint32_t pln_emit_slice_axis(struct pln_emit *emit, uint32_t x, int64_t axis, int64_t start, int64_t end, int64_t step)
+{
+    uint32_t starts = pln_emit_const_int(emit, start), ends = pln_emit_const_int(emit, end), axes = pln_emit_const_int(emit, axis);
+    return pln_emit_slice(emit, x, starts, ends, axes, step == 1 ? PLN_NONE : pln_emit_const_int(emit, step));
+}
+
+uint32_t pln_emit_range(struct pln_emit *emit, uint32_t n)
+{
+    uint32_t zero = pln_emit_const_index(emit, 0), one = pln_emit_const_index(emit, 1);
+    return pln_emit_op(emit, PLN_OP_RANGE, 0, (uint32_t[]){ zero, n, one }, 3);
+}
+
+/* ---- constants ---- */
+
+static uint32_t constant(struct pln_emit *emit, enum pln_dtype dtype, int rank, int64_t n, const void *data, size_t size_bytes)
+{
+    if (emit->status != PLN_OK) return PLN_NONE;
+    struct pln_tensor tensor;
+    void *copy = pln_arena_copy(&emit->graph->arena, data, size_bytes);
+    pln_tensor_init(&tensor, dtype, rank, &n, copy);
+    uint32_t value = copy ? pln_graph_add_constant(emit->graph, NULL, &tensor) : PLN_NONE;
+    if (value == PLN_NONE) emit->status = pln_fail_memory(emit->diag, "a constant", size_bytes);
+    return value;
+}
+
+uint32_t pln_emit_const_ints(struct pln_emit *emit, const int64_t *ints, uint32_t n)
+{
+    return constant(emit, PLN_I64, 1, n, n ? ints : &(int64_t){ 0 }, n * sizeof *ints);
+}
+
+uint32_t pln_emit_const_int(struct pln_emit *emit, int64_t value)
+{
+    return constant(emit, PLN_I64, 1, 1, &value, sizeof value);
+}
+
+uint32_t pln_emit_const_index(struct pln_emit *emit, int64_t value)
+{
+    return constant(emit, PLN_I64, 0, 0, &value, sizeof value);
+}
+
+uint32_t pln_emit_const_number(struct pln_emit *emit, enum pln_dtype dtype, double value)
+{
+    if (emit->status != PLN_OK) return PLN_NONE;
+    if (dtype == PLN_DTYPE_NONE || dtype == PLN_STR || pln_dtype_is_complex(dtype)) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "no number can be of type %s", pln_dtype_name(dtype));
+        return PLN_NONE;
+    }
+    uint64_t bits[2] = { 0, 0 };
+    /* From int64 exactly where the number is one; pln_store_f64 truncates and would lose nothing either, but bounds of u64 pass 2^53. */
+    if (pln_dtype_is_float(dtype) || value != floor(value) || fabs(value) > 9.0e15) pln_store_f64(dtype, bits, 0, value, false);
+    else pln_store_i64(dtype, bits, 0, (int64_t)value);
+    return constant(emit, dtype, 0, 0, bits, ((size_t)pln_dtype_bits(dtype) + 7) / 8);
+}
+
+uint32_t pln_emit_const_like(struct pln_emit *emit, uint32_t x, double value)
+{
+    return pln_emit_const_number(emit, pln_emit_dtype(emit, x), value);
+}
+
+uint32_t pln_emit_const_floats(struct pln_emit *emit, const float *floats, uint32_t n)
+{
+    return constant(emit, PLN_F32, 1, n, n ? floats : &(float){ 0 }, n * sizeof *floats);
+}

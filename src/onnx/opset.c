@@ -1,0 +1,112 @@
+#include "onnx/opset.h"
+
+#include "onnx/import.h"
+
+static const struct pln_onnx_row core_rows[] = {
+#define ML(name, since, handler)
+#define OP(name, since, handler) { name, since, pln_onnx_##handler },
+#include "onnx/opset.inc"
+#undef OP
+#undef ML
+};
+
+static const struct pln_onnx_row ml_rows[] = {
+#define OP(name, since, handler)
+#define ML(name, since, handler) { name, since, pln_onnx_##handler },
+#include "onnx/opset.inc"
+#undef OP
+#undef ML
+};
+
+const struct pln_onnx_row *pln_onnx_opset_rows(const char *domain, size_t *out_count)
+{
+    *out_count = 0;
+    if (pln_onnx_domain_equal(domain, "")) {
+        *out_count = PLN_COUNT_OF(core_rows);
+        return core_rows;
+    }
+    if (strcmp(domain, "ai.onnx.ml") == 0) {
+        *out_count = PLN_COUNT_OF(ml_rows);
+        return ml_rows;
+    }
+    return NULL;
+}
+
+int64_t pln_onnx_opset_newest(const char *domain)
+{
+    if (pln_onnx_domain_equal(domain, "")) return PLN_ONNX_NEWEST_OPSET;
+    return strcmp(domain, "ai.onnx.ml") == 0 ? PLN_ONNX_NEWEST_ML_OPSET : 0;
+}
+
+enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type, int64_t version, pln_onnx_handler *out_handler,
+                                         int32_t *out_since)
+{
+    *out_handler = NULL;
+    *out_since = 0;
+    size_t count;
+    const struct pln_onnx_row *rows = pln_onnx_opset_rows(domain, &count);
+    if (!rows) return PLN_ONNX_NO_DOMAIN;
+    size_t first = 0, last = count; /* the first row that is not before op_type */
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (strcmp(rows[middle].name, op_type) < 0) first = middle + 1;
+        else last = middle;
+    }
+    if (first == count || strcmp(rows[first].name, op_type) != 0) return PLN_ONNX_NO_OPERATOR;
+    *out_since = rows[first].since;
+    if (version < rows[first].since) return PLN_ONNX_TOO_OLD;
+    for (size_t i = first; i < count && strcmp(rows[i].name, op_type) == 0 && rows[i].since <= version; i++) *out_handler = rows[i].handler;
+    return PLN_ONNX_FOUND;
+}
+
+/* ---- 1:1 ---- */
+
+static bool listed(const char *const *names, const char *name)
+{
+    for (; names && *names; names++) {
+        if (strcmp(*names, name) == 0) return true;
+    }
+    return false;
+}
+
+static bool has_attr(const struct pln_op_def *def, const char *name)
+{
+    for (const struct pln_attr_def *attr = def->attrs; attr && attr->name; attr++) {
+        if (strcmp(attr->name, name) == 0) return true;
+    }
+    return false;
+}
+
+/* Attributes that never change an inference result, whatever the operator and version say of them. */
+static const char *const harmless[] = { "consumed_inputs", NULL };
+
+static void copy_attrs(struct pln_emit *emit, uint32_t node, const struct pln_op_def *def, const char *const *skip)
+{
+    for (uint32_t i = 0; i < emit->node->attributes.count; i++) {
+        const char *name = emit->node->attributes.items[i].name;
+        if (listed(skip, name) || listed(harmless, name)) continue;
+        if (has_attr(def, name)) pln_emit_copy_attr(emit, node, name, name);
+        else if (pln_emit_has_attr(emit, name)) pln_emit_fail(emit, PLN_BAD_MODEL, "operator %s has no attribute '%s'", emit->node->op_type, name);
+    }
+}
+
+void pln_onnx_direct_as(struct pln_emit *emit, const char *onnx, const uint32_t *inputs, uint32_t n_inputs, const char *const *skip)
+{
+    unsigned op, kind;
+    if (!pln_emit_find(emit, onnx, &op, &kind)) return;
+    uint32_t n_outputs = emit->n_outputs;
+    uint32_t least = (uint32_t)pln_op_get(op)->min_outputs;
+    while (n_outputs > 1 && n_outputs > least && !pln_emit_wants(emit, n_outputs - 1)) n_outputs--;
+    if (n_outputs < least) n_outputs = least;
+    while (n_inputs && inputs[n_inputs - 1] == PLN_NONE) n_inputs--;
+    uint32_t node = pln_emit_begin(emit, op, kind, inputs, n_inputs, n_outputs);
+    if (emit->status != PLN_OK) return;
+    copy_attrs(emit, node, pln_op_get(op), skip);
+    pln_emit_end(emit, node);
+    for (uint32_t i = 0; i < n_outputs; i++) pln_emit_bind(emit, i, pln_emit_output(emit, node, i));
+}
+
+void pln_onnx_direct(struct pln_emit *emit)
+{
+    pln_onnx_direct_as(emit, emit->node->op_type, emit->inputs, emit->n_inputs, NULL);
+}
