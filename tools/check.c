@@ -118,7 +118,7 @@ static void read_tolerance(struct judge *judge)
 static bool run_set(struct judge *judge, pln_engine *engine, pln_context *context, const char *set)
 {
     pln_diagnostics *diagnostics = pln_diagnostics_create();
-    char path[4096], why[512];
+    char path[4400], why[512];
     pln_host_value *values[512] = { 0 };
     bool good = true;
     for (int i = 0; good && i < pln_engine_input_count(engine) && i < 512; i++) {
@@ -160,7 +160,7 @@ static bool run_case(struct judge *judge)
     pln_engine *engine = NULL;
     pln_context *context = NULL;
     pln_thread_pool *pool = NULL;
-    char path[4096];
+    char path[4200];
     read_tolerance(judge);
     snprintf(path, sizeof path, "%s/model.onnx", judge->folder);
     enum pln_status status = pln_thread_pool_create(1, &pool);

@@ -67,7 +67,7 @@ static enum pln_status block_outputs(struct pln_lower *lower, uint32_t graph_blo
 static void forget_block(struct pln_lower *lower, uint32_t block)
 {
     const struct pln_slot *slots = lower->program->slots;
-    uint32_t *const lists[] = { lower->host, lower->device, lower->dense };
+    uint32_t *const lists[] = { lower->host, lower->device, lower->dense, lower->last };
     for (size_t k = 0; k < PLN_COUNT_OF(lists); k++)
         for (uint32_t v = 0; v < lower->n_values; v++)
             if (lists[k][v] != PLN_NONE && slots[lists[k][v]].block == block && slots[lists[k][v]].place != PLN_PLACE_WEIGHT) lists[k][v] = PLN_NONE;
@@ -173,8 +173,9 @@ enum pln_status pln_lower(struct pln_graph *graph, const struct pln_lower_option
     lower.host = new_map(&lower);
     lower.device = new_map(&lower);
     lower.dense = new_map(&lower);
+    lower.last = new_map(&lower);
     lower.weight = new_map(&lower);
-    if (!lower.host || !lower.device || !lower.dense || !lower.weight || !out_program->target) return pln_fail_memory(diag, "lowering", 0);
+    if (!lower.host || !lower.device || !lower.dense || !lower.last || !lower.weight || !out_program->target) return pln_fail_memory(diag, "lowering", 0);
     lower.device_memory = !pln_str_equal(options->backend->name, "cpu") && !pln_str_equal(options->backend->name, "ref");
     if (lower.device_memory) {
         out_program->devices = pln_arena_copy(arena, &options->device, sizeof options->device);

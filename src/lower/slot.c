@@ -203,6 +203,37 @@ static enum pln_status shape_slot(struct pln_lower *lower, uint32_t value, uint3
     return PLN_OK;
 }
 
+static bool spatial_is_one(const struct pln_lower *lower, const struct pln_slot *slot)
+{
+    for (int i = 2; i < slot->rank; i++)
+        if (!pln_dim_is(&lower->graph->dims, (struct pln_dim){ slot->dims[i] }, 1)) return false;
+    return true;
+}
+
+bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot_id)
+{
+    struct pln_slot *slot = &lower->program->slots[slot_id];
+    if (slot->rank < 3 || spatial_is_one(lower, slot)) return true;
+    slot->order = pln_arena_array(lower->arena, (size_t)slot->rank, sizeof *slot->order);
+    for (int i = 1; slot->order && i < slot->rank; i++) slot->order[i] = (int8_t)(i + 1 < slot->rank ? i + 1 : 1);
+    return slot->order != NULL;
+}
+
+enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t *out_slot)
+{
+    PLN_TRY(pln_lower_need(lower, value, 0, true, out_slot));
+    const struct pln_slot *slot = &lower->program->slots[*out_slot];
+    if (slot->order || (!slot->strides && (slot->rank < 3 || spatial_is_one(lower, slot)))) return PLN_OK;
+    if (lower->last[value] == PLN_NONE) {
+        uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_ARENA, 0);
+        if (to == PLN_NONE || !pln_lower_order_last(lower, to)) return pln_fail_memory(lower->diag, "slots", 0);
+        PLN_TRY(pln_lower_copy(lower, *out_slot, to));
+        lower->last[value] = to;
+    }
+    *out_slot = lower->last[value];
+    return PLN_OK;
+}
+
 static enum pln_status copy_to(struct pln_lower *lower, uint32_t value, uint32_t from, uint32_t space, uint32_t *out_slot)
 {
     *out_slot = PLN_NONE;

@@ -154,6 +154,11 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
             step->inputs[i] = slot;
             continue;
         }
+        /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. */
+        if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || i > 2)) {
+            PLN_TRY(pln_lower_need_last(lower, value, &step->inputs[i]));
+            continue;
+        }
         bool any = kernel && (kernel->flags & PLN_KERNEL_STRIDED_IN), rows = kernel && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN);
         PLN_TRY(pln_lower_need(lower, value, space, any || rows, &step->inputs[i]));
         if (rows && !any && !pln_lower_slot_rows_dense(lower, step->inputs[i])) PLN_TRY(pln_lower_need(lower, value, space, false, &step->inputs[i]));
@@ -161,7 +166,19 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
     return PLN_OK;
 }
 
-static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, bool planned, struct pln_step *step)
+/* Elementwise results keep the order of an image that comes in channels last. */
+static bool follows_last(const struct pln_lower *lower, const struct pln_kernel *kernel, const struct pln_step *step, const struct pln_slot *out)
+{
+    if (!kernel || !(kernel->flags & PLN_KERNEL_STRIDED_IN) || !(kernel->flags & PLN_KERNEL_STRIDED_OUT)) return false;
+    if (!(pln_op_get(step->op)->traits & PLN_TRAIT_ELEMENTWISE)) return false;
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        const struct pln_slot *in = step->inputs[i] == PLN_NONE ? NULL : &lower->program->slots[step->inputs[i]];
+        if (in && in->order && in->rank == out->rank) return true;
+    }
+    return false;
+}
+
+static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, bool planned, const struct pln_kernel *kernel, struct pln_step *step)
 {
     uint32_t n = pln_graph_node(lower->graph, node_id)->n_outputs;
     step->outputs = pln_arena_array(lower->arena, n + 1u, sizeof *step->outputs);
@@ -173,6 +190,8 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         if (value == PLN_NONE) continue;
         uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
+        bool last = kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
+        if ((last || follows_last(lower, kernel, step, &lower->program->slots[slot])) && !pln_lower_order_last(lower, slot)) return pln_fail_memory(lower->diag, "slots", 0);
         step->outputs[i] = slot;
         *(space == 0 ? &lower->host[value] : &lower->device[value]) = slot;
     }
@@ -193,7 +212,7 @@ static enum pln_status lower_plain(struct pln_lower *lower, uint32_t node_id, co
     struct pln_step step = { .kind = kernel ? PLN_STEP_LAUNCH : PLN_STEP_CALL, .op = node->op, .op_kind = node->kind, .device = space, .kernel = kernel ? kernel->name : NULL, .attrs = node->attrs };
     copy_origins(node, &step);
     PLN_TRY(operand_slots(lower, node_id, space, kernel, &step));
-    PLN_TRY(output_slots(lower, node_id, space, planned, &step));
+    PLN_TRY(output_slots(lower, node_id, space, planned, kernel, &step));
     PLN_TRY(pln_lower_add_step(lower, &step, NULL));
     if (kernel) lower->program->needs |= kernel->needs;
     if (planned) return PLN_OK;
@@ -216,7 +235,7 @@ static enum pln_status lower_control(struct pln_lower *lower, uint32_t node_id)
     if (!step.blocks) return pln_fail_memory(lower->diag, "blocks", 0);
     uint32_t position = (uint32_t)lower->blocks[lower->block].n_steps;
     for (uint32_t i = 0; i < n_blocks; i++) PLN_TRY(pln_lower_block_of(lower, pln_graph_node(lower->graph, node_id)->blocks[i], position, &step.blocks[i]));
-    PLN_TRY(output_slots(lower, node_id, 0, false, &step));
+    PLN_TRY(output_slots(lower, node_id, 0, false, NULL, &step));
     PLN_TRY(pln_lower_add_step(lower, &step, NULL));
     PLN_TRY(pln_lower_end_segment(lower, step.kind == PLN_STEP_IF ? PLN_END_BRANCH : PLN_END_LOOP));
     for (uint32_t i = 0; i < step.n_outputs; i++)

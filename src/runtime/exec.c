@@ -85,8 +85,6 @@ enum pln_status pln_exec_sync(struct pln_context *context)
 
 /* ---- host calls ---- */
 
-#define OPERANDS_MOST 4096
-
 static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
 {
     const struct pln_program *program = context->engine->program;
@@ -226,7 +224,8 @@ enum pln_status pln_exec_block(struct pln_context *context, uint32_t block)
     struct pln_block_state *state = &context->blocks[block];
     if (context->depth >= DEPTH_MOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "control flow is nested deeper than %d", DEPTH_MOST);
     context->depth++;
-    for (uint32_t i = 0; i < state->n_items; i++) pln_exec_forget_slot(context, state->items[i]);
+    for (uint32_t i = 0; i < state->n_items; i++) /* what the last time left; the inputs of a body have just been set */
+        if (context->engine->program->slots[state->items[i]].place == PLN_PLACE_ITEM) pln_exec_forget_slot(context, state->items[i]);
     state->next_item = 0;
     enum pln_status status = PLN_OK;
     for (uint32_t s = 0; status == PLN_OK && s < own->n_segments; s++) status = run_segment(context, block, s);
