@@ -196,8 +196,9 @@ static enum pln_status parse_quoted(struct parser *p, struct pln_dim *out)
     struct pln_text name;
     pln_text_init(&name, p->table->arena->alloc);
     bool ok = pln_text_unquote(&name, &p->at, p->at + strlen(p->at));
-    ok = ok && !name.failed && !memchr(name.data, 0, name.size_bytes);
-    if (ok) *out = pln_dim_symbol(p->table, name.data);
+    if (name.failed) p->table->failed = true; /* out is none */
+    else if (ok && memchr(name.data, 0, name.size_bytes)) ok = false;
+    else if (ok) *out = pln_dim_symbol(p->table, name.data);
     pln_text_deinit(&name);
     return ok ? PLN_OK : expected(p, "a quoted name");
 }

@@ -275,11 +275,60 @@ static void survives_damage(void **state)
     pln_text_deinit(&deep);
 }
 
+/* Memory that ends after a number of allocations, and counts what is not given back. */
+struct scarce {
+    int left;
+    int held;
+};
+
+static void *scarce_alloc(void *user, size_t size_bytes, size_t align)
+{
+    struct scarce *scarce = user;
+    if (scarce->left-- <= 0) return NULL;
+    scarce->held++;
+    return aligned_alloc(align < 16 ? 16 : align, (size_bytes + 63) / 64 * 64);
+}
+
+static void scarce_release(void *user, void *memory, size_t size_bytes)
+{
+    (void)size_bytes;
+    ((struct scarce *)user)->held--;
+    free(memory);
+}
+
+static void survives_without_memory(void **state)
+{
+    (void)state;
+    enum pln_status status = PLN_NO_MEMORY;
+    for (int n = 0; n < 500 && status != PLN_OK; n++) {
+        struct scarce scarce = { n, 0 };
+        struct pln_allocator alloc = { &scarce, scarce_alloc, scarce_release };
+        struct pln_graph *g;
+        struct pln_text text;
+        struct pln_diag diag;
+        pln_diag_init(&diag);
+        status = pln_graph_parse(sample, sizeof(sample) - 1, &vocabulary, &alloc, &diag, &g);
+        if (status != PLN_OK && status != PLN_NO_MEMORY) print_error("%s\n", diag.entries[0].text);
+        assert_true(status == PLN_OK || status == PLN_NO_MEMORY);
+        pln_text_init(&text, &alloc);
+        for (int left = 0; g && left < 20; left++) {
+            scarce.left = left;
+            pln_text_clear(&text);
+            pln_graph_print(g, &vocabulary, true, &text);
+        }
+        pln_text_deinit(&text);
+        pln_graph_destroy(g);
+        assert_int_equal(scarce.held, 0);
+    }
+    assert_int_equal(status, PLN_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips_a_text),        cmocka_unit_test(prints_as_written), cmocka_unit_test(hashes_when_not_full),
         cmocka_unit_test(round_trips_random_graphs), cmocka_unit_test(refuses),           cmocka_unit_test(survives_damage),
+        cmocka_unit_test(survives_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
