@@ -95,7 +95,7 @@ static enum pln_status read_nms(struct pln_call *call, struct nms *s)
 
 enum pln_status pln_ref_non_max_suppression(struct pln_call *call)
 {
-    struct nms s;
+    struct nms s = { .n = 0 };
     struct pln_tensor out;
     void *order, *boxes, *kept;
     int64_t rows = 0, n, most;
