@@ -1,6 +1,7 @@
 /* Reductions along axes, the arguments of extremes, running sums. */
 #include <math.h>
 
+#include "backend/ref/elems.h"
 #include "backend/ref/rows.h"
 
 /* ---- one row ---- */
@@ -126,9 +127,11 @@ static enum pln_status read_axes(struct pln_call *call, const struct pln_tensor 
             return pln_call_fail(call, PLN_BAD_MODEL, "axis %lld is outside of rank %d", (long long)axes[i], in->rank);
         out_axes->reduced[axis] = true;
     }
-    out_axes->count = 1;
+    int64_t dims[PLN_MAX_RANK];
+    int reduced = 0;
     for (int d = 0; d < in->rank; d++)
-        if (out_axes->reduced[d]) out_axes->count *= in->dims[d];
+        if (out_axes->reduced[d]) dims[reduced++] = in->dims[d];
+    out_axes->count = pln_elems_product(dims, 0, reduced);
     return PLN_OK;
 }
 
@@ -208,10 +211,9 @@ static enum pln_status split_axis(struct pln_call *call, const struct pln_tensor
     if (in->dtype == PLN_STR || pln_dtype_is_complex(in->dtype)) return pln_call_fail(call, PLN_BAD_MODEL, "input 0 is no number");
     if (!pln_axis_normalize(axis, in->rank, out_axis))
         return pln_call_fail(call, PLN_BAD_MODEL, "axis %lld is outside of rank %d", (long long)axis, in->rank);
-    out_extents[0] = out_extents[2] = 1;
-    for (int d = 0; d < *out_axis; d++) out_extents[0] *= in->dims[d];
+    out_extents[0] = pln_elems_product(in->dims, 0, *out_axis);
     out_extents[1] = in->dims[*out_axis];
-    for (int d = *out_axis + 1; d < in->rank; d++) out_extents[2] *= in->dims[d];
+    out_extents[2] = pln_elems_product(in->dims, *out_axis + 1, in->rank);
     return PLN_OK;
 }
 
