@@ -116,18 +116,6 @@ static int64_t input_extent(const struct pln_tensor *tensor, int rank, int d)
     return i < 0 ? 1 : tensor->dims[i];
 }
 
-/* Can dims d and the one behind it be one? Only if each input walks both or repeats both. */
-static bool can_merge(const struct pln_ref_broadcast *walk, const struct pln_tensor *const *inputs, int d)
-{
-    for (int k = 0; k < walk->n_inputs; k++) {
-        bool a = input_extent(inputs[k], walk->rank, d) == walk->dims[d];
-        bool b = input_extent(inputs[k], walk->rank, d + 1) == walk->dims[d + 1];
-        bool repeats_a = !a || walk->dims[d] == 1, repeats_b = !b || walk->dims[d + 1] == 1;
-        if (!(a && b) && !(repeats_a && repeats_b)) return false;
-    }
-    return true;
-}
-
 bool pln_ref_broadcast_init(struct pln_ref_broadcast *walk, int n_inputs, const struct pln_tensor *const *inputs)
 {
     memset(walk, 0, sizeof(*walk));
@@ -135,19 +123,23 @@ bool pln_ref_broadcast_init(struct pln_ref_broadcast *walk, int n_inputs, const 
     for (int k = 0; k < n_inputs; k++)
         if (inputs[k] && !pln_shape_broadcast(walk->rank, walk->dims, inputs[k]->rank, inputs[k]->dims, &walk->rank, walk->dims))
             return false;
+    for (int d = 0; d < walk->rank; d++)
+        if (walk->dims[d] == 0) return true; /* nothing to walk, and the other extents may be too large to multiply */
     int64_t inner[3] = { 1, 1, 1 }; /* elements that input k has behind the dim at hand */
     int groups = 0;                 /* merged dims, innermost first */
     int64_t extents[PLN_MAX_RANK], steps[3][PLN_MAX_RANK];
+    bool walks[3] = { false }; /* does input k walk the last group, or repeat along it? */
     for (int d = walk->rank - 1; d >= 0; d--) {
-        bool merge = groups && can_merge(walk, inputs, d);
-        if (merge) extents[groups - 1] *= walk->dims[d];
-        else extents[groups++] = walk->dims[d];
+        int64_t extent = walk->dims[d];
+        if (extent == 1) continue;
+        bool merge = groups > 0;
+        for (int k = 0; k < n_inputs; k++) merge = merge && walks[k] == (input_extent(inputs[k], walk->rank, d) != 1);
+        if (merge) extents[groups - 1] *= extent;
+        else extents[groups++] = extent;
         for (int k = 0; k < n_inputs; k++) {
-            int64_t extent = input_extent(inputs[k], walk->rank, d);
-            int64_t step = extent == 1 ? 0 : inner[k];
-            if (!merge) steps[k][groups - 1] = step;
-            else if (steps[k][groups - 1] == 0) steps[k][groups - 1] = step;
-            inner[k] *= extent;
+            walks[k] = input_extent(inputs[k], walk->rank, d) != 1;
+            if (!merge) steps[k][groups - 1] = walks[k] ? inner[k] : 0;
+            if (walks[k]) inner[k] *= extent;
         }
     }
     walk->row = groups ? extents[0] : 1;
