@@ -106,6 +106,11 @@ static void run_sequence(const struct recurrent *rnn, int direction, int64_t b)
     int64_t length = rnn->lengths ? rnn->lengths[b] : rnn->seq, n = rnn->hidden;
     int64_t state = (direction * rnn->batch + b) * n;
     bool reverse = direction == 1 || rnn->reverse_first;
+    /* ONNX does not say what the last state of an empty sequence is; ONNX Runtime gives zeros. */
+    if (rnn->lengths && length == 0) {
+        memset(rnn->h + state, 0, (size_t)n * sizeof(double));
+        memset(rnn->c + state, 0, (size_t)n * sizeof(double));
+    }
     for (int64_t step = 0; step < length; step++) {
         int64_t t = reverse ? length - 1 - step : step;
         int64_t row = rnn->by_batch ? b * rnn->seq + t : t * rnn->batch + b;
