@@ -13,6 +13,9 @@ struct pln_hash128 {
 /* Two independent XXH64 passes, for content identity of weights and caches. */
 struct pln_hash128 pln_hash128(const void *data, size_t size_bytes);
 
+/* CRC-32 of zip, gzip and PNG; crc is that of what came before, 0 at the start. */
+uint32_t pln_crc32(uint32_t crc, const void *data, size_t size_bytes);
+
 /* A map from byte strings to uint32_t, open addressing, owned by an allocator. Keys are not copied: they outlive the map. */
 struct pln_map_slot {
     const char *key;

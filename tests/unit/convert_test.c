@@ -242,8 +242,8 @@ static bool as_element_by_element(enum pln_dtype from, enum pln_dtype to, int64_
                           i % 97 == 0 ? (double)NAN : ((int)(noise >> 8) - 8388608) / 1000.0 * (i % 5 == 0 ? 1e6 : 1),
                           true);
         } else {
-            pln_store_i64(from, in, i,
-                          (int64_t)noise * (i % 7 == 0 ? 3000000019 : 1) * (i % 2 == 0 ? 1 : -1) >> (i % 3 * 16));
+            uint64_t wide = (uint64_t)noise * (i % 7 == 0 ? 3000000019u : 1u) >> (i % 3 * 16);
+            pln_store_i64(from, in, i, (int64_t)(i % 2 == 0 ? wide : 0 - wide));
         }
         if (pln_dtype_is_float(from) || pln_dtype_is_complex(from)) {
             pln_store_f64(to, want, i, pln_load_f64(from, in, i), true);
