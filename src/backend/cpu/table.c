@@ -1,8 +1,12 @@
 /* Rows of kernels.inc as the table that the build side, the runtime, the tests and the benchmark walk. */
 #include "backend/cpu/device.h"
+#include "backend/cpu/kernels/gemm/gemm.h"
 #include "base/cpu.h"
 
-#define TILE(a, b, c, d) { a, b, c, d }
+#define TILE(a, b, c, d) \
+    {                    \
+        a, b, c, d       \
+    }
 #define MICRO(function) (void (*)(void))(function)
 
 #define PLN_KERNEL(row, OP, family_, needs_, flags_, tile_, micro_) \

@@ -1,0 +1,312 @@
+#include "backend/cpu/kernels/gemm/gemm.h"
+
+#define OWN_INPUTS(op) ((op) == PLN_OP_GEMM ? 3 : 2)
+
+struct gemm_state {
+    const struct pln_gemm_isa *isa;
+    int64_t m, n, k;
+    const float *a, *b;
+    char *c;
+    bool packed;
+    int64_t a_row, a_col, b_row, b_col, c_row, c_col;
+    /* Batch dims, outermost first; strides in elements (packed B: in floats of its packed matrices). */
+    int n_batch;
+    int64_t batch[PLN_MAX_RANK], a_batch[PLN_MAX_RANK], b_batch[PLN_MAX_RANK], c_batch[PLN_MAX_RANK];
+    int64_t e_batch[PLN_EPILOGUE_OPERANDS][PLN_MAX_RANK];
+    struct pln_gemm_cut cut;
+    int64_t b_scratch, c_scratch; /* floats; 0: not needed */
+    bool c_is_bool;
+    struct pln_epilogue epilogue;
+};
+
+/* ---- what fits ---- */
+
+static const char *check_operand(const struct pln_operand *operand, int min_rank, int max_rank)
+{
+    if (!operand->present || operand->dtype != PLN_F32) return "an operand is not f32";
+    if (operand->rank < 0) return "an operand's rank is not known";
+    return operand->rank < min_rank || operand->rank > max_rank ? "an operand is not a matrix" : NULL;
+}
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    bool gemm = problem->op == PLN_OP_GEMM;
+    int max_rank = gemm ? 2 : PLN_MAX_RANK;
+    if (problem->n_inputs < 2 || problem->n_outputs != 1) return "wrong number of operands";
+    for (int i = 0; i < 2; i++) {
+        const char *why = check_operand(&problem->inputs[i], 2, max_rank);
+        if (why != NULL) return why;
+    }
+    bool has_c = gemm && problem->n_inputs > 2 && problem->inputs[2].present;
+    if (has_c) {
+        const char *why = check_operand(&problem->inputs[2], 0, 2);
+        if (why != NULL) return why;
+    }
+    bool transposed = gemm && pln_attrs_int(problem->attrs, "transB", 0) != 0;
+    if (problem->inputs[1].constant && transposed != (kernel->tile[2] == 1)) return "the other form of B is packed";
+    return pln_epilogue_check(problem->epilogue);
+}
+
+static double known(int64_t dim)
+{
+    return dim < 0 ? 128.0 : (double)dim;
+}
+
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    const struct pln_operand *a = &problem->inputs[0], *b = &problem->inputs[1];
+    bool ta = pln_attrs_int(problem->attrs, "transA", 0) != 0, tb = pln_attrs_int(problem->attrs, "transB", 0) != 0;
+    double m = known(a->dims[ta ? a->rank - 1 : a->rank - 2]), k = known(a->dims[ta ? a->rank - 2 : a->rank - 1]);
+    double n = known(b->dims[tb ? b->rank - 2 : b->rank - 1]);
+    for (int i = 0; i < problem->outputs[0].rank - 2; i++) m *= known(problem->outputs[0].dims[i]);
+    /* Lanes of the tile at 2.5 GHz and two FMAs a cycle, or 10 GB/s of weights. */
+    double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    return PLN_MAX(2 * m * n * k / gflops, 4 * n * k / 10) + 500;
+}
+
+static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
+{
+    return kernel->tile[2] == 1 ? &pln_pack_f32_nk_n32_v1 : &pln_pack_f32_kn_n32_v1;
+}
+
+/* ---- prepare ---- */
+
+static enum pln_status read_a_b(const struct pln_kernel *kernel, const struct pln_launch *launch,
+                                struct gemm_state *state, struct pln_diag *diag)
+{
+    const struct pln_tensor *a = &launch->inputs[0], *b = &launch->inputs[1];
+    bool gemm = launch->op == PLN_OP_GEMM;
+    bool ta = gemm && pln_attrs_int(launch->attrs, "transA", 0) != 0,
+         tb = gemm && pln_attrs_int(launch->attrs, "transB", 0) != 0;
+    if (a->dtype != PLN_F32 || b->dtype != PLN_F32 || a->rank < 2 || b->rank < 2)
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: A and B must be f32 matrices", kernel->name);
+    int am = ta ? a->rank - 1 : a->rank - 2, ak = ta ? a->rank - 2 : a->rank - 1;
+    int bn = tb ? b->rank - 2 : b->rank - 1, bk = tb ? b->rank - 1 : b->rank - 2;
+    state->m = a->dims[am];
+    state->k = a->dims[ak];
+    state->n = b->dims[bn];
+    if (b->dims[bk] != state->k)
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: A has %lld columns, B %lld rows", kernel->name,
+                        (long long)state->k, (long long)b->dims[bk]);
+    state->a = a->data;
+    state->a_row = a->strides[am];
+    state->a_col = state->k == 1 ? 1 : a->strides[ak];
+    state->b = b->data;
+    state->b_row = b->strides[bk];
+    state->b_col = state->n == 1 ? 1 : b->strides[bn];
+    state->packed = launch->packed_bytes != 0;
+    if (!state->packed) return PLN_OK;
+    size_t want_bytes = 0;
+    if (tb != (kernel->tile[2] == 1) || !pack_format(kernel)->bytes(b, &want_bytes) ||
+        want_bytes != launch->packed_bytes)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: the packed weight has %zu bytes, not %zu", kernel->name,
+                        launch->packed_bytes, want_bytes);
+    return PLN_OK;
+}
+
+/* Strides over the output's batch dims; packed matrices lie one after the other. */
+static bool batch_strides(const struct pln_tensor *tensor, const struct pln_tensor *output, int64_t packed_floats,
+                          int64_t *out_strides)
+{
+    struct pln_tensor front = *tensor, out_front = *output;
+    front.rank -= 2;
+    out_front.rank -= 2;
+    if (packed_floats > 0) {
+        pln_tensor_set_contiguous(&front);
+        for (int d = 0; d < front.rank; d++) front.strides[d] *= packed_floats;
+    }
+    return pln_epilogue_broadcast(&front, &out_front, out_strides);
+}
+
+static enum pln_status read_output(const struct pln_kernel *kernel, const struct pln_launch *launch,
+                                   struct gemm_state *state, struct pln_diag *diag)
+{
+    const struct pln_tensor *a = &launch->inputs[0], *b = &launch->inputs[1], *c = &launch->outputs[0];
+    int rank = PLN_MAX(a->rank, b->rank);
+    int64_t packed_floats = state->packed ? pln_gemm_packed_floats(state->k, state->n) : 0;
+    int64_t dims[PLN_MAX_RANK];
+    int batch_rank = 0;
+    if (c->rank != rank || c->dims[rank - 2] != state->m || c->dims[rank - 1] != state->n ||
+        !pln_shape_broadcast(a->rank - 2, a->dims, b->rank - 2, b->dims, &batch_rank, dims) ||
+        memcmp(dims, c->dims, (size_t)batch_rank * sizeof dims[0]) != 0 || !batch_strides(a, c, 0, state->a_batch) ||
+        !batch_strides(b, c, packed_floats, state->b_batch))
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the shapes of A, B and the output do not fit", kernel->name);
+    state->n_batch = rank - 2;
+    for (int d = 0; d < state->n_batch; d++) {
+        state->batch[d] = c->dims[d];
+        state->c_batch[d] = c->strides[d];
+    }
+    state->c = c->data;
+    state->c_row = c->strides[rank - 2];
+    state->c_col = state->n == 1 ? 1 : c->strides[rank - 1];
+    state->c_is_bool = c->dtype == PLN_BOOL;
+    return PLN_OK;
+}
+
+static enum pln_status read_epilogue(const struct pln_kernel *kernel, const struct pln_launch *launch,
+                                     struct gemm_state *state, struct pln_diag *diag)
+{
+    const struct pln_tensor *output = &launch->outputs[0];
+    bool gemm = launch->op == PLN_OP_GEMM;
+    int n_fused = launch->epilogue != NULL ? launch->epilogue->n_inputs - 1 : 0;
+    int n_own = launch->n_inputs - n_fused;
+    if (n_own < 2 || n_own > OWN_INPUTS(launch->op))
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of inputs", kernel->name);
+    struct pln_epilogue_own own = { .alpha = 1.0f, .beta = 1.0f };
+    if (gemm) own.alpha = pln_attrs_float(launch->attrs, "alpha", 1.0f);
+    if (gemm && n_own > 2 && launch->inputs[2].dtype != PLN_DTYPE_NONE) {
+        own.beta = pln_attrs_float(launch->attrs, "beta", 1.0f);
+        own.bias = &launch->inputs[2];
+        if (own.bias->dtype != PLN_F32 || !pln_epilogue_broadcast(own.bias, output, own.strides))
+            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: C does not broadcast to the output", kernel->name);
+    }
+    struct pln_epilogue *epilogue = &state->epilogue;
+    PLN_TRY(pln_epilogue_prepare(&own, launch->epilogue, launch->inputs + n_own, output, diag, epilogue));
+    for (int i = 0; i < epilogue->n_operands; i++) {
+        struct pln_epilogue_operand *operand = &epilogue->operands[i];
+        operand->row = operand->strides[output->rank - 2];
+        operand->col = operand->strides[output->rank - 1];
+        memcpy(state->e_batch[i], operand->strides, (size_t)state->n_batch * sizeof(int64_t));
+    }
+    return PLN_OK;
+}
+
+/* May batch dim d and the rows be walked as one run of rows? */
+static bool joins_rows(const struct gemm_state *s, int d)
+{
+    int64_t m = s->m;
+    if (s->b_batch[d] != 0) return false;
+    if (s->batch[d] == 1 || m == 1) return true;
+    if (s->a_batch[d] != m * s->a_row || s->c_batch[d] != m * s->c_row) return false;
+    for (int i = 0; i < s->epilogue.n_operands; i++)
+        if (s->e_batch[i][d] != m * s->epilogue.operands[i].row) return false;
+    return true;
+}
+
+/* A weight shared by the batch makes rows of it: [b,s,d] x [d,n] is one product with b s rows. */
+static void merge_batch(struct gemm_state *s)
+{
+    while (s->n_batch > 0 && joins_rows(s, s->n_batch - 1)) {
+        int d = s->n_batch - 1;
+        if (s->m == 1) {
+            s->a_row = s->a_batch[d];
+            s->c_row = s->c_batch[d];
+            for (int i = 0; i < s->epilogue.n_operands; i++) s->epilogue.operands[i].row = s->e_batch[i][d];
+        }
+        s->m *= s->batch[d];
+        s->n_batch--;
+    }
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    struct gemm_state *state = state_memory;
+    *out_prepared = (struct pln_prepared){ .grain = 1 };
+    if (launch->n_inputs < 2 || launch->n_outputs != 1)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
+    state->isa = ((pln_gemm_isa_fn)kernel->micro)();
+    PLN_TRY(read_a_b(kernel, launch, state, diag));
+    PLN_TRY(read_output(kernel, launch, state, diag));
+    PLN_TRY(read_epilogue(kernel, launch, state, diag));
+    merge_batch(state);
+    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, state->packed);
+    out_prepared->n_tasks = state->cut.n_row_blocks * state->cut.n_col_blocks;
+    for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
+    /* Small products, as those of attention heads, are handed out by the dozen. */
+    double flops = 2.0 * (double)state->cut.rows * (double)state->cut.cols * (double)PLN_MAX(state->k, 1);
+    out_prepared->grain = 1 + (int64_t)(1e6 / flops);
+    if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->k, state->cut.cols);
+    if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols;
+    int64_t floats = pln_gemm_scratch_a(state->isa, state->k) + state->b_scratch + state->c_scratch;
+    out_prepared->scratch_bytes =
+        (size_t)floats * sizeof(float) + pln_epilogue_scratch_bytes(&state->epilogue, state->cut.cols);
+    return PLN_OK;
+}
+
+/* ---- run ---- */
+
+/* Where a task lies: its batch and its block. */
+struct place {
+    int64_t row, col;
+    int64_t a, b, c; /* element offsets of the batch */
+};
+
+static struct place find_place(const struct gemm_state *s, int64_t task, struct pln_epilogue_run *epilogue)
+{
+    struct place place = { 0, 0, 0, 0, 0 };
+    place.row = task % s->cut.n_row_blocks * s->cut.rows;
+    task /= s->cut.n_row_blocks;
+    place.col = task % s->cut.n_col_blocks * s->cut.cols;
+    task /= s->cut.n_col_blocks;
+    for (int i = 0; i < s->epilogue.n_operands; i++)
+        epilogue->offsets[i] = place.row * s->epilogue.operands[i].row + place.col * s->epilogue.operands[i].col;
+    for (int d = s->n_batch - 1; d >= 0; d--) {
+        int64_t index = task % s->batch[d];
+        task /= s->batch[d];
+        place.a += index * s->a_batch[d];
+        place.b += index * s->b_batch[d];
+        place.c += index * s->c_batch[d];
+        for (int i = 0; i < s->epilogue.n_operands; i++) epilogue->offsets[i] += index * s->e_batch[i][d];
+    }
+    return place;
+}
+
+static void store_block(const struct gemm_state *s, const struct pln_gemm_block *block, int64_t at)
+{
+    for (int64_t i = 0; i < block->rows; i++)
+        for (int64_t j = 0; j < block->cols; j++) {
+            float value = block->c[i * block->c_row + j];
+            int64_t to = at + i * s->c_row + j * s->c_col;
+            if (s->c_is_bool)
+                ((uint8_t *)s->c)[to] = value != 0.0f;
+            else
+                ((float *)s->c)[to] = value;
+        }
+}
+
+static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
+{
+    (void)shared;
+    const struct gemm_state *s = state_memory;
+    struct pln_epilogue_run epilogue;
+    struct pln_gemm_block block = {
+        .isa = s->isa, .k = s->k, .a_row = s->a_row, .a_col = s->a_col, .b_row = s->b_row, .b_col = s->b_col
+    };
+    block.epilogue = &epilogue;
+    block.scratch_a = scratch;
+    block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->k);
+    float *c_scratch = block.scratch_b + s->b_scratch;
+    pln_epilogue_bind(&s->epilogue, s->isa->vec, s->cut.cols, c_scratch + s->c_scratch, &epilogue);
+    const float *b_before = NULL;
+    int64_t rows_before = 0;
+    for (int64_t task = first; task < last; task++) {
+        struct place place = find_place(s, task, &epilogue);
+        int64_t c_at = place.c + place.row * s->c_row + place.col * s->c_col;
+        block.rows = PLN_MIN(s->cut.rows, s->m - place.row);
+        block.cols = PLN_MIN(s->cut.cols, s->n - place.col);
+        block.a = s->a + place.a + place.row * s->a_row;
+        block.b = s->b + place.b + place.col * s->b_col;
+        if (s->packed) block.panels = s->b + place.b + place.col * s->k;
+        block.c = s->c_scratch > 0 ? c_scratch : (float *)s->c + c_at;
+        block.c_row = s->c_scratch > 0 ? s->cut.cols : s->c_row;
+        /* The last block has fewer rows and may read in place what the one before copied: then it copies less, not
+         * other things. */
+        block.b_ready = block.b == b_before && block.rows == rows_before && s->k <= pln_gemm_depth(s->k);
+        pln_gemm_block_run(&block);
+        b_before = block.b;
+        rows_before = block.rows;
+        if (s->c_scratch > 0) store_block(s, &block, c_at);
+    }
+}
+
+const struct pln_kernel_family pln_cpu_gemm = {
+    .name = "gemm",
+    .state_bytes = sizeof(struct gemm_state),
+    .supports = supports,
+    .cost = cost,
+    .prepare = prepare,
+    .run = run,
+    .packed_input = 1,
+    .pack = pack_format,
+};

@@ -1,0 +1,22 @@
+/* The tile and the vector functions of each ISA. */
+#include "backend/cpu/kernels/gemm/tile.h"
+
+const struct pln_gemm_isa *pln_gemm_isa_portable(void)
+{
+    static const struct pln_gemm_isa isa = { pln_gemm_tile_portable, 6, 8, &pln_vec_portable };
+    return &isa;
+}
+
+#if PLN_ISA_X86
+const struct pln_gemm_isa *pln_gemm_isa_avx2(void)
+{
+    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx2, 6, 16, &pln_vec_avx2 };
+    return &isa;
+}
+
+const struct pln_gemm_isa *pln_gemm_isa_avx512(void)
+{
+    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx512, 14, 32, &pln_vec_avx512 };
+    return &isa;
+}
+#endif

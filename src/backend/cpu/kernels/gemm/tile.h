@@ -1,0 +1,38 @@
+/* The inner product of GEMM and convolution: a tile of C in registers, row by row of B.
+ *
+ * c[i][j] (+)= sum over k of a[i][k] b[k][j], i < rows, j < cols. The sum over k runs in order, so that an element's
+ * bits do not depend on the size of the tile that it lies in. Strides in elements; a's and c's elements lie side by
+ * side along k and j. */
+#ifndef PLN_CPU_GEMM_TILE_H
+#define PLN_CPU_GEMM_TILE_H
+
+#include "backend/cpu/kernels/vec/vec.h"
+
+struct pln_gemm_tile {
+    const float *a;
+    int64_t a_stride; /* from row to row */
+    const float *b;   /* every row holds pln_gemm_isa.cols readable floats */
+    int64_t b_stride;
+    float *c;
+    int64_t c_stride;
+    int64_t k;
+    int rows, cols; /* 1..isa's; nothing past them is written */
+    bool add;       /* to what c holds */
+};
+
+/* The largest rows and cols: 6 x 8, 6 x 16, 14 x 32. */
+void pln_gemm_tile_portable(const struct pln_gemm_tile *tile);
+void pln_gemm_tile_avx2(const struct pln_gemm_tile *tile);
+void pln_gemm_tile_avx512(const struct pln_gemm_tile *tile);
+
+struct pln_gemm_isa {
+    void (*tile)(const struct pln_gemm_tile *tile);
+    int rows, cols;
+    const struct pln_vec_isa *vec;
+};
+/* Of each ISA: the rows' inner function gives it. */
+const struct pln_gemm_isa *pln_gemm_isa_portable(void);
+const struct pln_gemm_isa *pln_gemm_isa_avx2(void);
+const struct pln_gemm_isa *pln_gemm_isa_avx512(void);
+
+#endif

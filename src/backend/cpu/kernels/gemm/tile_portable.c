@@ -1,0 +1,7 @@
+#define TILE_ROWS 6
+#include "backend/cpu/kernels/gemm/tile_rows.h"
+
+void pln_gemm_tile_portable(const struct pln_gemm_tile *tile)
+{
+    run_tile(tile);
+}

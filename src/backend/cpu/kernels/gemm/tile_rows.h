@@ -1,0 +1,103 @@
+/* The tile of one ISA, for inclusion by tile_<isa>.c, which defines TILE_ROWS as 6 or 14: TILE_ROWS x 2 vectors of
+ * accumulators, with two of B and one of A beside them, are what the registers hold (16 of AVX2, 32 of AVX-512). Three
+ * rows of A share a base register: x86 addresses base, base + 4 stride and base + 8 stride. */
+#include "backend/cpu/kernels/gemm/tile.h"
+#include "backend/cpu/kernels/vec/vec_f32.h"
+
+#if TILE_ROWS == 14
+#define EACH_ROW(X)                                                                                             \
+    X(0, p0[0])                                                                                                 \
+    X(1, p0[s]) X(2, p0[2 * s]) X(3, p1[0]) X(4, p1[s]) X(5, p1[2 * s]) X(6, p2[0]) X(7, p2[s]) X(8, p2[2 * s]) \
+        X(9, p3[0]) X(10, p3[s]) X(11, p3[2 * s]) X(12, p4[0]) X(13, p4[s])
+#else
+#define EACH_ROW(X) X(0, p0[0]) X(1, p0[s]) X(2, p0[2 * s]) X(3, p1[0]) X(4, p1[s]) X(5, p1[2 * s])
+#endif
+
+static inline void put(float *c, vf value, bool add, int64_t n)
+{
+    if (n == VF_LANES) {
+        if (add) value = value + vf_load(c);
+        vf_store(c, value);
+    } else {
+        if (add) value = value + vf_load_n(c, n);
+        vf_store_n(c, value, n);
+    }
+}
+
+/* rows and wide are constants where this is inlined: what does not apply disappears. */
+static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_tile *t, const int rows,
+                                                          const bool wide)
+{
+    const int64_t s = t->a_stride;
+    const float *p0 = t->a, *p1 = rows > 3 ? p0 + 3 * s : p0;
+#if TILE_ROWS == 14
+    const float *p2 = rows > 6 ? p0 + 6 * s : p0, *p3 = rows > 9 ? p0 + 9 * s : p0, *p4 = rows > 12 ? p0 + 12 * s : p0;
+#endif
+    const float *b = t->b;
+#define ZERO(i, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
+    EACH_ROW(ZERO)
+#undef ZERO
+    for (int64_t k = t->k; k > 0; k--, b += t->b_stride) {
+        vf b0 = vf_load(b), b1 = wide ? vf_load(b + VF_LANES) : b0;
+#define STEP(i, at)                           \
+    if (rows > i) {                           \
+        vf a = vf_set(at);                    \
+        x##i = vf_fma(a, b0, x##i);           \
+        if (wide) y##i = vf_fma(a, b1, y##i); \
+    }
+        EACH_ROW(STEP)
+#undef STEP
+        p0++;
+        p1++;
+#if TILE_ROWS == 14
+        p2++;
+        p3++;
+        p4++;
+#endif
+    }
+    float *c = t->c;
+    int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
+#define FINISH(i, at)                                                               \
+    if (rows > i) {                                                                 \
+        float *first = c + i * t->c_stride, *end = wide ? first + VF_LANES : first; \
+        vf last = wide ? y##i : x##i;                                               \
+        if (wide) put(first, x##i, t->add, VF_LANES);                               \
+        put(end, last, t->add, n);                                                  \
+    }
+    EACH_ROW(FINISH)
+#undef FINISH
+}
+
+#define TILES(X)    X(1) X(2) X(3) X(4) X(5) X(6)
+#define TILES_14(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+
+#define TILE(n)                                                   \
+    static void tile_wide_##n(const struct pln_gemm_tile *tile)   \
+    {                                                             \
+        tile_of(tile, n, true);                                   \
+    }                                                             \
+    static void tile_narrow_##n(const struct pln_gemm_tile *tile) \
+    {                                                             \
+        tile_of(tile, n, false);                                  \
+    }
+TILES(TILE)
+#if TILE_ROWS == 14
+TILES_14(TILE)
+#endif
+
+#define WIDE(n)   tile_wide_##n,
+#define NARROW(n) tile_narrow_##n,
+static void (*const tiles[2][TILE_ROWS])(const struct pln_gemm_tile *tile) = {
+#if TILE_ROWS == 14
+    { TILES(NARROW) TILES_14(NARROW) },
+    { TILES(WIDE) TILES_14(WIDE) },
+#else
+    { TILES(NARROW) },
+    { TILES(WIDE) },
+#endif
+};
+
+static void run_tile(const struct pln_gemm_tile *tile)
+{
+    tiles[tile->cols > VF_LANES][tile->rows - 1](tile);
+}

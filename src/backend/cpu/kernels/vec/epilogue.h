@@ -1,0 +1,65 @@
+/* What GEMM and convolution do to a tile while it is in the cache: bias, scaling and the elementwise program that was
+ * fused onto them, as one program over runs of the tile's rows.
+ *
+ * The accumulator of a fused program (its input 0) is the op's own result, bias included. A run is a piece of one tile
+ * row; each operand has a stride for the step to the next row and one for the next column, so that the same code serves
+ * tiles of any layout. */
+#ifndef PLN_CPU_VEC_EPILOGUE_H
+#define PLN_CPU_VEC_EPILOGUE_H
+
+#include "backend/cpu/kernels/vec/program.h"
+#include "kernel/kernel.h"
+
+#define PLN_EPILOGUE_OPERANDS (PLN_ROWPROG_MAX_OPERANDS - 1)
+
+struct pln_epilogue_operand {
+    const void *data;
+    bool is_bool;
+    int64_t row, col;              /* strides, elements */
+    int64_t strides[PLN_MAX_RANK]; /* over the dims of the output */
+};
+
+struct pln_epilogue {
+    bool present;
+    bool in_place; /* the result may overwrite the accumulator as it comes */
+    bool out_bool;
+    int n_operands; /* beside the accumulator */
+    struct pln_epilogue_operand operands[PLN_EPILOGUE_OPERANDS];
+    struct pln_vec_program code;
+};
+
+/* The op's own part: result = alpha acc + beta bias. */
+struct pln_epilogue_own {
+    float alpha, beta;
+    const struct pln_tensor *bias; /* NULL: none; f32 */
+    int64_t strides[PLN_MAX_RANK]; /* of bias, over the dims of the output */
+};
+
+/* NULL: a fused program can run here; program may be NULL. */
+const char *pln_epilogue_check(const struct pln_rowprog *program);
+/* The type that the op gives with this program. */
+enum pln_dtype pln_epilogue_dtype(const struct pln_rowprog *program);
+/* operands: the program's inputs after the accumulator. Leaves row and col of the operands to the caller. Checks shapes
+ * and types. */
+enum pln_status pln_epilogue_prepare(const struct pln_epilogue_own *own, const struct pln_rowprog *program,
+                                     const struct pln_tensor *operands, const struct pln_tensor *output,
+                                     struct pln_diag *diag, struct pln_epilogue *out_epilogue);
+/* Strides of a tensor aligned to the last dims of an output as NumPy broadcasts; false: it does not fit. */
+bool pln_epilogue_broadcast(const struct pln_tensor *tensor, const struct pln_tensor *output, int64_t *out_strides);
+
+size_t pln_epilogue_scratch_bytes(const struct pln_epilogue *epilogue, int64_t width);
+
+struct pln_epilogue_run {
+    const struct pln_epilogue *epilogue;
+    struct pln_vec_frame frame;
+    float *loaded; /* width floats an operand */
+    int64_t width;
+    int64_t offsets[PLN_EPILOGUE_OPERANDS]; /* of each operand for the tile's element 0,0: set by the caller */
+};
+void pln_epilogue_bind(const struct pln_epilogue *epilogue, const struct pln_vec_isa *isa, int64_t width, void *scratch,
+                       struct pln_epilogue_run *out_run);
+/* Replaces c[0..n), columns [col, col + n) of the given tile row, by the program's result; bools are left as 0.0f
+ * and 1.0f. n <= width. */
+void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n);
+
+#endif

@@ -1,0 +1,284 @@
+/* The functions of one ISA, for inclusion by functions_<isa>.c: all of them static, gathered in the table
+ * that VEC_ISA names. */
+#include "backend/cpu/kernels/vec/vec.h"
+#include "backend/cpu/kernels/vec/vec_math.h"
+#include "kernel/rowprog.h"
+
+#define FUNCTION1(name, expression)                                              \
+    static inline vf name##_of(vf x, vf alpha, vf beta)                          \
+    {                                                                            \
+        (void)alpha;                                                             \
+        (void)beta;                                                              \
+        return expression;                                                       \
+    }                                                                            \
+    static void ew_##name(const struct pln_vec_args *args)                       \
+    {                                                                            \
+        const float *s0 = args->src[0];                                          \
+        size_t d0 = args->step[0] * VF_LANES;                                    \
+        vf alpha = vf_set(args->alpha), beta = vf_set(args->beta);               \
+        float *dst = args->dst;                                                  \
+        int64_t n = args->n;                                                     \
+        for (; n >= VF_LANES; n -= VF_LANES, dst += VF_LANES, s0 += d0)          \
+            vf_store(dst, name##_of(vf_load(s0), alpha, beta));                  \
+        if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), alpha, beta), n); \
+    }
+
+#define FUNCTION2(name, expression)                                                   \
+    static inline vf name##_of(vf x, vf y)                                            \
+    {                                                                                 \
+        return expression;                                                            \
+    }                                                                                 \
+    static void ew_##name(const struct pln_vec_args *args)                            \
+    {                                                                                 \
+        const float *s0 = args->src[0], *s1 = args->src[1];                           \
+        size_t d0 = args->step[0] * VF_LANES, d1 = args->step[1] * VF_LANES;          \
+        float *dst = args->dst;                                                       \
+        int64_t n = args->n;                                                          \
+        for (; n >= VF_LANES; n -= VF_LANES, dst += VF_LANES, s0 += d0, s1 += d1)     \
+            vf_store(dst, name##_of(vf_load(s0), vf_load(s1)));                       \
+        if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), vf_load_n(s1, n)), n); \
+    }
+
+#define FUNCTION3(name, expression)                                                                         \
+    static inline vf name##_of(vf x, vf y, vf z)                                                            \
+    {                                                                                                       \
+        return expression;                                                                                  \
+    }                                                                                                       \
+    static void ew_##name(const struct pln_vec_args *args)                                                  \
+    {                                                                                                       \
+        const float *s0 = args->src[0], *s1 = args->src[1], *s2 = args->src[2];                             \
+        size_t d0 = args->step[0] * VF_LANES, d1 = args->step[1] * VF_LANES, d2 = args->step[2] * VF_LANES; \
+        float *dst = args->dst;                                                                             \
+        int64_t n = args->n;                                                                                \
+        for (; n >= VF_LANES; n -= VF_LANES, dst += VF_LANES, s0 += d0, s1 += d1, s2 += d2)                 \
+            vf_store(dst, name##_of(vf_load(s0), vf_load(s1), vf_load(s2)));                                \
+        if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), vf_load_n(s1, n), vf_load_n(s2, n)), n);     \
+    }
+
+#define ZERO vf_set(0.0f)
+#define ONE  vf_set(1.0f)
+
+static inline vf truth(vm mask)
+{
+    return vf_select(mask, ONE, ZERO);
+}
+
+static inline vm is_true(vf x)
+{
+    return vm_not(vf_eq(x, ZERO));
+}
+
+static inline vm is_nan(vf x)
+{
+    return vm_not(vf_eq(x, x));
+}
+
+/* NaN stays: the bounds compare false with it. */
+static inline vf clip_to(vf x, vf low, vf high)
+{
+    vf y = vf_select(vf_lt(x, low), low, x);
+    return vf_select(vf_lt(high, y), high, y);
+}
+
+static inline vf elu_of_alpha(vf x, vf alpha)
+{
+    return vf_select(vf_lt(ZERO, x), x, alpha * vf_expm1(vf_min(ZERO, x)));
+}
+
+static inline vf sign_of_value(vf x)
+{
+    vf y = vf_select(vf_lt(ZERO, x), ONE, vf_select(vf_lt(x, ZERO), vf_set(-1.0f), ZERO));
+    return vf_select(is_nan(x), x, y);
+}
+
+static inline vf is_infinite(vf x, vf negative, vf positive)
+{
+    vm below = vm_and(vf_eq(x, vf_set(-INFINITY)), is_true(negative));
+    vm above = vm_and(vf_eq(x, vf_set(INFINITY)), is_true(positive));
+    return truth(vm_or(below, above));
+}
+
+FUNCTION1(abs, vf_abs(x))
+FUNCTION1(ceil, vf_neg(vf_floor(vf_neg(x))))
+FUNCTION1(celu, vf_select(vf_lt(ZERO, x), x, alpha *vf_expm1(vf_min(ZERO, x) / alpha)))
+FUNCTION1(elu, elu_of_alpha(x, alpha))
+FUNCTION1(erf, vf_erf(x))
+FUNCTION1(exp, vf_exp(x))
+FUNCTION1(floor, vf_floor(x))
+FUNCTION1(gelu, vf_gelu(x))
+FUNCTION1(gelu_tanh, vf_gelu_tanh(x))
+FUNCTION1(hard_sigmoid, clip_to(vf_fma(alpha, x, beta), ZERO, ONE))
+FUNCTION1(hard_swish, x *clip_to(vf_fma(x, vf_set(1.0f / 6.0f), vf_set(0.5f)), ZERO, ONE))
+FUNCTION1(identity, x)
+FUNCTION1(isinf, is_infinite(x, alpha, beta))
+FUNCTION1(isnan, truth(is_nan(x)))
+FUNCTION1(leaky_relu, vf_select(vf_lt(x, ZERO), alpha *x, x))
+FUNCTION1(log, vf_log(x))
+FUNCTION1(mish, vf_mish(x))
+FUNCTION1(neg, vf_neg(x))
+FUNCTION1(not, truth(vf_eq(x, ZERO)))
+FUNCTION1(reciprocal, ONE / x)
+FUNCTION1(relu, vf_select(vf_lt(x, ZERO), ZERO, x))
+FUNCTION1(round, vf_round(x))
+FUNCTION1(rsqrt, ONE / vf_sqrt(x))
+FUNCTION1(selu, beta *elu_of_alpha(x, alpha))
+FUNCTION1(shrink, vf_select(vf_lt(x, vf_neg(alpha)), x + beta, vf_select(vf_lt(alpha, x), x - beta, ZERO)))
+FUNCTION1(sigmoid, vf_sigmoid(x))
+FUNCTION1(sign, sign_of_value(x))
+FUNCTION1(softplus, vf_softplus(x))
+FUNCTION1(softsign, x / (ONE + vf_abs(x)))
+FUNCTION1(sqrt, vf_sqrt(x))
+FUNCTION1(swish, x *vf_sigmoid(alpha *x))
+FUNCTION1(tanh, vf_tanh(x))
+FUNCTION1(thresholded_relu, vf_select(vf_lt(alpha, x), x, ZERO))
+
+FUNCTION2(add, x + y)
+FUNCTION2(and, truth(vm_and(is_true(x), is_true(y))))
+FUNCTION2(div, x / y)
+FUNCTION2(equal, truth(vf_eq(x, y)))
+FUNCTION2(greater, truth(vf_lt(y, x)))
+FUNCTION2(greater_equal, truth(vf_le(y, x)))
+FUNCTION2(less, truth(vf_lt(x, y)))
+FUNCTION2(less_equal, truth(vf_le(x, y)))
+FUNCTION2(max, vf_select(vm_or(is_nan(x), vf_lt(y, x)), x, y))
+FUNCTION2(min, vf_select(vm_or(is_nan(x), vf_lt(x, y)), x, y))
+FUNCTION2(mul, x *y)
+FUNCTION2(or, truth(vm_or(is_true(x), is_true(y))))
+FUNCTION2(prelu, vf_select(vf_lt(x, ZERO), x *y, x))
+FUNCTION2(sub, x - y)
+FUNCTION2(xor, truth(vf_eq(truth(is_true(x)), truth(vf_eq(y, ZERO)))))
+
+FUNCTION3(clip, clip_to(x, y, z))
+FUNCTION3(where, vf_select(is_true(x), y, z))
+
+/* What is rare in hot places goes through the reference's own function. */
+#define FUNCTION_F64(NAME, name, inputs)                                                       \
+    static void ew_##name(const struct pln_vec_args *args)                                     \
+    {                                                                                          \
+        for (int64_t i = 0; i < args->n; i++) {                                                \
+            size_t at = (size_t)i;                                                             \
+            double x = (double)args->src[0][at * args->step[0]];                               \
+            double y = inputs > 1 ? (double)args->src[1][at * args->step[1]] : 0;              \
+            args->dst[i] = (float)pln_ew_f64(PLN_EW_##NAME, x, y, 0, args->alpha, args->beta); \
+        }                                                                                      \
+    }
+FUNCTION_F64(ACOS, acos, 1)
+FUNCTION_F64(ACOSH, acosh, 1)
+FUNCTION_F64(ASIN, asin, 1)
+FUNCTION_F64(ASINH, asinh, 1)
+FUNCTION_F64(ATAN, atan, 1)
+FUNCTION_F64(ATANH, atanh, 1)
+FUNCTION_F64(COS, cos, 1)
+FUNCTION_F64(COSH, cosh, 1)
+FUNCTION_F64(FMOD, fmod, 2)
+FUNCTION_F64(MOD, mod, 2)
+FUNCTION_F64(POW, pow_any, 2)
+FUNCTION_F64(SIN, sin, 1)
+FUNCTION_F64(SINH, sinh, 1)
+FUNCTION_F64(TAN, tan, 1)
+
+FUNCTION1(square, x *x)
+FUNCTION1(cube, x *x *x)
+
+/* Exponents of models are nearly always one of these. */
+static void ew_pow(const struct pln_vec_args *args)
+{
+    float exponent = args->src[1][0];
+    if (args->step[1] == 0 && exponent == 2.0f)
+        ew_square(args);
+    else if (args->step[1] == 0 && exponent == 3.0f)
+        ew_cube(args);
+    else
+        ew_pow_any(args);
+}
+
+/* ---- reductions: four running vectors, then one, then its lanes from the left ---- */
+
+static inline float add_lanes(vf x)
+{
+    float lanes[VF_LANES], sum = 0.0f;
+    vf_store(lanes, x);
+    for (int width = VF_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
+    sum += lanes[0];
+    return sum;
+}
+
+static float reduce_sum(const float *x, int64_t n)
+{
+    vf a = ZERO, b = ZERO, c = ZERO, d = ZERO;
+    for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) {
+        a = a + vf_load(x);
+        b = b + vf_load(x + VF_LANES);
+        c = c + vf_load(x + 2 * VF_LANES);
+        d = d + vf_load(x + 3 * VF_LANES);
+    }
+    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = a + vf_load(x);
+    if (n > 0) b = b + vf_load_n(x, n);
+    return add_lanes((a + b) + (c + d));
+}
+
+static float reduce_sum_square(const float *x, int64_t n, float mean)
+{
+    vf a = ZERO, b = ZERO, m = vf_set(mean);
+    for (; n >= 2 * VF_LANES; n -= 2 * VF_LANES, x += 2 * VF_LANES) {
+        vf p = vf_load(x) - m, q = vf_load(x + VF_LANES) - m;
+        a = vf_fma(p, p, a);
+        b = vf_fma(q, q, b);
+    }
+    float rest = 0.0f;
+    for (; n > 0; n--, x++) rest += (*x - mean) * (*x - mean);
+    return add_lanes(a + b) + rest;
+}
+
+static float reduce_max(const float *x, int64_t n)
+{
+    vf a = vf_set(x[0]);
+    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = max_of(a, vf_load(x));
+    float lanes[VF_LANES];
+    vf_store(lanes, a);
+    float best = lanes[0];
+    for (int i = 1; i < VF_LANES; i++) best = isnan(best) || best > lanes[i] ? best : lanes[i];
+    for (; n > 0; n--, x++) best = isnan(best) || best > *x ? best : *x;
+    return best;
+}
+
+static float reduce_min(const float *x, int64_t n)
+{
+    vf a = vf_set(x[0]);
+    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = min_of(a, vf_load(x));
+    float lanes[VF_LANES];
+    vf_store(lanes, a);
+    float best = lanes[0];
+    for (int i = 1; i < VF_LANES; i++) best = isnan(best) || best < lanes[i] ? best : lanes[i];
+    for (; n > 0; n--, x++) best = isnan(best) || best < *x ? best : *x;
+    return best;
+}
+
+const struct pln_vec_isa VEC_ISA = {
+    .ew = {
+        [PLN_EW_ABS] = ew_abs, [PLN_EW_ACOS] = ew_acos, [PLN_EW_ACOSH] = ew_acosh, [PLN_EW_ADD] = ew_add,
+        [PLN_EW_AND] = ew_and, [PLN_EW_ASIN] = ew_asin, [PLN_EW_ASINH] = ew_asinh, [PLN_EW_ATAN] = ew_atan,
+        [PLN_EW_ATANH] = ew_atanh, [PLN_EW_CEIL] = ew_ceil, [PLN_EW_CELU] = ew_celu, [PLN_EW_CLIP] = ew_clip,
+        [PLN_EW_COS] = ew_cos, [PLN_EW_COSH] = ew_cosh, [PLN_EW_DIV] = ew_div, [PLN_EW_ELU] = ew_elu,
+        [PLN_EW_EQUAL] = ew_equal, [PLN_EW_ERF] = ew_erf, [PLN_EW_EXP] = ew_exp, [PLN_EW_FLOOR] = ew_floor,
+        [PLN_EW_FMOD] = ew_fmod, [PLN_EW_GELU] = ew_gelu, [PLN_EW_GELU_TANH] = ew_gelu_tanh,
+        [PLN_EW_GREATER] = ew_greater, [PLN_EW_GREATER_EQUAL] = ew_greater_equal,
+        [PLN_EW_HARD_SIGMOID] = ew_hard_sigmoid, [PLN_EW_HARD_SWISH] = ew_hard_swish,
+        [PLN_EW_IDENTITY] = ew_identity, [PLN_EW_ISINF] = ew_isinf, [PLN_EW_ISNAN] = ew_isnan,
+        [PLN_EW_LEAKY_RELU] = ew_leaky_relu, [PLN_EW_LESS] = ew_less, [PLN_EW_LESS_EQUAL] = ew_less_equal,
+        [PLN_EW_LOG] = ew_log, [PLN_EW_MAX] = ew_max, [PLN_EW_MIN] = ew_min, [PLN_EW_MISH] = ew_mish,
+        [PLN_EW_MOD] = ew_mod, [PLN_EW_MUL] = ew_mul, [PLN_EW_NEG] = ew_neg, [PLN_EW_NOT] = ew_not,
+        [PLN_EW_OR] = ew_or, [PLN_EW_POW] = ew_pow, [PLN_EW_PRELU] = ew_prelu,
+        [PLN_EW_RECIPROCAL] = ew_reciprocal, [PLN_EW_RELU] = ew_relu, [PLN_EW_ROUND] = ew_round,
+        [PLN_EW_RSQRT] = ew_rsqrt, [PLN_EW_SELU] = ew_selu, [PLN_EW_SHRINK] = ew_shrink,
+        [PLN_EW_SIGMOID] = ew_sigmoid, [PLN_EW_SIGN] = ew_sign, [PLN_EW_SIN] = ew_sin, [PLN_EW_SINH] = ew_sinh,
+        [PLN_EW_SOFTPLUS] = ew_softplus, [PLN_EW_SOFTSIGN] = ew_softsign, [PLN_EW_SQRT] = ew_sqrt,
+        [PLN_EW_SUB] = ew_sub, [PLN_EW_SWISH] = ew_swish, [PLN_EW_TAN] = ew_tan, [PLN_EW_TANH] = ew_tanh,
+        [PLN_EW_THRESHOLDED_RELU] = ew_thresholded_relu, [PLN_EW_WHERE] = ew_where, [PLN_EW_XOR] = ew_xor,
+    },
+    .sum = reduce_sum,
+    .sum_square = reduce_sum_square,
+    .max = reduce_max,
+    .min = reduce_min,
+};

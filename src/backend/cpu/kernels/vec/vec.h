@@ -1,0 +1,34 @@
+/* What the kernels of one ISA share: elementwise functions, reductions and conversions over runs of f32. Row programs,
+ * and the epilogues of GEMM and convolution, run through this table. bool operands are held as 0.0f and 1.0f. */
+#ifndef PLN_CPU_VEC_H
+#define PLN_CPU_VEC_H
+
+#include "base/base.h"
+#include "kernel/op.h"
+
+#define PLN_VEC_SPLAT 16 /* floats of a splat operand: the widest vector */
+
+/* dst[i] = function(src…[i]) for i in [0, n). A source with step 1 is a run of n floats, one with step 0 is
+ * PLN_VEC_SPLAT equal floats. dst may be a source. No alignment is needed and nothing past n is touched. */
+struct pln_vec_args {
+    float *dst;
+    const float *src[3];
+    size_t step[3];
+    int64_t n;
+    float alpha, beta;
+};
+typedef void (*pln_vec_fn)(const struct pln_vec_args *args);
+
+struct pln_vec_isa {
+    pln_vec_fn ew[PLN_EW_COUNT]; /* all but the integer functions; NULL there */
+    /* Over n >= 1 floats, in an order that depends on n alone. */
+    float (*sum)(const float *x, int64_t n);
+    float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
+    float (*max)(const float *x, int64_t n);                    /* NaN wins */
+    float (*min)(const float *x, int64_t n);
+};
+
+/* The table of each ISA; those of x86-64 exist where PLN_ISA_X86 is 1. */
+extern const struct pln_vec_isa pln_vec_portable, pln_vec_avx2, pln_vec_avx512;
+
+#endif

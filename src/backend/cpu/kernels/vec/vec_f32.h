@@ -1,0 +1,419 @@
+/* Vectors of f32, one set of names for every ISA. A file that includes this is compiled once an ISA, with that ISA's
+ * flags: the widest vectors that the flags allow are taken.
+ *
+ * vf: VF_LANES floats. vi: as many int32. vm: a mask, one entry a lane. `_n` forms touch the first n lanes only, 0 <= n
+ * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vf_fma is fused where the ISA can.
+ * vf_min and vf_max give their second operand when the lanes compare unordered. */
+#ifndef PLN_CPU_VEC_F32_H
+#define PLN_CPU_VEC_F32_H
+
+#include "base/base.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+#define VF_LANES 16
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+static inline vm vm_first(int64_t n)
+{
+    return (vm)((1u << n) - 1u);
+}
+static inline vf vf_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void vf_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+static inline vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(vm_first(n), p);
+}
+static inline void vf_store_n(float *p, vf x, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, vm_first(n), x);
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vf vf_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+static inline vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf vf_floor(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vf vf_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+static inline vi vi_of_bits(vf a)
+{
+    return _mm512_castps_si512(a);
+}
+static inline vf vf_of_bits(vi a)
+{
+    return _mm512_castsi512_ps(a);
+}
+static inline vi vi_set(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+static inline vi vi_sub(vi a, vi b)
+{
+    return _mm512_sub_epi32(a, b);
+}
+static inline vi vi_and(vi a, vi b)
+{
+    return _mm512_and_si512(a, b);
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return _mm512_or_si512(a, b);
+}
+#define vi_shift_left(a, n)  _mm512_slli_epi32(a, n)
+#define vi_shift_right(a, n) _mm512_srai_epi32(a, n)
+static inline vf vf_of_int(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+static inline vi vi_of_float(vf a) /* whole numbers within int32 */
+{
+    return _mm512_cvtps_epi32(a);
+}
+static inline vm vf_lt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+static inline vm vf_le(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+static inline vm vf_eq(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+static inline vm vm_not(vm a)
+{
+    return (vm)~a;
+}
+static inline vm vm_and(vm a, vm b)
+{
+    return a & b;
+}
+static inline vm vm_or(vm a, vm b)
+{
+    return a | b;
+}
+static inline vf vf_select(vm mask, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(mask, no, yes);
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+#define VF_LANES             8
+typedef __m256 vf;
+typedef __m256i vi;
+typedef __m256 vm;
+
+static inline __m256i vi_first(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vf vf_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+static inline vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline void vf_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
+static inline vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, vi_first(n));
+}
+static inline void vf_store_n(float *p, vf x, int64_t n)
+{
+    _mm256_maskstore_ps(p, vi_first(n), x);
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+static inline vf vf_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+static inline vf vf_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+static inline vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf vf_floor(vf a)
+{
+    return _mm256_floor_ps(a);
+}
+static inline vf vf_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+static inline vi vi_of_bits(vf a)
+{
+    return _mm256_castps_si256(a);
+}
+static inline vf vf_of_bits(vi a)
+{
+    return _mm256_castsi256_ps(a);
+}
+static inline vi vi_set(int32_t x)
+{
+    return _mm256_set1_epi32(x);
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+static inline vi vi_sub(vi a, vi b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+static inline vi vi_and(vi a, vi b)
+{
+    return _mm256_and_si256(a, b);
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return _mm256_or_si256(a, b);
+}
+#define vi_shift_left(a, n)  _mm256_slli_epi32(a, n)
+#define vi_shift_right(a, n) _mm256_srai_epi32(a, n)
+static inline vf vf_of_int(vi a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
+static inline vi vi_of_float(vf a)
+{
+    return _mm256_cvtps_epi32(a);
+}
+static inline vm vf_lt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+static inline vm vf_le(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
+}
+static inline vm vf_eq(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
+}
+static inline vm vm_not(vm a)
+{
+    return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
+}
+static inline vm vm_and(vm a, vm b)
+{
+    return _mm256_and_ps(a, b);
+}
+static inline vm vm_or(vm a, vm b)
+{
+    return _mm256_or_ps(a, b);
+}
+static inline vf vf_select(vm mask, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, mask);
+}
+
+#else /* any processor: vectors of the compiler, four lanes */
+
+#define VF_LANES 4
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef vi vm;
+
+static inline vf vf_set(float x)
+{
+    return (vf){ x, x, x, x };
+}
+static inline vf vf_load(const float *p)
+{
+    vf x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+static inline void vf_store(float *p, vf x)
+{
+    memcpy(p, &x, sizeof x);
+}
+static inline vf vf_load_n(const float *p, int64_t n)
+{
+    vf x = { 0, 0, 0, 0 };
+    for (int64_t i = 0; i < n; i++) x[i] = p[i];
+    return x;
+}
+static inline void vf_store_n(float *p, vf x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) p[i] = x[i];
+}
+static inline vf vf_fma(vf a, vf b, vf c)
+{
+#if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+    return (vf){ __builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]), __builtin_fmaf(a[2], b[2], c[2]),
+                 __builtin_fmaf(a[3], b[3], c[3]) };
+#else
+    return a * b + c;
+#endif
+}
+static inline vi vi_of_bits(vf a)
+{
+    return (vi)a;
+}
+static inline vf vf_of_bits(vi a)
+{
+    return (vf)a;
+}
+static inline vf vf_select(vm mask, vf yes, vf no)
+{
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+static inline vf vf_min(vf a, vf b)
+{
+    return vf_select(a < b, a, b);
+}
+static inline vf vf_max(vf a, vf b)
+{
+    return vf_select(a > b, a, b);
+}
+static inline vf vf_sqrt(vf a)
+{
+    return (vf){ __builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3]) };
+}
+static inline vf vf_abs(vf a)
+{
+    return (vf)((vi)a & 0x7fffffff);
+}
+/* Half to even: adding and taking away 2^23 rounds what has bits below one; larger values are whole, and NaN stays. */
+static inline vf vf_round(vf a)
+{
+    vi sign = (vi)a & (int32_t)0x80000000u;
+    vf big = vf_set(8388608.0f), size = vf_abs(a);
+    vf near = (size + big) - big;
+    return vf_select(size < big, (vf)((vi)near | sign), a);
+}
+static inline vf vf_floor(vf a)
+{
+    vf near = vf_round(a);
+    vf down = near - vf_set(1.0f);
+    vi sign = (vi)a & (int32_t)0x80000000u;
+    return vf_select(near > a, down, (vf)((vi)near | sign));
+}
+static inline vi vi_set(int32_t x)
+{
+    return (vi){ x, x, x, x };
+}
+static inline vi vi_add(vi a, vi b)
+{
+    return a + b;
+}
+static inline vi vi_sub(vi a, vi b)
+{
+    return a - b;
+}
+static inline vi vi_and(vi a, vi b)
+{
+    return a & b;
+}
+static inline vi vi_or(vi a, vi b)
+{
+    return a | b;
+}
+#define vi_shift_left(a, n)  ((vi)((a) << (n)))
+#define vi_shift_right(a, n) ((vi)((a) >> (n)))
+static inline vf vf_of_int(vi a)
+{
+    return __builtin_convertvector(a, vf);
+}
+static inline vi vi_of_float(vf a)
+{
+    return __builtin_convertvector(a, vi);
+}
+static inline vm vf_lt(vf a, vf b)
+{
+    return a < b;
+}
+static inline vm vf_le(vf a, vf b)
+{
+    return a <= b;
+}
+static inline vm vf_eq(vf a, vf b)
+{
+    return a == b;
+}
+static inline vm vm_not(vm a)
+{
+    return ~a;
+}
+static inline vm vm_and(vm a, vm b)
+{
+    return a & b;
+}
+static inline vm vm_or(vm a, vm b)
+{
+    return a | b;
+}
+
+#endif
+
+/* gcc and clang know + - * / on all three. */
+static inline vf vf_neg(vf a)
+{
+    return vf_of_bits(vi_sub(vi_of_bits(a), vi_set((int32_t)0x80000000u)));
+}
+static inline vf vf_copysign(vf size, vf sign)
+{
+    vi bit = vi_set((int32_t)0x80000000u);
+    return vf_of_bits(vi_or(vi_of_bits(vf_abs(size)), vi_and(vi_of_bits(sign), bit)));
+}
+
+#endif

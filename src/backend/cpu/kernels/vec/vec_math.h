@@ -1,0 +1,201 @@
+/* exp, log, tanh, erf and what is made of them, on vectors of f32. Every bound was measured against f64 over all
+ * exponents (tests/kernels); the polynomials are weighted minimax fits over the intervals named (Lawson's iteration on
+ * 2,000 Chebyshev nodes, in f64). NaN, infinities and denormals are handled as the C library does. */
+#ifndef PLN_CPU_VEC_MATH_H
+#define PLN_CPU_VEC_MATH_H
+
+#include <math.h>
+
+#include "backend/cpu/kernels/vec/vec_f32.h"
+
+/* ln 2 in two parts (Cody and Waite): the first has 9 bits, so that its product with an exponent is exact. */
+#define VF_LN2_HI 0.693359375f
+#define VF_LN2_LO (-2.12194440e-4f)
+#define VF_LOG2_E 1.44269504f
+
+/* 2^n for whole n in [-126, 127]. */
+static inline vf vf_exp2_int(vi n)
+{
+    return vf_of_bits(vi_shift_left(vi_add(n, vi_set(127)), 23));
+}
+
+/* e^r - 1 for |r| <= ln(2)/2, relative error 5e-11 before rounding. */
+static inline vf vf_expm1_core(vf r)
+{
+    vf p = vf_set(1.991781696e-04f);
+    p = vf_fma(p, r, vf_set(1.394607527e-03f));
+    p = vf_fma(p, r, vf_set(8.333265440e-03f));
+    p = vf_fma(p, r, vf_set(4.166626985e-02f));
+    p = vf_fma(p, r, vf_set(1.666666686e-01f));
+    p = vf_fma(p, r, vf_set(5.000000078e-01f));
+    return vf_fma(p, r * r, r);
+}
+
+/* Splits x in [-104, 89] into n ln 2 + r. */
+static inline vf vf_exp_reduce(vf x, vi *out_n)
+{
+    vf n = vf_round(x * vf_set(VF_LOG2_E));
+    *out_n = vi_of_float(n);
+    vf r = vf_fma(n, vf_set(-VF_LN2_HI), x);
+    return vf_fma(n, vf_set(-VF_LN2_LO), r);
+}
+
+/* At most 2 ULP, denormal results included. */
+static inline vf vf_exp(vf x)
+{
+    /* The order of operands lets NaN through. */
+    vf y = vf_max(vf_set(-104.0f), vf_min(vf_set(89.0f), x));
+    vi n;
+    vf r = vf_exp_reduce(y, &n);
+    vf p = vf_expm1_core(r) + vf_set(1.0f);
+    /* In two steps: 2^n itself may be denormal or too large. */
+    vi half = vi_shift_right(n, 1);
+    return p * vf_exp2_int(half) * vf_exp2_int(vi_sub(n, half));
+}
+
+/* e^x - 1, at most 3 ULP. */
+static inline vf vf_expm1(vf x)
+{
+    vf y = vf_max(vf_set(-30.0f), vf_min(vf_set(89.0f), x));
+    vi n;
+    vf r = vf_exp_reduce(y, &n);
+    vf p = vf_expm1_core(r);
+    vi half = vi_shift_right(n, 1);
+    vf a = vf_exp2_int(half), b = vf_exp2_int(vi_sub(n, half));
+    vf small = vf_fma(a * b, p, a * b - vf_set(1.0f));
+    vf large = (p + vf_set(1.0f)) * a * b;
+    vf result = vf_select(vf_lt(vf_set(40.0f), y), large, small);
+    return vf_select(vf_eq(x, vf_set(0.0f)), x, result);
+}
+
+/* At most 2 ULP. */
+static inline vf vf_log(vf x)
+{
+    vf one = vf_set(1.0f), zero = vf_set(0.0f);
+    vm tiny = vf_lt(x, vf_set(1.17549435e-38f));
+    vf y = vf_select(tiny, x * vf_set(8388608.0f), x);
+    vi bits = vi_of_bits(y);
+    vf e = vf_of_int(vi_sub(vi_and(vi_shift_right(bits, 23), vi_set(255)), vi_set(126)));
+    e = e - vf_select(tiny, vf_set(23.0f), zero);
+    vf m = vf_of_bits(vi_or(vi_and(bits, vi_set(0x007fffff)), vi_set(0x3f000000))); /* [0.5, 1) */
+    vm low = vf_lt(m, vf_set(0.70710678f));
+    e = e - vf_select(low, one, zero);
+    m = m + vf_select(low, m, zero) - one; /* [sqrt(1/2) - 1, sqrt(2) - 1] */
+    vf p = vf_set(6.915368069e-02f);
+    p = vf_fma(p, m, vf_set(-1.178980770e-01f));
+    p = vf_fma(p, m, vf_set(1.187297629e-01f));
+    p = vf_fma(p, m, vf_set(-1.238434847e-01f));
+    p = vf_fma(p, m, vf_set(1.421865809e-01f));
+    p = vf_fma(p, m, vf_set(-1.666925082e-01f));
+    p = vf_fma(p, m, vf_set(2.000222661e-01f));
+    p = vf_fma(p, m, vf_set(-2.499998660e-01f));
+    p = vf_fma(p, m, vf_set(3.333331044e-01f));
+    vf m2 = m * m;
+    vf low_part = vf_fma(e, vf_set(VF_LN2_LO), vf_fma(m2 * m, p, vf_set(-0.5f) * m2));
+    vf result = vf_fma(e, vf_set(VF_LN2_HI), m + low_part);
+    result = vf_select(vf_lt(vf_set(3.40282347e+38f), x), x, result);
+    result = vf_select(vf_eq(x, zero), vf_set(-INFINITY), result);
+    /* Negative or NaN. */
+    return vf_select(vf_le(zero, x), result, vf_set(NAN));
+}
+
+/* log(1 + e) for e in [0, 1], relative error about 3e-7: the part of e that 1 + e rounds away is added back. */
+static inline vf vf_log1p_unit(vf e)
+{
+    vf u = e + vf_set(1.0f);
+    return vf_log(u) + (e - (u - vf_set(1.0f))) / u;
+}
+
+/* At most 3 ULP. Below 0.625 an odd polynomial, above by way of exp. */
+static inline vf vf_tanh(vf x)
+{
+    vf size = vf_abs(x), s = x * x;
+    vf p = vf_set(-5.720812326e-03f);
+    p = vf_fma(p, s, vf_set(2.065379855e-02f));
+    p = vf_fma(p, s, vf_set(-5.374442894e-02f));
+    p = vf_fma(p, s, vf_set(1.333150174e-01f));
+    p = vf_fma(p, s, vf_set(-3.333328428e-01f));
+    vf small = vf_fma(x * s, p, x);
+    vf large = vf_set(1.0f) - vf_set(2.0f) / (vf_exp(size + size) + vf_set(1.0f));
+    return vf_select(vf_lt(size, vf_set(0.625f)), small, vf_copysign(large, x));
+}
+
+/* 1 / (1 + e^-x), at most 3 ULP, also where it is small. */
+static inline vf vf_sigmoid(vf x)
+{
+    vf one = vf_set(1.0f), e = vf_exp(vf_neg(vf_abs(x)));
+    vf top = vf_select(vf_lt(x, vf_set(0.0f)), e, one);
+    return top / (one + e);
+}
+
+/* erf(x) / x - 1 for |x| <= 1, given x^2. */
+static inline vf vf_erf_small(vf s)
+{
+    vf p = vf_set(7.889119525e-05f);
+    p = vf_fma(p, s, vf_set(-8.020841278e-04f));
+    p = vf_fma(p, s, vf_set(5.189535339e-03f));
+    p = vf_fma(p, s, vf_set(-2.685444459e-02f));
+    p = vf_fma(p, s, vf_set(1.128360018e-01f));
+    p = vf_fma(p, s, vf_set(-3.761262714e-01f));
+    return vf_fma(p, s, vf_set(1.283791659e-01f));
+}
+
+/* erfc(t) for t >= 0.5, as e^(-t^2) times a polynomial in 1 / (1 + t/2); relative error 1e-6 at t = 4. */
+static inline vf vf_erfc_large(vf t)
+{
+    vf one = vf_set(1.0f);
+    vf u = one / vf_fma(t, vf_set(0.5f), one);
+    vf p = vf_set(8.270961041e-02f);
+    p = vf_fma(p, u, vf_set(-1.911082449e-01f));
+    p = vf_fma(p, u, vf_set(3.369975637e-02f));
+    p = vf_fma(p, u, vf_set(9.849893219e-02f));
+    p = vf_fma(p, u, vf_set(1.613340892e-01f));
+    p = vf_fma(p, u, vf_set(2.519837552e-01f));
+    p = vf_fma(p, u, vf_set(2.811686587e-01f));
+    p = vf_fma(p, u, vf_set(2.821816204e-01f));
+    p = vf_fma(p, u, vf_set(-3.351158214e-06f));
+    return p * vf_exp(vf_neg(t * t));
+}
+
+/* At most 3 ULP. */
+static inline vf vf_erf(vf x)
+{
+    vf size = vf_abs(x);
+    vf small = vf_fma(vf_erf_small(x * x), x, x);
+    vf large = vf_copysign(vf_set(1.0f) - vf_erfc_large(size), x);
+    return vf_select(vf_lt(size, vf_set(1.0f)), small, large);
+}
+
+/* x/2 (1 + erf(x / sqrt 2)); the left tail keeps its relative precision. */
+static inline vf vf_gelu(vf x)
+{
+    vf half = x * vf_set(0.5f), z = x * vf_set(0.70710678f), size = vf_abs(z), one = vf_set(1.0f);
+    vf small = one + vf_fma(vf_erf_small(z * z), z, z);
+    vf tail = vf_erfc_large(size);
+    vf large = vf_select(vf_lt(x, vf_set(0.0f)), tail, vf_set(2.0f) - tail);
+    return half * vf_select(vf_lt(size, one), small, large);
+}
+
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x sigmoid(2 sqrt(2/pi) (…)). */
+static inline vf vf_gelu_tanh(vf x)
+{
+    vf cube = vf_fma(x * x * x, vf_set(0.044715f), x);
+    return x * vf_sigmoid(cube * vf_set(1.59576912f));
+}
+
+/* log(1 + e^x). */
+static inline vf vf_softplus(vf x)
+{
+    vf e = vf_exp(vf_neg(vf_abs(x)));
+    return vf_max(vf_set(0.0f), x) + vf_log1p_unit(e);
+}
+
+/* x tanh(softplus(x)) = x w / (w + 2) with w = e^x (e^x + 2). */
+static inline vf vf_mish(vf x)
+{
+    vf e = vf_exp(vf_min(vf_set(20.0f), x));
+    vf w = e * (e + vf_set(2.0f));
+    return vf_select(vf_lt(vf_set(20.0f), x), x, x * (w / (w + vf_set(2.0f))));
+}
+
+#endif
