@@ -1,0 +1,129 @@
+/* MatMul and Gemm. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/kernels/harness.h"
+
+#define DIMS(...)     \
+    (const int64_t[]) \
+    {                 \
+        __VA_ARGS__   \
+    }
+
+static void matmul(int64_t m, int64_t n, int64_t k, bool constant, int epilogue)
+{
+    struct kernel_case c;
+    kernel_case_init(&c, "matmul", PLN_OP_MATMUL, 0);
+    kernel_case_input(&c, 2, DIMS(m, k));
+    kernel_case_input(&c, 2, DIMS(k, n))->constant = constant;
+    if (epilogue == 1) kernel_case_add_relu(&c, 2, 1, DIMS(n));
+    if (epilogue == 2) kernel_case_add_relu(&c, 2, 2, DIMS(m, n));
+    if (epilogue == 3) kernel_case_add_relu(&c, 2, 2, DIMS(m, 1));
+    c.atol = 1e-6 * (double)(k + 16);
+    c.rtol = 1e-5;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void matmul_sizes(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = { 0, 1, 2, 5, 6, 7, 13, 14, 15, 17, 31, 32, 33, 47, 64, 65 };
+    int n_sizes = (int)PLN_COUNT_OF(sizes), i = 0;
+    for (int m = 0; m < n_sizes; m++)
+        for (int n = 0; n < n_sizes; n++)
+            matmul(sizes[m], sizes[n], sizes[(m * 7 + n * 3) % n_sizes], (m + n) % 2 == 0, i++ % 4);
+}
+
+static void matmul_large(void **state)
+{
+    (void)state;
+    matmul(150, 301, 1031, true, 1);
+    matmul(203, 97, 513, false, 2);
+    matmul(1, 1000, 769, true, 1);
+    matmul(3, 515, 1200, false, 0);
+}
+
+static void matmul_batch(void **state)
+{
+    (void)state;
+    static const struct {
+        int a_rank, b_rank;
+        int64_t a[5], b[5];
+    } shapes[] = {
+        { 3, 2, { 4, 5, 7 }, { 7, 9 } },
+        { 3, 3, { 4, 5, 7 }, { 4, 7, 9 } },
+        { 4, 4, { 2, 3, 17, 8 }, { 2, 3, 8, 33 } },
+        { 4, 3, { 2, 3, 5, 8 }, { 3, 8, 4 } },
+        { 3, 4, { 1, 5, 8 }, { 2, 3, 8, 4 } },
+        { 4, 4, { 2, 1, 5, 8 }, { 1, 3, 8, 4 } },
+        { 3, 2, { 6, 1, 19 }, { 19, 40 } },
+        { 3, 3, { 0, 5, 7 }, { 0, 7, 9 } },
+        { 4, 4, { 3, 2, 40, 64 }, { 3, 2, 64, 40 } },
+        { 2, 3, { 5, 7 }, { 2, 7, 3 } },
+        { 5, 2, { 2, 1, 3, 4, 6 }, { 6, 5 } },
+    };
+    for (size_t i = 0; i < PLN_COUNT_OF(shapes); i++)
+        for (int constant = 0; constant < 2; constant++) {
+            struct kernel_case c;
+            kernel_case_init(&c, "matmul batch", PLN_OP_MATMUL, 0);
+            kernel_case_input(&c, shapes[i].a_rank, shapes[i].a);
+            kernel_case_input(&c, shapes[i].b_rank, shapes[i].b)->constant = constant != 0;
+            if (i % 2 == 0)
+                kernel_case_add_relu(&c, PLN_MAX(shapes[i].a_rank, shapes[i].b_rank), 1,
+                                     DIMS(shapes[i].b[shapes[i].b_rank - 1]));
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+}
+
+static void gemm(int64_t m, int64_t n, int64_t k, int variant)
+{
+    struct kernel_case c;
+    bool ta = variant & 1, tb = variant & 2;
+    kernel_case_init(&c, "gemm", PLN_OP_GEMM, 0);
+    kernel_case_input(&c, 2, ta ? DIMS(k, m) : DIMS(m, k));
+    kernel_case_input(&c, 2, tb ? DIMS(n, k) : DIMS(k, n))->constant = (variant & 4) != 0;
+    pln_attrs_set_int(&c.attrs, &c.arena, "transA", ta);
+    pln_attrs_set_int(&c.attrs, &c.arena, "transB", tb);
+    if (variant & 8) pln_attrs_set_float(&c.attrs, &c.arena, "alpha", 0.5f);
+    if (variant & 16) pln_attrs_set_float(&c.attrs, &c.arena, "beta", -2.0f);
+    if (variant & 32)
+        kernel_case_input(&c, 1, DIMS(n));
+    else if (variant & 64)
+        kernel_case_input(&c, 2, DIMS(m, 1));
+    else if (variant & 16)
+        kernel_case_input(&c, 2, DIMS(m, n));
+    else
+        c.inputs[c.n_inputs++].present = false;
+    if (variant & 128) kernel_case_add_relu(&c, 2, 2, DIMS(m, n));
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void gemm_variants(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 256; variant++) {
+        gemm(7, 33, 19, variant);
+        if (variant % 5 == 0) gemm(30, 70, 65, variant);
+        if (variant % 17 == 0) gemm(1, 40, 0, variant);
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_GEMM), 0);
+    assert_int_equal(kernel_rows_untested(PLN_OP_MATMUL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul_sizes),
+        cmocka_unit_test(matmul_large),
+        cmocka_unit_test(matmul_batch),
+        cmocka_unit_test(gemm_variants),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/* Every kernel row of the CPU against the reference kernel.
+ *
+ * A case is a problem with values. kernel_case_run gives it to every row of its op that this machine can run and that
+ * supports it: inputs end at a guard page, so does the scratch memory; outputs lie among canaries; tasks run once in
+ * one piece and once one by one from the last, with the same bits; strides, packed weights and channels-last images are
+ * tried where the row's flags allow them. */
+#ifndef PLN_TESTS_KERNELS_HARNESS_H
+#define PLN_TESTS_KERNELS_HARNESS_H
+
+#include "kernel/kernel.h"
+
+#define CASE_INPUTS 12
+
+enum fill { FILL_PLAIN, FILL_SPECIAL, FILL_POSITIVE };
+
+struct case_input {
+    bool present, constant;
+    enum pln_dtype dtype;
+    int rank;
+    int64_t dims[PLN_MAX_RANK];
+    enum fill fill;
+};
+
+struct kernel_case {
+    const char *name;
+    unsigned op, kind;
+    struct pln_attrs attrs;
+    struct pln_arena arena; /* of the attributes */
+    int n_inputs, n_outputs;
+    struct case_input inputs[CASE_INPUTS];
+    bool has_epilogue, has_program;
+    struct pln_rowprog epilogue, program;
+    double rtol, atol; /* 0: those of the op's class */
+};
+
+void kernel_case_init(struct kernel_case *c, const char *name, unsigned op, unsigned kind);
+void kernel_case_deinit(struct kernel_case *c);
+/* Adds an f32 input; dims as a list ended by -1. */
+struct case_input *kernel_case_input(struct kernel_case *c, int rank, const int64_t *dims);
+/* Adds `acc -> relu(acc + x1)` as epilogue, x1 of these dims broadcasting to an output of out_rank. */
+void kernel_case_add_relu(struct kernel_case *c, int out_rank, int rank, const int64_t *dims);
+void kernel_case_run(struct kernel_case *c);
+
+/* Rows of the op that have run no case although this machine could run them: must be none at the end. */
+int kernel_rows_untested(unsigned op);
+
+#endif
