@@ -31,6 +31,9 @@ static const struct pln_kind_row softmax_rows[] = { PLN_SOFTMAX_LIST(X) END };
 #define X(ENUM, text, onnx) { PLN_CUMULATE_##ENUM, #text, onnx },
 static const struct pln_kind_row cumulate_rows[] = { PLN_CUMULATE_LIST(X) END };
 #undef X
+#define X(ENUM, text, onnx) { PLN_RANDOM_##ENUM, #text, onnx },
+static const struct pln_kind_row random_rows[] = { PLN_RANDOM_LIST(X) END };
+#undef X
 #define X(ENUM, text, onnx) { PLN_RNN_##ENUM, #text, onnx },
 static const struct pln_kind_row rnn_rows[] = { PLN_RNN_LIST(X) END };
 #undef X
@@ -41,6 +44,7 @@ static const struct {
     const struct pln_kind_row *rows;
 } families[] = {
     { "arg_reduce", arg_reduce_rows }, { "cumulate", cumulate_rows }, { "elementwise", ew_rows }, { "pool", pool_rows },
+    { "random", random_rows },
     { "reduce", reduce_rows },         { "rnn", rnn_rows },           { "softmax", softmax_rows },
 };
 

@@ -60,6 +60,13 @@ void pln_ew_parameters(unsigned kind, const struct pln_attrs *attrs, float *out_
 #define PLN_CUMULATE_LIST(X)  \
     X(SUM, sum, "CumSum")     \
     X(PROD, prod, "CumProd")
+#define PLN_RANDOM_LIST(X)                          \
+    X(UNIFORM, uniform, "RandomUniform")            \
+    X(NORMAL, normal, "RandomNormal")               \
+    X(UNIFORM_LIKE, uniform_like, "RandomUniformLike") \
+    X(NORMAL_LIKE, normal_like, "RandomNormalLike") \
+    X(BERNOULLI, bernoulli, "Bernoulli")            \
+    X(MULTINOMIAL, multinomial, "Multinomial")
 #define PLN_RNN_LIST(X) \
     X(RNN, rnn, "RNN")  \
     X(GRU, gru, "GRU")  \
@@ -79,6 +86,9 @@ enum pln_softmax_kind { PLN_SOFTMAX_NONE = 0, PLN_SOFTMAX_LIST(X) };
 #undef X
 #define X(ENUM, name, onnx) PLN_CUMULATE_##ENUM,
 enum pln_cumulate { PLN_CUMULATE_NONE = 0, PLN_CUMULATE_LIST(X) };
+#undef X
+#define X(ENUM, name, onnx) PLN_RANDOM_##ENUM,
+enum pln_random_kind { PLN_RANDOM_NONE = 0, PLN_RANDOM_LIST(X) };
 #undef X
 #define X(ENUM, name, onnx) PLN_RNN_##ENUM,
 enum pln_rnn_kind { PLN_RNN_NONE = 0, PLN_RNN_LIST(X) };
