@@ -1,0 +1,230 @@
+#include "model.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+uint64_t peak_rss_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what)
+{
+    struct pln_message message;
+    int n = diagnostics ? pln_diagnostics_count(diagnostics) : 0;
+    if (n == 0) return command_fail(command, 1, "%s: %s", what, pln_status_text(status));
+    for (int i = 0; i < n; i++) {
+        if (pln_diagnostics_get(diagnostics, i, &message) != PLN_OK) break;
+        const char *node = message.node[0] ? message.node : NULL;
+        command_fail(command, 1, "%s%s%s%s%s%s%s", what, what[0] ? ": " : "", node ? "node '" : "", node ? node : "", node ? "': " : "", message.text, "");
+    }
+    return 1;
+}
+
+static void print_log(void *user, enum pln_log_level level, const char *text)
+{
+    (void)user;
+    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s\n", text);
+}
+
+/* A plan begins with its own magic, whatever its name is. */
+static bool looks_like_plan(const char *path)
+{
+    char magic[8] = { 0 };
+    FILE *file = fopen(path, "rb");
+    if (!file) return false;
+    size_t n = fread(magic, 1, sizeof magic, file);
+    fclose(file);
+    return n == sizeof magic && memcmp(magic, "PLANISH", 7) == 0;
+}
+
+int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
+{
+    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = looks_like_plan(path) };
+    out_model->diagnostics = pln_diagnostics_create();
+    static const struct pln_logger logger = { NULL, print_log };
+    enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
+    double start = now_ms();
+    if (status == PLN_OK && out_model->is_plan) {
+        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger };
+        status = pln_engine_load_file(path, &load, &out_model->engine);
+        out_model->load_ms = now_ms() - start;
+    } else if (status == PLN_OK) {
+        struct text_list disabled = options->disabled;
+        text_list_add(&disabled, NULL);
+        const struct pln_build_options build = { .struct_size = sizeof build, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
+                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass };
+        status = pln_build_file(path, &build, &out_model->engine);
+        out_model->build_ms = now_ms() - start;
+    }
+    if (status == PLN_OK) return 0;
+    model_fail(command, out_model->diagnostics, status, "");
+    model_close(out_model);
+    return status == PLN_INVALID_ARGUMENT ? 2 : 1;
+}
+
+void model_close(struct model *model)
+{
+    pln_engine_release(model->engine);
+    pln_thread_pool_destroy(model->pool);
+    pln_diagnostics_destroy(model->diagnostics);
+    *model = (struct model){ 0 };
+}
+
+/* ---- shapes ---- */
+
+static bool parse_dims(const char *text, const char *end, int *out_rank, int64_t *dims)
+{
+    *out_rank = 0;
+    if (end - text == 6 && memcmp(text, "scalar", 6) == 0) return true;
+    while (text < end) {
+        char *stop;
+        if (!isdigit((unsigned char)*text) || *out_rank >= PLN_MAX_RANK) return false;
+        dims[(*out_rank)++] = strtoll(text, &stop, 10);
+        if (stop < end && *stop != 'x') return false;
+        text = stop + (stop < end);
+        if (stop < end && text == end) return false;
+    }
+    return true;
+}
+
+/* `name:1x2` or `name=1x2` in a comma-separated list, also `1x2` alone for a model with one input; the last one wins. Names may have colons. */
+static int find_shape(const struct command *command, const struct model *model, const char *list, const char *name, struct pln_tensor_info *info)
+{
+    int found = 0;
+    size_t length = strlen(name);
+    for (const char *part = list; *part;) {
+        const char *end = strchr(part, ','), *dims = NULL;
+        if (!end) end = part + strlen(part);
+        if ((size_t)(end - part) > length && memcmp(part, name, length) == 0 && (part[length] == ':' || part[length] == '=')) dims = part + length + 1;
+        else if (pln_engine_input_count(model->engine) == 1 && isdigit((unsigned char)*part)) dims = part;
+        int rank;
+        int64_t sizes[PLN_MAX_RANK];
+        if (dims) {
+            if (!parse_dims(dims, end, &rank, sizes)) return command_fail(command, 2, "--shapes: '%.*s' is no shape; write it as 1x3x224x224", (int)(end - dims), dims), -1;
+            if (info->rank >= 0 && rank != info->rank) return command_fail(command, 2, "--shapes: input '%s' has %d dims, not %d", name, info->rank, rank), -1;
+            info->rank = rank;
+            memcpy(info->dims, sizes, sizeof sizes);
+            found = 1;
+        }
+        part = *end ? end + 1 : end;
+    }
+    return found;
+}
+
+static int64_t find_dim(const struct model_options *options, const char *symbol)
+{
+    int64_t value = -1;
+    size_t length = strlen(symbol);
+    for (size_t i = 0; i < options->dims.count; i++) {
+        for (const char *part = options->dims.items[i]; part && *part;) {
+            if (strncmp(part, symbol, length) == 0 && (part[length] == '=' || part[length] == ':')) value = strtoll(part + length + 1, NULL, 10);
+            part = strchr(part, ',');
+            if (part) part++;
+        }
+    }
+    return value;
+}
+
+int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
+{
+    if (pln_engine_input(model->engine, index, out_info) != PLN_OK) return command_fail(command, 1, "there is no input %d", index);
+    for (size_t i = 0; i < options->shapes.count; i++)
+        if (find_shape(command, model, options->shapes.items[i], out_info->name, out_info) < 0) return 2;
+    if (out_info->rank < 0) return command_fail(command, 2, "the model does not tell the shape of input '%s'; give it with --shapes %s:…", out_info->name, out_info->name);
+    for (int i = 0; i < out_info->rank; i++) {
+        if (out_info->dims[i] >= 0) continue;
+        int64_t value = out_info->dim_names[i] ? find_dim(options, out_info->dim_names[i]) : -1;
+        if (value < 0 && verbosity >= 0) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes 1\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name);
+        out_info->dims[i] = value < 0 ? 1 : value;
+    }
+    return 0;
+}
+
+/* ---- random inputs ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u); /* SplitMix64 (Steele, Lea, Flood 2014) */
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static int64_t integer_for(const struct pln_tensor_info *info, int64_t index, uint64_t *state)
+{
+    if (strstr(info->name, "mask")) return 1;
+    if (strstr(info->name, "position")) return info->rank > 0 && info->dims[info->rank - 1] > 0 ? index % info->dims[info->rank - 1] : 0;
+    if (strstr(info->name, "type")) return 0;
+    return (int64_t)(next_random(state) % 100);
+}
+
+static void fill(const struct pln_tensor_info *info, void *data, int64_t count, uint64_t *state)
+{
+    for (int64_t i = 0; i < count; i++) {
+        float real = (float)(next_random(state) >> 40) / 8388608.0f - 1.0f;
+        switch (info->dtype) {
+        case PLN_F32: ((float *)data)[i] = real; break;
+        case PLN_F64: ((double *)data)[i] = (double)real; break;
+        case PLN_I64:
+        case PLN_U64: ((int64_t *)data)[i] = integer_for(info, i, state); break;
+        case PLN_I32:
+        case PLN_U32: ((int32_t *)data)[i] = (int32_t)integer_for(info, i, state); break;
+        case PLN_BOOL: ((uint8_t *)data)[i] = 1; break;
+        case PLN_U8:
+        case PLN_I8: ((uint8_t *)data)[i] = (uint8_t)(next_random(state) % 100); break;
+        case PLN_F16: ((uint16_t *)data)[i] = (uint16_t)(0x3000 | (next_random(state) & 0x87ff)); break;
+        case PLN_BF16: ((uint16_t *)data)[i] = (uint16_t)(0x3e00 | (next_random(state) & 0x80ff)); break;
+        case PLN_U16:
+        case PLN_I16: ((uint16_t *)data)[i] = (uint16_t)integer_for(info, i, state); break;
+        case PLN_DTYPE_NONE:
+        case PLN_STR:
+        case PLN_C64:
+        case PLN_C128:
+        case PLN_F8E4M3FN:
+        case PLN_F8E4M3FNUZ:
+        case PLN_F8E5M2:
+        case PLN_F8E5M2FNUZ:
+        case PLN_U4:
+        case PLN_I4:
+        case PLN_F4E2M1:
+        case PLN_F8E8M0:
+        case PLN_U2:
+        case PLN_I2:
+        case PLN_DTYPE_COUNT: break; /* zero bytes are a value of each of these */
+        }
+    }
+}
+
+pln_host_value *model_random_input(const struct pln_tensor_info *info, uint64_t seed)
+{
+    struct pln_buffer buffer = { .dtype = info->dtype, .rank = info->rank };
+    pln_host_value *value = NULL;
+    int64_t count = 1;
+    for (int i = 0; i < info->rank; i++) {
+        buffer.dims[i] = info->dims[i];
+        count *= info->dims[i];
+    }
+    size_t bytes = ((size_t)count * (size_t)pln_dtype_bits(info->dtype) + 7) / 8;
+    if (info->kind != PLN_VALUE_TENSOR || info->dtype == PLN_STR) return NULL;
+    buffer.data = calloc(bytes + 1, 1);
+    if (!buffer.data) return NULL;
+    for (const char *c = info->name; *c; c++) seed = seed * 31 + (unsigned char)*c;
+    fill(info, buffer.data, count, &seed);
+    if (pln_host_value_from_buffer(&buffer, &value) != PLN_OK) value = NULL;
+    free(buffer.data);
+    return value;
+}

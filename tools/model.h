@@ -1,0 +1,55 @@
+/* What the subcommands share about models: opening one, shapes from the command line, inputs. */
+#ifndef PLANISH_TOOLS_MODEL_H
+#define PLANISH_TOOLS_MODEL_H
+
+#include "options.h"
+#include "planish/builder.h"
+#include "planish/experimental/value.h"
+
+struct model_options {
+    const char *device;  /* --device */
+    const char *target;  /* --target */
+    long threads;        /* --threads, 0: all */
+    struct text_list shapes; /* --shapes x:1x3x224x224,… */
+    struct text_list dims;   /* --dim batch=4,… */
+    struct text_list disabled; /* --disable-pass */
+    const char *dump_after;
+    const char *broken_pass; /* tests */
+    long seed;
+    bool fp16, bf16, int8; /* permissions */
+};
+
+/* Rows that most subcommands have; ended by name NULL. Copied in front of a command's own by MODEL_ROWS. */
+#define MODEL_ROWS(o)                                                                                                     \
+    { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), ref" },                                              \
+    { "target", 0, OPTION_TEXT, &(o).target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },    \
+    { "threads", 0, OPTION_INT, &(o).threads, "N", "threads (all that the process may use)" },                           \
+    { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs" },                                     \
+    { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
+    { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
+    { "dump-after", 0, OPTION_TEXT, &(o).dump_after, "PASS", "print the graph after a pass" },                            \
+    { "seed", 0, OPTION_INT, &(o).seed, "N", "of random inputs (1)" }
+
+struct model {
+    pln_engine *engine;
+    pln_thread_pool *pool;
+    pln_diagnostics *diagnostics;
+    double build_ms, load_ms; /* -1: it was not built, or not loaded */
+    bool is_plan;
+};
+
+/* Opens a plan, or builds an ONNX file. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
+int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model);
+void model_close(struct model *model);
+/* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
+int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
+
+/* The shape of input `index` from --shapes and --dim; dims left open become 1 (and are named in `open`, which may be NULL). */
+int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info);
+/* A random value of that type and shape: floats uniform in [-1, 1); integers by name: masks 1, positions counting, types 0, others below 100. */
+pln_host_value *model_random_input(const struct pln_tensor_info *info, uint64_t seed);
+double now_ms(void);
+/* Largest resident set of this process, bytes. */
+uint64_t peak_rss_bytes(void);
+
+#endif
