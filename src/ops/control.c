@@ -234,28 +234,41 @@ static enum pln_status start_carried(struct pln_infer *infer, uint32_t body_inpu
     return pln_graph_set_type(infer->graph, body_input, &type) ? PLN_OK : pln_fail_memory(infer->diag, "a type", 0);
 }
 
-/* Makes the body's input wide enough for what its output was found to be. *out_wider: it had to change. */
-static enum pln_status widen_carried(struct pln_infer *infer, uint32_t body_input, uint32_t body_output, bool give_up, bool *out_wider)
+/* Does dim d of carried value i still have the extent that it starts with? If not it has been widened to a symbol of its own. */
+static bool starts_with(struct pln_infer *infer, uint32_t i, const struct pln_type *in, int d)
+{
+    const struct pln_type *initial = pln_infer_in(infer, (int)i + 2);
+    return initial->kind == PLN_TENSOR && initial->rank == in->rank && pln_dim_same(&infer->graph->dims, initial->dims[d], in->dims[d]);
+}
+
+static enum pln_status check_carried(struct pln_infer *infer, const char *name, const struct pln_type *in, const struct pln_type *out)
+{
+    if (in->kind != out->kind) return pln_infer_fail(infer, "carried value %s changes its kind", name);
+    if (in->kind != PLN_TENSOR || in->dtype == PLN_DTYPE_NONE || out->dtype == PLN_DTYPE_NONE || in->dtype == out->dtype) return PLN_OK;
+    return pln_infer_fail(infer, "carried value %s goes in as %s and comes out as %s", name, pln_dtype_name(in->dtype),
+                          pln_dtype_name(out->dtype));
+}
+
+/* Makes the body's input for carried value i wide enough for what comes out of the body. *out_wider is set when it had to change. */
+static enum pln_status widen_carried(struct pln_infer *infer, uint32_t body, uint32_t i, bool give_up, bool *out_wider)
 {
     struct pln_graph *graph = infer->graph;
-    struct pln_type in = pln_graph_value(graph, body_input)->type, out = pln_graph_value(graph, body_output)->type;
-    if (in.kind != PLN_TENSOR || out.kind != PLN_TENSOR) {
-        if (in.kind != out.kind) return pln_infer_fail(infer, "carried value %s changes its kind", pln_graph_value(graph, body_input)->name);
-        return PLN_OK;
-    }
-    if (in.dtype != PLN_DTYPE_NONE && out.dtype != PLN_DTYPE_NONE && in.dtype != out.dtype)
-        return pln_infer_fail(infer, "carried value %s goes in as %s and comes out as %s", pln_graph_value(graph, body_input)->name,
-                              pln_dtype_name(in.dtype), pln_dtype_name(out.dtype));
-    if (in.rank < 0) return PLN_OK;
+    uint32_t body_input = graph->blocks[body].inputs[2 + i];
+    struct pln_type in = pln_graph_value(graph, body_input)->type;
+    struct pln_type out = pln_graph_value(graph, graph->blocks[body].outputs[1 + i])->type;
+    PLN_TRY(check_carried(infer, pln_graph_value(graph, body_input)->name, &in, &out));
+    if (in.kind != PLN_TENSOR || in.rank < 0) return PLN_OK;
     struct pln_dim dims[PLN_MAX_RANK];
-    bool wider = out.rank != in.rank;
-    for (int d = 0; !wider && d < in.rank; d++) wider = !pln_dim_same(&graph->dims, in.dims[d], out.dims[d]);
+    int rank = out.rank == in.rank ? in.rank : -1;
+    bool wider = rank < 0;
+    for (int d = 0; d < rank; d++) {
+        bool change = starts_with(infer, i, &in, d) && !pln_dim_same(&graph->dims, in.dims[d], out.dims[d]);
+        dims[d] = change ? pln_dim_symbol(&graph->dims, NULL) : in.dims[d];
+        wider = wider || change;
+    }
     if (!wider) return PLN_OK;
-    int rank = out.rank != in.rank || give_up ? -1 : in.rank;
-    for (int d = 0; d < rank; d++)
-        dims[d] = pln_dim_same(&graph->dims, in.dims[d], out.dims[d]) ? in.dims[d] : pln_dim_symbol(&graph->dims, NULL);
     *out_wider = true;
-    if (!pln_graph_set_tensor_type(graph, body_input, in.dtype, rank, dims)) return pln_fail_memory(infer->diag, "a type", 0);
+    if (!pln_graph_set_tensor_type(graph, body_input, in.dtype, give_up ? -1 : rank, dims)) return pln_fail_memory(infer->diag, "a type", 0);
     return PLN_OK;
 }
 
@@ -269,7 +282,7 @@ static enum pln_status settle_body(struct pln_infer *infer, uint32_t body, uint3
         PLN_TRY(infer_block(infer, body));
         bool wider = false;
         for (uint32_t i = 0; i < n_carried; i++)
-            PLN_TRY(widen_carried(infer, graph->blocks[body].inputs[2 + i], graph->blocks[body].outputs[1 + i], round >= WIDEN_MAX, &wider));
+            PLN_TRY(widen_carried(infer, body, i, round >= WIDEN_MAX, &wider));
         if (!wider) return PLN_OK;
         snapshot.count = 0;
         (void)snapshot_walk(graph, body, RESTORE, &snapshot);
