@@ -40,7 +40,7 @@ struct pln_value {
     uint32_t producer_slot;        /* which output of it */
     uint32_t block;                /* block whose input it is, or PLN_NONE */
     const struct pln_tensor *data; /* a constant's contiguous data, else NULL */
-    const struct pln_dim *elems;   /* integer tensor of rank <= 1 whose elements are known as expressions, else NULL */
+    const struct pln_dim *elems;   /* integer tensor whose elements, in row-major order, are known as expressions, else NULL */
     int64_t n_elems;
     uint32_t first_use;
     bool removed;

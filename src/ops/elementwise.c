@@ -152,6 +152,7 @@ static enum pln_status infer_elems(struct pln_infer *infer, unsigned kind, int n
     for (int i = 0; i < n_inputs; i++) {
         if (!pln_infer_has(infer, i)) continue;
         if (!shape_dtype(pln_infer_dtype(infer, i)) || !pln_infer_elems(infer, i, &in[i], &counts[i])) return PLN_OK;
+        if (pln_infer_in(infer, i)->rank > 1) return PLN_OK; /* counts alone do not tell how matrices broadcast */
         if (counts[i] != 1) n = counts[i];
     }
     if (n > PLN_MAX_ELEMS) return PLN_OK;

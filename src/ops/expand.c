@@ -136,7 +136,13 @@ static enum pln_status infer_transpose(struct pln_infer *infer)
     if (!read_perm(infer->graph, infer->node, in->rank, axes)) return pln_infer_fail(infer, "perm is no permutation of %d axes", in->rank);
     for (int d = 0; d < in->rank; d++) dims[d] = in->dims[axes[d]];
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, in->rank, dims));
-    return pln_extent_pass_elems(infer, 0, 0, in->rank);
+    int64_t in_dims[PLN_MAX_RANK], in_strides[PLN_MAX_RANK], out_dims[PLN_MAX_RANK], out_strides[PLN_MAX_RANK];
+    if (!pln_extent_numbers(infer, 0, in_dims, in_strides)) return PLN_OK;
+    for (int d = 0; d < in->rank; d++) {
+        out_dims[d] = in_dims[axes[d]];
+        out_strides[d] = in_strides[axes[d]];
+    }
+    return pln_extent_view_elems(infer, 0, 0, in->rank, out_dims, 0, out_strides);
 }
 
 static bool view_transpose(struct pln_graph *graph, uint32_t node, const struct pln_dim *in_strides, struct pln_dim *out_offset,

@@ -8,10 +8,17 @@ struct pln_dim pln_extent_product(struct pln_infer *infer, const struct pln_dim 
     return product;
 }
 
+static bool at_most(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b)
+{
+    return pln_dim_lower_bound(table, pln_dim_sub(table, b, a)) >= 0;
+}
+
 struct pln_dim pln_extent_clamp(struct pln_infer *infer, struct pln_dim value, struct pln_dim low, struct pln_dim high)
 {
     struct pln_dim_table *table = &infer->graph->dims;
-    return pln_dim_binary(table, PLN_DIM_MIN, pln_dim_binary(table, PLN_DIM_MAX, value, low), high);
+    struct pln_dim raised = pln_dim_binary(table, PLN_DIM_MAX, value, low);
+    if (at_most(table, value, high) && at_most(table, low, high)) return raised;
+    return pln_dim_binary(table, PLN_DIM_MIN, raised, high);
 }
 
 bool pln_extent_sure(const struct pln_infer *infer)
@@ -29,12 +36,43 @@ struct pln_dim pln_extent_const(struct pln_infer *infer, int64_t value)
     return pln_dim_const(&infer->graph->dims, value);
 }
 
-enum pln_status pln_extent_pass_elems(struct pln_infer *infer, int o, int i, int rank)
+enum pln_status pln_extent_pass_elems(struct pln_infer *infer, int o, int i)
 {
     const struct pln_dim *elems;
     int64_t n;
-    if (rank < 0 || rank > 1 || !pln_infer_elems(infer, i, &elems, &n)) return PLN_OK;
-    return pln_infer_set_elems(infer, o, elems, n);
+    return pln_infer_elems(infer, i, &elems, &n) ? pln_infer_set_elems(infer, o, elems, n) : PLN_OK;
+}
+
+enum pln_status pln_extent_view_elems(struct pln_infer *infer, int o, int i, int rank, const int64_t *dims, int64_t offset, const int64_t *strides)
+{
+    const struct pln_dim *elems;
+    struct pln_dim taken[PLN_MAX_ELEMS];
+    int64_t n, count;
+    if (!pln_infer_elems(infer, i, &elems, &n) || !pln_shape_count(rank, dims, &count) || count > PLN_MAX_ELEMS) return PLN_OK;
+    for (int64_t k = 0; k < count; k++) {
+        int64_t from = offset, rest = k;
+        for (int d = rank - 1; d >= 0; d--) {
+            from += rest % dims[d] * strides[d];
+            rest /= dims[d];
+        }
+        if (from < 0 || from >= n) return PLN_OK;
+        taken[k] = elems[from];
+    }
+    return pln_infer_set_elems(infer, o, taken, count);
+}
+
+bool pln_extent_numbers(const struct pln_infer *infer, int i, int64_t *dims, int64_t *strides)
+{
+    const struct pln_type *type = pln_infer_in(infer, i);
+    int64_t count = 1;
+    if (!type || type->rank < 0) return false;
+    for (int d = type->rank - 1; d >= 0; d--) {
+        if (!pln_dim_value(&infer->graph->dims, type->dims[d], &dims[d]) || dims[d] > PLN_MAX_ELEMS) return false;
+        strides[d] = count;
+        count *= dims[d];
+        if (count > PLN_MAX_ELEMS) return false;
+    }
+    return true;
 }
 
 enum pln_status pln_extent_axes(struct pln_infer *infer, int i, int rank, int *axes, int *out_n)

@@ -25,6 +25,7 @@ static void cut_axis(struct pln_infer *infer, struct pln_dim start, struct pln_d
     struct pln_dim zero = pln_dim_const(table, 0), one = pln_dim_const(table, 1), span;
     int64_t value;
     bool to_end = pln_dim_value(table, end, &value) && value >= INT32_MAX && cut->step > 0;
+    bool from_start = pln_dim_is(table, start, 0) && cut->step > 0;
     start = from_front(table, start, extent);
     end = from_front(table, end, extent);
     if (cut->step > 0) {
@@ -35,7 +36,8 @@ static void cut_axis(struct pln_infer *infer, struct pln_dim start, struct pln_d
         cut->start = pln_extent_clamp(infer, start, zero, last);
         span = pln_dim_sub(table, cut->start, pln_extent_clamp(infer, end, before, last));
     }
-    span = pln_dim_binary(table, PLN_DIM_MAX, span, zero);
+    /* Clamped bounds are in order where one of them is the very end. */
+    if (!to_end && !from_start) span = pln_dim_binary(table, PLN_DIM_MAX, span, zero);
     cut->count = pln_dim_binary(table, PLN_DIM_CEILDIV, span, pln_dim_const(table, cut->step > 0 ? cut->step : -cut->step));
     cut->known = true;
 }
@@ -69,16 +71,18 @@ static enum pln_status read_cuts(struct pln_infer *infer, const struct pln_type 
     return PLN_OK;
 }
 
-static enum pln_status slice_elems(struct pln_infer *infer, const struct cut *cut)
+static enum pln_status slice_elems(struct pln_infer *infer, int rank, const struct cut *cuts, const int *axes, int n)
 {
-    const struct pln_dim *elems;
-    struct pln_dim taken[PLN_MAX_ELEMS];
-    int64_t n, start, count;
-    if (!cut->known || !pln_infer_elems(infer, 0, &elems, &n)) return PLN_OK;
-    if (!pln_dim_value(&infer->graph->dims, cut->start, &start) || !pln_dim_value(&infer->graph->dims, cut->count, &count)) return PLN_OK;
-    if (count > PLN_MAX_ELEMS) return PLN_OK;
-    for (int64_t i = 0; i < count; i++) taken[i] = elems[start + i * cut->step];
-    return pln_infer_set_elems(infer, 0, taken, count);
+    int64_t dims[PLN_MAX_RANK], strides[PLN_MAX_RANK], offset = 0, start;
+    if (!pln_extent_numbers(infer, 0, dims, strides)) return PLN_OK;
+    for (int i = 0; i < n; i++) {
+        struct pln_dim_table *table = &infer->graph->dims;
+        int d = axes[i];
+        if (!cuts[i].known || !pln_dim_value(table, cuts[i].start, &start) || !pln_dim_value(table, cuts[i].count, &dims[d])) return PLN_OK;
+        offset += start * strides[d];
+        strides[d] = dims[d] > 1 ? strides[d] * cuts[i].step : 0;
+    }
+    return pln_extent_view_elems(infer, 0, 0, rank, dims, offset, strides);
 }
 
 static enum pln_status infer_slice(struct pln_infer *infer)
@@ -94,8 +98,7 @@ static enum pln_status infer_slice(struct pln_infer *infer)
     memcpy(dims, in->dims, (size_t)in->rank * sizeof *dims);
     for (int i = 0; i < n; i++) dims[axes[i]] = cuts[i].known ? cuts[i].count : pln_infer_out_symbol(infer, 0, axes[i]);
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, in->rank, dims));
-    if (in->rank != 1) return PLN_OK;
-    return n == 1 ? slice_elems(infer, &cuts[0]) : pln_extent_pass_elems(infer, 0, 0, 1);
+    return slice_elems(infer, in->rank, cuts, axes, n);
 }
 
 static bool view_slice(struct pln_graph *graph, uint32_t node, const struct pln_dim *in_strides, struct pln_dim *out_offset,

@@ -5,7 +5,7 @@ static enum pln_status infer_identity(struct pln_infer *infer)
 {
     PLN_TRY(pln_infer_out_like(infer, 0, 0));
     const struct pln_type *in = pln_infer_in(infer, 0);
-    return in && in->kind == PLN_TENSOR ? pln_extent_pass_elems(infer, 0, 0, in->rank) : PLN_OK;
+    return in && in->kind == PLN_TENSOR ? pln_extent_pass_elems(infer, 0, 0) : PLN_OK;
 }
 
 const struct pln_op_def pln_op_identity = {
@@ -75,7 +75,7 @@ static enum pln_status infer_reshape(struct pln_infer *infer)
     if (rest >= 0) dims[rest] = in->rank >= 0 ? reshape_rest(infer, in, dims, (int)n, rest) : pln_infer_out_symbol(infer, 0, rest);
     PLN_TRY(check_count(infer, in, dims, (int)n));
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, (int)n, dims));
-    return pln_extent_pass_elems(infer, 0, 0, (int)n);
+    return pln_extent_pass_elems(infer, 0, 0);
 }
 
 static const struct pln_attr_def reshape_attrs[] = { { "allowzero", PLN_ATTR_INT, false, 0, 0, NULL }, { .name = NULL } };
@@ -124,7 +124,7 @@ static enum pln_status infer_squeeze(struct pln_infer *infer)
         if (!drop[d]) dims[rank++] = in->dims[d];
     }
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, rank, dims));
-    return pln_extent_pass_elems(infer, 0, 0, rank);
+    return pln_extent_pass_elems(infer, 0, 0);
 }
 
 const struct pln_op_def pln_op_squeeze = {
@@ -159,7 +159,7 @@ static enum pln_status infer_unsqueeze(struct pln_infer *infer)
     for (int i = 0; i < n_axes; i++) added[axes[i]] = true;
     for (int d = 0; d < rank; d++) dims[d] = added[d] ? pln_extent_const(infer, 1) : in->dims[from++];
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, rank, dims));
-    return pln_extent_pass_elems(infer, 0, 0, rank);
+    return pln_extent_pass_elems(infer, 0, 0);
 }
 
 const struct pln_op_def pln_op_unsqueeze = {
@@ -184,7 +184,8 @@ static enum pln_status infer_flatten(struct pln_infer *infer)
     if (axis < 0) axis += in->rank;
     if (axis < 0 || axis > in->rank) return pln_infer_fail(infer, "axis is outside a tensor of rank %d", in->rank);
     struct pln_dim dims[2] = { pln_extent_product(infer, in->dims, 0, (int)axis), pln_extent_product(infer, in->dims, (int)axis, in->rank) };
-    return pln_infer_out(infer, 0, in->dtype, 2, dims);
+    PLN_TRY(pln_infer_out(infer, 0, in->dtype, 2, dims));
+    return pln_extent_pass_elems(infer, 0, 0);
 }
 
 static const struct pln_attr_def flatten_attrs[] = { { "axis", PLN_ATTR_INT, false, 1, 0, NULL }, { .name = NULL } };

@@ -229,6 +229,18 @@ static bool never_one(struct pln_dim_range range)
     return range.lower > 1 || range.upper < 1;
 }
 
+/* Is x the smaller one of y and numbers above 0? Then the two broadcast to y: where x is less than y, and not 1 with it, they do not fit. */
+static bool capped(const struct pln_dim_table *table, uint32_t x, uint32_t y)
+{
+    bool found = false;
+    for (int i = 0; i < MAX_LEAVES && table->nodes[x].op == PLN_DIM_MIN; i++, x = table->nodes[x].a) {
+        uint32_t leaf = table->nodes[x].b;
+        if (leaf != y && !(pln_dim_node_range(table, leaf).lower >= 1)) return false;
+        found = found || leaf == y;
+    }
+    return x == y || (found && pln_dim_node_range(table, x).lower >= 1);
+}
+
 /* Whichever of x and y op always gives, as far as is known; else UINT32_MAX. */
 static uint32_t winner(const struct pln_dim_table *table, enum pln_dim_op op, uint32_t x, uint32_t y)
 {
@@ -238,6 +250,8 @@ static uint32_t winner(const struct pln_dim_table *table, enum pln_dim_op op, ui
         bool x_const = pln_dim_is_const(table, x, &value);
         if (x_const) return value == 1 ? y : x;
         if (pln_dim_is_const(table, y, &value)) return value == 1 ? x : y;
+        if (capped(table, x, y)) return y;
+        if (capped(table, y, x)) return x;
         if (never_one(pln_dim_node_range(table, x))) return x;
         return never_one(pln_dim_node_range(table, y)) ? y : UINT32_MAX;
     }

@@ -149,6 +149,37 @@ static void expands_ranges_and_masks(void **state)
     assert_shape(g, EMIT(g, PLN_OP_PAD, x, INTS(g, 0, 1, 0, 2)), "batch,seq + 3");
 }
 
+/* F.pad with computed pads: torch.onnx reverses pairs through a matrix of two columns. */
+static void reorders_pads(void **state)
+{
+    struct pln_graph *g = *state;
+    uint32_t x = input(g, "x", PLN_F32, "1,h,w,8"), zero = INTS(g, 0), shape = EMIT(g, PLN_OP_SHAPE, x);
+    uint32_t w = EMIT(g, PLN_OP_SLICE, shape, INTS(g, 2), INTS(g, 3)), h = EMIT(g, PLN_OP_SLICE, shape, INTS(g, 1), INTS(g, 2));
+    uint32_t parts[7] = { zero, zero, zero, w, zero, h, INTS(g, 0, 0) };
+    uint32_t pairs = EMIT(g, PLN_OP_RESHAPE, emit(g, PLN_OP_CONCAT, parts, 7, "axis", 0), INTS(g, -1, 2));
+    uint32_t turned = EMIT(g, PLN_OP_SLICE, pairs, INTS(g, -1), INTS(g, INT64_MIN + 1), INTS(g, 0), INTS(g, -1));
+    uint32_t pads = EMIT(g, PLN_OP_RESHAPE, EMIT(g, PLN_OP_TRANSPOSE, turned), INTS(g, -1));
+    assert_elems(g, pads, "0,0,0,0,0,h,w,0");
+    assert_shape(g, EMIT(g, PLN_OP_PAD, x, pads), "1,2*h,2*w,8");
+}
+
+/* A table of 64 positions cut to the length of the sequence, added to what has that length; and the two halves of torch.roll. */
+static void sees_through_clamps(void **state)
+{
+    struct pln_graph *g = *state;
+    uint32_t x = input(g, "x", PLN_F32, "batch,seq"), table = input(g, "table", PLN_F32, "1,64"), one = INTS(g, 1), zero = INTS(g, 0);
+    uint32_t seq = EMIT(g, PLN_OP_SLICE, EMIT(g, PLN_OP_SHAPE, x), one, INTS(g, 2));
+    uint32_t cut = EMIT(g, PLN_OP_SLICE, table, zero, seq, one);
+    assert_shape(g, cut, "1,min(seq, 64)");
+    uint32_t both = EMIT(g, PLN_OP_EXPAND, cut, EMIT(g, PLN_OP_SHAPE, x));
+    assert_shape(g, both, "batch,seq");
+    uint32_t halves[2] = { EMIT(g, PLN_OP_SLICE, x, INTS(g, -2), INTS(g, INT64_MAX), one), EMIT(g, PLN_OP_SLICE, x, zero, INTS(g, -2), one) };
+    assert_shape(g, emit(g, PLN_OP_CONCAT, halves, 2, "axis", 1), "batch,seq");
+    halves[0] = EMIT(g, PLN_OP_SLICE, x, INTS(g, 2), INTS(g, INT64_MAX), one);
+    halves[1] = EMIT(g, PLN_OP_SLICE, x, zero, INTS(g, 2), one);
+    assert_shape(g, emit(g, PLN_OP_CONCAT, halves, 2, "axis", 1), "batch,seq");
+}
+
 static void splits_evenly(void **state)
 {
     struct pln_graph *g = *state;
@@ -206,6 +237,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(splits_heads, setup, teardown),
         cmocka_unit_test_setup_teardown(slices_symbolic_extents, setup, teardown),
         cmocka_unit_test_setup_teardown(expands_ranges_and_masks, setup, teardown),
+        cmocka_unit_test_setup_teardown(reorders_pads, setup, teardown),
+        cmocka_unit_test_setup_teardown(sees_through_clamps, setup, teardown),
         cmocka_unit_test_setup_teardown(splits_evenly, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_made_up_symbols, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_only_what_runs, setup, teardown),
