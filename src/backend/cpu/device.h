@@ -1,7 +1,7 @@
 /* The CPU backend: kernels on the host's memory, spread over a thread pool.
  *
- * A queue runs its commands when they are submitted. It owns the scratch memory of the kernels, one piece a worker and one
- * shared by the tasks of a launch; both only grow, so that a second run with the same shapes allocates nothing. */
+ * A queue runs its commands when they are submitted. It owns the scratch memory of the kernels, one piece a worker and
+ * one shared by the tasks of a launch; both only grow, so that a second run with the same shapes allocates nothing. */
 #ifndef PLN_BACKEND_CPU_DEVICE_H
 #define PLN_BACKEND_CPU_DEVICE_H
 

@@ -30,5 +30,9 @@ struct pln_vec_isa {
 
 /* The table of each ISA; those of x86-64 exist where PLN_ISA_X86 is 1. */
 extern const struct pln_vec_isa pln_vec_portable, pln_vec_avx2, pln_vec_avx512;
+/* The same, as rows name them. */
+const struct pln_vec_isa *pln_vec_isa_portable(void);
+const struct pln_vec_isa *pln_vec_isa_avx2(void);
+const struct pln_vec_isa *pln_vec_isa_avx512(void);
 
 #endif

@@ -1,0 +1,154 @@
+/* Times kernel rows on one core, in one thread: bench_kernels [TEXT], rows whose name or problem holds TEXT. One line
+ * of JSON a row and problem: microseconds (the best of the rounds), GFLOP/s and GB/s as the problem counts them, and
+ * the share of the core's FMA peak. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "bench/kernels/peak.h"
+#include "bench/kernels/problems.h"
+
+static void *memory(size_t size_bytes)
+{
+    void *p = aligned_alloc(64, (size_bytes + 127) / 64 * 64);
+    if (p == NULL) exit(1);
+    memset(p, 0, size_bytes);
+    return p;
+}
+
+static void place(struct pln_tensor *tensor, bool last, bool fill)
+{
+    pln_tensor_set_contiguous(tensor);
+    if (last && tensor->rank > 2) {
+        int64_t c = tensor->dims[1], stride = c;
+        tensor->strides[1] = 1;
+        for (int d = tensor->rank - 1; d >= 2; d--) {
+            tensor->strides[d] = stride;
+            stride *= tensor->dims[d];
+        }
+        tensor->strides[0] = stride;
+    }
+    int64_t count = pln_tensor_count(tensor);
+    tensor->data = memory((size_t)count * sizeof(float) + 64);
+    for (int64_t i = 0; fill && i < count; i++) ((float *)tensor->data)[i] = (float)(i * 7919 % 1999) / 1000.0f - 1.0f;
+}
+
+struct bench {
+    const struct pln_kernel *kernel;
+    const struct bench_problem *problem;
+    struct pln_tensor inputs[BENCH_INPUTS], output;
+    struct pln_launch launch;
+    void *state, *scratch, *shared;
+    struct pln_prepared prepared;
+};
+
+static bool set_up(struct bench *b)
+{
+    const struct pln_kernel_family *family = b->kernel->family;
+    struct pln_operand inputs[BENCH_INPUTS] = { 0 }, output = { 0 };
+    bool last = (b->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
+    for (int i = 0; i < b->problem->n_inputs; i++) {
+        const struct pln_tensor *t = &b->problem->inputs[i];
+        inputs[i] = (struct pln_operand){ .present = true, .constant = i > 0, .dtype = PLN_F32, .rank = t->rank };
+        memcpy(inputs[i].dims, t->dims, sizeof t->dims);
+    }
+    output = (struct pln_operand){ .present = true, .dtype = PLN_F32, .rank = b->problem->output.rank };
+    memcpy(output.dims, b->problem->output.dims, sizeof output.dims);
+    struct pln_problem problem = { .op = (uint16_t)b->problem->op,
+                                   .kind = (uint16_t)b->problem->kind,
+                                   .attrs = &b->problem->attrs,
+                                   .n_inputs = b->problem->n_inputs,
+                                   .n_outputs = 1,
+                                   .inputs = inputs,
+                                   .outputs = &output,
+                                   .features = pln_cpu_features() };
+    if (family->supports(b->kernel, &problem) != NULL) return false;
+    b->launch = (struct pln_launch){ .op = problem.op,
+                                     .kind = problem.kind,
+                                     .attrs = problem.attrs,
+                                     .n_inputs = problem.n_inputs,
+                                     .n_outputs = 1,
+                                     .inputs = b->inputs,
+                                     .outputs = &b->output };
+    for (int i = 0; i < b->problem->n_inputs; i++) {
+        b->inputs[i] = b->problem->inputs[i];
+        place(&b->inputs[i], last && (i == 0 || i > 2), true);
+        if (i != family->packed_input || b->problem->keep_plain) continue;
+        const struct pln_pack_format *format = family->pack(b->kernel);
+        if (!format->bytes(&b->inputs[i], &b->launch.packed_bytes)) return false;
+        void *packed = memory(b->launch.packed_bytes);
+        format->pack(&b->inputs[i], packed);
+        free(b->inputs[i].data);
+        b->inputs[i].data = packed;
+    }
+    b->output = b->problem->output;
+    place(&b->output, last, false);
+    b->state = memory(family->state_bytes);
+    struct pln_diag diag;
+    pln_diag_init(&diag);
+    if (family->prepare(b->kernel, &b->launch, b->state, &b->prepared, &diag) != PLN_OK) {
+        fprintf(stderr, "%s: %s\n", b->kernel->name, diag.entries[0].text);
+        return false;
+    }
+    b->scratch = memory(b->prepared.scratch_bytes);
+    b->shared = memory(b->prepared.shared_bytes);
+    return true;
+}
+
+static void tear_down(struct bench *b)
+{
+    for (int i = 0; i < b->problem->n_inputs; i++) free(b->inputs[i].data);
+    free(b->output.data);
+    free(b->state);
+    free(b->scratch);
+    free(b->shared);
+}
+
+static double best_ns(const struct bench *b)
+{
+    double best = 0;
+    int64_t end = pln_clock_ns() + 200000000;
+    for (int round = 0; round < 3 || pln_clock_ns() < end; round++) {
+        int64_t start = pln_clock_ns();
+        b->kernel->family->run(b->state, 0, b->prepared.n_tasks, b->scratch, b->shared);
+        double ns = (double)(pln_clock_ns() - start);
+        if (best == 0 || ns < best) best = ns;
+    }
+    return best;
+}
+
+static void report(const struct bench *b)
+{
+    double ns = best_ns(b), peak = bench_peak_gflops(b->kernel->needs), gflops = b->problem->flops / ns;
+    printf("{\"kernel\": \"%s\", \"problem\": \"%s\", \"us\": %.2f", b->kernel->name, b->problem->name, ns / 1000);
+    if (b->problem->flops > 0) printf(", \"gflops\": %.1f", gflops);
+    if (b->problem->flops > 0 && peak > 0) printf(", \"percent_of_peak\": %.1f", 100 * gflops / peak);
+    printf(", \"gb_per_s\": %.1f}\n", b->problem->bytes / ns);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    const char *want = argc > 1 ? argv[1] : "";
+    const struct pln_backend *backend;
+    int ordinal;
+    if (pln_backend_find("cpu", NULL, &backend, &ordinal) != PLN_OK) return 1;
+    struct bench_problem *problems;
+    int n_problems = bench_problems(&problems);
+    printf("{\"machine\": \"%s\", \"peak_gflops\": %.1f}\n", pln_cpu_name(), bench_peak_gflops(pln_cpu_features()));
+    for (const struct pln_kernel *const *row = backend->kernels; *row != NULL; row++)
+        for (int i = 0; i < n_problems; i++) {
+            struct bench b = { .kernel = *row, .problem = &problems[i] };
+            bool wanted = strstr((*row)->name, want) != NULL || strstr(problems[i].name, want) != NULL;
+            if ((*row)->op != problems[i].op || !wanted || ((*row)->needs & ~pln_cpu_features()) != 0) continue;
+            if (set_up(&b)) {
+                report(&b);
+                tear_down(&b);
+            }
+        }
+    return 0;
+}

@@ -1,0 +1,193 @@
+/* The iteration of a row program: which axes are walked as one, and in which blocks. */
+#include "backend/cpu/kernels/rowprog/rowprog.h"
+
+/* Elements of a block: a handful of runs of 2 KiB stay in the first cache. */
+#define BLOCK 512
+
+struct axes {
+    int n;
+    int64_t extent[PLN_MAX_RANK];
+    int64_t stride[PLN_MAX_RANK][PLN_ROWPROG_OPERANDS_MAX];
+};
+
+static enum pln_status read_operand(const char *name, const struct pln_rowprog *program, int number,
+                                    const struct pln_tensor *tensor, struct pln_diag *diag, struct axes *axes)
+{
+    bool output = number >= program->n_inputs;
+    const struct pln_rowprog_operand *operand =
+        output ? &program->outputs[number - program->n_inputs] : &program->inputs[number];
+    if (tensor->dtype != (enum pln_dtype)operand->dtype || tensor->rank != operand->rank)
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d has another type or rank than the program says",
+                        name, number);
+    bool walked[PLN_MAX_RANK] = { false };
+    for (int i = 0; i < program->rank; i++) {
+        int dim = operand->axis[i];
+        int64_t extent = dim < 0 ? 1 : tensor->dims[dim];
+        if (dim >= 0) walked[dim] = true;
+        bool fits = output ? dim < 0 || extent == axes->extent[i] : extent == 1 || extent == axes->extent[i];
+        if (!fits)
+            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d does not fit the program's extents", name,
+                            number);
+        axes->stride[i][number] = dim < 0 || extent == 1 ? 0 : tensor->strides[dim];
+    }
+    for (int d = 0; d < tensor->rank; d++)
+        if (!walked[d] && tensor->dims[d] != 1)
+            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d has a dim that is not walked", name, number);
+    return PLN_OK;
+}
+
+static void swap_axes(struct axes *axes, int a, int b)
+{
+    int64_t extent = axes->extent[a], strides[PLN_ROWPROG_OPERANDS_MAX];
+    axes->extent[a] = axes->extent[b];
+    axes->extent[b] = extent;
+    memcpy(strides, axes->stride[a], sizeof strides);
+    memcpy(axes->stride[a], axes->stride[b], sizeof strides);
+    memcpy(axes->stride[b], strides, sizeof strides);
+}
+
+static void drop_axis(struct axes *axes, int at)
+{
+    for (int i = at; i + 1 < axes->n; i++) swap_axes(axes, i, i + 1);
+    axes->n--;
+}
+
+static int64_t magnitude(int64_t stride)
+{
+    return stride < 0 ? -stride : stride;
+}
+
+/* The order in which the output lies: an image kept channels last is walked along its channels. */
+static void sort_axes(struct axes *axes, int n, int by)
+{
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && magnitude(axes->stride[k - 1][by]) < magnitude(axes->stride[k][by]); k--)
+            swap_axes(axes, k - 1, k);
+}
+
+static bool can_merge(const struct axes *axes, int at, int n_operands)
+{
+    for (int k = 0; k < n_operands; k++)
+        if (axes->stride[at][k] != axes->stride[at + 1][k] * axes->extent[at + 1]) return false;
+    return true;
+}
+
+/* Merges axes [0, n) where every operand walks two of them as one. */
+static void merge_axes(struct axes *axes, int n, int n_operands)
+{
+    int kept = axes->n - n;
+    for (int i = axes->n - kept - 1; i >= 0; i--)
+        if (axes->extent[i] == 1 && axes->n > 1) drop_axis(axes, i);
+    for (int i = axes->n - kept - 2; i >= 0; i--) {
+        if (!can_merge(axes, i, n_operands)) continue;
+        axes->extent[i + 1] *= axes->extent[i];
+        drop_axis(axes, i);
+    }
+}
+
+static void place_operands(struct pln_rowprog_state *state, const struct axes *axes, const struct pln_tensor *inputs,
+                           const struct pln_tensor *outputs)
+{
+    int n_inputs = state->code.n_inputs, rows = state->by_rows ? -1 : axes->n - 2;
+    state->n_places = n_inputs + state->code.n_outputs;
+    for (int k = 0; k < state->n_places; k++) {
+        const struct pln_tensor *tensor = k < n_inputs ? &inputs[k] : &outputs[k - n_inputs];
+        struct pln_rowprog_place *place = &state->places[k];
+        *place = (struct pln_rowprog_place){ .data = tensor->data, .is_bool = tensor->dtype == PLN_BOOL };
+        place->col = axes->stride[axes->n - 1][k];
+        place->row = rows >= 0 ? axes->stride[rows][k] : 0;
+        bool moves = place->row != 0 || state->block_cols != state->cols;
+        for (int i = 0; i < state->n_outer; i++) {
+            place->outer[i] = axes->stride[i][k];
+            moves = moves || place->outer[i] != 0;
+        }
+        place->repeats = !moves;
+    }
+}
+
+static void cut(struct pln_rowprog_state *state, const struct axes *axes)
+{
+    state->cols = axes->extent[axes->n - 1];
+    state->rows = 1;
+    state->n_outer = axes->n - 1;
+    state->block_rows = 1;
+    state->block_cols = PLN_MAX(1, PLN_MIN(state->cols, BLOCK));
+    if (!state->by_rows && axes->n > 1) {
+        state->rows = axes->extent[axes->n - 2];
+        state->n_outer--;
+        if (state->cols > 0 && state->cols < BLOCK / 2)
+            state->block_rows = PLN_MAX(1, PLN_MIN(BLOCK / state->cols, state->rows));
+    }
+    for (int i = 0; i < state->n_outer; i++) state->outer[i] = axes->extent[i];
+    state->n_row_blocks = (state->rows + state->block_rows - 1) / state->block_rows;
+    state->n_col_blocks = state->by_rows ? 1 : (state->cols + state->block_cols - 1) / state->block_cols;
+}
+
+static bool reads_input(const struct pln_vec_program *code, const struct pln_rowprog_instr *instr)
+{
+    for (int s = 0; s < 3; s++)
+        for (int i = 0; i < code->n_inputs; i++)
+            if (instr->src[s] == code->input_reg[i]) return true;
+    return false;
+}
+
+/* An output goes straight to its place when it is written by a function, and nothing that is read later can lie there.
+ */
+static void find_births(struct pln_rowprog_state *state)
+{
+    const struct pln_vec_program *code = &state->code;
+    for (int o = 0; o < code->n_outputs; o++) {
+        unsigned reg = code->output_reg[o];
+        const struct pln_rowprog_place *place = &state->places[code->n_inputs + o];
+        bool dense = !place->is_bool && place->col == 1 && (state->block_rows == 1 || place->row == state->cols);
+        state->born[o] = 0;
+        state->direct[o] = dense && code->slot[reg] != PLN_VEC_NO_SLOT && !code->row[reg];
+        int born = -1;
+        for (int i = 0; i < code->n_instrs; i++) {
+            if (code->instrs[i].code != PLN_ROWPROG_CONST && code->instrs[i].dst == reg) born = i;
+            if (born >= 0 && i > born && reads_input(code, &code->instrs[i])) state->direct[o] = false;
+        }
+        if (born >= 0) state->born[o] = code->instrs[born].pass;
+        for (int other = 0; other < o; other++)
+            if (code->output_reg[other] == reg) state->direct[o] = false;
+    }
+}
+
+enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                 const struct pln_tensor *outputs, struct pln_diag *diag,
+                                 struct pln_rowprog_state *state)
+{
+    struct axes axes = { .n = program->rank };
+    const struct pln_tensor *list[PLN_ROWPROG_MAX_OPERANDS];
+    for (int i = 0; i < program->n_inputs; i++) list[i] = &inputs[i];
+    if (!pln_rowprog_extents(program, list, axes.extent))
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the inputs' shapes do not fit together", name);
+    int n_operands = program->n_inputs + program->n_outputs;
+    for (int k = 0; k < n_operands; k++) {
+        const struct pln_tensor *tensor = k < program->n_inputs ? &inputs[k] : &outputs[k - program->n_inputs];
+        PLN_TRY(read_operand(name, program, k, tensor, diag, &axes));
+    }
+    pln_vec_compile(program, &state->code);
+    state->by_rows = false;
+    for (int i = 0; i < program->n_instrs; i++)
+        state->by_rows = state->by_rows || program->instrs[i].code == PLN_ROWPROG_REDUCE;
+    for (int o = 0; o < program->n_outputs; o++)
+        state->by_rows = state->by_rows || program->outputs[o].axis[program->rank - 1] < 0;
+    int movable = state->by_rows ? axes.n - 1 : axes.n;
+    sort_axes(&axes, movable, program->n_inputs);
+    merge_axes(&axes, movable, n_operands);
+    cut(state, &axes);
+    place_operands(state, &axes, inputs, outputs);
+    find_births(state);
+    return PLN_OK;
+}
+
+int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain)
+{
+    int64_t n = state->n_row_blocks * state->n_col_blocks;
+    for (int i = 0; i < state->n_outer; i++) n *= state->outer[i];
+    /* About 16,000 elements and instructions, ten microseconds, at a time. */
+    int64_t work = state->by_rows ? state->cols : state->block_rows * state->block_cols;
+    *out_grain = 1 + 65536 / ((work + 64) * (1 + state->code.n_instrs));
+    return n;
+}

@@ -1,0 +1,52 @@
+/* Row programs in f32 (bool operands are read and written too): op row_program, and op elementwise as a program of one
+ * instruction.
+ *
+ * Programs without reductions walk blocks of a few hundred elements, of whole rows where rows are short; axes that all
+ * operands walk alike are one, and the innermost is that of the output. Programs with reductions take a row a task. All
+ * strides are taken; an output may be the memory of an input that it has the strides of. micro: gives a struct
+ * pln_vec_isa. tile[0]: lanes of a vector. */
+#ifndef PLN_CPU_ROWPROG_H
+#define PLN_CPU_ROWPROG_H
+
+#include "backend/cpu/kernels/vec/program.h"
+#include "kernel/kernel.h"
+
+extern const struct pln_kernel_family pln_cpu_rowprog;
+extern const struct pln_kernel_family pln_cpu_elementwise;
+
+/* What micro is. */
+typedef const struct pln_vec_isa *(*pln_vec_isa_fn)(void);
+
+#define PLN_ROWPROG_OPERANDS_MAX (2 * PLN_ROWPROG_MAX_OPERANDS)
+
+struct pln_rowprog_place {
+    char *data;
+    bool is_bool;
+    bool repeats; /* inputs: the same elements in every block */
+    int64_t outer[PLN_MAX_RANK], row, col;
+};
+
+struct pln_rowprog_state {
+    const struct pln_vec_isa *isa;
+    bool by_rows; /* reductions, or outputs of one value a row */
+    int n_outer;
+    int64_t outer[PLN_MAX_RANK];
+    int64_t rows, cols; /* by_rows: rows is 1 */
+    int64_t block_rows, block_cols;
+    int64_t n_row_blocks, n_col_blocks;
+    int n_places; /* inputs, then outputs */
+    struct pln_rowprog_place places[PLN_ROWPROG_OPERANDS_MAX];
+    uint8_t born[PLN_ROWPROG_MAX_OPERANDS]; /* outputs: the pass that makes them */
+    bool direct[PLN_ROWPROG_MAX_OPERANDS];  /* outputs: the instruction may write where the output is */
+    struct pln_vec_program code;
+};
+
+/* Fills the iteration: axes merged and cut into blocks. inputs and outputs as the program's. */
+enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                 const struct pln_tensor *outputs, struct pln_diag *diag,
+                                 struct pln_rowprog_state *state);
+int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain);
+size_t pln_rowprog_scratch_bytes(const struct pln_rowprog_state *state);
+void pln_rowprog_run(const void *state, int64_t first, int64_t last, void *scratch, void *shared);
+
+#endif
