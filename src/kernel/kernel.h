@@ -68,11 +68,14 @@ struct pln_kernel_family {
     const char *(*supports)(const struct pln_kernel *kernel, const struct pln_problem *problem);
     /* Estimated nanoseconds on one core of a common machine; unknown dims count as 128. */
     double (*cost)(const struct pln_kernel *kernel, const struct pln_problem *problem);
-    /* Fills state (state_bytes, zeroed, 64-byte aligned; no pointers to launch may stay in it except to operand data and to the epilogue or
-     * program, which live on). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
+    /* Fills state (state_bytes, zeroed, 64-byte aligned; the launch lives as long as the state and does not change). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
     enum pln_status (*prepare)(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag);
     /* Tasks [first, last). scratch: scratch_bytes of this worker; shared: shared_bytes of the launch; both 64-byte aligned. */
     void (*run)(const void *state, int64_t first, int64_t last, void *scratch, void *shared);
+    /* For kernels that meet bad values of data (an index outside of its tensor): they write a code other than 0 to the first 8 bytes of
+     * `shared` (which is zero when they start; prepare asks for at least 64 shared bytes) and go on; this says what it means, and the
+     * run fails with PLN_INVALID_ARGUMENT. NULL: cannot happen. */
+    const char *(*fault)(const void *state, uint64_t code);
     int packed_input;                    /* which input is taken packed; -1: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
 };

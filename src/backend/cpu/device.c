@@ -134,11 +134,15 @@ static enum pln_status launch(struct pln_queue *queue, const struct pln_command 
     if (prepared->n_tasks <= 0) return PLN_OK;
     PLN_TRY(reserve(queue, prepared, diag));
     struct launch_job job = { command, queue };
+    const struct pln_kernel_family *family = command->kernel->family;
+    uint64_t code = 0;
+    if (family->fault != NULL) memcpy(queue->shared, &code, sizeof code);
     if (prepared->n_tasks == 1)
         run_tasks(&job, 0, 1, 0);
     else
         pln_pool_run(queue->device->pool, prepared->n_tasks, prepared->grain, run_tasks, &job);
-    return PLN_OK;
+    if (family->fault != NULL) memcpy(&code, queue->shared, sizeof code);
+    return code == 0 ? PLN_OK : pln_fail(diag, PLN_INVALID_ARGUMENT, "%s", family->fault(command->state, code));
 }
 
 /* ---- copies ---- */

@@ -1,0 +1,137 @@
+#include "backend/cpu/kernels/attention/attention.h"
+
+#include <math.h>
+
+/* q, k, v or y as [batch, heads, seq, size], wherever their dims lie. */
+struct heads {
+    const float *data;
+    int64_t batch, heads, seq, size;
+    int64_t batch_stride, head_stride, row_stride, col_stride;
+};
+
+struct attention_state {
+    pln_attention_fn run;
+    struct heads q, k, v, y;
+    int64_t blocks; /* of queries */
+    bool causal, mask_is_bool;
+    float scale, softcap;
+    const void *mask;
+    int64_t mask_strides[4], mask_keys;
+};
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    if (problem->epilogue) return "it takes no epilogue";
+    for (int i = 0; i < 3; i++) {
+        const struct pln_operand *in = &problem->inputs[i];
+        if (!in->present || in->dtype != PLN_F32) return "an operand is not f32";
+        if (in->rank != 3 && in->rank != 4) return "an operand's rank is not 3 or 4";
+    }
+    for (int i = 4; i < problem->n_inputs; i++)
+        if (problem->inputs[i].present) return "past keys and values are joined before it";
+    for (int i = 1; i < problem->n_outputs; i++)
+        if (problem->outputs[i].present) return "it gives the result alone";
+    if (problem->n_inputs > 3 && problem->inputs[3].present) {
+        const struct pln_operand *mask = &problem->inputs[3];
+        if (mask->dtype != PLN_F32 && mask->dtype != PLN_BOOL) return "the mask is neither f32 nor bool";
+        if (mask->rank < 0 || mask->rank > 4) return "the mask's rank is not known";
+    }
+    if (pln_attrs_int(problem->attrs, "left_window_size", -1) >= 0 || pln_attrs_int(problem->attrs, "right_window_size", -1) >= 0) return "windows are not built in";
+    return NULL;
+}
+
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    double work = 4; /* a multiply and an add for scores and for values */
+    for (int i = 0; i < problem->inputs[0].rank; i++) work *= problem->inputs[0].dims[i] < 0 ? 128 : (double)problem->inputs[0].dims[i];
+    int64_t total = problem->inputs[1].dims[problem->inputs[1].rank - 2];
+    return work * (total < 0 ? 128 : (double)total) / ((double)kernel->tile[0] * 5) + 500;
+}
+
+static enum pln_status split_heads(const struct pln_tensor *tensor, int64_t told_heads, struct pln_diag *diag, struct heads *out)
+{
+    const int64_t *d = tensor->dims, *s = tensor->strides;
+    if (tensor->rank == 4) {
+        *out = (struct heads){ tensor->data, d[0], d[1], d[2], d[3], s[0], s[1], s[2], s[3] };
+        return PLN_OK;
+    }
+    if (tensor->rank != 3 || told_heads <= 0 || d[2] % told_heads != 0) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: an operand does not fit %lld heads", (long long)told_heads);
+    int64_t size = d[2] / told_heads;
+    *out = (struct heads){ tensor->data, d[0], told_heads, d[1], size, s[0], size * s[2], s[1], s[2] };
+    return PLN_OK;
+}
+
+static enum pln_status read_mask(const struct pln_launch *launch, struct attention_state *state, struct pln_diag *diag)
+{
+    if (launch->n_inputs < 4 || launch->inputs[3].dtype == PLN_DTYPE_NONE) return PLN_OK;
+    const struct pln_tensor *mask = &launch->inputs[3];
+    int64_t full[4] = { state->q.batch, state->q.heads, state->q.seq, state->k.seq };
+    for (int d = 3, from = mask->rank - 1; d >= 0; d--, from--) {
+        int64_t dim = from >= 0 ? mask->dims[from] : d == 3 ? full[3] : 1;
+        if (d == 3 ? dim > full[d] : dim != full[d] && dim != 1) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: dim %d of the mask is %lld, not %lld", from, (long long)dim, (long long)full[d]);
+        state->mask_strides[d] = from < 0 || (dim == 1 && d < 3) ? 0 : mask->strides[from];
+        if (d == 3) state->mask_keys = dim;
+    }
+    if (mask->dtype != PLN_F32 && mask->dtype != PLN_BOOL) return pln_fail(diag, PLN_BAD_PLAN, "Attention: the mask is neither f32 nor bool");
+    state->mask = mask->data;
+    state->mask_is_bool = mask->dtype == PLN_BOOL;
+    return PLN_OK;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    struct attention_state *state = state_memory;
+    int64_t q_heads = pln_attrs_int(launch->attrs, "q_num_heads", 0), kv_heads = pln_attrs_int(launch->attrs, "kv_num_heads", 0);
+    for (int i = 0; i < 3; i++)
+        if (launch->n_inputs < 3 || launch->n_outputs < 1 || launch->inputs[i].dtype != PLN_F32 || launch->outputs[0].dtype != PLN_F32) return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not f32");
+    PLN_TRY(split_heads(&launch->inputs[0], q_heads, diag, &state->q));
+    PLN_TRY(split_heads(&launch->inputs[1], kv_heads, diag, &state->k));
+    PLN_TRY(split_heads(&launch->inputs[2], kv_heads, diag, &state->v));
+    PLN_TRY(split_heads(&launch->outputs[0], q_heads, diag, &state->y));
+    const struct heads *q = &state->q, *k = &state->k, *v = &state->v, *y = &state->y;
+    bool fit = q->batch == k->batch && k->batch == v->batch && k->heads == v->heads && k->seq == v->seq && q->size == k->size && y->batch == q->batch && y->heads == q->heads && y->seq == q->seq && y->size == v->size;
+    if (!fit || (q->heads > 0 && (k->heads <= 0 || q->heads % k->heads != 0))) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
+    if ((k->col_stride != 1 && k->size > 1) || (v->col_stride != 1 && v->size > 1)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: keys and values must have stride 1 in their last dim");
+    if (q->size > 1 << 16 || v->size > 1 << 16) return pln_fail(diag, PLN_UNSUPPORTED, "Attention: heads larger than 65536");
+    PLN_TRY(read_mask(launch, state, diag));
+    state->run = (pln_attention_fn)kernel->micro;
+    state->scale = pln_attrs_has(launch->attrs, "scale") ? pln_attrs_float(launch->attrs, "scale", 1) : (float)(1 / sqrt((double)q->size));
+    state->softcap = pln_attrs_float(launch->attrs, "softcap", 0);
+    state->causal = pln_attrs_int(launch->attrs, "is_causal", 0) != 0;
+    state->blocks = (q->seq + PLN_ATTENTION_ROWS - 1) / PLN_ATTENTION_ROWS;
+    out_prepared->n_tasks = q->batch * q->heads * state->blocks;
+    out_prepared->grain = 1;
+    out_prepared->scratch_bytes = (size_t)pln_attention_scratch(q->size, v->size) * sizeof(float);
+    out_prepared->shared_bytes = 0;
+    return PLN_OK;
+}
+
+static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
+{
+    const struct attention_state *state = state_memory;
+    const struct heads *q = &state->q, *k = &state->k, *v = &state->v, *y = &state->y;
+    (void)shared;
+    for (int64_t task = first; task < last; task++) {
+        int64_t row = task % state->blocks * PLN_ATTENTION_ROWS, head = task / state->blocks % q->heads, b = task / state->blocks / q->heads;
+        int64_t kv_head = head / (q->heads / k->heads);
+        struct pln_attention_task one = {
+            .q = q->data + b * q->batch_stride + head * q->head_stride + row * q->row_stride,
+            .k = k->data + b * k->batch_stride + kv_head * k->head_stride,
+            .v = v->data + b * v->batch_stride + kv_head * v->head_stride,
+            .out = (float *)(uintptr_t)y->data + b * y->batch_stride + head * y->head_stride + row * y->row_stride,
+            .q_row = q->row_stride, .q_col = q->col_stride, .k_row = k->row_stride, .v_row = v->row_stride, .out_row = y->row_stride, .out_col = y->col_stride,
+            .rows = PLN_MIN((int64_t)PLN_ATTENTION_ROWS, q->seq - row), .total = k->seq, .size = q->size, .v_size = v->size,
+            .first_key_limit = state->causal ? row + 1 : INT64_MAX,
+            .scale = state->scale, .softcap = state->softcap, .mask_is_bool = state->mask_is_bool, .scratch = scratch,
+            .mask_row = state->mask_strides[2], .mask_col = state->mask_strides[3], .mask_keys = state->mask_keys,
+        };
+        if (state->mask) {
+            int64_t at = b * state->mask_strides[0] + head * state->mask_strides[1] + row * state->mask_strides[2];
+            one.mask = (const char *)state->mask + at * (state->mask_is_bool ? 1 : (int64_t)sizeof(float));
+        }
+        state->run(&one);
+    }
+}
+
+const struct pln_kernel_family pln_cpu_attention = { .name = "attention", .state_bytes = sizeof(struct attention_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1 };

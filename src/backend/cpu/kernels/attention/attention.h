@@ -1,0 +1,39 @@
+/* Attention without the score matrix: softmax(scale * q kᵀ + mask) v over blocks of keys, with a running maximum and sum for each query
+ * (Milakov, Gimelshein, arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135). */
+#ifndef PLN_CPU_ATTENTION_H
+#define PLN_CPU_ATTENTION_H
+
+#include "kernel/kernel.h"
+
+#define PLN_ATTENTION_ROWS 32 /* queries of a task */
+#define PLN_ATTENTION_KEYS 64 /* keys of a block */
+
+/* Some queries of one head. Strides are in elements; k and v have stride 1 along their size. */
+struct pln_attention_task {
+    const float *q, *k, *v;
+    float *out;
+    int64_t q_row, q_col, k_row, v_row, out_row, out_col;
+    int64_t rows, total, size, v_size; /* rows <= PLN_ATTENTION_ROWS */
+    int64_t first_key_limit;           /* query i sees keys below first_key_limit + i; INT64_MAX: all */
+    float scale, softcap;              /* softcap 0: none */
+    const void *mask;                  /* of query 0 and key 0; NULL: none */
+    bool mask_is_bool;
+    int64_t mask_row, mask_col, mask_keys; /* keys at mask_keys and behind are not seen */
+    float *scratch;                    /* pln_attention_scratch floats */
+};
+
+typedef void (*pln_attention_fn)(const struct pln_attention_task *task);
+void pln_attention_portable(const struct pln_attention_task *task);
+void pln_attention_avx2(const struct pln_attention_task *task);
+void pln_attention_avx512(const struct pln_attention_task *task);
+
+/* Floats of scratch for these sizes: queries, one block of keys, scores, the output. */
+static inline int64_t pln_attention_scratch(int64_t size, int64_t v_size)
+{
+    int64_t padded = (v_size + 63) / 64 * 64;
+    return PLN_ATTENTION_ROWS * size + PLN_ATTENTION_KEYS * size + PLN_ATTENTION_ROWS * PLN_ATTENTION_KEYS + PLN_ATTENTION_ROWS * padded + 64;
+}
+
+extern const struct pln_kernel_family pln_cpu_attention;
+
+#endif
