@@ -1,4 +1,4 @@
-/* Conversion of element types. */
+/* Conversion of element types, and bits taken for another type. */
 #include "ops/op.h"
 
 static bool keeps_elems(enum pln_dtype dtype)
@@ -51,4 +51,35 @@ const struct pln_op_def pln_op_cast = {
     .traits = PLN_TRAIT_ELEMENTWISE,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_cast,
+};
+
+static enum pln_status infer_bitcast(struct pln_infer *infer)
+{
+    int64_t to = pln_node_int(infer->graph, infer->node, "to");
+    if (to < 0 || to > PLN_DTYPE_COUNT || !pln_dtype_valid((int)to) || to == PLN_STR)
+        return pln_infer_fail(infer, "attribute to is %lld, which is no type of numbers", (long long)to);
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    enum pln_dtype from = pln_infer_dtype(infer, 0);
+    if (from == PLN_STR || (from != PLN_DTYPE_NONE && pln_dtype_bits(from) != pln_dtype_bits((enum pln_dtype)to)))
+        return pln_infer_fail(infer, "%s and %s are not of one width", pln_dtype_name(from), pln_dtype_name((enum pln_dtype)to));
+    const struct pln_type *type = pln_infer_in(infer, 0);
+    return pln_infer_out(infer, 0, (enum pln_dtype)to, type->rank, type->dims);
+}
+
+static const struct pln_attr_def bitcast_attrs[] = {
+    { "to", PLN_ATTR_INT, true, 0, 0, NULL },
+    { 0 },
+};
+
+const struct pln_op_def pln_op_bitcast = {
+    .name = "bitcast",
+    .onnx = "BitCast",
+    .attrs = bitcast_attrs,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_ELEMENTWISE,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_bitcast,
 };

@@ -118,6 +118,7 @@ static enum pln_status one_dtype(struct pln_infer *infer, uint32_t o, enum pln_d
 /* Output o is a or b, as far as the outside can tell. */
 static enum pln_status join_out(struct pln_infer *infer, struct visible *visible, uint32_t o, const struct pln_type *a, const struct pln_type *b)
 {
+    if (a->kind == PLN_OPTIONAL && a->elem && a->elem->kind == b->kind) return pln_infer_out_type(infer, (int)o, b);
     if (a->kind != b->kind) return pln_infer_fail(infer, "output %u is not one kind of value on all ways", o);
     if (a->kind != PLN_TENSOR) return pln_infer_out_type(infer, (int)o, a->elem ? a : b);
     enum pln_dtype dtype;
@@ -243,6 +244,8 @@ static bool starts_with(struct pln_infer *infer, uint32_t i, const struct pln_ty
 
 static enum pln_status check_carried(struct pln_infer *infer, const char *name, const struct pln_type *in, const struct pln_type *out)
 {
+    /* An optional may go in where what it holds comes out. */
+    if (in->kind == PLN_OPTIONAL && in->elem && in->elem->kind == out->kind) return PLN_OK;
     if (in->kind != out->kind) return pln_infer_fail(infer, "carried value %s changes its kind", name);
     if (in->kind != PLN_TENSOR || in->dtype == PLN_DTYPE_NONE || out->dtype == PLN_DTYPE_NONE || in->dtype == out->dtype) return PLN_OK;
     return pln_infer_fail(infer, "carried value %s goes in as %s and comes out as %s", name, pln_dtype_name(in->dtype),

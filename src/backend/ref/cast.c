@@ -1,4 +1,4 @@
-/* Conversion of element types. */
+/* Conversion of element types, and bits taken for another type. */
 #include "kernel/call.h"
 #include "tensor/convert.h"
 
@@ -29,4 +29,19 @@ enum pln_status pln_ref_cast(struct pln_call *call)
     PLN_TRY(pln_convert(in, &out, pln_attrs_int(call->attrs, "saturate", 1) != 0,
                         round_mode(pln_attrs_string(call->attrs, "round_mode", "up")), call->scratch, call->diag));
     return out.dtype == PLN_STR ? keep_strings(call, &out) : PLN_OK;
+}
+
+enum pln_status pln_ref_bitcast(struct pln_call *call)
+{
+    const struct pln_tensor *in;
+    struct pln_tensor out;
+    PLN_TRY(pln_call_need(call, 0, &in));
+    int64_t to = pln_attrs_int(call->attrs, "to", 0);
+    if (to < 0 || to > PLN_DTYPE_COUNT || !pln_dtype_valid((int)to) || to == PLN_STR || in->dtype == PLN_STR ||
+        pln_dtype_bits((enum pln_dtype)to) != pln_dtype_bits(in->dtype))
+        return pln_call_fail(call, PLN_BAD_MODEL, "attribute to is %lld, which is no type of input 0's width", (long long)to);
+    PLN_TRY(pln_call_out(call, 0, (enum pln_dtype)to, in->rank, in->dims, &out));
+    size_t bytes = pln_tensor_bytes(in);
+    if (bytes) memcpy(out.data, in->data, bytes);
+    return PLN_OK;
 }

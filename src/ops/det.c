@@ -1,0 +1,23 @@
+/* Determinants. */
+#include "ops/extent.h"
+
+static enum pln_status infer_det(struct pln_infer *infer)
+{
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 2, -1));
+    PLN_TRY(pln_infer_check_dtype(infer, 0, PLN_MASK_FLOAT));
+    const struct pln_type *x = pln_infer_in(infer, 0);
+    if (x->rank < 0) return pln_infer_out(infer, 0, x->dtype, -1, NULL);
+    if (!pln_extent_unify(infer, x->dims[x->rank - 1], x->dims[x->rank - 2])) return pln_infer_fail(infer, "the matrices are not square");
+    return pln_infer_out(infer, 0, x->dtype, x->rank - 2, x->dims);
+}
+
+const struct pln_op_def pln_op_det = {
+    .name = "det",
+    .onnx = "Det",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .tolerance = PLN_TOL_ACCUMULATE,
+    .infer = infer_det,
+};
