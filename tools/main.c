@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "commands.h"
-#include "planish/status.h"
+#include "planish/planish.h"
 
 static const struct command *const commands[] = {
 #define COMMAND(name) &command_##name,
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return print_help();
     if (strcmp(argv[1], "--version") == 0) {
-        printf("planish %s\n", PLN_VERSION_TEXT);
+        printf("planish %s\n", pln_version());
         return 0;
     }
     const char *names[N_COMMANDS];

@@ -59,9 +59,8 @@ int model_open(const struct command *command, const char *path, const struct mod
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
-        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger };
-        status = pln_engine_load_file(path, &load, &out_model->engine);
-        out_model->load_ms = now_ms() - start;
+        model_close(out_model);
+        return command_fail(command, 1, "%s is a plan, which this version does not read; give its ONNX file", path);
     } else if (status == PLN_OK) {
         struct text_list disabled = options->disabled;
         text_list_add(&disabled, NULL);
@@ -70,10 +69,20 @@ int model_open(const struct command *command, const char *path, const struct mod
         status = pln_build_file(path, &build, &out_model->engine);
         out_model->build_ms = now_ms() - start;
     }
-    if (status == PLN_OK) return 0;
-    model_fail(command, out_model->diagnostics, status, "");
+    if (status == PLN_OK) {
+        out_model->threads = pln_thread_pool_threads(out_model->pool);
+        return 0;
+    }
+    model_fail(command, out_model->diagnostics, status, path);
     model_close(out_model);
     return status == PLN_INVALID_ARGUMENT ? 2 : 1;
+}
+
+void model_print_device(const struct model *model, FILE *out)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    fprintf(out, "device %s%s%s, %d thread%s\n", summary.device, summary.device_name[0] ? ": " : "", summary.device_name, model->threads, model->threads == 1 ? "" : "s");
 }
 
 void model_close(struct model *model)
@@ -137,6 +146,49 @@ static int64_t find_dim(const struct model_options *options, const char *symbol)
         }
     }
     return value;
+}
+
+/* Prints that `word` (length letters) is none of the names. */
+static int unknown_name(const struct command *command, const char *what, const char *word, size_t length, const char *const *names, size_t n)
+{
+    char own[64];
+    snprintf(own, sizeof own, "%.*s", (int)length, word);
+    const char *near = nearest_name(own, names, n);
+    if (n == 0) return command_fail(command, 2, "the model has no %s", what);
+    return command_fail(command, 2, "the model has no %s '%s'; %s '%s'", what, own, near ? "did you mean" : "its first is", near ? near : names[0]);
+}
+
+/* Each `name:…` of a comma-separated list must begin with one of the names. */
+static int check_list(const struct command *command, const char *what, const struct text_list *list, const char *const *names, size_t n, bool bare)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        for (const char *part = list->items[i]; part && *part;) {
+            bool known = bare && isdigit((unsigned char)*part);
+            for (size_t k = 0; k < n && !known; k++) {
+                size_t length = strlen(names[k]);
+                known = strncmp(part, names[k], length) == 0 && (part[length] == ':' || part[length] == '=');
+            }
+            if (!known) return unknown_name(command, what, part, strcspn(part, ":=,"), names, n);
+            part = strchr(part, ',');
+            if (part) part++;
+        }
+    }
+    return 0;
+}
+
+int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options)
+{
+    const char *inputs[256], *dims[256];
+    size_t n_inputs = 0, n_dims = 0;
+    for (int i = 0; i < pln_engine_input_count(model->engine); i++) {
+        struct pln_tensor_info info;
+        if (pln_engine_input(model->engine, i, &info) != PLN_OK) continue;
+        if (n_inputs < 256) inputs[n_inputs++] = info.name;
+        for (int d = 0; d < info.rank && n_dims < 256; d++)
+            if (info.dim_names[d]) dims[n_dims++] = info.dim_names[d];
+    }
+    int status = check_list(command, "input", &options->shapes, inputs, n_inputs, n_inputs == 1);
+    return status ? status : check_list(command, "symbolic dim", &options->dims, dims, n_dims, false);
 }
 
 int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)

@@ -2,6 +2,8 @@
 #ifndef PLANISH_TOOLS_MODEL_H
 #define PLANISH_TOOLS_MODEL_H
 
+#include <stdio.h>
+
 #include "options.h"
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
@@ -35,12 +37,17 @@ struct model {
     pln_thread_pool *pool;
     pln_diagnostics *diagnostics;
     double build_ms, load_ms; /* -1: it was not built, or not loaded */
+    int threads;
     bool is_plan;
 };
 
 /* Opens a plan, or builds an ONNX file. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model);
 void model_close(struct model *model);
+/* The first line of every output: the device, its name, threads. */
+void model_print_device(const struct model *model, FILE *out);
+/* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */
+int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options);
 /* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
 

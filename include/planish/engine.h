@@ -16,6 +16,8 @@ typedef struct pln_pool pln_thread_pool;
 PLN_API enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */
 PLN_API void pln_thread_pool_destroy(pln_thread_pool *pool);
+/* Threads that take part in a run, the caller's own included. NULL: those of the process's pool. */
+PLN_API int pln_thread_pool_threads(const pln_thread_pool *pool);
 
 /* Zero is the default everywhere. After a fork, the child may create and use new engines; the thread pool is made anew at its first run. */
 struct pln_engine_options {
@@ -69,6 +71,7 @@ struct pln_engine_summary {
     int onnx_nodes, steps, segments, blocks;
     uint64_t weights_bytes; /* as stored */
     uint64_t plan_bytes;    /* of the file; 0: never stored */
+    const char *device_name; /* of the machine: "Intel(R) Xeon(R) …"; "" when not known; lives as long as the engine */
 };
 PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);
 PLN_API enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);

@@ -44,3 +44,9 @@ void pln_thread_pool_destroy(pln_thread_pool *pool)
 {
     pln_pool_destroy(pool);
 }
+
+int pln_thread_pool_threads(const pln_thread_pool *pool)
+{
+    const struct pln_pool *asked = pool ? pool : pln_pool_shared();
+    return asked ? pln_pool_workers(asked) : 1;
+}

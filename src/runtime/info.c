@@ -48,6 +48,7 @@ void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *o
                                                 .steps = (int)program->n_steps,
                                                 .blocks = (int)program->n_blocks,
                                                 .plan_bytes = engine->plan_bytes };
+    out_summary->device_name = engine->devices[engine->n_devices - 1].caps.name;
     for (uint32_t i = 0; i < program->n_blocks; i++) out_summary->segments += (int)program->blocks[i].n_segments;
     for (uint32_t i = 0; i < program->n_weights; i++) out_summary->weights_bytes += program->weights[i].size_bytes;
 }

@@ -15,6 +15,8 @@ typedef struct pln_host_value pln_host_value;
 PLN_API enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kind, pln_diagnostics *diagnostics, pln_host_value **out_value);
 /* Reads a .npy file. */
 PLN_API enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value);
+/* The array of that name in a .npz file. NULL or a file of one array: its first. PLN_NOT_FOUND: it has none of that name; the text lists some. */
+PLN_API enum pln_status pln_host_value_read_npz(const char *path, const char *name, pln_diagnostics *diagnostics, pln_host_value **out_value);
 PLN_API enum pln_status pln_host_value_write_npy(const pln_host_value *value, const char *path, pln_diagnostics *diagnostics);
 /* A copy of the buffer, row-major. */
 PLN_API enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value);

@@ -1,0 +1,43 @@
+/* What `planish bench` measures, and how it is reported. */
+#ifndef PLANISH_TOOLS_BENCH_H
+#define PLANISH_TOOLS_BENCH_H
+
+#include "peer.h"
+#include "text.h"
+
+struct bench_step {
+    struct pln_step_info info;
+    double ms; /* a run */
+};
+
+struct bench_summary {
+    double min, mean, median, p90, p95, p99, max;
+};
+
+struct bench {
+    const char *path, *command_line;
+    struct model *model;
+    struct inputs *inputs;
+    struct samples ours, peers;
+    double first_run_ms, queries_per_s;
+    int64_t batch;
+    int contexts;
+    uint64_t arena_bytes, peak_bytes;
+    struct bench_step *steps; /* with --profile */
+    int n_steps;
+    double profiled_ms; /* of a run with its steps timed */
+    /* with --vs */
+    const struct peer *peer;
+    uint64_t peer_peak_bytes;
+    double error;             /* largest relative error over outputs; -1: not compared */
+    char why[512];            /* why outputs could not be compared */
+    double ratios[64];        /* median of the peer over ours, a pair of slices each */
+    int n_ratios;
+};
+
+/* Sorts the samples. */
+void bench_summarize(struct samples *samples, struct bench_summary *out_summary);
+void bench_print(FILE *out, struct bench *bench);
+void bench_write_json(FILE *out, struct bench *bench);
+
+#endif

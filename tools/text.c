@@ -1,0 +1,71 @@
+#include "text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static char *slot(size_t *out_bytes)
+{
+    static char ring[8][200];
+    static int next;
+    *out_bytes = sizeof ring[0];
+    return ring[next++ & 7];
+}
+
+const char *text_bytes(uint64_t bytes)
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    size_t room;
+    char *text = slot(&room);
+    double value = (double)bytes;
+    int unit = 0;
+    while (value >= 1024 && unit < 4) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, room, unit == 0 || value >= 100 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return text;
+}
+
+const char *text_ms(double ms)
+{
+    size_t room;
+    char *text = slot(&room);
+    if (ms < 0.1) snprintf(text, room, "%.1f µs", ms * 1e3);
+    else if (ms < 1) snprintf(text, room, "%.0f µs", ms * 1e3);
+    else if (ms < 10000) snprintf(text, room, ms < 10 ? "%.3f ms" : ms < 100 ? "%.2f ms" : "%.1f ms", ms);
+    else snprintf(text, room, "%.2f s", ms * 1e-3);
+    return text;
+}
+
+const char *text_dims(int rank, const int64_t *dims, const char *const *names)
+{
+    size_t room, n = 0;
+    char *text = slot(&room);
+    if (rank <= 0) return rank < 0 ? "?" : "scalar";
+    text[0] = '\0';
+    for (int i = 0; i < rank && n < room; i++) {
+        const char *times = i ? "x" : "";
+        if (dims[i] >= 0) n += (size_t)snprintf(text + n, room - n, "%s%lld", times, (long long)dims[i]);
+        else n += (size_t)snprintf(text + n, room - n, "%s%s", times, names && names[i] ? names[i] : "?");
+    }
+    return text;
+}
+
+int output_open(const struct command *command, const char *option, struct output *out_output)
+{
+    *out_output = (struct output){ .text = stdout };
+    if (!option) return 0;
+    out_output->json = option[0] ? fopen(option, "w") : stdout;
+    if (!out_output->json) return command_fail(command, 1, "%s: %s", option, strerror(errno));
+    if (!option[0]) out_output->text = stderr;
+    return 0;
+}
+
+int output_close(const struct command *command, const char *option, struct output *output)
+{
+    int bad = 0;
+    if (output->json && output->json != stdout) bad = fclose(output->json) != 0;
+    bad |= fflush(stdout) != 0;
+    output->json = NULL;
+    return bad ? command_fail(command, 1, "%s: %s", option && option[0] ? option : "stdout", strerror(errno)) : 0;
+}

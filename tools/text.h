@@ -1,0 +1,26 @@
+/* Numbers with units, tables, and where text goes when --json takes stdout. */
+#ifndef PLANISH_TOOLS_TEXT_H
+#define PLANISH_TOOLS_TEXT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "options.h"
+
+/* "12.3 MiB" into a small static ring: at most 8 results live at a time. */
+const char *text_bytes(uint64_t bytes);
+/* "1.234 ms", "12.3 µs", "2.1 s", into the same ring. */
+const char *text_ms(double ms);
+/* "1x3x224x224" or "scalar"; -1 and names as they come; the same ring. */
+const char *text_dims(int rank, const int64_t *dims, const char *const *names);
+
+/* Where the results go. json: NULL without --json. text: stdout, or stderr when JSON takes stdout. */
+struct output {
+    FILE *text, *json;
+};
+/* option: the value of --json (NULL: not given, "": stdout, else a file). 0 or an exit status. */
+int output_open(const struct command *command, const char *option, struct output *out_output);
+/* Status 1 and a message when the file could not be written. */
+int output_close(const struct command *command, const char *option, struct output *output);
+
+#endif
