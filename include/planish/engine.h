@@ -26,14 +26,16 @@ struct pln_engine_options {
     pln_thread_pool *pool;             /* NULL: one pool for the process; outlives the engine */
     pln_diagnostics *diagnostics;      /* NULL: codes only */
     const struct pln_logger *logger;   /* NULL: silent */
-    const char *device;                /* NULL: the one that the plan was built for */
-    int verify_weights;                /* 1: check weights of any size; default: up to 256 MiB */
+    const char *device;                /* NULL: the one that the plan was built for; or another of its kind: "cuda:1" */
+    int verify_weights;                /* 1: check weights of any size; 0: up to 256 MiB; -1: none */
+    void (*release)(void *user);       /* pln_engine_load_memory: called once, when the engine is gone or loading failed; NULL: nobody */
+    void *release_user;
 };
 
 /* Maps a plan and uses it in place. The file must not change while the engine lives. Errors: PLN_IO, PLN_BAD_PLAN (damaged),
  * PLN_INCOMPATIBLE (another version or machine), PLN_DEVICE, PLN_NO_MEMORY. */
 PLN_API enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine);
-/* The same from memory, which must outlive the engine and be aligned to 64. */
+/* The same from memory, which must be aligned to 64, stay as it is, and live until `release` is called. */
 PLN_API enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine);
 /* Counted: an engine begins with one reference; contexts hold one each. Thread-safe. */
 PLN_API void pln_engine_retain(pln_engine *engine);
@@ -75,6 +77,10 @@ struct pln_engine_summary {
 };
 PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);
 PLN_API enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
+/* The plan that the engine was made of, as bytes that can be stored and loaded again; they live as long as the engine. */
+PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes);
+/* A listing of everything in the plan, line by line without newlines; for people, and free to change. */
+PLN_API enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
 /* Model metadata: value of a key, NULL when there is none. */
 PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);
 

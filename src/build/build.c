@@ -1,14 +1,16 @@
-/* The façade: model → graph → passes → program → engine. */
+/* The façade: model → graph → passes → program → plan, and an engine loaded from it. */
+#include "backend/backend.h"
+#include "base/cpu.h"
 #include "base/text.h"
 #include "lower/lower.h"
 #include "onnx/check.h"
 #include "onnx/import.h"
 #include "onnx/open.h"
 #include "passes/pass.h"
+#include "plan/plan.h"
 #include "planish/builder.h"
-#include "runtime/engine.h"
 
-/* What an engine built in this process keeps: the model's mapping, the graph with the constants, the program. */
+/* The model's mapping, the graph with the constants, the program: gone when the plan is written. */
 struct build {
     struct pln_allocator alloc;
     struct pln_onnx_file *file;
@@ -18,9 +20,8 @@ struct build {
     const struct pln_build_options *options;
 };
 
-static void release(void *user)
+static void release(struct build *build)
 {
-    struct build *build = user;
     struct pln_allocator alloc = build->alloc;
     pln_arena_deinit(&build->arena);
     pln_graph_destroy(build->graph);
@@ -99,18 +100,38 @@ static enum pln_status compile(struct build *build)
     return pln_lower(build->graph, &lower, &build->arena, diag, &build->program);
 }
 
+/* What an engine built in this process keeps: its plan. */
+struct kept {
+    struct pln_allocator alloc;
+    struct pln_plan_image image;
+};
+
+static void release_plan(void *user)
+{
+    struct kept *kept = user;
+    struct pln_allocator alloc = kept->alloc;
+    pln_plan_image_release(&kept->image);
+    pln_free(&alloc, kept, sizeof *kept);
+}
+
 static enum pln_status finish(struct build *build, pln_engine **out_engine)
 {
     const struct pln_build_options *options = build->options;
-    enum pln_status status = compile(build);
-    struct pln_engine_owner owner = { build, release };
+    struct kept *kept = pln_alloc_zeroed(&build->alloc, sizeof *kept, _Alignof(struct kept));
+    enum pln_status status = kept ? compile(build) : pln_fail_memory(options->diagnostics, "plan", sizeof *kept);
+    if (status == PLN_OK) {
+        kept->alloc = build->alloc;
+        status = pln_plan_write(&build->program, &kept->alloc, (size_t)options->memory_limit_bytes, options->diagnostics, &kept->image);
+    }
+    struct pln_allocator alloc = build->alloc;
+    release(build);
     if (status != PLN_OK) {
-        release(build);
+        pln_free(&alloc, kept, sizeof *kept);
         return status;
     }
-    const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics, .logger = options->logger };
-    build->options = NULL;
-    return pln_engine_create(&build->program, &owner, &engine, 0, out_engine);
+    const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics,
+                                               .logger = options->logger, .verify_weights = -1, .release = release_plan, .release_user = kept };
+    return pln_engine_load_memory(kept->image.data, kept->image.size_bytes, &engine, out_engine);
 }
 
 static struct build *new_build(const struct pln_build_options *options)

@@ -1,7 +1,8 @@
 /* Reading TensorProto, SequenceProto and OptionalProto files as host values. */
 #include "base/file.h"
+#include "kernel/host_value.h"
 #include "onnx/tensor_data.h"
-#include "runtime/value.h"
+#include "planish/experimental/value.h"
 
 struct reader {
     struct pln_heap *heap;
@@ -106,7 +107,7 @@ enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kin
     }
     pln_file_unmap(&map);
     if (status == PLN_OK) return PLN_OK;
-    pln_host_value_destroy(*out_value);
+    pln_host_value_free(*out_value);
     *out_value = NULL;
     return pln_fail(diagnostics, status, "%s: cannot be read", path);
 }

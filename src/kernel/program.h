@@ -21,6 +21,8 @@
 #define PLN_NONE UINT32_MAX
 #endif
 
+struct pln_pack_format; /* kernel/kernel.h */
+
 enum pln_place {
     PLN_PLACE_INPUT,       /* index: which input of the main block */
     PLN_PLACE_OUTPUT,      /* index: which output of the main block; the caller's buffer, or the context's */
@@ -96,9 +98,12 @@ struct pln_weight {
     int32_t rank;
     int64_t dims[PLN_MAX_RANK]; /* logical */
     const char *pack;         /* name of the pack format, NULL: plain, contiguous */
-    uint64_t offset, size_bytes; /* in the weights section, offset a multiple of 64 */
-    const void *data;         /* in memory */
+    uint64_t offset, size_bytes; /* in the weights section, offset a multiple of 64; size_bytes of strings: of their structs in memory */
+    const void *data;         /* in memory; NULL: not packed yet */
     uint64_t hash;            /* XXH64 of the bytes */
+    /* Of a program that is not in a plan yet: where data is NULL, what the writer packs, and how. */
+    const struct pln_tensor *plain;
+    const struct pln_pack_format *format;
 };
 
 struct pln_io {

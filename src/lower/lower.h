@@ -20,7 +20,7 @@ struct pln_lower_options {
     void *cost_user;
 };
 
-/* The program lies in arena, its weights point into the graph's constants or into arena; both outlive it. */
+/* The program lies in arena, its weights are the graph's constants, to be packed by whoever writes the plan; both outlive it. */
 enum pln_status pln_lower(struct pln_graph *graph, const struct pln_lower_options *options, struct pln_arena *arena, struct pln_diag *diag, struct pln_program *out_program);
 
 #endif

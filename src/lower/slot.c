@@ -153,7 +153,7 @@ enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const 
     const struct pln_value *own = pln_graph_value(lower->graph, value);
     const struct pln_tensor *data = own->data;
     for (uint32_t i = 0; pack && i < program->n_weights; i++) {
-        if (program->weights[i].name == own->name && program->weights[i].pack == pack->name) {
+        if (program->weights[i].plain == data && program->weights[i].format == pack) {
             *out_weight = i;
             return PLN_OK;
         }
@@ -167,11 +167,10 @@ enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const 
     if (pack) {
         size_t bytes;
         if (!pack->bytes(data, &bytes)) return pln_fail(lower->diag, PLN_INTERNAL, "weight '%s' cannot be packed as %s", own->name, pack->name);
-        void *packed = pln_arena_alloc_aligned(lower->arena, bytes, 64);
-        if (!packed) return pln_fail_memory(lower->diag, own->name, bytes);
-        pack->pack(data, packed);
         weight->pack = pack->name;
-        weight->data = packed;
+        weight->format = pack;
+        weight->plain = data;
+        weight->data = NULL;
         weight->size_bytes = bytes;
     }
     *out_weight = program->n_weights++;

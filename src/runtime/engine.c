@@ -31,6 +31,35 @@ static const char *join_origins(struct pln_engine *engine, const struct pln_step
     return name;
 }
 
+static enum pln_status missing_features(uint64_t features, struct pln_diag *diag)
+{
+    char missing[160];
+    return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs CPU features that this machine does not have, or that PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
+                    pln_cpu_describe(features, missing, sizeof missing));
+}
+
+/* A packed weight goes only where the kernel takes one in that very form, with as many bytes as the form says for its shape. */
+static enum pln_status check_packed(const struct pln_engine *engine, uint32_t step_id, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    const struct pln_step *step = &program->steps[step_id];
+    const struct pln_kernel *kernel = engine->steps[step_id].kernel;
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        if (step->inputs[i] == PLN_NONE) continue;
+        const struct pln_slot *slot = &program->slots[step->inputs[i]];
+        const struct pln_weight *weight = slot->place == PLN_PLACE_WEIGHT ? &program->weights[slot->index] : NULL;
+        if (!weight || !weight->pack) continue;
+        const struct pln_pack_format *format = (int)i == kernel->family->packed_input ? kernel->family->pack(kernel) : NULL;
+        if (!format || !pln_str_equal(format->name, weight->pack))
+            return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' does not take '%s' in the form '%s'", step_id, kernel->name, weight->name, weight->pack);
+        struct pln_tensor plain;
+        size_t bytes;
+        pln_tensor_init(&plain, weight->dtype, weight->rank, weight->dims, NULL);
+        if (!format->bytes(&plain, &bytes) || bytes != weight->size_bytes) return pln_fail(diag, PLN_BAD_PLAN, "weight '%s' has bytes that do not fit its form '%s'", weight->name, weight->pack);
+    }
+    return PLN_OK;
+}
+
 static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *diag)
 {
     const struct pln_program *program = engine->program;
@@ -45,32 +74,52 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
         PLN_TRY(load_program_attr(engine, &step->attrs, "program", diag, &own->program));
         if (step->kind == PLN_STEP_CALL && !pln_ref_kernels[step->op])
             return pln_fail(diag, PLN_BAD_PLAN, "step %u: '%s' is no host call", i, pln_op_name(step->op));
-        if (step->kind != PLN_STEP_LAUNCH) continue;
         const struct pln_engine_device *device = &engine->devices[step->device];
+        if (step->kind == PLN_STEP_CALL && step->device != 0 && !device->backend->runs_calls)
+            return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' runs no reference kernels", i, device->backend->name);
+        if (step->kind != PLN_STEP_LAUNCH) continue;
         own->kernel = pln_backend_kernel(device->backend, step->kernel);
         if (!own->kernel) {
             return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs kernel '%s' of device '%s', which this version of Planish does not have; build the plan again from the model", step->kernel,
                             device->backend->name);
         }
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
-        if (own->kernel->needs & ~device->caps.features) {
-            char missing[160];
-            return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs CPU features that this machine does not have: %s; build it with --target for this machine",
-                            pln_cpu_describe(own->kernel->needs & ~device->caps.features, missing, sizeof missing));
-        }
+        if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
+        PLN_TRY(check_packed(engine, i, diag));
     }
     return PLN_OK;
 }
 
-static enum pln_status open_devices(struct pln_engine *engine, const char *host, struct pln_diag *diag)
+/* Where host steps run, and the name that the first device is opened by: what the plan says, or what the caller wants instead. */
+static enum pln_status choose_devices(const struct pln_engine *engine, const char *wanted, struct pln_diag *diag, const char **out_host, const char **out_first)
 {
     const struct pln_program *program = engine->program;
+    bool reference = pln_str_equal(program->target, "ref");
+    *out_host = reference ? "ref" : "cpu";
+    *out_first = program->n_devices ? program->devices[0] : NULL;
+    uint64_t features = reference ? ~(uint64_t)0 : pln_cpu_features();
+    if (program->needs & ~features) return missing_features(program->needs & ~features, diag);
+    if (!wanted || pln_str_equal(wanted, program->target)) return PLN_OK;
+    const struct pln_backend *built, *other;
+    int ordinal;
+    PLN_TRY(pln_backend_find(*out_first ? *out_first : *out_host, diag, &built, &ordinal));
+    PLN_TRY(pln_backend_find(wanted, diag, &other, &ordinal));
+    if (built != other) return pln_fail(diag, PLN_INCOMPATIBLE, "the plan was built for device '%s', not for '%s'; build it again from the model with that device", program->target, wanted);
+    *(*out_first ? out_first : out_host) = wanted;
+    return PLN_OK;
+}
+
+static enum pln_status open_devices(struct pln_engine *engine, const char *wanted, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    const char *host, *first;
+    PLN_TRY(choose_devices(engine, wanted, diag, &host, &first));
     engine->devices = pln_arena_array(&engine->arena, program->n_devices + 1u, sizeof *engine->devices);
     if (!engine->devices) return pln_fail_memory(diag, "devices", 0);
     for (uint32_t i = 0; i <= program->n_devices; i++) {
         struct pln_engine_device *own = &engine->devices[i];
         int ordinal = 0;
-        PLN_TRY(pln_backend_find(i == 0 ? host : program->devices[i - 1], diag, &own->backend, &ordinal));
+        PLN_TRY(pln_backend_find(i == 0 ? host : i == 1 ? first : program->devices[i - 1], diag, &own->backend, &ordinal));
         const struct pln_device_options options = { .alloc = &engine->alloc, .pool = engine->pool };
         PLN_TRY(own->backend->open(ordinal, &options, diag, &own->device));
         engine->n_devices = i + 1;
@@ -124,8 +173,7 @@ static void destroy(struct pln_engine *engine)
     pln_free(&alloc, engine, sizeof *engine);
 }
 
-enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, uint64_t plan_bytes,
-                                  pln_engine **out_engine)
+enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
     const struct pln_allocator *alloc = options->allocator ? options->allocator : pln_allocator_default();
@@ -141,11 +189,9 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
     *take_owner = (struct pln_engine_owner){ 0 };
     engine->program = program;
     engine->pool = options->pool;
-    engine->plan_bytes = plan_bytes;
     if (options->logger) engine->logger = *options->logger;
     pln_arena_init(&engine->arena, &engine->alloc, 0);
-    const char *host = pln_str_equal(program->target, "ref") ? "ref" : "cpu";
-    enum pln_status status = open_devices(engine, host, options->diagnostics);
+    enum pln_status status = open_devices(engine, options->device, options->diagnostics);
     if (status == PLN_OK) status = load_steps(engine, options->diagnostics);
     if (status == PLN_OK) status = upload_weights(engine, options->diagnostics);
     if (status != PLN_OK) {

@@ -27,7 +27,7 @@ struct pln_engine_device {
     void **weights; /* by weight id: its copy in this space, NULL: not used there */
 };
 
-/* What an engine keeps alive: the plan's mapping, or what a build made. */
+/* What an engine keeps alive: the plan's memory and the program read from it. */
 struct pln_engine_owner {
     void *user;
     void (*release)(void *user);
@@ -44,12 +44,13 @@ struct pln_engine {
     struct pln_pool *pool;
     struct pln_logger logger;
     struct pln_engine_owner owner;
-    uint64_t plan_bytes;
+    const void *plan; /* as it lies in memory */
+    size_t plan_bytes;
 };
 
-/* Makes an engine of a verified program. The owner is taken, even on failure. host_device: "cpu" or "ref", where host steps run. */
-enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, uint64_t plan_bytes,
-                                  pln_engine **out_engine);
+/* Makes an engine of a verified program. The owner is taken, even on failure. Errors: PLN_INCOMPATIBLE kernels or CPU features that are not here, or
+ * options->device of another kind; PLN_BAD_PLAN packed weights that no kernel takes; PLN_DEVICE; PLN_NO_MEMORY. */
+enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine);
 
 /* ---- context ---- */
 

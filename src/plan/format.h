@@ -1,0 +1,180 @@
+/* The plan file, version 0.
+ *
+ *   file     := header table content* padding weights
+ *   header   := struct pln_plan_header, 64 bytes
+ *   table    := struct pln_plan_section, one a section, ids ascending, right behind the header
+ *   content  := the bytes of each section but the weights, in the order of the table, each at the next multiple of 8
+ *   padding  := zeros up to the next multiple of 4096
+ *   weights  := the section WEIGHTS, up to the end of the file; absent when it has no bytes
+ *
+ * "Metadata" is everything before the padding. header.checksum is XXH64 (seed 0) of the metadata, with header.checksum taken as 0.
+ * All numbers are little-endian. All padding and reserved fields are 0. Nothing in a plan is executed: it is data, and it is used in place
+ * where it lies (lists, text, attributes, weights), so a plan must stay where it is while it is in use.
+ *
+ * Text is a byte offset into TEXT, where it ends with a zero byte; offset 0 is "". A list of numbers is a place in LISTS (in u32) and a count.
+ * What is PLN_PLAN_NONE is not there. Numbers of slots, steps, … are places in their section. Names, never numbers of one build, stand for
+ * ops, sub-kinds, kernels, pack formats and devices; element types (ONNX's numbers) and CPU features have numbers that never change. The sub-kinds
+ * in row programs are numbers: properties.vocabulary says what they mean.
+ *
+ *   TEXT        bytes; first and last are 0
+ *   LISTS       u32[]
+ *   NUMBERS     i64[]: dims of weights
+ *   ATTRIBUTES  bytes: the serialized form of tensor/attrs.h, at multiples of 8
+ *   PROPERTIES  struct pln_plan_properties, one
+ *   DIMS        struct pln_plan_dim[]: operands are earlier dims
+ *   SYMBOLS     struct pln_plan_symbol[]
+ *   SLOTS       struct pln_plan_slot[]
+ *   STEPS       struct pln_plan_step[]
+ *   BLOCKS      struct pln_plan_block[]; block 0 is the model
+ *   SEGMENTS    struct pln_plan_segment[]; those of block 0, then of block 1, …
+ *   WEIGHT_TABLE struct pln_plan_weight[]
+ *   INPUTS, OUTPUTS     struct pln_plan_pair[]: name, slot
+ *   STATES      struct pln_plan_state[]
+ *   ORIGINS     struct pln_plan_pair[]: name and operator type of an ONNX node
+ *   METADATA    struct pln_plan_pair[]: key and value, the model's
+ *   CHECKSUMS   u64[]: XXH64 (seed 0) of each 4 MiB of WEIGHTS, the last piece shorter
+ *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
+ *
+ * A reader meets sections that it does not know with `required` clear by skipping them, and refuses the plan when it is set. Reserved for
+ * what is to come: GRAPH … DEVICE_CODE below. A change that an old reader would misread raises the version. */
+#ifndef PLN_PLAN_FORMAT_H
+#define PLN_PLAN_FORMAT_H
+
+#include "base/base.h"
+
+#define PLN_PLAN_VERSION 0
+#define PLN_PLAN_ENDIAN 0x01020304u
+#define PLN_PLAN_NONE UINT32_MAX
+#define PLN_PLAN_PAGE 4096
+#define PLN_PLAN_WEIGHT_ALIGN 64
+#define PLN_PLAN_CHUNK_BYTES ((uint64_t)4 << 20)
+#define PLN_PLAN_VERIFY_BYTES ((uint64_t)256 << 20) /* weights up to this are always checked at load */
+
+/* As PNG's: a byte that is no text, a name, both kinds of line end (a transfer in text mode changes them). */
+#define PLN_PLAN_MAGIC { 0x89, 'P', 'L', 'A', 'N', '\r', '\n', 0x1a }
+
+/* Frozen in every version: magic, version, endian. */
+struct pln_plan_header {
+    uint8_t magic[8];
+    uint32_t version;
+    uint32_t endian; /* PLN_PLAN_ENDIAN as the writer's machine stores it */
+    uint64_t file_bytes;
+    uint64_t metadata_bytes;
+    uint64_t checksum;
+    uint32_t n_sections;
+    uint32_t reserved[5];
+};
+static_assert(sizeof(struct pln_plan_header) == 64 && offsetof(struct pln_plan_header, n_sections) == 40, "the header is 64 bytes");
+
+enum pln_plan_section_id {
+    PLN_PLAN_TEXT = 1,
+    PLN_PLAN_LISTS,
+    PLN_PLAN_NUMBERS,
+    PLN_PLAN_ATTRIBUTES,
+    PLN_PLAN_PROPERTIES,
+    PLN_PLAN_DIMS,
+    PLN_PLAN_SYMBOLS,
+    PLN_PLAN_SLOTS,
+    PLN_PLAN_STEPS,
+    PLN_PLAN_BLOCKS,
+    PLN_PLAN_SEGMENTS,
+    PLN_PLAN_WEIGHT_TABLE,
+    PLN_PLAN_INPUTS,
+    PLN_PLAN_OUTPUTS,
+    PLN_PLAN_STATES,
+    PLN_PLAN_ORIGINS,
+    PLN_PLAN_METADATA,
+    PLN_PLAN_CHECKSUMS,
+    PLN_PLAN_KNOWN_END,
+    PLN_PLAN_GRAPH = 32,      /* reserved: the graph as text, its constants named by weight, for rebuilding */
+    PLN_PLAN_DEVICE_TABLE,    /* reserved: process ranks and the devices of each */
+    PLN_PLAN_COLLECTIVES,     /* reserved */
+    PLN_PLAN_STREAMED,        /* reserved: weights in other files (name, offset, length, hash) */
+    PLN_PLAN_WEIGHT_PROGRAM,  /* reserved: from initializers to stored weights, for refit */
+    PLN_PLAN_TARGETS,         /* reserved: programs for several machines */
+    PLN_PLAN_DEVICE_CODE,     /* reserved: cubins; may be refused */
+    PLN_PLAN_WEIGHTS = 255
+};
+
+struct pln_plan_section {
+    uint32_t id;
+    uint32_t required; /* 1: a reader that does not know it must refuse the plan */
+    uint64_t offset, size_bytes;
+};
+static_assert(sizeof(struct pln_plan_section) == 24, "a section's entry is 24 bytes");
+
+struct pln_plan_properties {
+    uint32_t name, target, producer; /* text; producer: "planish 0.1.0" */
+    uint32_t n_nodes;
+    uint64_t needs; /* CPU features */
+    uint32_t devices, n_devices; /* list of text */
+    uint32_t taps, n_taps;       /* list of slots */
+    /* What numbers of elementwise functions and reductions in row programs mean: how many there were, and XXH64 of their names, each with
+     * its zero byte, the seed of each being the hash of those before it. New ones are only ever added at the end. */
+    uint32_t n_elementwise, n_reduce;
+    uint64_t vocabulary;
+};
+static_assert(sizeof(struct pln_plan_properties) == 56, "no padding in properties");
+
+struct pln_plan_dim {
+    uint32_t op, a, b, c; /* tensor/dim.h; SYMBOL: a is a symbol */
+    int64_t value;
+};
+static_assert(sizeof(struct pln_plan_dim) == 24, "no padding in a dim");
+
+struct pln_plan_symbol {
+    uint32_t name, reserved;
+    int64_t min, max;
+};
+static_assert(sizeof(struct pln_plan_symbol) == 24, "no padding in a symbol");
+
+/* Fields as in struct pln_slot. Lists of `rank` numbers: dims (rank > 0), strides, order (each NONE when absent). */
+struct pln_plan_slot {
+    uint32_t name;
+    uint8_t place, kind, dtype;
+    int8_t rank;
+    uint32_t dims, index, space, block, offset, strides, order, elems, n_elems, segment, first, last;
+};
+static_assert(sizeof(struct pln_plan_slot) == 56, "no padding in a slot");
+
+struct pln_plan_step {
+    uint32_t kind;
+    uint32_t op, op_kind, kernel; /* text */
+    uint32_t device;
+    uint32_t attributes, attributes_bytes;
+    uint32_t inputs, n_inputs, outputs, n_outputs, blocks, n_blocks, origins, n_origins; /* lists */
+};
+static_assert(sizeof(struct pln_plan_step) == 60, "no padding in a step");
+
+struct pln_plan_block {
+    uint32_t steps, n_steps, inputs, n_inputs, outputs, n_outputs, symbols, n_symbols; /* lists */
+    uint32_t segments, n_segments;                                                    /* in SEGMENTS */
+};
+static_assert(sizeof(struct pln_plan_block) == 40, "no padding in a block");
+
+struct pln_plan_segment {
+    uint32_t first, count, end;
+};
+static_assert(sizeof(struct pln_plan_segment) == 12, "no padding in a segment");
+
+struct pln_plan_weight {
+    uint32_t name;
+    uint8_t dtype, rank, reserved[2];
+    uint32_t dims; /* in NUMBERS */
+    uint32_t pack; /* text, or NONE */
+    uint64_t offset, size_bytes, hash;
+};
+static_assert(sizeof(struct pln_plan_weight) == 40, "no padding in a weight");
+
+struct pln_plan_pair {
+    uint32_t a, b;
+};
+
+struct pln_plan_state {
+    uint32_t input, output;
+    int32_t axis;
+    uint32_t slot_kind;
+};
+static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
+
+#endif

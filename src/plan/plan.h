@@ -1,0 +1,38 @@
+/* Plan files: from a program to bytes and back. format.h says what the bytes are. */
+#ifndef PLN_PLAN_PLAN_H
+#define PLN_PLAN_PLAN_H
+
+#include "base/text.h"
+#include "kernel/program.h"
+
+/* A plan in memory, as the file will be. */
+struct pln_plan_image {
+    const struct pln_allocator *alloc;
+    void *data; /* aligned to PLN_PLAN_PAGE */
+    size_t size_bytes;
+};
+
+/* Writes a program: weights are copied, or packed, straight into the image (once each; equal ones share their bytes); expressions, symbols
+ * and origins that nothing refers to are left out. The same program gives the same bytes. limit_bytes: of the image, 0: none. Errors:
+ * PLN_NO_MEMORY; PLN_UNSUPPORTED: a count or size that the format has no room for; PLN_INTERNAL: the program is inconsistent. */
+enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image);
+void pln_plan_image_release(struct pln_plan_image *image);
+
+enum pln_plan_verify { PLN_PLAN_VERIFY_USUAL, PLN_PLAN_VERIFY_ALL, PLN_PLAN_VERIFY_NONE };
+
+/* Reads and verifies (pln_program_verify included) a plan from memory aligned to 64, which the program keeps using; its tables lie in arena. name:
+ * for messages, a path. verify: which weights' checksums are computed. Errors: PLN_BAD_PLAN damaged, cut, forged, or no plan at all;
+ * PLN_INCOMPATIBLE of another version. */
+enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_arena *arena, struct pln_diag *diag,
+                              struct pln_program *out_program);
+
+/* header.checksum of a plan whose metadata are these bytes. */
+uint64_t pln_plan_checksum(const void *data, size_t metadata_bytes);
+
+/* What the numbers of sub-kinds in row programs stand for: XXH64 of the first names. false: there are fewer in this build. */
+bool pln_plan_vocabulary(uint32_t n_elementwise, uint32_t n_reduce, uint64_t *out_hash);
+
+/* A listing for people: every slot, step, segment and weight. */
+void pln_program_dump(const struct pln_program *program, struct pln_text *out);
+
+#endif

@@ -1,0 +1,503 @@
+/* From a program to a plan in memory: the metadata's sections first, each in a growing buffer, then one piece of memory for all, into which the
+ * weights go directly. */
+#include "base/hash.h"
+#include "kernel/kernel.h"
+#include "plan/format.h"
+#include "plan/plan.h"
+
+#define N_SECTIONS (PLN_PLAN_KNOWN_END - 1)
+
+struct writer {
+    const struct pln_program *program;
+    struct pln_diag *diag;
+    struct pln_arena arena;
+    struct pln_text sections[PLN_PLAN_KNOWN_END]; /* by id */
+    struct pln_map texts, lists, attributes, weight_kinds;
+    uint32_t *dims, *symbols, *origins; /* new numbers, NONE: left out */
+    uint32_t *same;                     /* by weight: the earlier one whose bytes it shares, or itself */
+    uint32_t *next_alike;               /* by weight: the next earlier one of the same type, shape and form */
+    uint64_t *offsets;                  /* by weight */
+    uint64_t weights_bytes;
+    bool too_large;
+};
+
+/* ---- text, lists, attributes: equal ones are stored once ---- */
+
+static void put(struct writer *writer, enum pln_plan_section_id id, const void *data, size_t size_bytes)
+{
+    pln_text_append(&writer->sections[id], data, size_bytes);
+    if (writer->sections[id].size_bytes > INT32_MAX) writer->too_large = true;
+}
+
+/* Where these bytes are in the section, in units; appended unless they are there. The key must live as long as the writer. */
+static uint32_t put_once(struct writer *writer, enum pln_plan_section_id id, struct pln_map *map, const void *key, size_t size_bytes, size_t unit)
+{
+    uint32_t at = (uint32_t)(writer->sections[id].size_bytes / unit), known;
+    if (pln_map_get(map, key, size_bytes, &known)) return known;
+    put(writer, id, key, size_bytes);
+    if (!pln_map_set(map, key, size_bytes, at)) writer->sections[id].failed = true;
+    return at;
+}
+
+static uint32_t text(struct writer *writer, const char *string)
+{
+    if (!string) return PLN_PLAN_NONE;
+    return put_once(writer, PLN_PLAN_TEXT, &writer->texts, string, strlen(string) + 1, 1);
+}
+
+static uint32_t list(struct writer *writer, const uint32_t *items, size_t n)
+{
+    if (n == 0) return 0;
+    const uint32_t *copy = pln_arena_copy(&writer->arena, items, n * sizeof *items);
+    if (!copy) {
+        writer->sections[PLN_PLAN_LISTS].failed = true;
+        return 0;
+    }
+    return put_once(writer, PLN_PLAN_LISTS, &writer->lists, (const char *)copy, n * sizeof *items, sizeof *items);
+}
+
+/* A list of expressions under their new numbers. */
+static uint32_t dim_list(struct writer *writer, const uint32_t *dims, size_t n)
+{
+    if (n == 0 || !dims) return n == 0 ? 0 : PLN_PLAN_NONE;
+    uint32_t *mapped = pln_arena_array(&writer->arena, n, sizeof *mapped);
+    if (!mapped) {
+        writer->sections[PLN_PLAN_LISTS].failed = true;
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) mapped[i] = writer->dims[dims[i]];
+    return put_once(writer, PLN_PLAN_LISTS, &writer->lists, (const char *)mapped, n * sizeof *mapped, sizeof *mapped);
+}
+
+static uint32_t attributes(struct writer *writer, const struct pln_attrs *attrs, uint32_t *out_bytes)
+{
+    static const char zeros[8];
+    struct pln_text *section = &writer->sections[PLN_PLAN_ATTRIBUTES], one;
+    *out_bytes = 0;
+    if (attrs->count == 0) return 0;
+    pln_text_init(&one, section->alloc);
+    pln_attrs_write(attrs, &one);
+    uint32_t at = 0;
+    const char *key = one.failed ? NULL : pln_arena_copy(&writer->arena, one.data, one.size_bytes);
+    *out_bytes = (uint32_t)one.size_bytes;
+    if (!key) section->failed = true;
+    else at = put_once(writer, PLN_PLAN_ATTRIBUTES, &writer->attributes, key, one.size_bytes, 1);
+    pln_text_deinit(&one);
+    put(writer, PLN_PLAN_ATTRIBUTES, zeros, -section->size_bytes & 7);
+    return at;
+}
+
+/* ---- what is used, and its new number ---- */
+
+static bool mark_dims(const struct pln_program *program, uint32_t *used, const uint32_t *dims, size_t n)
+{
+    for (size_t i = 0; dims && i < n; i++) {
+        if (dims[i] >= program->n_dims) return false;
+        used[dims[i]] = 1;
+    }
+    return true;
+}
+
+static int operand_count(enum pln_dim_op op)
+{
+    return op == PLN_DIM_CONST || op == PLN_DIM_SYMBOL ? 0 : op == PLN_DIM_SELECT ? 3 : 2;
+}
+
+static enum pln_status number_dims(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    bool sound = true;
+    for (uint32_t i = 0; i < program->n_slots; i++) {
+        const struct pln_slot *slot = &program->slots[i];
+        size_t rank = slot->rank > 0 ? (size_t)slot->rank : 0;
+        sound = sound && mark_dims(program, writer->dims, slot->dims, rank);
+        sound = sound && mark_dims(program, writer->dims, slot->elems, slot->n_elems);
+        if (slot->place != PLN_PLACE_VIEW) continue;
+        sound = sound && mark_dims(program, writer->dims, &slot->offset, 1) && mark_dims(program, writer->dims, slot->strides, rank);
+    }
+    for (uint32_t i = program->n_dims; i-- > 0;) {
+        const struct pln_dim_node *node = &program->dims[i];
+        if (!writer->dims[i]) continue;
+        if (node->op == PLN_DIM_SYMBOL && node->a < program->n_symbols) writer->symbols[node->a] = 1;
+        int n = operand_count(node->op);
+        const uint32_t operands[] = { node->a, node->b, node->c };
+        for (int k = 0; k < n; k++) {
+            sound = sound && operands[k] < i;
+            if (sound) writer->dims[operands[k]] = 1;
+        }
+    }
+    return sound ? PLN_OK : pln_fail(writer->diag, PLN_INTERNAL, "an extent of the program refers to none");
+}
+
+static void number(uint32_t *used, uint32_t n)
+{
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < n; i++) used[i] = used[i] ? next++ : PLN_PLAN_NONE;
+}
+
+static enum pln_status number_all(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    writer->dims = pln_arena_array(&writer->arena, program->n_dims + 1u, sizeof(uint32_t));
+    writer->symbols = pln_arena_array(&writer->arena, program->n_symbols + 1u, sizeof(uint32_t));
+    writer->origins = pln_arena_array(&writer->arena, program->n_origins + 1u, sizeof(uint32_t));
+    if (!writer->dims || !writer->symbols || !writer->origins) return pln_fail_memory(writer->diag, "plan", program->n_dims * sizeof(uint32_t));
+    PLN_TRY(number_dims(writer));
+    for (uint32_t i = 0; i < program->n_steps; i++)
+        for (uint32_t k = 0; k < program->steps[i].n_origins; k++)
+            if (program->steps[i].origins[k] < program->n_origins) writer->origins[program->steps[i].origins[k]] = 1;
+    number(writer->dims, program->n_dims);
+    number(writer->symbols, program->n_symbols);
+    number(writer->origins, program->n_origins);
+    return PLN_OK;
+}
+
+/* ---- sections ---- */
+
+static void put_dims(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    for (uint32_t i = 0; i < program->n_dims; i++) {
+        const struct pln_dim_node *node = &program->dims[i];
+        if (writer->dims[i] == PLN_PLAN_NONE) continue;
+        int n = operand_count(node->op);
+        struct pln_plan_dim one = { .op = (uint32_t)node->op, .value = node->op == PLN_DIM_CONST ? node->value : 0 };
+        if (node->op == PLN_DIM_SYMBOL) one.a = writer->symbols[node->a];
+        if (n >= 2) one.a = writer->dims[node->a], one.b = writer->dims[node->b];
+        if (n == 3) one.c = writer->dims[node->c];
+        put(writer, PLN_PLAN_DIMS, &one, sizeof one);
+    }
+    for (uint32_t i = 0; i < program->n_symbols; i++) {
+        const struct pln_symbol *symbol = &program->symbols[i];
+        if (writer->symbols[i] == PLN_PLAN_NONE) continue;
+        const struct pln_plan_symbol one = { .name = text(writer, symbol->name), .min = symbol->min, .max = symbol->max };
+        put(writer, PLN_PLAN_SYMBOLS, &one, sizeof one);
+    }
+}
+
+static uint32_t order_list(struct writer *writer, const struct pln_slot *slot)
+{
+    uint32_t order[PLN_MAX_RANK];
+    if (!slot->order || slot->rank <= 0) return PLN_PLAN_NONE;
+    for (int i = 0; i < slot->rank; i++) order[i] = (uint32_t)slot->order[i];
+    return list(writer, order, (size_t)slot->rank);
+}
+
+static void put_slots(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    for (uint32_t i = 0; i < program->n_slots; i++) {
+        const struct pln_slot *slot = &program->slots[i];
+        size_t rank = slot->rank > 0 ? (size_t)slot->rank : 0;
+        bool view = slot->place == PLN_PLACE_VIEW;
+        const struct pln_plan_slot one = { .name = text(writer, slot->name), .place = (uint8_t)slot->place, .kind = (uint8_t)slot->kind, .dtype = (uint8_t)slot->dtype, .rank = (int8_t)slot->rank,
+                                           .dims = dim_list(writer, slot->dims, rank), .index = slot->index, .space = slot->space, .block = slot->block,
+                                           .offset = view ? writer->dims[slot->offset] : 0,
+                                           .strides = view && slot->strides && rank ? dim_list(writer, slot->strides, rank) : PLN_PLAN_NONE, .order = order_list(writer, slot),
+                                           .elems = dim_list(writer, slot->elems, slot->n_elems), .n_elems = slot->n_elems, .segment = slot->segment, .first = slot->first, .last = slot->last };
+        put(writer, PLN_PLAN_SLOTS, &one, sizeof one);
+    }
+}
+
+static void put_step(struct writer *writer, const struct pln_step *step)
+{
+    struct pln_plan_step one = { .kind = (uint32_t)step->kind, .op = text(writer, step->op ? pln_op_name(step->op) : ""), .kernel = text(writer, step->kernel), .device = step->device,
+                                 .inputs = list(writer, step->inputs, step->n_inputs), .n_inputs = step->n_inputs, .outputs = list(writer, step->outputs, step->n_outputs),
+                                 .n_outputs = step->n_outputs, .blocks = list(writer, step->blocks, step->n_blocks), .n_blocks = step->n_blocks };
+    const char *kind = step->op ? pln_op_kind_name(step->op, step->op_kind) : NULL;
+    one.op_kind = text(writer, kind ? kind : "");
+    one.attributes = attributes(writer, &step->attrs, &one.attributes_bytes);
+    uint32_t *origins = pln_arena_array(&writer->arena, step->n_origins + 1u, sizeof *origins);
+    for (uint32_t i = 0; origins && i < step->n_origins; i++) origins[i] = writer->origins[step->origins[i]];
+    one.origins = origins ? list(writer, origins, step->n_origins) : 0;
+    one.n_origins = step->n_origins;
+    if (!origins) writer->sections[PLN_PLAN_STEPS].failed = true;
+    put(writer, PLN_PLAN_STEPS, &one, sizeof one);
+}
+
+static void put_blocks(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    uint32_t n_segments = 0;
+    for (uint32_t i = 0; i < program->n_blocks; i++) {
+        const struct pln_program_block *block = &program->blocks[i];
+        uint32_t *symbols = pln_arena_array(&writer->arena, block->n_symbols + 1u, sizeof *symbols), n_symbols = 0;
+        if (!symbols) {
+            writer->sections[PLN_PLAN_BLOCKS].failed = true;
+            return;
+        }
+        for (uint32_t k = 0; k < block->n_symbols; k++)
+            if (block->symbols[k] < program->n_symbols && writer->symbols[block->symbols[k]] != PLN_PLAN_NONE) symbols[n_symbols++] = writer->symbols[block->symbols[k]];
+        const struct pln_plan_block one = { .steps = list(writer, block->steps, block->n_steps), .n_steps = block->n_steps, .inputs = list(writer, block->inputs, block->n_inputs),
+                                            .n_inputs = block->n_inputs, .outputs = list(writer, block->outputs, block->n_outputs), .n_outputs = block->n_outputs,
+                                            .symbols = list(writer, symbols, n_symbols), .n_symbols = n_symbols, .segments = n_segments, .n_segments = block->n_segments };
+        put(writer, PLN_PLAN_BLOCKS, &one, sizeof one);
+        for (uint32_t k = 0; k < block->n_segments; k++) {
+            const struct pln_plan_segment segment = { block->segments[k].first, block->segments[k].count, (uint32_t)block->segments[k].end };
+            put(writer, PLN_PLAN_SEGMENTS, &segment, sizeof segment);
+        }
+        n_segments += block->n_segments;
+    }
+}
+
+static void put_pair(struct writer *writer, enum pln_plan_section_id id, uint32_t a, uint32_t b)
+{
+    const struct pln_plan_pair pair = { a, b };
+    put(writer, id, &pair, sizeof pair);
+}
+
+static void put_tables(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    for (uint32_t i = 0; i < program->n_inputs; i++) put_pair(writer, PLN_PLAN_INPUTS, text(writer, program->inputs[i].name), program->inputs[i].slot);
+    for (uint32_t i = 0; i < program->n_outputs; i++) put_pair(writer, PLN_PLAN_OUTPUTS, text(writer, program->outputs[i].name), program->outputs[i].slot);
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        const struct pln_state_pair *state = &program->states[i];
+        const struct pln_plan_state one = { state->input, state->output, state->axis, state->slot_kind };
+        put(writer, PLN_PLAN_STATES, &one, sizeof one);
+    }
+    for (uint32_t i = 0; i < program->n_origins; i++) {
+        if (writer->origins[i] == PLN_PLAN_NONE) continue;
+        put_pair(writer, PLN_PLAN_ORIGINS, text(writer, program->origins[i].name ? program->origins[i].name : ""), text(writer, program->origins[i].op_type ? program->origins[i].op_type : ""));
+    }
+    for (uint32_t i = 0; i < program->n_metadata; i++) put_pair(writer, PLN_PLAN_METADATA, text(writer, program->metadata[i].name), text(writer, program->metadata[i].op_type));
+}
+
+static uint32_t count_kinds(unsigned op)
+{
+    uint32_t n = 0;
+    for (const struct pln_kind_row *row = pln_op_kinds(op); row && row->name; row++) n++;
+    return n;
+}
+
+static void put_properties(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    struct pln_plan_properties one = { .name = text(writer, program->name ? program->name : ""), .target = text(writer, program->target), .producer = text(writer, "planish " PLN_VERSION_TEXT),
+                                       .n_nodes = program->n_nodes, .needs = program->needs, .n_devices = program->n_devices, .taps = list(writer, program->taps, program->n_taps),
+                                       .n_taps = program->n_taps, .n_elementwise = count_kinds(PLN_OP_ELEMENTWISE), .n_reduce = count_kinds(PLN_OP_REDUCE) };
+    uint32_t *devices = pln_arena_array(&writer->arena, program->n_devices + 1u, sizeof *devices);
+    for (uint32_t i = 0; devices && i < program->n_devices; i++) devices[i] = text(writer, program->devices[i]);
+    if (devices) one.devices = list(writer, devices, program->n_devices);
+    else writer->sections[PLN_PLAN_PROPERTIES].failed = true;
+    pln_plan_vocabulary(one.n_elementwise, one.n_reduce, &one.vocabulary);
+    put(writer, PLN_PLAN_PROPERTIES, &one, sizeof one);
+}
+
+/* ---- weights ---- */
+
+/* Bytes of a weight in the file. */
+static uint64_t stored_bytes(const struct pln_weight *weight)
+{
+    if (weight->dtype != PLN_STR) return weight->size_bytes;
+    const struct pln_string *strings = weight->data;
+    uint64_t n = weight->size_bytes / sizeof *strings, total = 4 * n;
+    for (uint64_t i = 0; i < n; i++) total += strings[i].size_bytes;
+    return total;
+}
+
+static const void *source_of(const struct pln_weight *weight)
+{
+    return weight->data ? weight->data : weight->plain->data;
+}
+
+/* An earlier weight with the same contents in the same form, or the weight itself. */
+static enum pln_status find_same(struct writer *writer, uint32_t id)
+{
+    struct kind {
+        uint64_t size_bytes;
+        const void *pack;
+        uint32_t dtype, rank;
+        int64_t dims[PLN_MAX_RANK];
+    };
+    const struct pln_weight *weights = writer->program->weights, *weight = &weights[id];
+    writer->same[id] = id;
+    writer->next_alike[id] = PLN_PLAN_NONE;
+    if (weight->dtype == PLN_STR || weight->size_bytes == 0) return PLN_OK;
+    struct kind *kind = pln_arena_alloc(&writer->arena, sizeof *kind);
+    if (!kind) return pln_fail_memory(writer->diag, "plan", sizeof *kind);
+    kind->size_bytes = weight->size_bytes;
+    kind->pack = weight->data ? NULL : weight->format;
+    kind->dtype = (uint32_t)weight->dtype;
+    kind->rank = (uint32_t)weight->rank;
+    memcpy(kind->dims, weight->dims, (size_t)weight->rank * sizeof kind->dims[0]);
+    uint32_t head;
+    if (pln_map_get(&writer->weight_kinds, (const char *)kind, sizeof *kind, &head)) writer->next_alike[id] = head;
+    if (!pln_map_set(&writer->weight_kinds, (const char *)kind, sizeof *kind, id)) return pln_fail_memory(writer->diag, "plan", sizeof *kind);
+    size_t bytes = weight->data ? (size_t)weight->size_bytes : pln_tensor_bytes(weight->plain);
+    for (uint32_t other = writer->next_alike[id]; other != PLN_PLAN_NONE; other = writer->next_alike[other]) {
+        if (writer->same[other] != other || !pln_str_equal(weights[other].pack, weight->pack)) continue;
+        if (source_of(&weights[other]) != source_of(weight) && memcmp(source_of(&weights[other]), source_of(weight), bytes) != 0) continue;
+        writer->same[id] = other;
+        break;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status place_weights(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    writer->same = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint32_t));
+    writer->next_alike = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint32_t));
+    writer->offsets = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint64_t));
+    if (!writer->same || !writer->next_alike || !writer->offsets) return pln_fail_memory(writer->diag, "plan", program->n_weights * sizeof(uint64_t));
+    for (uint32_t i = 0; i < program->n_weights; i++) {
+        PLN_TRY(find_same(writer, i));
+        if (writer->same[i] != i) {
+            writer->offsets[i] = writer->offsets[writer->same[i]];
+            continue;
+        }
+        writer->offsets[i] = writer->weights_bytes = pln_align_up(writer->weights_bytes, PLN_PLAN_WEIGHT_ALIGN);
+        if (!pln_add_size(writer->weights_bytes, stored_bytes(&program->weights[i]), &writer->weights_bytes) || writer->weights_bytes > (uint64_t)INT64_MAX)
+            return pln_fail_memory(writer->diag, "weights", SIZE_MAX);
+    }
+    return PLN_OK;
+}
+
+static void store_strings(const struct pln_weight *weight, uint8_t *to)
+{
+    const struct pln_string *strings = weight->data;
+    size_t n = weight->size_bytes / sizeof *strings;
+    uint8_t *bytes = to + 4 * n;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t length = (uint32_t)strings[i].size_bytes;
+        memcpy(to + 4 * i, &length, sizeof length);
+        if (length) memcpy(bytes, strings[i].data, length);
+        bytes += length;
+    }
+}
+
+/* The table and the checksums, whose hashes are known once the bytes are in their place. */
+static void put_weight_table(struct writer *writer)
+{
+    const struct pln_program *program = writer->program;
+    for (uint32_t i = 0; i < program->n_weights; i++) {
+        const struct pln_weight *weight = &program->weights[i];
+        const struct pln_plan_weight one = { .name = text(writer, weight->name ? weight->name : ""), .dtype = (uint8_t)weight->dtype, .rank = (uint8_t)weight->rank,
+                                             .dims = (uint32_t)(writer->sections[PLN_PLAN_NUMBERS].size_bytes / sizeof(int64_t)), .pack = text(writer, weight->pack),
+                                             .offset = writer->offsets[i], .size_bytes = stored_bytes(weight) };
+        put(writer, PLN_PLAN_NUMBERS, weight->dims, (size_t)weight->rank * sizeof weight->dims[0]);
+        put(writer, PLN_PLAN_WEIGHT_TABLE, &one, sizeof one);
+    }
+    const uint64_t unknown = 0;
+    for (uint64_t at = 0; at < writer->weights_bytes; at += PLN_PLAN_CHUNK_BYTES) put(writer, PLN_PLAN_CHECKSUMS, &unknown, sizeof unknown);
+}
+
+static void patch(struct writer *writer, enum pln_plan_section_id id, size_t at, uint64_t value)
+{
+    memcpy(writer->sections[id].data + at, &value, sizeof value);
+}
+
+static void store_weights(struct writer *writer, uint8_t *weights)
+{
+    const struct pln_program *program = writer->program;
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < program->n_weights; i++) {
+        const struct pln_weight *weight = &program->weights[i];
+        uint64_t bytes = stored_bytes(weight);
+        uint8_t *to = weights + writer->offsets[i];
+        if (bytes == 0) continue;
+        if (writer->same[i] == i) {
+            memset(weights + end, 0, writer->offsets[i] - end);
+            if (weight->dtype == PLN_STR) store_strings(weight, to);
+            else if (weight->data) memcpy(to, weight->data, bytes);
+            else weight->format->pack(weight->plain, to);
+            end = writer->offsets[i] + bytes;
+        }
+        patch(writer, PLN_PLAN_WEIGHT_TABLE, i * sizeof(struct pln_plan_weight) + offsetof(struct pln_plan_weight, hash), pln_hash64(to, bytes, 0));
+    }
+    for (uint64_t at = 0; at < writer->weights_bytes; at += PLN_PLAN_CHUNK_BYTES)
+        patch(writer, PLN_PLAN_CHECKSUMS, at / PLN_PLAN_CHUNK_BYTES * sizeof(uint64_t), pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, writer->weights_bytes - at), 0));
+}
+
+/* ---- the file ---- */
+
+static uint64_t metadata_bytes(const struct writer *writer)
+{
+    uint64_t bytes = sizeof(struct pln_plan_header) + (N_SECTIONS + (writer->weights_bytes > 0)) * sizeof(struct pln_plan_section);
+    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++) bytes = pln_align_up(bytes, 8) + writer->sections[id].size_bytes;
+    return bytes;
+}
+
+static void store_metadata(const struct writer *writer, uint8_t *file, uint64_t metadata, uint64_t weights_at)
+{
+    memset(file, 0, writer->weights_bytes ? weights_at : metadata);
+    struct pln_plan_header header = { .magic = PLN_PLAN_MAGIC, .version = PLN_PLAN_VERSION, .endian = PLN_PLAN_ENDIAN, .metadata_bytes = metadata,
+                                      .file_bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata, .n_sections = N_SECTIONS + (writer->weights_bytes > 0) };
+    uint64_t at = sizeof header + header.n_sections * sizeof(struct pln_plan_section);
+    uint8_t *entry = file + sizeof header;
+    for (uint32_t id = 1; id < PLN_PLAN_KNOWN_END; id++) {
+        at = pln_align_up(at, 8);
+        const struct pln_plan_section one = { id, 1, at, writer->sections[id].size_bytes };
+        memcpy(entry, &one, sizeof one);
+        if (one.size_bytes) memcpy(file + at, writer->sections[id].data, one.size_bytes);
+        entry += sizeof one;
+        at += one.size_bytes;
+    }
+    const struct pln_plan_section weights = { PLN_PLAN_WEIGHTS, 1, weights_at, writer->weights_bytes };
+    if (writer->weights_bytes) memcpy(entry, &weights, sizeof weights);
+    memcpy(file, &header, sizeof header);
+    header.checksum = pln_plan_checksum(file, metadata);
+    memcpy(file, &header, sizeof header);
+}
+
+static enum pln_status check_sections(const struct writer *writer)
+{
+    if (writer->too_large) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
+    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++)
+        if (writer->sections[id].failed) return pln_fail_memory(writer->diag, "plan", writer->sections[id].size_bytes);
+    return PLN_OK;
+}
+
+static enum pln_status store(struct writer *writer, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_plan_image *out_image)
+{
+    uint64_t metadata = metadata_bytes(writer), weights_at = pln_align_up(metadata, PLN_PLAN_PAGE);
+    uint64_t bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata;
+    if (limit_bytes && bytes > limit_bytes) return pln_fail(writer->diag, PLN_NO_MEMORY, "the plan has %llu bytes, more than the build may use", (unsigned long long)bytes);
+    uint8_t *file = pln_alloc(alloc, bytes, PLN_PLAN_PAGE);
+    if (!file) return pln_fail_memory(writer->diag, "plan", bytes);
+    out_image->data = file;
+    out_image->size_bytes = bytes;
+    if (writer->weights_bytes) store_weights(writer, file + weights_at);
+    store_metadata(writer, file, metadata, weights_at);
+    return PLN_OK;
+}
+
+static enum pln_status write_all(struct writer *writer, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_plan_image *out_image)
+{
+    PLN_TRY(number_all(writer));
+    (void)text(writer, "");
+    put_dims(writer);
+    put_slots(writer);
+    for (uint32_t i = 0; i < writer->program->n_steps; i++) put_step(writer, &writer->program->steps[i]);
+    put_blocks(writer);
+    put_tables(writer);
+    put_properties(writer);
+    PLN_TRY(place_weights(writer));
+    put_weight_table(writer);
+    PLN_TRY(check_sections(writer));
+    return store(writer, alloc, limit_bytes, out_image);
+}
+
+enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image)
+{
+    if (!alloc) alloc = pln_allocator_default();
+    *out_image = (struct pln_plan_image){ .alloc = alloc };
+    struct writer writer = { .program = program, .diag = diag };
+    struct pln_map *const maps[] = { &writer.texts, &writer.lists, &writer.attributes, &writer.weight_kinds };
+    pln_arena_init(&writer.arena, alloc, limit_bytes);
+    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer.sections[id], alloc);
+    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_init(maps[i], alloc);
+    enum pln_status status = write_all(&writer, alloc, limit_bytes, out_image);
+    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_deinit(maps[i]);
+    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_deinit(&writer.sections[id]);
+    pln_arena_deinit(&writer.arena);
+    if (status != PLN_OK) pln_plan_image_release(out_image);
+    return status;
+}
+
+void pln_plan_image_release(struct pln_plan_image *image)
+{
+    pln_free(image->alloc, image->data, image->size_bytes);
+    *image = (struct pln_plan_image){ .alloc = image->alloc };
+}

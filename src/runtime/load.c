@@ -1,0 +1,109 @@
+/* Plans to engines. */
+#include "base/text.h"
+#include "plan/plan.h"
+#include "runtime/engine.h"
+
+/* What a loaded engine keeps: the plan's bytes and the tables read from them. */
+struct loaded {
+    struct pln_allocator alloc;
+    struct pln_arena arena;
+    struct pln_program program;
+    struct pln_file_map map; /* of a file */
+    void (*release)(void *user);
+    void *release_user;
+};
+
+static void release(void *user)
+{
+    struct loaded *loaded = user;
+    struct pln_allocator alloc = loaded->alloc;
+    pln_arena_deinit(&loaded->arena);
+    pln_file_unmap(&loaded->map);
+    if (loaded->release) loaded->release(loaded->release_user);
+    pln_free(&alloc, loaded, sizeof *loaded);
+}
+
+/* Options of any version of the header: what the caller's does not have is zero. */
+static struct pln_engine_options take_options(const struct pln_engine_options *options)
+{
+    struct pln_engine_options own = { .struct_size = sizeof own };
+    if (options) memcpy(&own, options, PLN_MIN(options->struct_size, sizeof own));
+    return own;
+}
+
+static struct loaded *new_loaded(const struct pln_engine_options *options)
+{
+    const struct pln_allocator *alloc = options->allocator ? options->allocator : pln_allocator_default();
+    struct loaded *loaded = pln_alloc_zeroed(alloc, sizeof *loaded, _Alignof(struct loaded));
+    if (!loaded) return NULL;
+    loaded->alloc = *alloc;
+    pln_arena_init(&loaded->arena, &loaded->alloc, 0);
+    return loaded;
+}
+
+static enum pln_status load(struct loaded *loaded, const void *data, size_t size_bytes, const char *name, const struct pln_engine_options *options, pln_engine **out_engine)
+{
+    enum pln_plan_verify verify = options->verify_weights > 0 ? PLN_PLAN_VERIFY_ALL : options->verify_weights < 0 ? PLN_PLAN_VERIFY_NONE : PLN_PLAN_VERIFY_USUAL;
+    enum pln_status status = pln_plan_read(data, size_bytes, name, verify, &loaded->arena, options->diagnostics, &loaded->program);
+    if (status != PLN_OK) {
+        release(loaded);
+        return status;
+    }
+    struct pln_engine_owner owner = { loaded, release };
+    PLN_TRY(pln_engine_create(&loaded->program, &owner, options, out_engine));
+    (*out_engine)->plan = data;
+    (*out_engine)->plan_bytes = size_bytes;
+    return PLN_OK;
+}
+
+enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    const struct pln_engine_options own = take_options(options);
+    if (!path) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "the path of the plan is NULL");
+    struct loaded *loaded = new_loaded(&own);
+    if (!loaded) return pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
+    enum pln_status status = pln_file_map(path, own.diagnostics, &loaded->map);
+    if (status == PLN_OK) return load(loaded, loaded->map.data, loaded->map.size_bytes, path, &own, out_engine);
+    release(loaded);
+    return status;
+}
+
+enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    const struct pln_engine_options own = take_options(options);
+    struct loaded *loaded = new_loaded(&own);
+    if (!loaded) {
+        if (own.release) own.release(own.release_user);
+        return pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
+    }
+    loaded->release = own.release;
+    loaded->release_user = own.release_user;
+    if (data && (uintptr_t)data % 64 == 0) return load(loaded, data, size_bytes, "the plan in memory", &own, out_engine);
+    release(loaded);
+    return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "a plan in memory must be aligned to 64 bytes");
+}
+
+const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes)
+{
+    *out_size_bytes = engine->plan_bytes;
+    return engine->plan;
+}
+
+enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user)
+{
+    struct pln_text text;
+    pln_text_init(&text, &engine->alloc);
+    pln_program_dump(engine->program, &text);
+    bool failed = text.failed;
+    for (char *at = text.data; !failed && *at;) {
+        char *end = at + strcspn(at, "\n");
+        bool more = *end != '\0';
+        *end = '\0';
+        line(user, at);
+        at = end + more;
+    }
+    pln_text_deinit(&text);
+    return failed ? PLN_NO_MEMORY : PLN_OK;
+}
