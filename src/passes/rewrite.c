@@ -160,6 +160,35 @@ void *pln_rewrite_constant(struct pln_rewrite *rewrite, const char *name, enum p
     return *out_value == PLN_NONE ? NULL : tensor.data;
 }
 
+bool pln_rewrite_order(const struct pln_graph *graph, struct pln_arena *scratch, uint32_t **out_order, uint32_t *out_n, uint32_t **out_position)
+{
+    uint32_t *order = pln_arena_array(scratch, graph->n_nodes + 1, sizeof *order), *position = pln_arena_array(scratch, graph->n_nodes + 1, sizeof *position);
+    uint32_t *body = pln_arena_array(scratch, graph->n_nodes + 1, sizeof *body); /* the next one to go into */
+    uint32_t n = 0, block = 0, at = graph->blocks[0].first;
+    if (!order || !position || !body) return false;
+    for (;;) {
+        if (at == PLN_NONE) { /* out of a body, back to its node */
+            at = graph->blocks[block].parent_node;
+            if (at == PLN_NONE) break;
+        } else {
+            position[at] = n;
+            order[n++] = at;
+        }
+        const struct pln_node *node = pln_graph_node(graph, at);
+        if (body[at] < node->n_blocks) {
+            block = node->blocks[body[at]++];
+            at = graph->blocks[block].first;
+        } else {
+            block = node->block;
+            at = node->next;
+        }
+    }
+    *out_order = order;
+    *out_n = n;
+    *out_position = position;
+    return true;
+}
+
 /* ---- asking ---- */
 
 bool pln_same_dims(struct pln_graph *graph, const struct pln_type *a, const struct pln_type *b)

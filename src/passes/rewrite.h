@@ -44,6 +44,10 @@ bool pln_rewrite_replace(struct pln_rewrite *rewrite, uint32_t node, uint32_t by
 /* New constant in the graph's arena: room for elements of this type; NULL: no memory. The value's id goes to out_value. */
 void *pln_rewrite_constant(struct pln_rewrite *rewrite, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, uint32_t *out_value);
 
+/* Nodes of all blocks in execution order, bodies behind the node that they belong to; position[node] is its place there. Arrays in scratch; false:
+ * no memory. */
+bool pln_rewrite_order(const struct pln_graph *graph, struct pln_arena *scratch, uint32_t **out_order, uint32_t *out_n, uint32_t **out_position);
+
 /* ---- asking ---- */
 
 bool pln_same_dims(struct pln_graph *graph, const struct pln_type *a, const struct pln_type *b); /* tensors of known, equal rank and dims */
