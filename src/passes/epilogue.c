@@ -1,5 +1,6 @@
 /* Elementwise nodes behind a product or a convolution become its epilogue: bias, activation, residual. */
-#include "passes/program.h"
+#include "ops/builder.h"
+#include "passes/rewrite.h"
 
 enum pln_status pln_pass_epilogue(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
 

@@ -3,7 +3,8 @@
  * Nodes are looked at in order; each joins the programs of its inputs where that keeps the order of the graph: the program stands where its
  * last node stood, so nobody outside may use one of its values before that. All values in a program are full or row values of one space;
  * nothing is computed more often than before. */
-#include "passes/program.h"
+#include "ops/builder.h"
+#include "passes/rewrite.h"
 
 enum pln_status pln_pass_fuse(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
 

@@ -1,4 +1,4 @@
-#include "passes/program.h"
+#include "ops/builder.h"
 
 #include "tensor/convert.h"
 
@@ -34,12 +34,12 @@ static bool last_axis(const struct pln_graph *graph, uint32_t node, int64_t axis
 static bool takes_reduce(const struct pln_graph *graph, uint32_t node)
 {
     const struct pln_node *n = pln_graph_node(graph, node);
-    int64_t axes[PLN_MAX_ELEMS], count;
     bool kind = n->kind == PLN_REDUCE_SUM || n->kind == PLN_REDUCE_MEAN || n->kind == PLN_REDUCE_MAX || n->kind == PLN_REDUCE_MIN ||
                 n->kind == PLN_REDUCE_SUM_SQUARE || n->kind == PLN_REDUCE_L2;
     if (!kind || n->n_outputs != 1 || n->outputs[0] == PLN_NONE || !good_tensor(graph, n->inputs[0]) || pln_node_int(graph, node, "keepdims") == 0) return false;
     if (out_type(graph, node)->dtype != PLN_F32 || out_type(graph, node)->rank < 1 || n->n_inputs < 2) return false;
-    return pln_known_ints(graph, n->inputs[1], axes, &count) && count == 1 && last_axis(graph, node, axes[0]);
+    const struct pln_tensor *axes = n->inputs[1] == PLN_NONE ? NULL : pln_graph_value(graph, n->inputs[1])->data;
+    return axes && pln_tensor_count(axes) == 1 && last_axis(graph, node, pln_load_i64(axes->dtype, axes->data, 0));
 }
 
 static bool takes_elementwise(const struct pln_graph *graph, const struct pln_node *node)

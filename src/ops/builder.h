@@ -3,11 +3,11 @@
  * A builder has an iteration space: the dims that the program's outputs share. A value in it is either full (it has just these dims) or a row
  * value: all of them but the last, which is 1. Everything else that is read is an operand, aligned to the last dims as NumPy does.
  * Constants of one element become constants of the program. */
-#ifndef PLN_PASSES_PROGRAM_H
-#define PLN_PASSES_PROGRAM_H
+#ifndef PLN_OPS_BUILDER_H
+#define PLN_OPS_BUILDER_H
 
 #include "kernel/rowprog.h"
-#include "passes/rewrite.h"
+#include "ops/op.h"
 
 #define PLN_BUILDER_VALUES (PLN_ROWPROG_MAX_REGS + 2)
 
