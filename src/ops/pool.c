@@ -43,7 +43,7 @@ static double pool_flops(const struct pln_graph *graph, uint32_t node)
     const int64_t *kernel;
     double flops = pln_count_estimate(graph, n->outputs[0]);
     int64_t rank = pln_attrs_ints(&n->attrs, "kernel_shape", &kernel);
-    for (int64_t d = 0; d < rank; d++) flops *= (double)kernel[d];
+    for (int64_t d = 0; d < rank; d++) flops *= (double)PLN_MAX(kernel[d], 1);
     return flops;
 }
 

@@ -2,6 +2,7 @@
 
 #include "backend/ref/quant.h"
 #include "backend/ref/real.h"
+#include "backend/ref/rows.h"
 #include "tensor/convert.h"
 
 bool pln_ref_integer_range(enum pln_dtype dtype, double *out_low, double *out_high)
@@ -91,7 +92,7 @@ enum pln_status pln_ref_quantize_linear(struct pln_call *call)
     for (int64_t i = 0; i < pln_tensor_count(x); i++) {
         int64_t at = pln_ref_grain_at(&grain, i);
         /* A quotient near the middle of two integers falls as its precision rounds it. */
-        double quotient = pln_ref_round(precision, pln_ref_round(precision, values[i]) / pln_ref_round(precision, scales[at]));
+        double quotient = pln_ref_round_f64(precision, pln_ref_round_f64(precision, values[i]) / pln_ref_round_f64(precision, scales[at]));
         pln_store_f64(dtype, y.data, i, pln_ref_quantize(dtype, quotient, zeros ? zeros[at] : 0), saturate);
     }
     return PLN_OK;

@@ -1,5 +1,6 @@
 #include "backend/ref/real.h"
 
+#include "backend/ref/rows.h"
 #include "tensor/convert.h"
 
 enum pln_status pln_ref_scratch_reals(struct pln_call *call, int64_t n, double **out_values)
@@ -14,20 +15,13 @@ enum pln_status pln_ref_scratch_reals(struct pln_call *call, int64_t n, double *
 
 enum pln_status pln_ref_reals(struct pln_call *call, const struct pln_tensor *tensor, const double **out_values)
 {
+    double *values = NULL;
     *out_values = NULL;
-    int64_t n = pln_tensor_count(tensor);
-    if (tensor->dtype == PLN_F64 && n > 0) {
+    if (tensor->dtype == PLN_F64 && pln_tensor_count(tensor) > 0) {
         *out_values = tensor->data;
         return PLN_OK;
     }
-    double *values;
-    PLN_TRY(pln_ref_scratch_reals(call, n, &values));
-    if (tensor->dtype == PLN_F32) {
-        const float *from = tensor->data;
-        for (int64_t i = 0; i < n; i++) values[i] = (double)from[i];
-    } else {
-        for (int64_t i = 0; i < n; i++) values[i] = pln_load_f64(tensor->dtype, tensor->data, i);
-    }
+    PLN_TRY(pln_ref_as_f64(call, tensor, &values));
     *out_values = values;
     return PLN_OK;
 }
@@ -41,17 +35,9 @@ enum pln_status pln_ref_reals_in(struct pln_call *call, int i, const double **ou
 
 void pln_ref_store(const struct pln_tensor *tensor, int64_t first, int64_t n, const double *values)
 {
-    if (tensor->dtype == PLN_F32) {
-        float *to = (float *)tensor->data + first;
-        for (int64_t i = 0; i < n; i++) to[i] = (float)values[i];
-        return;
+    if (pln_dtype_is_float(tensor->dtype) && pln_dtype_bits(tensor->dtype) < 16) {
+        for (int64_t i = 0; i < n; i++) pln_store_f64(tensor->dtype, tensor->data, first + i, values[i], true);
+    } else {
+        pln_ref_store_f64(tensor->dtype, tensor->data, first, n, values);
     }
-    for (int64_t i = 0; i < n; i++) pln_store_f64(tensor->dtype, tensor->data, first + i, values[i], true);
-}
-
-double pln_ref_round(enum pln_dtype dtype, double value)
-{
-    uint64_t cell = 0;
-    pln_store_f64(dtype, &cell, 0, value, true);
-    return pln_load_f64(dtype, &cell, 0);
 }
