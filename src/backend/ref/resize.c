@@ -6,7 +6,8 @@
 #include "tensor/convert.h"
 
 enum filter { FILTER_NEAREST, FILTER_LINEAR, FILTER_CUBIC };
-enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_CROP };
+enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_CROP,
+              COORDS_TF_NN }; /* the last one: opset 11 alone */
 enum rounding { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
 
 /* More taps a sample than any real filter has. */
@@ -45,12 +46,12 @@ static enum pln_status read_modes(struct pln_call *call, struct resize *r)
 {
     static const char *const filters[] = { "nearest", "linear", "cubic" };
     static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                          "tf_crop_and_resize" };
+                                          "tf_crop_and_resize", "tf_half_pixel_for_nn" };
     static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
     int index;
     PLN_TRY(pick(call, "mode", filters, 3, &index));
     r->filter = (enum filter)index;
-    PLN_TRY(pick(call, "coordinate_transformation_mode", coords, 6, &index));
+    PLN_TRY(pick(call, "coordinate_transformation_mode", coords, 7, &index));
     r->coords = (enum coords)index;
     PLN_TRY(pick(call, "nearest_mode", roundings, 4, &index));
     r->rounding = (enum rounding)index;
@@ -138,6 +139,7 @@ static double source(const struct resize *r, int d, int64_t extent, int64_t i)
     double x = (double)i, scale = r->scale[d], in = (double)extent, out = scale * in;
     switch (r->coords) {
     case COORDS_HALF_PIXEL: return (x + 0.5) / scale - 0.5;
+    case COORDS_TF_NN: return (x + 0.5) / scale;
     case COORDS_SYMMETRIC: return in / 2 * (1 - (double)r->out_dims[d] / out) + (x + 0.5) / scale - 0.5;
     case COORDS_PYTORCH: return r->out_dims[d] > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
     case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : x * (in - 1) / (out - 1);
