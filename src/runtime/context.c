@@ -236,6 +236,8 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
     PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
+    if (!binding->bound || binding->item || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
+        context->generation++;
     binding->bound = true;
     binding->item = NULL;
     binding->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = tensor };
@@ -253,6 +255,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
     }
+    if (binding->bound && (buffer->data != binding->buffer.data || buffer->size_bytes != binding->buffer.size_bytes)) context->generation++;
     if (binding->bound) binding->buffer = *buffer;
     binding->allocator = NULL;
     return PLN_OK;

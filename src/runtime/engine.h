@@ -64,6 +64,7 @@ struct pln_slot_state {
 /* What a segment was last resolved for. */
 struct pln_segment_state {
     bool resolved;
+    uint64_t generation; /* the context's then */
     int64_t *symbols; /* values then */
     void **pointers;  /* of the slots in `outside` then */
     uint32_t *outside, n_outside;
@@ -112,6 +113,7 @@ struct pln_context {
     struct pln_block_state *blocks;
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
     bool dims_stale;
+    uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
     struct pln_queue **queues; /* by device */
     struct pln_interval *intervals;
@@ -141,6 +143,8 @@ enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
 /* resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
+/* Kernels count on outputs that overlap neither an input nor one another. A plan can place them so, and so can a caller. */
+enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step);
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment);
 
 #endif

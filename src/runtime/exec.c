@@ -106,6 +106,7 @@ static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
         if (!wanted[i] || program->slots[step->outputs[i]].place == PLN_PLACE_ITEM) continue;
         planned[i] = &context->slots[step->outputs[i]].view.tensor;
     }
+    PLN_TRY(pln_exec_apart(context, step));
     struct pln_call call = { .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = inputs,
                              .outputs = outputs, .wanted = wanted, .planned = planned, .heap = &context->heap, .scratch = &context->scratch, .diag = &context->diag };
     enum pln_status status = pln_ref_kernels[step->op](&call);

@@ -149,6 +149,7 @@ static enum pln_status hold_arena(struct pln_context *context, struct pln_segmen
     struct pln_engine_device *device = &context->engine->devices[space];
     const bool host = space == 0;
     size_t old = state->arena_bytes[space];
+    context->generation++;
     if (state->arenas[space] && host) pln_free(&context->alloc, state->arenas[space], old);
     if (state->arenas[space] && !host) device->backend->release(device->device, state->arenas[space], old);
     context->stats.arena_bytes -= old;
@@ -223,34 +224,46 @@ static enum pln_status fill_extents(struct pln_context *context, uint32_t slot_i
     return PLN_OK;
 }
 
-/* A view that stays inside the memory that its base shows; the base is contiguous in some order, so its elements are its bytes. */
+/* First and last element that a tensor touches, relative to data; an empty one touches none (last < first). false: overflow. */
+static bool reach_of(const struct pln_tensor *tensor, int64_t *out_first, int64_t *out_last)
+{
+    *out_first = *out_last = 0;
+    for (int i = 0; i < tensor->rank; i++) {
+        int64_t reach, *end;
+        if (tensor->dims[i] == 0) {
+            *out_first = 0;
+            *out_last = -1;
+            return true;
+        }
+        if (tensor->dims[i] == 1) continue;
+        if (tensor->strides[i] == PLN_DIM_UNKNOWN || !pln_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &reach)) return false;
+        end = reach < 0 ? out_first : out_last;
+        if (!pln_add_i64(*end, reach, end)) return false;
+    }
+    return true;
+}
+
+/* A view that stays between the first and the last element that its base touches. */
 static enum pln_status fill_view(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     const struct pln_item *base = context->slots[slot->index].item;
+    const int bits = pln_dtype_bits(slot->dtype);
     if (!base || base->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is a view of nothing", slot->name);
-    int64_t offset = context->dims[slot->offset], low = offset, high = offset;
-    bool empty = false, sound = offset != PLN_DIM_UNKNOWN;
+    int64_t offset = context->dims[slot->offset], first, last, base_first, base_last, low, high;
     for (int i = 0; slot->strides && i < slot->rank; i++) tensor->strides[i] = context->dims[slot->strides[i]];
-    for (int i = 0; sound && i < slot->rank; i++) {
-        int64_t reach;
-        if (tensor->dims[i] == 0) empty = true;
-        if (tensor->dims[i] <= 1) continue;
-        sound = tensor->strides[i] != PLN_DIM_UNKNOWN && pln_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &reach) &&
-                pln_add_i64(reach < 0 ? low : high, reach, reach < 0 ? &low : &high);
+    if (!reach_of(&base->tensor, &base_first, &base_last)) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is a view of nothing", slot->name);
+    bool inside = reach_of(tensor, &first, &last), empty = inside && last < first;
+    if (base->tensor.dtype != slot->dtype || (bits < 8 && (offset != 0 || !pln_tensor_is_contiguous(tensor) || !pln_tensor_is_contiguous(&base->tensor))))
+        return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' cannot be a view", slot->name);
+    if (empty) {
+        pln_tensor_set_contiguous(tensor);
+        tensor->data = base->tensor.data;
+        return PLN_OK;
     }
-    int64_t start = 0, end = 1; /* elements of the base that exist, relative to its first */
-    for (int i = 0; i < base->tensor.rank; i++) {
-        if (base->tensor.dims[i] == 0) end = 0;
-        int64_t reach = (base->tensor.dims[i] - 1) * base->tensor.strides[i];
-        if (reach < 0) start += reach;
-        else if (end > 0) end += reach;
-    }
-    if (empty) offset = 0;
-    else if (!sound || low < start || high >= end) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' reaches outside of '%s'", slot->name, context->engine->program->slots[slot->index].name);
-    int bits = pln_dtype_bits(slot->dtype);
-    if (base->tensor.dtype != slot->dtype || (bits < 8 && offset != 0)) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' cannot be a view", slot->name);
-    tensor->data = base->tensor.data ? (uint8_t *)base->tensor.data + offset * (bits / 8) : NULL;
+    inside = inside && offset != PLN_DIM_UNKNOWN && pln_add_i64(offset, first, &low) && pln_add_i64(offset, last, &high) && low >= base_first && high <= base_last;
+    if (!inside) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' reaches outside of '%s'", slot->name, context->engine->program->slots[slot->index].name);
+    tensor->data = (uint8_t *)base->tensor.data + offset * (bits / 8);
     return PLN_OK;
 }
 
@@ -287,6 +300,7 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
 static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id, struct pln_item *view)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    if (pln_tensor_count(&view->tensor) != (int64_t)slot->n_elems) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' has %u elements, which are not those of its shape", slot->name, slot->n_elems);
     if (!view->tensor.data) {
         void *data = pln_arena_array(&context->arena, slot->n_elems + 1u, sizeof(int64_t));
         if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
@@ -314,7 +328,8 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
     own->view.kind = PLN_TENSOR;
     own->item = &own->view;
     if (slot->place == PLN_PLACE_ARENA) {
-        own->view.tensor.data = (uint8_t *)state->arenas[slot->space] + state->offsets[(*next_arena)++];
+        size_t offset = state->offsets[(*next_arena)++];
+        own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL; /* NULL: all are empty */
     } else if (slot->place == PLN_PLACE_VIEW) {
         PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
     } else if (slot->place == PLN_PLACE_OUTPUT) {
@@ -344,6 +359,49 @@ static enum pln_status fill_operands(struct pln_context *context, const uint32_t
     return PLN_OK;
 }
 
+/* Memory that a slot's tensor touches, as addresses [first, last). */
+static bool memory_of(const struct pln_context *context, uint32_t slot, uintptr_t *out_first, uintptr_t *out_last)
+{
+    if (slot == PLN_NONE) return false;
+    const struct pln_item *item = context->slots[slot].item;
+    int64_t first, last;
+    if (!item || item->kind != PLN_TENSOR || !item->tensor.data || !reach_of(&item->tensor, &first, &last) || last < first) return false;
+    int64_t bits = pln_dtype_bits(item->tensor.dtype);
+    *out_first = (uintptr_t)item->tensor.data + (uintptr_t)(first * bits / 8);
+    *out_last = (uintptr_t)item->tensor.data + (uintptr_t)(((last + 1) * bits + 7) / 8);
+    return true;
+}
+
+enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step)
+{
+    const struct pln_slot *slots = context->engine->program->slots;
+    for (uint32_t o = 0; o < step->n_outputs; o++) {
+        uintptr_t first, last, other_first, other_last;
+        if (step->outputs[o] == PLN_NONE || slots[step->outputs[o]].place == PLN_PLACE_ITEM || !memory_of(context, step->outputs[o], &first, &last)) continue;
+        for (uint32_t i = 0; i < step->n_inputs + o; i++) {
+            uint32_t other = i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
+            if (!memory_of(context, other, &other_first, &other_last) || other_first >= last || first >= other_last) continue;
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' and '%s' overlap in memory", slots[step->outputs[o]].name, slots[other].name);
+        }
+    }
+    return PLN_OK;
+}
+
+/* What a row does not say it takes never reaches it. */
+static enum pln_status check_strides(struct pln_context *context, const struct pln_kernel *kernel, const struct pln_launch *launch, const struct pln_step *step)
+{
+    if (kernel->flags & PLN_KERNEL_CHANNELS_LAST) return PLN_OK; /* its own order, which prepare checks */
+    for (int i = 0; i < launch->n_inputs + launch->n_outputs; i++) {
+        bool output = i >= launch->n_inputs;
+        const struct pln_tensor *tensor = output ? &launch->outputs[i - launch->n_inputs] : &launch->inputs[i];
+        if (tensor->dtype == PLN_DTYPE_NONE || (kernel->flags & (output ? PLN_KERNEL_STRIDED_OUT : PLN_KERNEL_STRIDED_IN)) || pln_tensor_is_contiguous(tensor)) continue;
+        if (!output && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN) && (tensor->rank == 0 || tensor->dims[tensor->rank - 1] <= 1 || tensor->strides[tensor->rank - 1] == 1)) continue;
+        return pln_fail(&context->diag, PLN_BAD_PLAN, "kernel '%s' does not take '%s' with its strides", kernel->name,
+                        context->engine->program->slots[output ? step->outputs[i - launch->n_inputs] : step->inputs[i]].name);
+    }
+    return PLN_OK;
+}
+
 static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t **kernel_state)
 {
     const struct pln_program *program = context->engine->program;
@@ -353,6 +411,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !(step->kind == PLN_STEP_CALL && step->device != 0)) return PLN_OK;
     PLN_TRY(fill_operands(context, step->inputs, step->n_inputs, (struct pln_tensor *)launch->inputs, step));
     PLN_TRY(fill_operands(context, step->outputs, step->n_outputs, (struct pln_tensor *)launch->outputs, step));
+    PLN_TRY(pln_exec_apart(context, step));
     *command = (struct pln_command){ .launch = launch };
     if (step->kind == PLN_STEP_COPY) {
         command->kind = PLN_COMMAND_COPY;
@@ -370,6 +429,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     }
     const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
     const struct pln_kernel_family *family = kernel->family;
+    PLN_TRY(check_strides(context, kernel, launch, step));
     int packed = family->packed_input;
     launch->packed_bytes = 0;
     if (packed >= 0 && (uint32_t)packed < step->n_inputs && step->inputs[packed] != PLN_NONE) {
@@ -389,7 +449,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
 static bool still_right(const struct pln_context *context, const struct pln_segment_state *state)
 {
     const struct pln_program *program = context->engine->program;
-    if (!state->resolved) return false;
+    if (!state->resolved || state->generation != context->generation) return false;
     if (memcmp(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols) != 0) return false;
     for (uint32_t i = 0; i < state->n_outside; i++) {
         const struct pln_slot *slot = &program->slots[state->outside[i]];
@@ -435,6 +495,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
             state->pointers[i] = item ? item->tensor.data : NULL;
         }
     }
+    state->generation = context->generation;
     state->resolved = true;
     return PLN_OK;
 }
