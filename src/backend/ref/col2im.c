@@ -32,9 +32,9 @@ static enum pln_status read_columns(struct pln_call *call, struct columns *g)
         g->stride[d] = attr_at(call, "strides", d, 1);
         g->dilation[d] = attr_at(call, "dilations", d, 1);
         g->pad[d] = attr_at(call, "pads", d, 0);
-        int64_t low[] = { g->image[d], g->block[d] - 1, g->stride[d] - 1, g->dilation[d] - 1, g->pad[d], end };
-        for (size_t i = 0; i < PLN_COUNT_OF(low); i++) {
-            if (low[i] < 0 || low[i] >= number_max) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "axis %d: an extent, stride, dilation or pad is out of range", d);
+        int64_t numbers[] = { g->block[d], g->stride[d], g->dilation[d], g->image[d], g->pad[d], end };
+        for (int i = 0; i < (int)PLN_COUNT_OF(numbers); i++) {
+            if (numbers[i] < (i < 3) || numbers[i] >= number_max) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "axis %d: an extent, stride, dilation or pad is out of range", d);
         }
         int64_t span = g->image[d] + g->pad[d] + end - g->dilation[d] * (g->block[d] - 1) - 1;
         g->blocks[d] = span < 0 ? 0 : span / g->stride[d] + 1;

@@ -1,5 +1,5 @@
 /* GridSample and AffineGrid. Source of the coordinate and border rules: the operators' text and the reference implementation of ONNX
- * (op_grid_sample.py, 1.23), which follow PyTorch's GridSampler. */
+ * (op_grid_sample.py, 1.23), which follow PyTorch's GridSampler; where they differ (cubic with border padding), PyTorch. */
 #include <math.h>
 
 #include "backend/ref/elems.h"
@@ -80,7 +80,9 @@ static double place(const struct sampler *s, double x, int64_t extent)
     if (x >= low && x <= high) return x;
     switch (s->padding) {
     case PADDING_ZEROS: return x;
-    case PADDING_BORDER: return x < 0 ? 0 : x > last ? last : x;
+    case PADDING_BORDER:
+        if (s->mode == SAMPLE_CUBIC) return x; /* each tap is bounded by itself, as PyTorch and ONNX Runtime do */
+        return x < 0 ? 0 : x > last ? last : x;
     case PADDING_REFLECTION: return reflect(x, low, high);
     }
     return x;

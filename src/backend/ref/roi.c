@@ -5,8 +5,8 @@
 #include "backend/ref/elems.h"
 #include "tensor/convert.h"
 
-/* Samples along one side of a bin: far more than any image has pixels. */
-static const double samples_max = 65536;
+/* Samples along one side of a bin that a region may ask for, about one a pixel, and that sampling_ratio may. */
+static const double samples_max = 16384, ratio_max = 1024;
 
 struct roi_align {
     const struct pln_tensor *in;
@@ -43,7 +43,8 @@ static enum pln_status read_region(struct pln_call *call, const struct roi_align
     out->bin_h = narrow(a->in, height / (double)a->out_h);
     out->bin_w = narrow(a->in, width / (double)a->out_w);
     double samples_h = sampling > 0 ? (double)sampling : ceil(out->bin_h), samples_w = sampling > 0 ? (double)sampling : ceil(out->bin_w);
-    if (!(samples_h <= samples_max && samples_w <= samples_max && samples_h >= -1e9 && samples_w >= -1e9)) {
+    double most = sampling > 0 ? ratio_max : samples_max;
+    if (!(samples_h <= most && samples_w <= most)) {
         return pln_call_fail(call, PLN_INVALID_ARGUMENT, "region %lld is too large", (long long)r);
     }
     out->samples_h = (int64_t)fmax(samples_h, 0);
@@ -72,26 +73,28 @@ static double align_bin(const struct roi_align *a, const struct region *g, int64
     enum pln_dtype dtype = a->in->dtype;
     const void *data = a->in->data;
     double total = 0;
-    bool first = true;
+    int64_t inside = 0;
     for (int64_t iy = 0; iy < g->samples_h; iy++) {
-        double y = g->y + (double)ph * g->bin_h + ((double)iy + 0.5) * g->bin_h / (double)g->samples_h;
+        double y = g->y + (double)ph * g->bin_h + ((double)iy + 0.5) * g->bin_h / (double)g->samples_h, ly;
+        int64_t y0, y1, x0, x1;
+        if (!neighbours(y, a->height, &y0, &y1, &ly)) continue;
         for (int64_t ix = 0; ix < g->samples_w; ix++) {
-            double x = g->x + (double)pw * g->bin_w + ((double)ix + 0.5) * g->bin_w / (double)g->samples_w, ly = 0, lx = 0;
-            double v[4] = { 0 };
-            int64_t y0, y1, x0, x1;
-            if (neighbours(y, a->height, &y0, &y1, &ly) && neighbours(x, a->width, &x0, &x1, &lx)) {
-                v[0] = (1 - ly) * (1 - lx) * pln_load_f64(dtype, data, base + y0 * a->width + x0);
-                v[1] = (1 - ly) * lx * pln_load_f64(dtype, data, base + y0 * a->width + x1);
-                v[2] = ly * (1 - lx) * pln_load_f64(dtype, data, base + y1 * a->width + x0);
-                v[3] = ly * lx * pln_load_f64(dtype, data, base + y1 * a->width + x1);
-            }
+            double x = g->x + (double)pw * g->bin_w + ((double)ix + 0.5) * g->bin_w / (double)g->samples_w, lx;
+            if (!neighbours(x, a->width, &x0, &x1, &lx)) continue;
+            double v[4] = { (1 - ly) * (1 - lx) * pln_load_f64(dtype, data, base + y0 * a->width + x0),
+                            (1 - ly) * lx * pln_load_f64(dtype, data, base + y0 * a->width + x1),
+                            ly * (1 - lx) * pln_load_f64(dtype, data, base + y1 * a->width + x0),
+                            ly * lx * pln_load_f64(dtype, data, base + y1 * a->width + x1) };
             double most = fmax(fmax(v[0], v[1]), fmax(v[2], v[3]));
             if (!a->max) total += v[0] + v[1] + v[2] + v[3];
-            else if (first || most > total) total = most;
-            first = false;
+            else if (inside == 0 || most > total) total = most;
+            inside++;
         }
     }
-    return a->max ? total : total / (double)PLN_MAX(g->samples_h * g->samples_w, 1);
+    int64_t samples = g->samples_h * g->samples_w;
+    if (!a->max) return total / (double)PLN_MAX(samples, 1);
+    /* Samples outside of the image are zeros. */
+    return inside < samples ? fmax(total, 0) : total;
 }
 
 static enum pln_status check_align(struct pln_call *call, struct roi_align *a, const struct pln_tensor *rois, int64_t n)

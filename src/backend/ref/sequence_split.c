@@ -126,7 +126,7 @@ enum pln_status pln_ref_concat_from_sequence(struct pln_call *call)
         struct pln_elems part;
         PLN_TRY(pln_elems_view(call, &list->items[i]->tensor, &part));
         int64_t row = part.count / outer;
-        for (int64_t o = 0; o < outer; o++) {
+        for (int64_t o = 0; row > 0 && o < outer; o++) {
             memcpy(out.data + (size_t)(o * whole + offset) * out.unit_bytes, part.data + (size_t)(o * row) * out.unit_bytes, (size_t)row * out.unit_bytes);
         }
         offset += row;

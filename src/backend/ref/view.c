@@ -11,18 +11,24 @@ enum pln_status pln_ref_identity(struct pln_call *call)
     return pln_call_out_item(call, 0, item);
 }
 
-/* What -1 stands for where another dim is 0: the elements that are left when the zeros on both sides are struck out, so that a batch of 0 is
- * split as any other; 0 where that does not divide. */
+/* What -1 stands for where another dim is 0: what is left of the input when equal dims on both sides are struck out, so that a batch of 0
+ * is split as any other. Shape inference does the same with expressions. */
 static int64_t rest_of_empty(const struct pln_tensor *in, int n, const int64_t *dims, int unknown)
 {
     int64_t above = 1, below = 1;
-    for (int d = 0; d < in->rank; d++) {
-        if (in->dims[d] != 0 && !pln_mul_i64(above, in->dims[d], &above)) return 0;
-    }
+    bool struck[PLN_MAX_RANK] = { false };
     for (int d = 0; d < n; d++) {
-        if (d != unknown && dims[d] != 0 && !pln_mul_i64(below, dims[d], &below)) return 0;
+        bool found = d == unknown;
+        for (int k = 0; !found && k < in->rank; k++) {
+            found = !struck[k] && in->dims[k] == dims[d];
+            if (found) struck[k] = true;
+        }
+        if (!found && !pln_mul_i64(below, dims[d], &below)) return 0;
     }
-    return above % below == 0 ? above / below : 0;
+    for (int k = 0; k < in->rank; k++) {
+        if (!struck[k] && !pln_mul_i64(above, in->dims[k], &above)) return 0;
+    }
+    return below != 0 ? above / below : 0;
 }
 
 enum pln_status pln_ref_reshape(struct pln_call *call)
