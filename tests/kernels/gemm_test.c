@@ -23,7 +23,7 @@ static void matmul(int64_t m, int64_t n, int64_t k, bool constant, int epilogue)
     if (epilogue == 1) kernel_case_add_relu(&c, 2, 1, DIMS(n));
     if (epilogue == 2) kernel_case_add_relu(&c, 2, 2, DIMS(m, n));
     if (epilogue == 3) kernel_case_add_relu(&c, 2, 2, DIMS(m, 1));
-    c.atol = 1e-6 * (double)(k + 16);
+    c.atol = 2e-7 * (double)(k + 16);
     c.rtol = 1e-5;
     kernel_case_run(&c);
     kernel_case_deinit(&c);

@@ -405,9 +405,16 @@ static void try_row(const struct pln_kernel *kernel, struct kernel_case *c, cons
     struct attempt attempt = { .kernel = kernel, .c = c, .oracle = oracle };
     int packed_input = kernel->family->packed_input;
     bool can_pack = packed_input >= 0 && packed_input < c->n_inputs && c->inputs[packed_input].constant;
+    /* Rows that take weights only are never handed a plain one. */
+    bool can_be_plain = true;
+    if (can_pack) {
+        c->inputs[packed_input].constant = false;
+        can_be_plain = supported(kernel, c, oracle);
+        c->inputs[packed_input].constant = true;
+    }
     bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
     for (int strided = 0; strided < 2; strided++) {
-        for (int packed = 0; packed <= (can_pack ? 1 : 0); packed++) {
+        for (int packed = can_be_plain ? 0 : 1; packed <= (can_pack ? 1 : 0); packed++) {
             enum layout in = kernel->flags & PLN_KERNEL_STRIDED_IN       ? LAYOUT_STRIDED
                              : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN ? LAYOUT_ROW_STRIDED
                                                                          : LAYOUT_PLAIN;

@@ -22,10 +22,11 @@ int64_t pln_gemm_scratch_b(int64_t k, int64_t cols)
     return (cols + PANEL - 1) / PANEL * PANEL * pln_gemm_depth(k);
 }
 
-/* Where the panel of columns [j, j + PANEL) is, for rows [k0, k0 + kn). */
+/* Where columns [j, j + cols) are, for rows [k0, k0 + kn). */
 struct b_view {
     const float *at;
     int64_t stride;
+    int64_t cols; /* to the end of the panel */
 };
 
 /* Few rows of C: B is read once or twice, so that copying it would cost as much as using it. */
@@ -50,11 +51,14 @@ static void prepare_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn
 
 static struct b_view view_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn, int64_t j)
 {
+    if (block->panels != NULL) {
+        int64_t panel = (block->panel_col + j) / PANEL, sub = (block->panel_col + j) % PANEL;
+        return (struct b_view){ block->panels + (panel * block->k + k0) * PANEL + sub, PANEL, PANEL - sub };
+    }
     int64_t panel = j / PANEL, sub = j % PANEL;
-    if (block->panels != NULL) return (struct b_view){ block->panels + (panel * block->k + k0) * PANEL + sub, PANEL };
     if (reads_b_in_place(block) && (panel + 1) * PANEL <= block->cols)
-        return (struct b_view){ block->b + k0 * block->b_row + j, block->b_row };
-    return (struct b_view){ block->scratch_b + panel * kn * PANEL + sub, PANEL };
+        return (struct b_view){ block->b + k0 * block->b_row + j, block->b_row, PANEL - sub };
+    return (struct b_view){ block->scratch_b + panel * kn * PANEL + sub, PANEL, PANEL - sub };
 }
 
 static void prepare_a(const struct pln_gemm_block *block, int64_t row, int64_t n, int64_t k0, int64_t kn,
@@ -81,13 +85,12 @@ static void run_strip(const struct pln_gemm_block *block, int64_t row, int64_t n
     struct pln_gemm_tile tile = { .k = kn, .rows = (int)n, .c_stride = block->c_row, .add = k0 > 0 };
     prepare_a(block, row, n, k0, kn, &tile);
     float *c = block->c + row * block->c_row;
-    int step = block->isa->cols;
-    for (int64_t j = 0; j < block->cols; j += step) {
+    for (int64_t j = 0; j < block->cols; j += tile.cols) {
         struct b_view b = view_b(block, k0, kn, j);
         tile.b = b.at;
         tile.b_stride = b.stride;
         tile.c = c + j;
-        tile.cols = (int)PLN_MIN(step, block->cols - j);
+        tile.cols = (int)PLN_MIN(PLN_MIN(block->isa->cols, b.cols), block->cols - j);
         block->isa->tile(&tile);
     }
     if (k0 + kn < block->k || !block->epilogue->epilogue->present) return;
@@ -104,6 +107,21 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
             run_strip(block, row, PLN_MIN(block->isa->rows, block->rows - row), k0, kn);
         k0 += depth;
     } while (k0 < block->k);
+}
+
+void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_bool, int64_t row_stride,
+                          int64_t col_stride)
+{
+    for (int64_t i = 0; i < block->rows; i++) {
+        const float *from = block->c + i * block->c_row;
+        if (is_bool) {
+            uint8_t *row = (uint8_t *)to + i * row_stride;
+            for (int64_t j = 0; j < block->cols; j++) row[j * col_stride] = from[j] != 0.0f;
+        } else {
+            float *row = (float *)to + i * row_stride;
+            for (int64_t j = 0; j < block->cols; j++) row[j * col_stride] = from[j];
+        }
+    }
 }
 
 /* ---- cutting ---- */

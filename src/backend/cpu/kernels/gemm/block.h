@@ -20,6 +20,7 @@ struct pln_gemm_block {
     /* B: panels (PLN_GEMM_PANEL, for the whole of k), or strides, or rows [k0, k0 + kn) of all columns written as
      * panels of kn rows. */
     const float *panels;
+    int64_t panel_col; /* column of the panels that is the block's first; 31 floats behind the panels may be read */
     const float *b;
     int64_t b_row, b_col;
     void (*fill_b)(const void *user, int64_t k0, int64_t kn, float *to);
@@ -37,6 +38,10 @@ int64_t pln_gemm_depth(int64_t k);
 int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t k);
 int64_t pln_gemm_scratch_b(int64_t k, int64_t cols);
 void pln_gemm_block_run(const struct pln_gemm_block *block);
+
+/* Copies the block's C to memory of any strides, as f32 or as bools. */
+void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_bool, int64_t row_stride,
+                          int64_t col_stride);
 
 /* How C[m,n] is cut. */
 struct pln_gemm_cut {

@@ -252,19 +252,6 @@ static struct place find_place(const struct gemm_state *s, int64_t task, struct 
     return place;
 }
 
-static void store_block(const struct gemm_state *s, const struct pln_gemm_block *block, int64_t at)
-{
-    for (int64_t i = 0; i < block->rows; i++)
-        for (int64_t j = 0; j < block->cols; j++) {
-            float value = block->c[i * block->c_row + j];
-            int64_t to = at + i * s->c_row + j * s->c_col;
-            if (s->c_is_bool)
-                ((uint8_t *)s->c)[to] = value != 0.0f;
-            else
-                ((float *)s->c)[to] = value;
-        }
-}
-
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
@@ -296,7 +283,9 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
         pln_gemm_block_run(&block);
         b_before = block.b;
         rows_before = block.rows;
-        if (s->c_scratch > 0) store_block(s, &block, c_at);
+        if (s->c_scratch > 0)
+            pln_gemm_block_store(&block, s->c + c_at * (s->c_is_bool ? 1 : (int64_t)sizeof(float)), s->c_is_bool,
+                                 s->c_row, s->c_col);
     }
 }
 

@@ -5,12 +5,13 @@
 #include "backend/cpu/kernels/vec/vec_f32.h"
 
 #if TILE_ROWS == 14
-#define EACH_ROW(X)                                                                                          \
-    X(0, p0[0])                                                                                              \
-    X(1, p0[s])                                                                                              \
-    X(2, p0[2 * s])                                                                                          \
-    X(3, p1[0]) X(4, p1[s]) X(5, p1[2 * s]) X(6, p2[0]) X(7, p2[s]) X(8, p2[2 * s]) X(9, p3[0]) X(10, p3[s]) \
-        X(11, p3[2 * s]) X(12, p4[0]) X(13, p4[s])
+#define EACH_ROW(X)                                                                                               \
+    X(0, p0[0])                                                                                                   \
+    X(1, p0[s])                                                                                                   \
+    X(2, p0[2 * s])                                                                                               \
+    X(3, p1[0])                                                                                                   \
+    X(4, p1[s]) X(5, p1[2 * s]) X(6, p2[0]) X(7, p2[s]) X(8, p2[2 * s]) X(9, p3[0]) X(10, p3[s]) X(11, p3[2 * s]) \
+        X(12, p4[0]) X(13, p4[s])
 #else
 #define EACH_ROW(X) X(0, p0[0]) X(1, p0[s]) X(2, p0[2 * s]) X(3, p1[0]) X(4, p1[s]) X(5, p1[2 * s])
 #endif

@@ -1,0 +1,163 @@
+/* Convolution of images stored channels last: C[pixels, outputs] = patches[pixels, (taps, c)] weights[(taps, c),
+ * outputs]. */
+#include "backend/cpu/kernels/conv/conv.h"
+
+struct last_state {
+    struct pln_conv conv;
+    const struct pln_gemm_isa *isa;
+    struct pln_gemm_cut cut;
+    bool in_place; /* patches are the image's own pixels */
+    int64_t c_scratch;
+};
+
+/* The patches of one image and group. */
+struct patches {
+    const struct last_state *s;
+    const float *x; /* image n, first channel of the group */
+    int64_t first;  /* pixel of the block's row 0 */
+};
+
+/* Columns [k0, k0 + kn) of the patch of the output pixel at `at`. */
+static void copy_patch(const struct patches *patches, const int64_t *at, int64_t k0, int64_t kn, float *to)
+{
+    const struct pln_conv *conv = &patches->s->conv;
+    const struct pln_image_window *w = &conv->window;
+    const struct pln_image *x = &conv->x;
+    int64_t c = conv->group_in, tap = k0 / c, skip = k0 % c;
+    while (kn > 0) {
+        int64_t t[PLN_IMAGE_AXES] = { tap / w->kernel[2] / w->kernel[1], tap / w->kernel[2] % w->kernel[1],
+                                      tap % w->kernel[2] };
+        int64_t n = PLN_MIN(c - skip, kn), offset = skip;
+        bool inside = true;
+        for (int d = 0; d < PLN_IMAGE_AXES; d++) {
+            int64_t i = at[d] * w->stride[d] - w->pad[d] + t[d] * w->dilation[d];
+            inside = inside && i >= 0 && i < x->dims[d];
+            offset += i * x->strides[d];
+        }
+        if (inside)
+            memcpy(to, patches->x + offset, (size_t)n * sizeof(float));
+        else
+            memset(to, 0, (size_t)n * sizeof(float));
+        to += n;
+        kn -= n;
+        skip = 0;
+        tap++;
+    }
+}
+
+static void fill_patches(const void *user, int64_t row, int64_t n, int64_t k0, int64_t kn, float *to)
+{
+    const struct patches *patches = user;
+    const struct pln_image *y = &patches->s->conv.y;
+    int64_t at[PLN_IMAGE_AXES];
+    pln_image_coordinates(y, patches->first + row, at);
+    for (int64_t i = 0; i < n; i++, to += kn) {
+        copy_patch(patches, at, k0, kn, to);
+        pln_index_step(PLN_IMAGE_AXES, at, y->dims);
+    }
+}
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    const char *why = pln_cpu_conv_supports(problem);
+    if (why != NULL) return why;
+    if (!problem->inputs[1].constant) return "the weights are not constant";
+    return NULL;
+}
+
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    /* Narrow groups leave most of a tile's columns unused. */
+    double groups = (double)PLN_MAX(1, pln_attrs_int(problem->attrs, "group", 1));
+    double group_out = (double)problem->inputs[1].dims[0] / groups;
+    double used = group_out >= 32 ? 1 : group_out / 32;
+    return pln_cpu_conv_flops(problem) / (gflops * used) + 500;
+}
+
+static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
+{
+    (void)kernel;
+    return &pln_pack_f32_oihw_n32_v1;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    struct last_state *s = state_memory;
+    struct pln_conv *conv = &s->conv;
+    *out_prepared = (struct pln_prepared){ .grain = 1 };
+    PLN_TRY(pln_cpu_conv_read(kernel, launch, diag, conv));
+    if (!conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must be packed", kernel->name);
+    if (conv->x.c_stride != 1)
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
+    s->isa = ((pln_gemm_isa_fn)kernel->micro)();
+    s->in_place = conv->window.pointwise && conv->x.uniform;
+    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, conv->k, true);
+    out_prepared->n_tasks = conv->x.n * conv->groups * s->cut.n_row_blocks * s->cut.n_col_blocks;
+    double flops = 2.0 * (double)s->cut.rows * (double)s->cut.cols * (double)PLN_MAX(conv->k, 1);
+    out_prepared->grain = 1 + (int64_t)(1e6 / flops);
+    if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols;
+    for (int i = 0; i < conv->epilogue.n_operands; i++) {
+        conv->epilogue.operands[i].row = conv->e_pixel[i];
+        conv->epilogue.operands[i].col = conv->e_c[i];
+    }
+    int64_t floats = pln_gemm_scratch_a(s->isa, conv->k) + s->c_scratch;
+    out_prepared->scratch_bytes =
+        (size_t)floats * sizeof(float) + pln_epilogue_scratch_bytes(&conv->epilogue, s->cut.cols);
+    return PLN_OK;
+}
+
+static void run_task(const struct last_state *s, int64_t task, float *c_scratch, struct pln_gemm_block *block)
+{
+    const struct pln_conv *conv = &s->conv;
+    int64_t row = task % s->cut.n_row_blocks * s->cut.rows;
+    task /= s->cut.n_row_blocks;
+    int64_t col = task % s->cut.n_col_blocks * s->cut.cols;
+    task /= s->cut.n_col_blocks;
+    int64_t group = task % conv->groups, n = task / conv->groups;
+    int64_t channel = group * conv->group_out + col;
+    struct patches patches = { s, (const float *)conv->x.data + n * conv->x.n_stride + group * conv->group_in, row };
+    block->rows = PLN_MIN(s->cut.rows, conv->y.pixels - row);
+    block->cols = PLN_MIN(s->cut.cols, conv->group_out - col);
+    block->a = patches.x + row * conv->x.pixel_stride;
+    block->user = &patches;
+    block->panel_col = channel;
+    int64_t at = n * conv->y.n_stride + channel * conv->y.c_stride + row * conv->y.pixel_stride;
+    block->c = s->c_scratch > 0 ? c_scratch : (float *)conv->y.data + at;
+    pln_cpu_conv_place(conv, n, channel, row, block->epilogue);
+    pln_gemm_block_run(block);
+    if (s->c_scratch == 0) return;
+    int64_t elem_bytes = conv->y_is_bool ? 1 : (int64_t)sizeof(float);
+    pln_gemm_block_store(block, conv->y.data + at * elem_bytes, conv->y_is_bool, conv->y.pixel_stride,
+                         conv->y.c_stride);
+}
+
+static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
+{
+    (void)shared;
+    const struct last_state *s = state;
+    struct pln_epilogue_run epilogue;
+    struct pln_gemm_block block = {
+        .isa = s->isa, .k = s->conv.k, .a_row = s->conv.x.pixel_stride, .a_col = 1, .panels = s->conv.weights
+    };
+    block.fill_a = s->in_place ? NULL : fill_patches;
+    block.c_row = s->c_scratch > 0 ? s->cut.cols : s->conv.y.pixel_stride;
+    block.scratch_a = scratch;
+    block.epilogue = &epilogue;
+    float *c_scratch = block.scratch_a + pln_gemm_scratch_a(s->isa, s->conv.k);
+    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, s->cut.cols, c_scratch + s->c_scratch, &epilogue);
+    for (int64_t task = first; task < last; task++) run_task(s, task, c_scratch, &block);
+}
+
+const struct pln_kernel_family pln_cpu_conv_last = {
+    .name = "conv_last",
+    .state_bytes = sizeof(struct last_state),
+    .supports = supports,
+    .cost = cost,
+    .prepare = prepare,
+    .run = run,
+    .packed_input = 1,
+    .pack = pack_format,
+};

@@ -1,0 +1,25 @@
+/* The inner functions of depthwise convolution: sums over the taps of a window for n outputs that lie side by side. */
+#ifndef PLN_CPU_CONV_TAPS_H
+#define PLN_CPU_CONV_TAPS_H
+
+#include "backend/cpu/kernels/vec/vec.h"
+
+struct pln_taps {
+    int n_taps;
+    const float *const *x; /* of each tap, n floats */
+    const float *const *w; /* of each tap, n floats, or one */
+    int64_t n;
+    float *out;
+};
+
+struct pln_taps_isa {
+    void (*channels)(const struct pln_taps *taps); /* out[i] = sum of x[t][i] w[t][i] */
+    void (*pixels)(const struct pln_taps *taps);   /* out[i] = sum of x[t][i] w[t][0] */
+    const struct pln_vec_isa *vec;
+};
+
+const struct pln_taps_isa *pln_taps_isa_portable(void);
+const struct pln_taps_isa *pln_taps_isa_avx2(void);
+const struct pln_taps_isa *pln_taps_isa_avx512(void);
+
+#endif

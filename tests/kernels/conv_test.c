@@ -1,0 +1,103 @@
+/* Conv: images of one to three axes, groups, strides, dilations, paddings, epilogues. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/kernels/harness.h"
+
+#define DIMS(...)     \
+    (const int64_t[]) \
+    {                 \
+        __VA_ARGS__   \
+    }
+
+struct conv_case {
+    int axes;
+    int64_t n, c, o, group;
+    int64_t in[3], kernel[3], stride[3], dilation[3], pads[6];
+};
+
+static const struct conv_case convs[] = {
+    { 2, 1, 3, 16, 1, { 17, 19 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 2, 8, 40, 1, { 9, 7 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 1, 33, 35, 1, { 6, 5 }, { 1, 1 }, { 2, 2 }, { 1, 1 }, { 0 } },
+    { 2, 1, 64, 32, 1, { 14, 14 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 70, 20, 1, { 8, 8 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 8, 12, 2, { 9, 11 }, { 3, 5 }, { 1, 2 }, { 2, 1 }, { 2, 0, 1, 3 } },
+    { 2, 1, 12, 36, 3, { 7, 7 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 66, 66, 2, { 5, 6 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 2, 16, 16, 16, { 13, 12 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 67, 67, 67, { 14, 15 }, { 5, 5 }, { 2, 2 }, { 1, 1 }, { 2, 2, 2, 2 } },
+    { 2, 1, 5, 5, 5, { 9, 30 }, { 3, 3 }, { 3, 3 }, { 2, 2 }, { 0, 1, 2, 3 } },
+    { 2, 1, 130, 130, 130, { 4, 80 }, { 1, 7 }, { 1, 1 }, { 1, 1 }, { 0, 3, 0, 3 } },
+    { 2, 1, 4, 8, 4, { 6, 6 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 1, 1, 1, { 5, 5 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 1, 4, 6, 1, { 3, 3 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 4, 4, 4, 4 } },
+    { 2, 1, 600, 10, 1, { 3, 4 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 0, 4, 6, 1, { 3, 3 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 1, 16, 300, 1, { 20, 31 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 1, 2, 6, 9, 1, { 50 }, { 5 }, { 2 }, { 1 }, { 2, 2 } },
+    { 1, 1, 24, 24, 24, { 100 }, { 9 }, { 1 }, { 1 }, { 4, 4 } },
+    { 3, 1, 3, 8, 1, { 5, 6, 7 }, { 3, 3, 3 }, { 1, 2, 1 }, { 1, 1, 1 }, { 1, 1, 1, 1, 1, 1 } },
+    { 3, 1, 4, 4, 4, { 5, 6, 7 }, { 3, 2, 3 }, { 1, 1, 2 }, { 1, 2, 1 }, { 1, 1, 1, 0, 1, 1 } },
+};
+
+static int64_t out_extent(const struct conv_case *v, int d)
+{
+    return (v->in[d] + v->pads[d] + v->pads[v->axes + d] - (v->kernel[d] - 1) * v->dilation[d] - 1) / v->stride[d] + 1;
+}
+
+/* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual. */
+static void conv(const struct conv_case *v, int variant)
+{
+    struct kernel_case c;
+    int rank = v->axes + 2;
+    int64_t x[5] = { v->n, v->c }, w[5] = { v->o, v->c / v->group }, y[5] = { v->n, v->o };
+    for (int d = 0; d < v->axes; d++) {
+        x[d + 2] = v->in[d];
+        w[d + 2] = v->kernel[d];
+        y[d + 2] = out_extent(v, d);
+    }
+    kernel_case_init(&c, "conv", PLN_OP_CONV, 0);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "kernel_shape", v->kernel, v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "strides", v->stride, v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "dilations", v->dilation, v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "pads", v->pads, 2 * v->axes);
+    pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
+    kernel_case_input(&c, rank, x);
+    kernel_case_input(&c, rank, w)->constant = true;
+    if (variant == 1 || variant == 2)
+        kernel_case_input(&c, 1, DIMS(v->o));
+    else
+        c.n_inputs++;
+    if (variant == 2 || variant == 4) kernel_case_add_relu(&c, rank, rank, y);
+    if (variant == 3) {
+        int64_t channel[4] = { v->o, 1, 1, 1 };
+        kernel_case_add_relu(&c, rank, rank - 1, channel);
+    }
+    double k = (double)v->c / (double)v->group;
+    for (int d = 0; d < v->axes; d++) k *= (double)v->kernel[d];
+    c.rtol = 1e-5;
+    c.atol = 2e-7 * (k + 16);
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void all_convs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PLN_COUNT_OF(convs); i++)
+        for (int variant = 0; variant < 5; variant++) conv(&convs[i], variant);
+    assert_int_equal(kernel_rows_untested(PLN_OP_CONV), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_convs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
