@@ -72,6 +72,31 @@ PLN_API void pln_context_set_profiling(pln_context *context, int on);
 /* Nanoseconds of step `index` in the last run and how often it ran; zeros when profiling is off. */
 PLN_API enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count);
 
+/* States: memory that lives across runs, such as a KV cache. An input and an output that are one state (past_key_values.0.key and
+ * present.0.key) need not be bound when a store is: the store holds what was appended so far, and a run writes only what is new. A store grows
+ * in place: addresses never move. One context at a time. */
+typedef struct pln_state_store pln_state_store;
+
+struct pln_state_options {
+    size_t struct_size;                    /* sizeof(struct pln_state_options) */
+    const struct pln_allocator *allocator; /* NULL: the engine's */
+    int64_t capacity;                      /* positions that fit; memory is touched as it fills */
+    const char *const *dim_names;          /* other symbolic dims of the states, such as "batch" */
+    const int64_t *dim_values;             /* their values; those not named are 1 */
+    int dim_count;
+};
+
+/* PLN_NOT_FOUND: the model has no states. Starts empty. */
+PLN_API enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_state_options *options, pln_diagnostics *diagnostics, pln_state_store **out_store);
+/* No context may be bound to it any more. NULL is fine. */
+PLN_API void pln_state_store_destroy(pln_state_store *store);
+PLN_API int64_t pln_state_store_length(const pln_state_store *store); /* positions held */
+/* Forgets the positions from `length` on. PLN_INVALID_ARGUMENT: it holds fewer. */
+PLN_API enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length);
+/* Binds all states of the model to the store for the runs to come; NULL ends that. A run that needs more than the capacity fails with
+ * PLN_NO_MEMORY and leaves the store as it was. */
+PLN_API enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store);
+
 /* A tap: called for each value made visible by the build (pln_build_options.taps) as soon as it is known. */
 typedef void (*pln_tap)(void *user, const char *name, const struct pln_buffer *value);
 PLN_API void pln_context_set_tap(pln_context *context, pln_tap tap, void *user);

@@ -88,6 +88,12 @@ struct pln_metadata {
     const char *key, *value;
 };
 
+/* An input and an output of the main block that are one state: the output is the input with new rows appended along `axis`. */
+struct pln_graph_state {
+    uint32_t input, output; /* places in the main block's lists */
+    int axis;
+};
+
 struct pln_graph {
     const struct pln_allocator *alloc;
     struct pln_arena arena;
@@ -106,6 +112,8 @@ struct pln_graph {
     size_t n_origins, origins_capacity;
     struct pln_metadata *metadata;
     size_t n_metadata, metadata_capacity;
+    struct pln_graph_state *states;
+    size_t n_states, states_capacity;
     struct pln_map names; /* value name to id */
     uint32_t next_name;   /* for made-up names */
     bool failed;

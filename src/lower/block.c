@@ -31,8 +31,12 @@ static bool becomes_output(struct pln_lower *lower, uint32_t slot)
 static enum pln_status main_output(struct pln_lower *lower, uint32_t value, uint32_t index, uint32_t *out_slot)
 {
     uint32_t slot;
-    PLN_TRY(pln_lower_need(lower, value, 0, false, &slot));
-    if (becomes_output(lower, slot)) {
+    PLN_TRY(pln_lower_need(lower, value, 0, pln_lower_state_output(lower, value) == index, &slot));
+    if (lower->program->slots[slot].place == PLN_PLACE_OUTPUT && lower->program->slots[slot].index == index) {
+        *out_slot = slot; /* written there as a state */
+        return PLN_OK;
+    }
+    if (becomes_output(lower, slot) && pln_lower_state_output(lower, value) == PLN_NONE) {
         lower->program->slots[slot].place = PLN_PLACE_OUTPUT;
         lower->program->slots[slot].index = index;
     } else if (lower->program->slots[slot].place != PLN_PLACE_ITEM) {
@@ -150,6 +154,10 @@ static enum pln_status copy_tables(struct pln_lower *lower)
     for (size_t i = 0; i < graph->n_origins; i++) program->origins[i] = (struct pln_program_origin){ graph->origins[i].name, graph->origins[i].op_type };
     for (size_t i = 0; i < graph->n_metadata; i++) program->metadata[i] = (struct pln_program_origin){ graph->metadata[i].key, graph->metadata[i].value };
     program->n_metadata = (uint32_t)graph->n_metadata;
+    program->states = pln_arena_array(lower->arena, graph->n_states + 1, sizeof *program->states);
+    if (!program->states) return pln_fail_memory(lower->diag, "states", 0);
+    for (size_t i = 0; i < graph->n_states && !lower->options->oracle; i++)
+        program->states[program->n_states++] = (struct pln_state_pair){ graph->states[i].input, graph->states[i].output, graph->states[i].axis, 0 };
     for (uint32_t i = 0; i < program->n_slots; i++) program->slots[i].name = program->slots[i].name ? program->slots[i].name : "";
     for (uint32_t v = 0; v < lower->n_values; v++)
         if (graph->values[v].tapped && lower->host[v] != PLN_NONE) program->taps[program->n_taps++] = lower->host[v];

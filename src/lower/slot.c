@@ -133,16 +133,34 @@ uint32_t pln_lower_new_slot(struct pln_lower *lower, uint32_t value, enum pln_pl
     return program->n_slots++;
 }
 
+bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot)
+{
+    const struct pln_slot *own = &lower->program->slots[slot];
+    for (size_t i = 0; i < lower->graph->n_states && !lower->options->oracle; i++) {
+        if (own->place == PLN_PLACE_INPUT && own->index == lower->graph->states[i].input) return true;
+        if (own->place == PLN_PLACE_OUTPUT && own->index == lower->graph->states[i].output) return true;
+    }
+    return false;
+}
+
+uint32_t pln_lower_state_output(const struct pln_lower *lower, uint32_t value)
+{
+    for (size_t i = 0; i < lower->graph->n_states && !lower->options->oracle; i++)
+        if (lower->graph->blocks[0].outputs[lower->graph->states[i].output] == value) return lower->graph->states[i].output;
+    return PLN_NONE;
+}
+
 bool pln_lower_slot_dense(const struct pln_lower *lower, uint32_t slot)
 {
     const struct pln_slot *own = &lower->program->slots[slot];
-    return !own->strides && !own->order;
+    return !own->strides && !own->order && !pln_lower_slot_is_state(lower, slot);
 }
 
 bool pln_lower_slot_rows_dense(const struct pln_lower *lower, uint32_t slot)
 {
     const struct pln_slot *own = &lower->program->slots[slot];
-    if (pln_lower_slot_dense(lower, slot) || own->rank == 0) return true;
+    /* A state's rows are dense: it grows along another axis than the last. */
+    if (pln_lower_slot_dense(lower, slot) || own->rank == 0 || pln_lower_slot_is_state(lower, slot)) return true;
     int64_t stride;
     return own->strides && pln_dim_value(&lower->graph->dims, (struct pln_dim){ own->strides[own->rank - 1] }, &stride) && stride == 1;
 }
@@ -222,7 +240,7 @@ enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uin
 {
     PLN_TRY(pln_lower_need(lower, value, 0, true, out_slot));
     const struct pln_slot *slot = &lower->program->slots[*out_slot];
-    if (slot->order || (!slot->strides && (slot->rank < 3 || spatial_is_one(lower, slot)))) return PLN_OK;
+    if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && (slot->rank < 3 || spatial_is_one(lower, slot)))) return PLN_OK;
     if (lower->last[value] == PLN_NONE) {
         uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_ARENA, 0);
         if (to == PLN_NONE || !pln_lower_order_last(lower, to)) return pln_fail_memory(lower->diag, "slots", 0);

@@ -59,6 +59,10 @@ enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const 
 enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t *out_slot);
 /* Makes the slot channels last; nothing to do when its spatial extents are 1 or it has fewer than three dims. false: no memory. */
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot);
+/* An input or output that is a state: its memory may have any strides, which only the run knows. */
+bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot);
+/* The output of the main block that the value is, when it is one of a state; else PLN_NONE. */
+uint32_t pln_lower_state_output(const struct pln_lower *lower, uint32_t value);
 bool pln_lower_slot_dense(const struct pln_lower *lower, uint32_t slot);
 bool pln_lower_slot_rows_dense(const struct pln_lower *lower, uint32_t slot); /* last dim has stride 1 */
 

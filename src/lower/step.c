@@ -98,6 +98,7 @@ static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const
     struct pln_dim in_strides[PLN_MAX_RANK], out_strides[PLN_MAX_RANK], offset = zero;
     if (!def->view || space != 0) return PLN_OK;
     PLN_TRY(pln_lower_need(lower, from, space, true, &base));
+    if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
     if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
     if (!pln_lower_dim_bound(lower, offset)) return PLN_OK;
@@ -190,6 +191,11 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         if (value == PLN_NONE) continue;
         uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
+        uint32_t state = lower->block == 0 && kernel && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
+        if (state != PLN_NONE) {
+            lower->program->slots[slot].place = PLN_PLACE_OUTPUT;
+            lower->program->slots[slot].index = state;
+        }
         bool last = kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
         if ((last || follows_last(lower, kernel, step, &lower->program->slots[slot])) && !pln_lower_order_last(lower, slot)) return pln_fail_memory(lower->diag, "slots", 0);
         step->outputs[i] = slot;

@@ -255,8 +255,14 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
     }
+    if (binding->bound && buffer->strides && !pln_states_find(program, index, true)) {
+        binding->bound = false;
+        return pln_fail(&context->diag, PLN_UNSUPPORTED, "output '%s' can only be bound row-major", name);
+    }
     if (binding->bound && (buffer->data != binding->buffer.data || buffer->size_bytes != binding->buffer.size_bytes)) context->generation++;
     if (binding->bound) binding->buffer = *buffer;
+    for (int i = 0; binding->bound && buffer->strides && i < PLN_MAX_RANK; i++) binding->strides[i] = i < buffer->rank ? buffer->strides[i] : 0;
+    binding->buffer.strides = binding->bound && buffer->strides ? binding->strides : NULL;
     binding->allocator = NULL;
     return PLN_OK;
 }
@@ -280,7 +286,7 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     *out_item = (struct pln_item *)(uintptr_t)binding->item;
     if (binding->item) return PLN_OK;
     *out_item = &binding->view;
-    if (pln_tensor_is_contiguous(&binding->view.tensor)) return PLN_OK;
+    if (pln_tensor_is_contiguous(&binding->view.tensor) || pln_states_find(context->engine->program, index, false)) return PLN_OK;
     size_t bytes = pln_tensor_bytes(&binding->view.tensor);
     if (bytes > binding->own_bytes) {
         pln_free(&context->alloc, binding->own, binding->own_bytes);
@@ -346,9 +352,11 @@ enum pln_status pln_context_run(pln_context *context)
         memset(context->step_ns, 0, context->engine->program->n_steps * sizeof *context->step_ns);
         memset(context->step_count, 0, context->engine->program->n_steps * sizeof *context->step_count);
     }
+    PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));
     PLN_TRY(give_outputs(context));
+    pln_states_commit(context);
     context->stats.runs++;
     context->stats.last_run_ns = (uint64_t)(pln_clock_ns() - start);
     return PLN_OK;

@@ -127,7 +127,14 @@ struct pln_context {
     uint64_t *step_ns, *step_count;
     pln_tap tap;
     void *tap_user;
+    pln_state_store *states;
 };
+
+/* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
+enum pln_status pln_states_begin(struct pln_context *context);
+void pln_states_commit(struct pln_context *context);
+/* The state that input or output `index` belongs to; NULL: none. */
+const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output);
 
 /* exec.c */
 enum pln_status pln_exec_block(struct pln_context *context, uint32_t block);

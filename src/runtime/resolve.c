@@ -116,19 +116,29 @@ static int64_t range_end(int64_t value)
     return value <= 1 ? value : end;
 }
 
-/* When shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more memory. */
-static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, const int64_t **out_values)
+/* Sets upper_dims to extents with each symbol that moved since the last plan at the end of its range; together: all of them at the furthest of
+ * these ends, since extents that grow mostly grow together (past, total). */
+static void raise_symbols(struct pln_context *context, const struct pln_segment_state *state, bool together)
 {
     const struct pln_program *program = context->engine->program;
-    *out_values = context->dims;
+    int64_t furthest = 0;
     for (uint32_t i = 0; i < program->n_symbols; i++) {
         int64_t value = context->symbols[i];
-        bool moved = state->planned && state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
+        bool moved = state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
         context->upper_symbols[i] = moved ? PLN_MAX(range_end(value), value) : value;
+        if (moved) furthest = PLN_MAX(furthest, context->upper_symbols[i]);
     }
-    if (!state->planned) return PLN_OK;
+    for (uint32_t i = 0; together && i < program->n_symbols; i++)
+        if (state->symbols[i] != context->symbols[i] && context->symbols[i] != PLN_DIM_UNKNOWN) context->upper_symbols[i] = furthest;
     pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+}
+
+/* Is upper_dims worth planning for: nothing smaller than now, and not much more memory? */
+static enum pln_status worth_planning(struct pln_context *context, const struct pln_segment_state *state, bool *out_worth)
+{
+    const struct pln_program *program = context->engine->program;
     size_t now = 0, upper = 0;
+    *out_worth = false;
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes, more;
         PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
@@ -136,10 +146,24 @@ static enum pln_status upper_bytes(struct pln_context *context, struct pln_segme
         const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
         int64_t dims[PLN_MAX_RANK];
         for (int k = 0; k < slot->rank; k++) dims[k] = context->upper_dims[slot->dims[k]];
-        if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &more) || more < bytes) return PLN_OK;
-        if (!pln_add_size(upper, more, &upper)) return PLN_OK;
+        if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &more) || more < bytes || !pln_add_size(upper, more, &upper)) return PLN_OK;
     }
-    if (upper <= 8 * now + ((size_t)64 << 20)) *out_values = context->upper_dims;
+    *out_worth = upper <= 8 * now + ((size_t)64 << 20);
+    return PLN_OK;
+}
+
+/* When shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more memory. */
+static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, bool again, const int64_t **out_values)
+{
+    *out_values = context->dims;
+    for (int together = 1; again && together >= 0; together--) {
+        bool worth;
+        raise_symbols(context, state, together);
+        PLN_TRY(worth_planning(context, state, &worth));
+        if (!worth) continue;
+        *out_values = context->upper_dims;
+        break;
+    }
     return PLN_OK;
 }
 
@@ -191,7 +215,7 @@ static enum pln_status plan_memory(struct pln_context *context, uint32_t block, 
     }
     if (fits) return PLN_OK;
     const int64_t *values;
-    PLN_TRY(upper_bytes(context, state, &values));
+    PLN_TRY(upper_bytes(context, state, state->planned, &values));
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes;
         PLN_TRY(slot_bytes(context, values, state->arena_slots[i], &bytes));
@@ -267,6 +291,22 @@ static enum pln_status fill_view(struct pln_context *context, uint32_t slot_id, 
     return PLN_OK;
 }
 
+/* A state in the caller's memory, which has room for more positions than it holds. */
+static enum pln_status fill_strided_output(struct pln_context *context, const struct pln_binding *binding, const char *name, struct pln_tensor *tensor)
+{
+    int64_t last = 0, reach, size = pln_dtype_bits(tensor->dtype) / 8;
+    bool empty = false;
+    for (int i = 0; i < tensor->rank; i++) {
+        tensor->strides[i] = binding->strides[i];
+        if (tensor->dims[i] == 0) empty = true;
+        else if (tensor->strides[i] < 0 || !pln_mul_i64(tensor->dims[i] - 1, tensor->strides[i], &reach) || !pln_add_i64(last, reach, &last)) last = INT64_MAX / 16;
+    }
+    if (!empty && (size == 0 || (uint64_t)last >= binding->buffer.size_bytes / (size_t)size))
+        return pln_fail(&context->diag, PLN_NO_MEMORY, "state '%s' is full: %lld positions do not fit", name, (long long)tensor->dims[pln_states_find(context->engine->program, (uint32_t)(binding - context->outputs), true)->axis]);
+    tensor->data = binding->buffer.data;
+    return PLN_OK;
+}
+
 static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
@@ -277,6 +317,7 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
         tensor->data = binding->allocator(binding->allocator_user, name, bytes, tensor->dtype, tensor->rank, tensor->dims);
         return tensor->data || bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, bytes);
     }
+    if (binding->bound && binding->buffer.strides) return fill_strided_output(context, binding, name, tensor);
     if (binding->bound) {
         if (binding->buffer.size_bytes < bytes) {
             return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", name, bytes, binding->buffer.size_bytes);

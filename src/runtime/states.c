@@ -1,0 +1,137 @@
+/* State stores: one block of memory a state, laid out for its capacity. */
+#include "base/text.h"
+#include "runtime/engine.h"
+
+struct state {
+    struct pln_tensor full; /* dims with the capacity along the axis; data is the memory */
+    size_t size_bytes;
+};
+
+struct pln_state_store {
+    struct pln_allocator alloc;
+    pln_engine *engine;
+    struct state *states; /* one a pair of the program */
+    int64_t capacity, length;
+};
+
+const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output)
+{
+    for (uint32_t i = 0; i < program->n_states; i++)
+        if ((is_output ? program->states[i].output : program->states[i].input) == index) return &program->states[i];
+    return NULL;
+}
+
+static int64_t named_dim(const struct pln_state_options *options, const char *name)
+{
+    for (int i = 0; i < options->dim_count; i++)
+        if (pln_str_equal(options->dim_names[i], name)) return options->dim_values[i];
+    return 1;
+}
+
+static enum pln_status init_state(struct pln_state_store *store, const struct pln_state_options *options, uint32_t index, struct pln_diag *diag)
+{
+    const struct pln_program *program = store->engine->program;
+    const struct pln_state_pair *pair = &program->states[index];
+    const struct pln_slot *slot = &program->slots[program->inputs[pair->input].slot];
+    const char *name = program->inputs[pair->input].name;
+    int64_t dims[PLN_MAX_RANK];
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        if (i == pair->axis) dims[i] = options->capacity;
+        else if (node->op == PLN_DIM_CONST) dims[i] = node->value;
+        else if (node->op == PLN_DIM_SYMBOL) dims[i] = named_dim(options, program->symbols[node->a].name);
+        else return pln_fail(diag, PLN_UNSUPPORTED, "state '%s': dim %d is an expression", name, i);
+        if (dims[i] < 0) return pln_fail(diag, PLN_INVALID_ARGUMENT, "state '%s': dim %d is negative", name, i);
+    }
+    struct state *state = &store->states[index];
+    if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &state->size_bytes) || pln_dtype_bits(slot->dtype) < 8) return pln_fail_memory(diag, name, SIZE_MAX);
+    void *data = pln_alloc(&store->alloc, state->size_bytes, 64);
+    if (!data) return pln_fail_memory(diag, name, state->size_bytes);
+    pln_tensor_init(&state->full, slot->dtype, slot->rank, dims, data);
+    return PLN_OK;
+}
+
+enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_state_options *options, pln_diagnostics *diagnostics, pln_state_store **out_store)
+{
+    *out_store = NULL;
+    const struct pln_allocator *alloc = options->allocator ? options->allocator : &engine->alloc;
+    if (engine->program->n_states == 0) return pln_fail(diagnostics, PLN_NOT_FOUND, "the model has no states: no input and output that are named as past and present and joined by Concat");
+    if (options->capacity < 1) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "a state store needs a capacity of at least 1");
+    struct pln_state_store *store = pln_alloc_zeroed(alloc, sizeof *store, _Alignof(struct pln_state_store));
+    if (!store) return pln_fail_memory(diagnostics, "state store", sizeof *store);
+    store->alloc = *alloc;
+    store->engine = engine;
+    store->capacity = options->capacity;
+    pln_engine_retain(engine);
+    store->states = pln_alloc_zeroed(alloc, engine->program->n_states * sizeof *store->states, _Alignof(struct state));
+    enum pln_status status = store->states ? PLN_OK : pln_fail_memory(diagnostics, "state store", 0);
+    for (uint32_t i = 0; status == PLN_OK && i < engine->program->n_states; i++) status = init_state(store, options, i, diagnostics);
+    if (status == PLN_OK) *out_store = store;
+    else pln_state_store_destroy(store);
+    return status;
+}
+
+void pln_state_store_destroy(pln_state_store *store)
+{
+    if (!store) return;
+    struct pln_allocator alloc = store->alloc;
+    uint32_t n = store->engine->program->n_states;
+    for (uint32_t i = 0; store->states && i < n; i++) pln_free(&alloc, store->states[i].full.data, store->states[i].size_bytes);
+    pln_free(&alloc, store->states, n * sizeof *store->states);
+    pln_engine_release(store->engine);
+    pln_free(&alloc, store, sizeof *store);
+}
+
+int64_t pln_state_store_length(const pln_state_store *store)
+{
+    return store->length;
+}
+
+enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length)
+{
+    if (length < 0 || length > store->length) return PLN_INVALID_ARGUMENT;
+    store->length = length;
+    return PLN_OK;
+}
+
+enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store)
+{
+    pln_diag_init(&context->diag);
+    if (store && store->engine != context->engine) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the state store was made for another engine");
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; context->states && i < program->n_states; i++) {
+        context->inputs[program->states[i].input].bound = false;
+        context->outputs[program->states[i].output].bound = false;
+    }
+    context->states = store;
+    return PLN_OK;
+}
+
+enum pln_status pln_states_begin(struct pln_context *context)
+{
+    struct pln_state_store *store = context->states;
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; store && i < program->n_states; i++) {
+        const struct pln_state_pair *pair = &program->states[i];
+        const struct state *state = &store->states[i];
+        struct pln_binding *input = &context->inputs[pair->input], *output = &context->outputs[pair->output];
+        input->bound = true;
+        input->item = NULL;
+        input->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = state->full };
+        input->view.tensor.dims[pair->axis] = store->length;
+        output->bound = true;
+        output->allocator = NULL;
+        output->buffer = (struct pln_buffer){ .dtype = state->full.dtype, .rank = state->full.rank, .strides = output->strides, .data = state->full.data, .size_bytes = state->size_bytes };
+        memcpy(output->strides, state->full.strides, sizeof output->strides);
+    }
+    return PLN_OK;
+}
+
+void pln_states_commit(struct pln_context *context)
+{
+    struct pln_state_store *store = context->states;
+    const struct pln_program *program = context->engine->program;
+    if (!store || program->n_states == 0) return;
+    const struct pln_item *item = context->slots[program->outputs[program->states[0].output].slot].item;
+    if (item && item->kind == PLN_TENSOR) store->length = item->tensor.dims[program->states[0].axis];
+}
