@@ -86,6 +86,7 @@ enum pln_kernel_flag {
     PLN_KERNEL_EPILOGUE = 4,         /* takes an elementwise epilogue */
     PLN_KERNEL_CHANNELS_LAST = 8,    /* wants images stored n,h,w,c: inputs[0], outputs[0], residual operands */
     PLN_KERNEL_ROW_STRIDED_IN = 16,  /* inputs may have any strides but the last dim's, which is 1 */
+    PLN_KERNEL_OVERLAP = 32,         /* an input may lie where the output has the same elements; it is left alone there */
 };
 
 struct pln_kernel {

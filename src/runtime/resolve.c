@@ -416,6 +416,8 @@ static bool memory_of(const struct pln_context *context, uint32_t slot, uintptr_
 enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step)
 {
     const struct pln_slot *slots = context->engine->program->slots;
+    const struct pln_kernel *kernel = context->engine->steps[step - context->engine->program->steps].kernel;
+    if (kernel && (kernel->flags & PLN_KERNEL_OVERLAP)) return PLN_OK;
     for (uint32_t o = 0; o < step->n_outputs; o++) {
         uintptr_t first, last, other_first, other_last;
         if (step->outputs[o] == PLN_NONE || slots[step->outputs[o]].place == PLN_PLACE_ITEM || !memory_of(context, step->outputs[o], &first, &last)) continue;
