@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static char *slot(size_t *out_bytes)
 {
@@ -41,14 +42,22 @@ const char *text_dims(int rank, const int64_t *dims, const char *const *names)
 {
     size_t room, n = 0;
     char *text = slot(&room);
-    if (rank <= 0) return rank < 0 ? "?" : "scalar";
-    text[0] = '\0';
-    for (int i = 0; i < rank && n < room; i++) {
-        const char *times = i ? "x" : "";
+    if (rank < 0) return "of any shape";
+    text[n++] = '[';
+    for (int i = 0; i < rank && n < room - 1; i++) {
+        const char *times = i ? "," : "";
         if (dims[i] >= 0) n += (size_t)snprintf(text + n, room - n, "%s%lld", times, (long long)dims[i]);
         else n += (size_t)snprintf(text + n, room - n, "%s%s", times, names && names[i] ? names[i] : "?");
     }
+    if (n > room - 2) n = room - 2;
+    memcpy(text + n, "]", 2);
     return text;
+}
+
+uint64_t file_bytes(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
 int output_open(const struct command *command, const char *option, struct output *out_output)

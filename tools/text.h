@@ -11,8 +11,11 @@
 const char *text_bytes(uint64_t bytes);
 /* "1.234 ms", "12.3 µs", "2.1 s", into the same ring. */
 const char *text_ms(double ms);
-/* "1x3x224x224" or "scalar"; -1 and names as they come; the same ring. */
+/* "[batch,3,224,224]", "?" for dims without a name; the same ring. */
 const char *text_dims(int rank, const int64_t *dims, const char *const *names);
+
+/* 0: it cannot be read. */
+uint64_t file_bytes(const char *path);
 
 /* Where the results go. json: NULL without --json. text: stdout, or stderr when JSON takes stdout. */
 struct output {

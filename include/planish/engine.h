@@ -83,6 +83,8 @@ PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_b
 PLN_API enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
 /* Model metadata: value of a key, NULL when there is none. */
 PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);
+/* Keys of the metadata in the model's order; NULL after the last. */
+PLN_API const char *pln_engine_metadata_key(const pln_engine *engine, int index);
 
 #ifdef __cplusplus
 }

@@ -79,3 +79,9 @@ const char *pln_engine_metadata(const pln_engine *engine, const char *key)
         if (pln_str_equal(program->metadata[i].name, key)) return program->metadata[i].op_type;
     return NULL;
 }
+
+const char *pln_engine_metadata_key(const pln_engine *engine, int index)
+{
+    const struct pln_program *program = engine->program;
+    return index >= 0 && (uint32_t)index < program->n_metadata ? program->metadata[index].name : NULL;
+}

@@ -1,0 +1,164 @@
+/* planish run: one inference, from files to files. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "commands.h"
+#include "inputs.h"
+#include "json.h"
+#include "summary.h"
+#include "text.h"
+
+static int run(int argc, char **argv);
+const struct command command_run = {
+    "run", "[options] MODEL", "Runs a model or plan once and prints or writes its outputs.",
+    "  planish run model.onnx --input x=picture.npy --output results/\n  planish run bert.plan --random 1 --dim batch=2,seq=64\n"
+    "  planish run model.onnx --input ids=ids.pb --input mask=data.npz --json\n",
+    run
+};
+
+static struct {
+    struct model_options model;
+    struct text_list input;
+    const char *output, *json;
+    long random;
+} options;
+
+static const struct option_row rows[] = {
+    MODEL_ROWS(options.model),
+    { "input", 'i', OPTION_LIST, &options.input, "NAME=FILE", "an input: .npy, .npz, .pb, or .bin with --shapes (may be given again)" },
+    { "random", 0, OPTION_INT, &options.random, "SEED", "random values for inputs without a file" },
+    { "output", 'o', OPTION_TEXT, &options.output, "DIR", "write each output to DIR/NAME.npy" },
+    { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "shapes and summaries as JSON" },
+    { 0 },
+};
+
+/* DIR/NAME.npy, where what cannot stand in a file name becomes '_'. */
+static void output_path(char *path, size_t path_bytes, const char *folder, const char *name)
+{
+    size_t n = (size_t)snprintf(path, path_bytes, "%s/", folder);
+    size_t start = n;
+    for (; *name && n + 5 < path_bytes && n - start < 200; name++) path[n++] = *name == '/' || *name == ':' || (unsigned char)*name < 32 ? '_' : *name;
+    if (n == start || path[start] == '.') path[start] = '_', n += n == start;
+    snprintf(path + n, path_bytes - n, ".npy");
+}
+
+static int write_output(const char *name, const pln_host_value *value)
+{
+    char path[4400];
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    output_path(path, sizeof path, options.output, name);
+    enum pln_status status = pln_host_value_write_npy(value, path, diagnostics);
+    int exit_status = status == PLN_OK ? 0 : model_fail(&command_run, diagnostics, status, "");
+    pln_diagnostics_destroy(diagnostics);
+    return exit_status;
+}
+
+static void json_output(FILE *out, int index, const char *name, const struct pln_buffer *buffer)
+{
+    struct summary s;
+    fputs(index ? ",\n{\"name\":" : "\n{\"name\":", out);
+    json_text(out, name);
+    fprintf(out, ",\"type\":\"%s\",\"shape\":[", pln_dtype_name(buffer->dtype));
+    for (int i = 0; i < buffer->rank; i++) fprintf(out, "%s%lld", i ? "," : "", (long long)buffer->dims[i]);
+    fputc(']', out);
+    if (summary_make(buffer, &s) && s.count > 0) {
+        fputs(",\"min\":", out);
+        json_number(out, s.min);
+        fputs(",\"max\":", out);
+        json_number(out, s.max);
+        fputs(",\"mean\":", out);
+        json_number(out, s.mean);
+        fprintf(out, ",\"nan\":%lld,\"infinite\":%lld,\"first\":[", (long long)s.nans, (long long)s.infs);
+        for (int i = 0; i < s.n_first; i++) {
+            if (i) fputc(',', out);
+            json_number(out, s.first[i]);
+        }
+        fputc(']', out);
+    }
+    fputc('}', out);
+}
+
+static int report(const struct model *model, pln_context *context, struct output *output)
+{
+    int status = 0;
+    if (output->json) fputs("\"outputs\":[", output->json);
+    for (int i = 0; status == 0 && i < pln_engine_output_count(model->engine); i++) {
+        struct pln_tensor_info info;
+        pln_host_value *value;
+        struct pln_buffer buffer;
+        char shape[200];
+        if (pln_engine_output(model->engine, i, &info) != PLN_OK) continue;
+        enum pln_status got = pln_context_output_value(context, info.name, &value);
+        if (got != PLN_OK) return model_fail(&command_run, pln_context_diagnostics(context), got, "");
+        fprintf(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
+        if (pln_host_value_buffer(value, &buffer) == PLN_OK) {
+            summary_print(output->text, &buffer);
+            if (output->json) json_output(output->json, i, info.name, &buffer);
+            if (options.output) status = write_output(info.name, value);
+        } else if (options.output) fprintf(stderr, "planish run: output '%s' is no tensor and was not written\n", info.name);
+        fputc('\n', output->text);
+        pln_host_value_destroy(value);
+    }
+    if (output->json) fputs("\n]", output->json);
+    return status;
+}
+
+static int run_model(const struct model *model, struct output *output)
+{
+    struct inputs inputs;
+    pln_context *context = NULL;
+    char text[600];
+    int status = inputs_make(&command_run, model, &options.model, &options.input, options.random >= 0, &inputs);
+    if (status == 0 && options.output && mkdir(options.output, 0777) != 0 && errno != EEXIST) status = command_fail(&command_run, 1, "%s: %s", options.output, strerror(errno));
+    if (status == 0 && pln_context_create(model->engine, NULL, &context) != PLN_OK) status = command_fail(&command_run, 1, "no memory for a context");
+    if (status == 0) status = inputs_bind(&command_run, &inputs, context);
+    double start = now_ms();
+    enum pln_status ran = status == 0 ? pln_context_run(context) : PLN_OK;
+    if (ran != PLN_OK) status = model_fail(&command_run, pln_context_diagnostics(context), ran, "run");
+    double ms = now_ms() - start;
+    if (status == 0) {
+        struct pln_engine_summary summary;
+        pln_engine_summarize(model->engine, &summary);
+        fprintf(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
+        if (output->json) {
+            fputs("{\"schema\":1,\"device\":", output->json);
+            json_text(output->json, summary.device);
+            fprintf(output->json, ",\"threads\":%d,\"ms\":", model->threads);
+            json_number(output->json, ms);
+            fputc(',', output->json);
+        }
+        status = report(model, context, output);
+        if (output->json) fputs("}\n", output->json);
+    }
+    pln_context_destroy(context);
+    inputs_free(&inputs);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct text_list words;
+    struct model model;
+    struct output output;
+    options.random = -1;
+    options.model.seed = 1;
+    int status = options_parse(&command_run, rows, argc, argv, &words);
+    if (status >= 0) return status;
+    if (words.count != 1) return command_fail(&command_run, 2, words.count ? "one model at a time" : "which model? planish run --help tells more");
+    if (options.random >= 0) options.model.seed = options.random;
+    status = model_open(&command_run, words.items[0], &options.model, &model);
+    if (status == 0) {
+        status = output_open(&command_run, options.json, &output);
+        if (status == 0) {
+            if (verbosity >= 0) model_print_device(&model, output.text);
+            status = run_model(&model, &output);
+            int closed = output_close(&command_run, options.json, &output);
+            status = status ? status : closed;
+        }
+        model_close(&model);
+    }
+    free(words.items);
+    return status;
+}

@@ -1,0 +1,21 @@
+/* What stands in a tensor, in a few numbers. */
+#ifndef PLANISH_TOOLS_SUMMARY_H
+#define PLANISH_TOOLS_SUMMARY_H
+
+#include <stdio.h>
+
+#include "planish/experimental/value.h"
+
+struct summary {
+    int64_t count, nans, infs;
+    double min, max, mean; /* of the finite elements */
+    double first[6];
+    int n_first;
+};
+
+/* false: elements are no numbers that can be summed up (strings, complex and sub-byte types). */
+int summary_make(const struct pln_buffer *buffer, struct summary *out_summary);
+/* "min -1.2, max 3.4, mean 0.1; 0.5 0.25 …", or why there is none. */
+void summary_print(FILE *out, const struct pln_buffer *buffer);
+
+#endif
