@@ -50,8 +50,9 @@ static bool strides_of(struct pln_lower *lower, uint32_t slot_id, struct pln_dim
     const struct pln_slot *slot = &lower->program->slots[slot_id];
     struct pln_dim stride = pln_dim_const(dims, 1);
     for (int i = slot->rank - 1; i >= 0; i--) {
-        out_strides[i] = slot->strides ? (struct pln_dim){ slot->strides[i] } : stride;
-        stride = pln_dim_mul(dims, stride, (struct pln_dim){ slot->dims[i] });
+        int d = slot->order ? slot->order[i] : i;
+        out_strides[d] = slot->strides ? (struct pln_dim){ slot->strides[d] } : stride;
+        stride = pln_dim_mul(dims, stride, (struct pln_dim){ slot->dims[d] });
     }
     return !dims->failed;
 }
