@@ -28,6 +28,24 @@ void pln_body_fill(struct pln_emit *emit, const struct pln_onnx_graph *graph, st
     emit->status = status;
 }
 
+uint32_t pln_body_inline(struct pln_emit *emit, const struct pln_onnx_graph *graph, struct pln_scope *outer, uint32_t x)
+{
+    if (emit->status != PLN_OK) return PLN_NONE;
+    if (graph->inputs.count != 1 || graph->outputs.count != 1) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "a subgraph has %u inputs and %u outputs, not one each", graph->inputs.count, graph->outputs.count);
+        return PLN_NONE;
+    }
+    uint32_t value = PLN_NONE;
+    struct pln_scope *scope = pln_scope_enter(emit->importer, outer, outer->frame);
+    bool named = scope && pln_scope_set(scope, graph->inputs.items[0].name, x);
+    emit->status = named ? pln_importer_graph(emit->importer, graph, scope, emit->block) : pln_fail_memory(emit->diag, "a subgraph", 0);
+    if (emit->status == PLN_OK && (!pln_scope_find(scope, graph->outputs.items[0].name, &value) || value == PLN_NONE)) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "a subgraph's output '%s' is nobody's output", graph->outputs.items[0].name);
+    }
+    pln_scope_leave(scope);
+    return value;
+}
+
 void pln_body_output(struct pln_emit *emit, uint32_t block, uint32_t value)
 {
     if (emit->status != PLN_OK) return;

@@ -16,6 +16,8 @@ uint32_t pln_body_block(struct pln_emit *emit, uint32_t node, const struct pln_o
 /* Nodes and outputs of a graph into a block; its inputs are the given values. */
 void pln_body_fill(struct pln_emit *emit, const struct pln_onnx_graph *graph, struct pln_scope *outer, uint32_t block, const uint32_t *inputs,
                    uint32_t n_inputs);
+/* Nodes of a graph of one input and one output into the block at hand; its output. */
+uint32_t pln_body_inline(struct pln_emit *emit, const struct pln_onnx_graph *graph, struct pln_scope *outer, uint32_t x);
 /* Value as the block's next output. */
 void pln_body_output(struct pln_emit *emit, uint32_t block, uint32_t value);
 

@@ -2,40 +2,29 @@
 
 #include "onnx/import.h"
 
-static const struct pln_onnx_row core_rows[] = {
-#define ML(name, since, handler)
-#define OP(name, since, handler) { name, since, pln_onnx_##handler },
+static const struct pln_onnx_row rows[] = {
+#define OP(domain, name, since, handler) { domain, name, since, pln_onnx_##handler },
 #include "onnx/opset.inc"
 #undef OP
-#undef ML
 };
 
-static const struct pln_onnx_row ml_rows[] = {
-#define OP(name, since, handler)
-#define ML(name, since, handler) { name, since, pln_onnx_##handler },
-#include "onnx/opset.inc"
-#undef OP
-#undef ML
-};
-
-const struct pln_onnx_row *pln_onnx_opset_rows(const char *domain, size_t *out_count)
+const struct pln_onnx_row *pln_onnx_opset_rows(size_t *out_count)
 {
-    *out_count = 0;
-    if (pln_onnx_domain_equal(domain, "")) {
-        *out_count = PLN_COUNT_OF(core_rows);
-        return core_rows;
-    }
-    if (strcmp(domain, "ai.onnx.ml") == 0) {
-        *out_count = PLN_COUNT_OF(ml_rows);
-        return ml_rows;
-    }
-    return NULL;
+    *out_count = PLN_COUNT_OF(rows);
+    return rows;
 }
 
 int64_t pln_onnx_opset_newest(const char *domain)
 {
     if (pln_onnx_domain_equal(domain, "")) return PLN_ONNX_NEWEST_OPSET;
-    return strcmp(domain, "ai.onnx.ml") == 0 ? PLN_ONNX_NEWEST_ML_OPSET : 0;
+    if (strcmp(domain, "ai.onnx.ml") == 0) return PLN_ONNX_NEWEST_ML_OPSET;
+    return strcmp(domain, "ai.onnx.preview") == 0 || strcmp(domain, "ai.onnx.preview.training") == 0 ? 1 : 0;
+}
+
+static int compare(const struct pln_onnx_row *row, const char *domain, const char *name)
+{
+    int order = strcmp(row->domain, domain);
+    return order ? order : strcmp(row->name, name);
 }
 
 enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type, int64_t version, pln_onnx_handler *out_handler,
@@ -43,19 +32,18 @@ enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type
 {
     *out_handler = NULL;
     *out_since = 0;
-    size_t count;
-    const struct pln_onnx_row *rows = pln_onnx_opset_rows(domain, &count);
-    if (!rows) return PLN_ONNX_NO_DOMAIN;
-    size_t first = 0, last = count; /* the first row that is not before op_type */
+    if (pln_onnx_domain_equal(domain, "")) domain = "";
+    if (pln_onnx_opset_newest(domain) == 0) return PLN_ONNX_NO_DOMAIN;
+    size_t first = 0, last = PLN_COUNT_OF(rows), count = last; /* the first row that is not before the operator */
     while (first < last) {
         size_t middle = first + (last - first) / 2;
-        if (strcmp(rows[middle].name, op_type) < 0) first = middle + 1;
+        if (compare(&rows[middle], domain, op_type) < 0) first = middle + 1;
         else last = middle;
     }
-    if (first == count || strcmp(rows[first].name, op_type) != 0) return PLN_ONNX_NO_OPERATOR;
+    if (first == count || compare(&rows[first], domain, op_type) != 0) return PLN_ONNX_NO_OPERATOR;
     *out_since = rows[first].since;
     if (version < rows[first].since) return PLN_ONNX_TOO_OLD;
-    for (size_t i = first; i < count && strcmp(rows[i].name, op_type) == 0 && rows[i].since <= version; i++) *out_handler = rows[i].handler;
+    for (size_t i = first; i < count && compare(&rows[i], domain, op_type) == 0 && rows[i].since <= version; i++) *out_handler = rows[i].handler;
     return PLN_ONNX_FOUND;
 }
 

@@ -13,7 +13,7 @@
 typedef void (*pln_onnx_handler)(struct pln_emit *emit);
 
 struct pln_onnx_row {
-    const char *name;
+    const char *domain, *name;
     int32_t since;
     pln_onnx_handler handler;
 };
@@ -25,18 +25,16 @@ enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type
 /* Newest operator set of a domain that this build knows; 0: not a domain of ONNX. */
 int64_t pln_onnx_opset_newest(const char *domain);
 
-/* The rows of a domain ("" or "ai.onnx.ml"), for reports and tests; NULL: none. */
-const struct pln_onnx_row *pln_onnx_opset_rows(const char *domain, size_t *out_count);
+/* All rows, for reports and tests. */
+const struct pln_onnx_row *pln_onnx_opset_rows(size_t *out_count);
 
 /* 1:1: all attributes, then those named in `skip` (ended by NULL; may be NULL itself) left out. For handlers that add to it. */
 void pln_onnx_direct(struct pln_emit *emit);
 /* The same under another ONNX name, with other inputs; binds all outputs. */
 void pln_onnx_direct_as(struct pln_emit *emit, const char *onnx, const uint32_t *inputs, uint32_t n_inputs, const char *const *skip);
 
-#define ML(name, since, handler) void pln_onnx_##handler(struct pln_emit *emit);
-#define OP(name, since, handler) void pln_onnx_##handler(struct pln_emit *emit);
+#define OP(domain, name, since, handler) void pln_onnx_##handler(struct pln_emit *emit);
 #include "onnx/opset.inc"
 #undef OP
-#undef ML
 
 #endif
