@@ -62,12 +62,15 @@ int model_open(const struct command *command, const char *path, const struct mod
         model_close(out_model);
         return command_fail(command, 1, "%s is a plan, which this version does not read; give its ONNX file", path);
     } else if (status == PLN_OK) {
-        struct text_list disabled = options->disabled;
+        static const char *const all[] = { "*", NULL };
+        struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
+        for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
         text_list_add(&disabled, NULL);
         const struct pln_build_options build = { .struct_size = sizeof build, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
-                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass };
+                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL };
         status = pln_build_file(path, &build, &out_model->engine);
         out_model->build_ms = now_ms() - start;
+        free(disabled.items);
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);

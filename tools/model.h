@@ -17,6 +17,7 @@ struct model_options {
     struct text_list disabled; /* --disable-pass */
     const char *dump_after;
     const char *broken_pass; /* tests */
+    bool all_taps; /* every value is made visible */
     long seed;
     bool fp16, bf16, int8; /* permissions */
 };

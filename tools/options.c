@@ -69,6 +69,7 @@ static void print_help(const struct command *command, const struct option_row *r
 {
     printf("Usage: planish %s %s\n\n%s\n\nOptions:\n", command->name, command->usage, command->about);
     for (const struct option_row *row = rows; row->name; row++) {
+        if (!row->help) continue;
         char left[64];
         const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : " ";
         const char *close = row->kind == OPTION_OPTIONAL ? "]" : "";
@@ -119,7 +120,8 @@ static int unknown(const struct command *command, const struct option_row *rows,
     const char *names[64];
     size_t n = 0;
     snprintf(word, sizeof word, "%.*s", (int)length, name);
-    for (const struct option_row *row = rows; row->name && n < 64; row++) names[n++] = row->name;
+    for (const struct option_row *row = rows; row->name && n < 64; row++)
+        if (row->help) names[n++] = row->name;
     const char *near = nearest_name(word, names, n);
     if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);

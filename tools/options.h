@@ -25,7 +25,7 @@ struct option_row {
     enum option_kind kind;
     void *value;       /* what `kind` says */
     const char *argument; /* how help names the value: "FILE" */
-    const char *help;
+    const char *help; /* NULL: for tests, not listed */
 };
 
 struct command {
