@@ -57,11 +57,13 @@ enum pln_status pln_exec_set_item(struct pln_context *context, uint32_t slot_id,
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     pln_exec_forget_slot(context, slot_id);
-    if (item->kind != slot->kind) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s' is of another kind (tensor, sequence, …) than the model says", what, slot->name);
+    /* What an optional holds may stand for the optional itself: a Loop carries both under one name. */
+    bool held = slot->kind == PLN_OPTIONAL && item->kind != PLN_OPTIONAL;
+    if (item->kind != slot->kind && !held) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s '%s' is of another kind (tensor, sequence, …) than the model says", what, slot->name);
     pln_item_retain(item);
     context->slots[slot_id].item = item;
     context->slots[slot_id].owned = true;
-    return item->kind == PLN_TENSOR ? bind_dims(context, slot_id, &item->tensor, what) : PLN_OK;
+    return item->kind == PLN_TENSOR && !held ? bind_dims(context, slot_id, &item->tensor, what) : PLN_OK;
 }
 
 enum pln_status pln_exec_item(struct pln_context *context, uint32_t slot, struct pln_item **out_item)
