@@ -45,15 +45,22 @@ static const struct pln_attrs *attrs_of(const struct pln_infer *infer)
     return &pln_graph_node(infer->graph, infer->node)->attrs;
 }
 
+/* An empty list counts as none. */
+static bool has_list(const struct pln_infer *infer, const char *name)
+{
+    const struct pln_attr *attr = pln_attrs_find(attrs_of(infer), name);
+    return attr && attr->n > 0;
+}
+
 static enum pln_status infer_label_encoder(struct pln_infer *infer)
 {
     const struct pln_attr *tensor = pln_attrs_find(attrs_of(infer), "values_tensor");
-    enum pln_dtype dtype = PLN_DTYPE_NONE;
+    enum pln_dtype dtype = tensor ? tensor->u.tensor->dtype : PLN_DTYPE_NONE;
     PLN_TRY(pln_infer_need_tensor(infer, 0, 0, PLN_MAX_RANK));
-    if (pln_attrs_has(attrs_of(infer), "values_floats")) dtype = PLN_F32;
-    if (pln_attrs_has(attrs_of(infer), "values_int64s")) dtype = PLN_I64;
-    if (pln_attrs_has(attrs_of(infer), "values_strings")) dtype = PLN_STR;
-    if (tensor) dtype = tensor->u.tensor->dtype;
+    /* Of several lists the first one counts, in this order from the end. */
+    if (has_list(infer, "values_strings")) dtype = PLN_STR;
+    if (has_list(infer, "values_int64s")) dtype = PLN_I64;
+    if (has_list(infer, "values_floats")) dtype = PLN_F32;
     if (dtype == PLN_DTYPE_NONE) return pln_infer_fail(infer, "no attribute values_…");
     const struct pln_type *x = pln_infer_in(infer, 0);
     return pln_infer_out(infer, 0, dtype, x->rank, x->dims);

@@ -100,6 +100,13 @@ static int64_t list_length(const struct pln_infer *infer, const char *name)
     return attr ? attr->n : 0;
 }
 
+/* Of both lists the numbers count, when there are any. */
+static int64_t label_count(const struct pln_infer *infer, const char *ints)
+{
+    int64_t n = list_length(infer, ints);
+    return n > 0 ? n : list_length(infer, "classlabels_strings");
+}
+
 /* Rows of input 0: its first dim, or one row of rank 1. */
 static enum pln_status find_rows(struct pln_infer *infer, uint32_t dtypes, struct pln_dim *out_rows)
 {
@@ -116,7 +123,8 @@ static enum pln_status classes_out(struct pln_infer *infer, const char *strings,
     struct pln_dim dims[2];
     PLN_TRY(find_rows(infer, ML_NUMBERS, &dims[0]));
     dims[1] = n < 0 ? pln_infer_out_symbol(infer, 1, 1) : pln_dim_const(&infer->graph->dims, n);
-    PLN_TRY(pln_infer_out(infer, 0, list_length(infer, strings) > 0 ? PLN_STR : PLN_I64, 1, dims));
+    bool ints = list_length(infer, "classlabels_ints") > 0 || list_length(infer, "classlabels_int64s") > 0;
+    PLN_TRY(pln_infer_out(infer, 0, !ints && list_length(infer, strings) > 0 ? PLN_STR : PLN_I64, 1, dims));
     return pln_infer_out(infer, 1, PLN_F32, 2, dims);
 }
 
@@ -132,7 +140,7 @@ static enum pln_status targets_out(struct pln_infer *infer, uint32_t dtypes, enu
 static enum pln_status infer_linear_classifier(struct pln_infer *infer)
 {
     const struct pln_type *x = pln_infer_in(infer, 0);
-    int64_t features, n = -1, labels = PLN_MAX(list_length(infer, "classlabels_ints"), list_length(infer, "classlabels_strings"));
+    int64_t features, n = -1, labels = label_count(infer, "classlabels_ints");
     if (x->kind == PLN_TENSOR && x->rank > 0 && pln_dim_value(&infer->graph->dims, x->dims[x->rank - 1], &features) && features > 0) {
         n = list_length(infer, "coefficients") / features;
     }
@@ -146,7 +154,7 @@ static enum pln_status infer_linear_regressor(struct pln_infer *infer)
 
 static enum pln_status infer_svm_classifier(struct pln_infer *infer)
 {
-    int64_t labels = PLN_MAX(list_length(infer, "classlabels_ints"), list_length(infer, "classlabels_strings"));
+    int64_t labels = label_count(infer, "classlabels_ints");
     bool pairs = list_length(infer, "support_vectors") > 0 && list_length(infer, "prob_a") == 0;
     if (labels > 4096) return pln_infer_fail(infer, "%lld classes are too many", (long long)labels);
     return classes_out(infer, "classlabels_strings", pairs && labels != 2 ? labels * (labels - 1) / 2 : labels);
@@ -170,7 +178,7 @@ static enum pln_status infer_tree_regressor(struct pln_infer *infer)
 
 static enum pln_status infer_tree_classifier(struct pln_infer *infer)
 {
-    int64_t labels = PLN_MAX(list_length(infer, "classlabels_int64s"), list_length(infer, "classlabels_strings"));
+    int64_t labels = label_count(infer, "classlabels_int64s");
     return classes_out(infer, "classlabels_strings", labels);
 }
 
