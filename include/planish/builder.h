@@ -32,7 +32,7 @@ struct pln_build_options {
 
 /* Builds from a file; external data is looked for in its folder. */
 PLN_API enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
-/* From memory (kept alive by the caller as long as the engine). folder: where external data may lie, NULL: nowhere. */
+/* From memory, which is read during the call only. folder: where external data may lie, NULL: nowhere. */
 PLN_API enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes the engine as a plan: under a temporary name, renamed when complete. */
 PLN_API enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);

@@ -1,0 +1,222 @@
+/* Networks: an ONNX model, written message by message. */
+#include "planish/network.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "onnx/import.h"
+#include "onnx/wire_write.h"
+#include "tensor/tensor.h"
+
+/* Field numbers of onnx.proto (ONNX 1.23). */
+enum { MODEL_IR_VERSION = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPSET = 8 };
+enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
+enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
+enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP_TYPE = 4, NODE_ATTRIBUTE = 5, NODE_DOMAIN = 7 };
+enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, ATTRIBUTE_T = 5, ATTRIBUTE_G = 6, ATTRIBUTE_FLOATS = 7, ATTRIBUTE_INTS = 8, ATTRIBUTE_STRINGS = 9, ATTRIBUTE_TYPE = 20 };
+enum { TENSOR_DIMS = 1, TENSOR_DATA_TYPE = 2, TENSOR_STRING_DATA = 6, TENSOR_NAME = 8, TENSOR_RAW_DATA = 9 };
+enum { VALUE_NAME = 1, VALUE_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2, SHAPE_DIM = 1, DIM_VALUE = 1, DIM_PARAM = 2 };
+/* AttributeProto.AttributeType, by enum pln_attribute_kind. */
+static const int attribute_types[] = { 2, 1, 3, 7, 6, 8, 4, 5 };
+
+struct pln_network {
+    struct pln_text graph;  /* GraphProto, without its name */
+    struct pln_text opsets; /* MODEL_OPSET fields */
+    struct pln_text name;
+    bool failed;            /* a value that cannot be written: told by the build */
+};
+
+static void take_message(struct pln_network *network, struct pln_text *to, uint32_t number, struct pln_text *message)
+{
+    pln_wire_put_message(to, number, message);
+    if (message->failed) network->failed = true;
+    pln_text_deinit(message);
+}
+
+pln_network *pln_network_create(const char *name, int opset)
+{
+    pln_network *network = pln_alloc_zeroed(NULL, sizeof *network, _Alignof(pln_network));
+    if (!network) return NULL;
+    pln_text_init(&network->graph, pln_allocator_default());
+    pln_text_init(&network->opsets, pln_allocator_default());
+    pln_text_init(&network->name, pln_allocator_default());
+    pln_text_puts(&network->name, name ? name : "network");
+    pln_network_use_domain(network, "", opset > 0 ? opset : PLN_ONNX_NEWEST_OPSET);
+    return network;
+}
+
+void pln_network_destroy(pln_network *network)
+{
+    if (!network) return;
+    pln_text_deinit(&network->graph);
+    pln_text_deinit(&network->opsets);
+    pln_text_deinit(&network->name);
+    pln_free(NULL, network, sizeof *network);
+}
+
+void pln_network_use_domain(pln_network *network, const char *domain, int version)
+{
+    struct pln_text opset;
+    pln_text_init(&opset, pln_allocator_default());
+    pln_wire_put_string(&opset, OPSET_DOMAIN, domain ? domain : "");
+    pln_wire_put_int(&opset, OPSET_VERSION, version);
+    take_message(network, &network->opsets, MODEL_OPSET, &opset);
+}
+
+static void put_shape(struct pln_network *network, struct pln_text *type, int rank, const int64_t *dims, const char *const *dim_names)
+{
+    struct pln_text shape;
+    pln_text_init(&shape, pln_allocator_default());
+    for (int i = 0; i < rank; i++) {
+        struct pln_text dim;
+        pln_text_init(&dim, pln_allocator_default());
+        if (dims[i] >= 0) pln_wire_put_int(&dim, DIM_VALUE, dims[i]);
+        else if (dim_names && dim_names[i]) pln_wire_put_string(&dim, DIM_PARAM, dim_names[i]);
+        take_message(network, &shape, SHAPE_DIM, &dim);
+    }
+    take_message(network, type, TENSOR_TYPE_SHAPE, &shape);
+}
+
+static void put_value(struct pln_network *network, uint32_t field, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names)
+{
+    struct pln_text value, type, tensor;
+    pln_text_init(&value, pln_allocator_default());
+    pln_text_init(&type, pln_allocator_default());
+    pln_text_init(&tensor, pln_allocator_default());
+    pln_wire_put_string(&value, VALUE_NAME, name);
+    if (dtype != PLN_DTYPE_NONE) {
+        pln_wire_put_int(&tensor, TENSOR_TYPE_ELEM, (int64_t)dtype);
+        if (rank >= 0) put_shape(network, &tensor, rank, dims, dim_names);
+        take_message(network, &type, TYPE_TENSOR, &tensor);
+        take_message(network, &value, VALUE_TYPE, &type);
+    } else {
+        pln_text_deinit(&tensor);
+        pln_text_deinit(&type);
+    }
+    take_message(network, &network->graph, field, &value);
+}
+
+void pln_network_add_input(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names)
+{
+    put_value(network, GRAPH_INPUT, name, dtype, rank, dims, dim_names);
+}
+
+void pln_network_add_output(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names)
+{
+    put_value(network, GRAPH_OUTPUT, name, dtype, rank, dims, dim_names);
+}
+
+static void put_tensor(struct pln_network *network, struct pln_text *to, uint32_t field, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data)
+{
+    struct pln_text tensor;
+    size_t bytes;
+    int64_t count;
+    pln_text_init(&tensor, pln_allocator_default());
+    if (rank < 0 || !pln_shape_count(rank, dims, &count) || !pln_shape_bytes(dtype, rank, dims, &bytes)) {
+        network->failed = true;
+        return;
+    }
+    for (int i = 0; i < rank; i++) pln_wire_put_int(&tensor, TENSOR_DIMS, dims[i]);
+    pln_wire_put_int(&tensor, TENSOR_DATA_TYPE, (int64_t)dtype);
+    if (name) pln_wire_put_string(&tensor, TENSOR_NAME, name);
+    if (dtype == PLN_STR) {
+        for (int64_t i = 0; i < count; i++) pln_wire_put_bytes(&tensor, TENSOR_STRING_DATA, ((const struct pln_string *)data)[i].data, ((const struct pln_string *)data)[i].size_bytes);
+    } else {
+        pln_wire_put_bytes(&tensor, TENSOR_RAW_DATA, data, bytes);
+    }
+    take_message(network, to, field, &tensor);
+}
+
+void pln_network_add_weights(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data)
+{
+    put_tensor(network, &network->graph, GRAPH_INITIALIZER, name, dtype, rank, dims, data);
+}
+
+static void put_graph(struct pln_text *out, const pln_network *network)
+{
+    pln_text_append(out, network->graph.data, network->graph.size_bytes);
+    pln_wire_put_string(out, GRAPH_NAME, network->name.data);
+    if (network->graph.failed || network->name.failed) out->failed = true;
+}
+
+static void put_attribute(struct pln_network *network, struct pln_text *node, const struct pln_attribute *attribute)
+{
+    struct pln_text out, body;
+    pln_text_init(&out, pln_allocator_default());
+    pln_wire_put_string(&out, ATTRIBUTE_NAME, attribute->name);
+    pln_wire_put_int(&out, ATTRIBUTE_TYPE, attribute_types[attribute->kind]);
+    switch (attribute->kind) {
+    case PLN_ATTRIBUTE_INT: pln_wire_put_int(&out, ATTRIBUTE_I, attribute->i); break;
+    case PLN_ATTRIBUTE_FLOAT: pln_wire_put_float(&out, ATTRIBUTE_F, attribute->f); break;
+    case PLN_ATTRIBUTE_STRING: pln_wire_put_string(&out, ATTRIBUTE_S, attribute->s); break;
+    case PLN_ATTRIBUTE_INTS: pln_wire_put_packed_ints(&out, ATTRIBUTE_INTS, attribute->ints, attribute->count); break;
+    case PLN_ATTRIBUTE_FLOATS: pln_wire_put_packed_floats(&out, ATTRIBUTE_FLOATS, attribute->floats, attribute->count); break;
+    case PLN_ATTRIBUTE_STRINGS:
+        for (size_t i = 0; i < attribute->count; i++) pln_wire_put_string(&out, ATTRIBUTE_STRINGS, attribute->strings[i]);
+        break;
+    case PLN_ATTRIBUTE_TENSOR: put_tensor(network, &out, ATTRIBUTE_T, NULL, attribute->tensor->dtype, attribute->tensor->rank, attribute->tensor->dims, attribute->tensor->data); break;
+    case PLN_ATTRIBUTE_BODY:
+        pln_text_init(&body, pln_allocator_default());
+        put_graph(&body, attribute->body);
+        take_message(network, &out, ATTRIBUTE_G, &body);
+        if (attribute->body->failed) network->failed = true;
+        break;
+    }
+    take_message(network, node, NODE_ATTRIBUTE, &out);
+}
+
+void pln_network_add_node(pln_network *network, const char *op_type, const char *domain, const char *name, const char *const *inputs, int input_count, const char *const *outputs,
+                          int output_count, const struct pln_attribute *attributes, int attribute_count)
+{
+    struct pln_text node;
+    pln_text_init(&node, pln_allocator_default());
+    for (int i = 0; i < input_count; i++) pln_wire_put_string(&node, NODE_INPUT, inputs[i]);
+    for (int i = 0; i < output_count; i++) pln_wire_put_string(&node, NODE_OUTPUT, outputs[i]);
+    if (name) pln_wire_put_string(&node, NODE_NAME, name);
+    pln_wire_put_string(&node, NODE_OP_TYPE, op_type);
+    if (domain) pln_wire_put_string(&node, NODE_DOMAIN, domain);
+    for (int i = 0; i < attribute_count; i++) put_attribute(network, &node, &attributes[i]);
+    take_message(network, &network->graph, GRAPH_NODE, &node);
+}
+
+static enum pln_status write_model(const pln_network *network, struct pln_text *out, pln_diagnostics *diagnostics)
+{
+    struct pln_text graph;
+    pln_text_init(out, pln_allocator_default());
+    pln_text_init(&graph, pln_allocator_default());
+    put_graph(&graph, network);
+    pln_wire_put_int(out, MODEL_IR_VERSION, 10);
+    pln_wire_put_string(out, MODEL_PRODUCER, "planish");
+    pln_wire_put_message(out, MODEL_GRAPH, &graph);
+    pln_text_append(out, network->opsets.data, network->opsets.size_bytes);
+    bool failed = graph.failed || out->failed || network->opsets.failed;
+    pln_text_deinit(&graph);
+    if (failed) return pln_fail_memory(diagnostics, "network", out->size_bytes);
+    if (network->failed) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network has weights whose shape is negative or too large");
+    return PLN_OK;
+}
+
+enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine)
+{
+    struct pln_text model;
+    *out_engine = NULL;
+    enum pln_status status = write_model(network, &model, options ? options->diagnostics : NULL);
+    if (status == PLN_OK) status = pln_build_memory(model.data, model.size_bytes, NULL, options, out_engine);
+    pln_text_deinit(&model);
+    return status;
+}
+
+enum pln_status pln_network_save(const pln_network *network, const char *path, pln_diagnostics *diagnostics)
+{
+    struct pln_text model;
+    struct pln_file_writer writer;
+    enum pln_status status = write_model(network, &model, diagnostics);
+    if (status == PLN_OK && model.size_bytes > INT32_MAX) status = pln_fail(diagnostics, PLN_UNSUPPORTED, "an ONNX file holds at most 2 GiB; this network has %zu bytes", model.size_bytes);
+    if (status == PLN_OK) status = pln_file_writer_open(&writer, path, pln_allocator_default(), diagnostics);
+    if (status == PLN_OK) {
+        status = pln_file_writer_write(&writer, model.data, model.size_bytes);
+        if (status == PLN_OK) status = pln_file_writer_commit(&writer);
+        else pln_file_writer_abort(&writer);
+    }
+    pln_text_deinit(&model);
+    return status;
+}

@@ -1,0 +1,137 @@
+/* Networks built node by node: built, run, saved and read back; mistakes told with the node's name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "planish/context.h"
+#include "planish/network.h"
+
+/* y = relu(x · w + b), w: [3,2] */
+static pln_network *make_layer(void)
+{
+    static const float w[6] = { 1, 2, 3, 4, 5, 6 }, b[2] = { 1, -30 };
+    static const int64_t w_dims[2] = { 3, 2 }, b_dims[1] = { 2 }, x_dims[2] = { -1, 3 };
+    static const char *const names[2] = { "batch", NULL };
+    static const char *const gemm_in[3] = { "x", "w", "b" }, *const relu_in[1] = { "z" };
+    static const char *const gemm_out[1] = { "z" }, *const relu_out[1] = { "y" };
+    static const struct pln_attribute alpha = { .name = "alpha", .kind = PLN_ATTRIBUTE_FLOAT, .f = 2 };
+    pln_network *network = pln_network_create("layer", 17);
+    assert_non_null(network);
+    pln_network_add_input(network, "x", PLN_F32, 2, x_dims, names);
+    pln_network_add_weights(network, "w", PLN_F32, 2, w_dims, w);
+    pln_network_add_weights(network, "b", PLN_F32, 1, b_dims, b);
+    pln_network_add_node(network, "Gemm", NULL, "gemm", gemm_in, 3, gemm_out, 1, &alpha, 1);
+    pln_network_add_node(network, "Relu", NULL, "relu", relu_in, 1, relu_out, 1, NULL, 0);
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    return network;
+}
+
+static void check_layer(pln_engine *engine)
+{
+    static const float x[6] = { 1, 1, 1, 0, 1, 0 };
+    pln_context *context;
+    struct pln_buffer in = { .dtype = PLN_F32, .rank = 2, .dims = { 2, 3 }, .data = (void *)(uintptr_t)x, .size_bytes = sizeof x }, out;
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    assert_int_equal(pln_context_bind_input(context, "x", &in), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    assert_int_equal(pln_context_output(context, "y", &out), PLN_OK);
+    assert_int_equal(out.rank, 2);
+    assert_int_equal(out.dims[0], 2);
+    const float want[4] = { 19, 0, 7, 0 }; /* 2·(1+3+5)+1, 2·(2+4+6)-30, 2·3+1, 2·4-30 */
+    assert_memory_equal(out.data, want, sizeof want);
+    pln_context_destroy(context);
+}
+
+static void test_layer(void **state)
+{
+    (void)state;
+    pln_network *network = make_layer();
+    pln_engine *engine;
+    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
+    check_layer(engine);
+    pln_engine_release(engine);
+    char path[64];
+    snprintf(path, sizeof path, "network-test-%d.onnx", (int)getpid());
+    assert_int_equal(pln_network_save(network, path, NULL), PLN_OK);
+    pln_network_destroy(network);
+    assert_int_equal(pln_build_file(path, NULL, &engine), PLN_OK);
+    unlink(path);
+    check_layer(engine);
+    pln_engine_release(engine);
+}
+
+static pln_network *make_branch(const char *op_type)
+{
+    static const char *const in[2] = { "x", "x" }, *const out[1] = { "r" };
+    pln_network *body = pln_network_create("body", 17);
+    pln_network_add_node(body, op_type, NULL, NULL, in, 2, out, 1, NULL, 0);
+    pln_network_add_output(body, "r", PLN_DTYPE_NONE, -1, NULL, NULL);
+    return body;
+}
+
+static void test_bodies(void **state)
+{
+    (void)state;
+    static const char *const in[1] = { "c" }, *const out[1] = { "y" };
+    static const int64_t dims[1] = { -1 };
+    pln_network *network = pln_network_create("if", 17), *then = make_branch("Add"), *other = make_branch("Mul");
+    const struct pln_attribute bodies[2] = { { .name = "then_branch", .kind = PLN_ATTRIBUTE_BODY, .body = then }, { .name = "else_branch", .kind = PLN_ATTRIBUTE_BODY, .body = other } };
+    pln_network_add_input(network, "c", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_node(network, "If", NULL, "choice", in, 1, out, 1, bodies, 2);
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    pln_engine *engine;
+    pln_context *context;
+    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    for (uint8_t c = 0; c < 2; c++) {
+        float x[3] = { 3, 4, 5 };
+        struct pln_buffer flag = { .dtype = PLN_BOOL, .data = &c, .size_bytes = 1 }, value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x }, y;
+        assert_int_equal(pln_context_bind_input(context, "c", &flag), PLN_OK);
+        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+        assert_int_equal(pln_context_run(context), PLN_OK);
+        assert_int_equal(pln_context_output(context, "y", &y), PLN_OK);
+        for (int i = 0; i < 3; i++) assert_true(((float *)y.data)[i] == (c ? x[i] + x[i] : x[i] * x[i]));
+    }
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_network_destroy(network);
+    pln_network_destroy(then);
+    pln_network_destroy(other);
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    static const char *const in[2] = { "x", "nothing" }, *const out[1] = { "y" };
+    static const int64_t dims[1] = { 3 }, negative[1] = { -1 };
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    const struct pln_build_options options = { .struct_size = sizeof options, .diagnostics = diagnostics };
+    struct pln_message message;
+    pln_engine *engine;
+    pln_network *network = pln_network_create(NULL, 0);
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_node(network, "Add", NULL, "lonely", in, 2, out, 1, NULL, 0);
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_BAD_MODEL);
+    assert_null(engine);
+    assert_int_equal(pln_diagnostics_get(diagnostics, 0, &message), PLN_OK);
+    assert_string_equal(message.node, "lonely");
+    assert_non_null(strstr(message.text, "nothing"));
+    pln_network_add_weights(network, "w", PLN_F32, 1, negative, NULL);
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_INVALID_ARGUMENT);
+    pln_network_destroy(network);
+    pln_diagnostics_destroy(diagnostics);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_mistakes) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
