@@ -122,7 +122,7 @@ static enum pln_status vectorize(struct pln_call *call, struct vectorizer *v, co
             v->row[i] = pln_ref_lookup_find(&v->tokens, x, r * tokens + i, &at) ? (int64_t)at : -1;
         }
         /* Single tokens do not depend on the step and count once. */
-        for (int64_t step = 1; step <= v->max_skip + 1 && step <= tokens; step++) count_row(v, tokens, step, step == 1 ? v->min_length : PLN_MAX(v->min_length, 2), out);
+        for (int64_t step = 1; step - 1 <= v->max_skip && step <= tokens; step++) count_row(v, tokens, step, step == 1 ? v->min_length : PLN_MAX(v->min_length, 2), out);
         for (int64_t c = 0; c < v->size; c++) out[c] = v->counts ? out[c] : out[c] > 0;
         for (int64_t c = 0; c < v->size && column_weights; c++) out[c] *= column_weights[c];
     }
