@@ -29,7 +29,8 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
     for (int i = 0; i < n; i++) {
         if (pln_diagnostics_get(diagnostics, i, &message) != PLN_OK) break;
         const char *node = message.node[0] ? message.node : NULL;
-        command_fail(command, 1, "%s%s%s%s%s%s%s", what, what[0] ? ": " : "", node ? "node '" : "", node ? node : "", node ? "': " : "", message.text, "");
+        bool named = !what[0] || strstr(message.text, what);
+        command_fail(command, 1, "%s%s%s%s%s%s%s", named ? "" : what, named ? "" : ": ", node ? "node '" : "", node ? node : "", node ? "': " : "", message.text, "");
     }
     return 1;
 }
@@ -40,15 +41,17 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
     if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s\n", text);
 }
 
-/* A plan begins with its own magic, whatever its name is. */
+/* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
 static bool looks_like_plan(const char *path)
 {
-    char magic[8] = { 0 };
+    static const char magic[5] = { (char)0x89, 'P', 'L', 'A', 'N' };
+    char start[5] = { 0 };
+    size_t n = strlen(path);
     FILE *file = fopen(path, "rb");
     if (!file) return false;
-    size_t n = fread(magic, 1, sizeof magic, file);
+    size_t got = fread(start, 1, sizeof start, file);
     fclose(file);
-    return n == sizeof magic && memcmp(magic, "PLANISH", 7) == 0;
+    return (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
 
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
@@ -59,8 +62,9 @@ int model_open(const struct command *command, const char *path, const struct mod
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
-        model_close(out_model);
-        return command_fail(command, 1, "%s is a plan, which this version does not read; give its ONNX file", path);
+        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device };
+        status = pln_engine_load_file(path, &load, &out_model->engine);
+        out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
         static const char *const all[] = { "*", NULL };
         struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */

@@ -1,0 +1,32 @@
+/* What this build of Planish covers of ONNX. Still moving: may change in any version. In libplanish, not in libplanish_rt. */
+#ifndef PLANISH_EXPERIMENTAL_OPS_H
+#define PLANISH_EXPERIMENTAL_OPS_H
+
+#include "planish/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An operator of ONNX. All strings are static. */
+struct pln_operator_info {
+    const char *domain; /* "", "ai.onnx.ml", "ai.onnx.preview", … */
+    const char *name;   /* "ReduceMean" */
+    int first_opset;    /* the operator sets in which it runs: from … */
+    int last_opset;     /* … to */
+    const char *op;     /* the one op of ours that it is in its newest form: "reduce"; "": it becomes several, or depends on attributes */
+    const char *kind;   /* and its kind: "mean"; "": none */
+};
+
+/* Operator `index`, by domain and name. PLN_NOT_FOUND: after the last. */
+PLN_API enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info);
+
+/* The name of kernel row `index` of a device ("cpu") that computes an op of ours, "elementwise_f32_avx2"; kind: "" for any. Element types and
+ * instruction set stand in the name. Rows for other machines than this one are among them. NULL: after the last. The reference kernel, which
+ * every op has for all of its element types, is no row. */
+PLN_API const char *pln_operator_kernel(const char *device, const char *op, const char *kind, int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

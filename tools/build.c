@@ -1,0 +1,98 @@
+/* planish build: an ONNX file to a plan. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "json.h"
+#include "model.h"
+#include "steps.h"
+#include "text.h"
+
+static int run(int argc, char **argv);
+const struct command command_build = {
+    "build", "[options] MODEL.onnx -o MODEL.plan", "Imports and optimizes a model, chooses its kernels and writes the plan.",
+    "  planish build resnet50.onnx -o resnet50.plan\n  planish build bert.onnx -o bert.plan --target x86-64-v3\n  planish build model.onnx -o model.plan --disable-pass fold -v\n",
+    run
+};
+
+static struct {
+    struct model_options model;
+    const char *output, *json;
+} options;
+
+static const struct option_row rows[] = {
+    { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
+    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), ref" },
+    { "target", 0, OPTION_TEXT, &options.model.target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },
+    { "threads", 0, OPTION_INT, &options.model.threads, "N", "threads (all that the process may use)" },
+    { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
+    { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
+    { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "what was built as JSON" },
+    { 0 },
+};
+
+static void write_json(FILE *out, const struct model *model, const char *from, uint64_t bytes, double save_ms)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    fputs("{\"schema\":1,\"model\":", out);
+    json_text(out, from);
+    fputs(",\"plan\":", out);
+    json_text(out, options.output);
+    fputs(",\"device\":", out);
+    json_text(out, summary.device);
+    fprintf(out, ",\"onnx_nodes\":%d,\"steps\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"build_ms\":", summary.onnx_nodes, summary.steps, (unsigned long long)summary.weights_bytes,
+            (unsigned long long)bytes);
+    json_number(out, model->build_ms);
+    fputs(",\"save_ms\":", out);
+    json_number(out, save_ms);
+    fputs(",", out);
+    steps_write_json(out, model->engine);
+    fputs("}\n", out);
+}
+
+static int save(const struct model *model, const char *from, struct output *output)
+{
+    struct pln_engine_summary summary;
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    double start = now_ms();
+    enum pln_status status = pln_engine_save(model->engine, options.output, diagnostics);
+    double save_ms = now_ms() - start;
+    int exit_status = status == PLN_OK ? 0 : model_fail(&command_build, diagnostics, status, "");
+    pln_diagnostics_destroy(diagnostics);
+    if (exit_status) return exit_status;
+    uint64_t bytes = file_bytes(options.output);
+    pln_engine_summarize(model->engine, &summary);
+    fprintf(output->text, "model %s: %d ONNX nodes became %d steps\n", from, summary.onnx_nodes, summary.steps);
+    steps_print_kernels(output->text, model->engine);
+    steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
+    fprintf(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
+    if (output->json) write_json(output->json, model, from, bytes, save_ms);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct text_list words;
+    struct model model;
+    struct output output;
+    int status = options_parse(&command_build, rows, argc, argv, &words);
+    if (status >= 0) return status;
+    if (words.count != 1) return command_fail(&command_build, 2, words.count ? "one model at a time" : "which model? planish build --help tells more");
+    if (!options.output) return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
+    status = model_open(&command_build, words.items[0], &options.model, &model);
+    if (status == 0) {
+        if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);
+        if (status == 0) status = output_open(&command_build, options.json, &output);
+        if (status == 0) {
+            model_print_device(&model, output.text);
+            status = save(&model, words.items[0], &output);
+            int closed = output_close(&command_build, options.json, &output);
+            status = status ? status : closed;
+        }
+        model_close(&model);
+    }
+    free(words.items);
+    return status;
+}

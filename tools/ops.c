@@ -1,0 +1,135 @@
+/* planish ops: the coverage of ONNX. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "json.h"
+#include "planish/experimental/ops.h"
+#include "text.h"
+
+static int run(int argc, char **argv);
+const struct command command_ops = {
+    "ops", "[options] [OPERATOR…]", "Lists the operators of ONNX that run: operator sets, our op, which device has a fast kernel.",
+    "  planish ops\n  planish ops Conv MatMul\n  planish ops --json=coverage.json\n", run
+};
+
+static struct {
+    const char *device, *json;
+    bool markdown;
+} options;
+
+static const struct option_row rows[] = {
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", "whose kernels (cpu)" },
+    { "markdown", 0, OPTION_FLAG, &options.markdown, "", "as a Markdown table" },
+    { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the table as JSON" },
+    { 0 },
+};
+
+/* The types that stand in the names of an op's kernels, "f32 bf16"; "": it has none. */
+static void fast_types(const struct pln_operator_info *info, char *text, size_t text_bytes)
+{
+    const char *name;
+    size_t n = 0;
+    text[0] = '\0';
+    if (!info->op[0]) return;
+    for (int i = 0; (name = pln_operator_kernel(options.device, info->op, info->kind, i)); i++) {
+        const char *type = "any";
+        for (int dtype = 1; dtype < PLN_DTYPE_COUNT; dtype++) {
+            char word[24];
+            snprintf(word, sizeof word, "_%s_", pln_dtype_name((enum pln_dtype)dtype));
+            if (strstr(name, word)) type = pln_dtype_name((enum pln_dtype)dtype);
+        }
+        if (!strstr(text, type) && n < text_bytes) n += (size_t)snprintf(text + n, text_bytes - n, "%s%s", n ? " " : "", type);
+    }
+}
+
+static void write_json(FILE *out, int index, const struct pln_operator_info *info)
+{
+    const char *name;
+    fputs(index ? ",\n{\"domain\":" : "\n{\"domain\":", out);
+    json_text(out, info->domain);
+    fputs(",\"operator\":", out);
+    json_text(out, info->name);
+    fprintf(out, ",\"opsets\":[%d,%d],\"op\":", info->first_opset, info->last_opset);
+    json_text(out, info->op[0] ? info->op : NULL);
+    fputs(",\"kind\":", out);
+    json_text(out, info->kind[0] ? info->kind : NULL);
+    fputs(",\"kernels\":[", out);
+    for (int i = 0; info->op[0] && (name = pln_operator_kernel(options.device, info->op, info->kind, i)); i++) {
+        if (i) fputc(',', out);
+        json_text(out, name);
+    }
+    fputs("]}", out);
+}
+
+static void print_row(FILE *out, const struct pln_operator_info *info, bool kernels)
+{
+    char op[64], opsets[24], name[80], types[120];
+    const char *kernel;
+    snprintf(op, sizeof op, "%s%s%s", info->op[0] ? info->op : "(several)", info->kind[0] ? "." : "", info->kind);
+    snprintf(opsets, sizeof opsets, "%d-%d", info->first_opset, info->last_opset);
+    snprintf(name, sizeof name, "%s%s%s", info->domain, info->domain[0] ? "." : "", info->name);
+    fast_types(info, types, sizeof types);
+    fprintf(out, options.markdown ? "| %s | %s | %s | %s |\n" : "%-32s %-7s %-28s %s\n", name, opsets, op, types[0] ? types : info->op[0] ? "reference" : "as the ops it becomes");
+    for (int i = 0; kernels && info->op[0] && (kernel = pln_operator_kernel(options.device, info->op, info->kind, i)); i++) fprintf(out, "%40s%s\n", "", kernel);
+}
+
+static bool wanted(const struct text_list *words, const char *name)
+{
+    for (size_t i = 0; i < words->count; i++)
+        if (strcmp(words->items[i], name) == 0) return true;
+    return words->count == 0;
+}
+
+static int check_words(const struct text_list *words)
+{
+    const char *names[512];
+    struct pln_operator_info info;
+    size_t n = 0;
+    for (int i = 0; n < 512 && pln_operator_get(i, &info) == PLN_OK; i++) names[n++] = info.name;
+    for (size_t i = 0; i < words->count; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(names[k], words->items[i]) != 0) k++;
+        if (k < n) continue;
+        const char *near = nearest_name(words->items[i], names, n);
+        return command_fail(&command_ops, 2, "there is no operator '%s'%s%s%s", words->items[i], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    return 0;
+}
+
+static int list(const struct text_list *words)
+{
+    struct output output;
+    struct pln_operator_info info;
+    int shown = 0, fast = 0, status = output_open(&command_ops, options.json, &output);
+    if (status) return status;
+    if (output.json) {
+        fputs("{\"schema\":1,\"device\":", output.json);
+        json_text(output.json, options.device);
+        fputs(",\"operators\":[", output.json);
+    }
+    fprintf(output.text, "device %s\n", options.device);
+    fprintf(output.text, options.markdown ? "| %s | %s | %s | %s |\n|---|---|---|---|\n" : "%-32s %-7s %-28s %s\n", "operator", "opsets", "op", "fast kernels for");
+    for (int i = 0; pln_operator_get(i, &info) == PLN_OK; i++) {
+        if (!wanted(words, info.name)) continue;
+        print_row(output.text, &info, words->count > 0 || verbosity > 0);
+        if (output.json) write_json(output.json, shown, &info);
+        fast += info.op[0] && pln_operator_kernel(options.device, info.op, info.kind, 0);
+        shown++;
+    }
+    fprintf(output.text, "%d operators, %d of them with fast kernels; the others run on the reference kernels, as do other element types\n", shown, fast);
+    if (output.json) fputs("\n]}\n", output.json);
+    return output_close(&command_ops, options.json, &output);
+}
+
+static int run(int argc, char **argv)
+{
+    struct text_list words;
+    options.device = "cpu";
+    int status = options_parse(&command_ops, rows, argc, argv, &words);
+    if (status >= 0) return status;
+    status = check_words(&words);
+    if (status == 0) status = list(&words);
+    free(words.items);
+    return status;
+}
