@@ -6,6 +6,7 @@
 #include "planish/context.h"
 #include "planish/diagnostics.h"
 #include "planish/engine.h"
+#include "planish/network.h"
 #include "planish/status.h"
 #include "planish/types.h"
 
