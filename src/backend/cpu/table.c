@@ -4,6 +4,7 @@
 #include "backend/cpu/kernels/conv/conv.h"
 #include "backend/cpu/kernels/conv/taps.h"
 #include "backend/cpu/kernels/gemm/gemm.h"
+#include "backend/cpu/kernels/pool/pool.h"
 #include "backend/cpu/kernels/rowprog/rowprog.h"
 #include "backend/cpu/kernels/move/move.h"
 #include "base/cpu.h"

@@ -1,19 +1,15 @@
 /* Depthwise convolution: one channel in and one out a group. Channels last walks the channels of a pixel, plain the
  * pixels of a row. */
 #include "backend/cpu/kernels/conv/conv.h"
+#include "backend/cpu/kernels/conv/phases.h"
 #include "backend/cpu/kernels/conv/taps.h"
-
-/* Taps of a window; larger ones go to the general kernels. */
-enum { TAPS_MAX = 256 };
 
 struct depthwise_state {
     struct pln_conv conv;
     const struct pln_taps_isa *isa;
-    bool stores;  /* results go through a line in scratch: bools, or an output with gaps */
-    int64_t line; /* floats of it */
-    /* Plain: a row of the image is kept as `phases` runs of `run` floats, one for each remainder of the padded column
-     * by the stride. */
-    int64_t phases, run, plane;
+    bool stores;              /* results go through a line in scratch: bools, or an output with gaps */
+    int64_t line;             /* floats of it */
+    struct pln_phases phases; /* plain */
 };
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
@@ -23,7 +19,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     if (!pln_cpu_conv_is_depthwise(problem)) return "not one channel a group";
     double taps = 1;
     for (int d = 2; d < problem->inputs[1].rank; d++) taps *= (double)problem->inputs[1].dims[d];
-    if (taps > TAPS_MAX) return "the window is too large";
+    if (taps > PLN_TAPS_MAX) return "the window is too large";
     if (kernel->family->packed_input == 1 && !problem->inputs[1].constant) return "the weights are not constant";
     return NULL;
 }
@@ -46,7 +42,7 @@ static enum pln_status read(const struct pln_kernel *kernel, const struct pln_la
     typedef const struct pln_taps_isa *(*isa_fn)(void);
     struct pln_conv *conv = &s->conv;
     PLN_TRY(pln_cpu_conv_read(kernel, launch, diag, conv));
-    if (conv->group_in != 1 || conv->group_out != 1 || conv->window.taps > TAPS_MAX)
+    if (conv->group_in != 1 || conv->group_out != 1 || conv->window.taps > PLN_TAPS_MAX)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: not a depthwise convolution", kernel->name);
     s->isa = ((isa_fn)kernel->micro)();
     return PLN_OK;
@@ -58,7 +54,7 @@ static void set_prepared(const struct depthwise_state *s, int64_t n_tasks, int64
     out_prepared->n_tasks = n_tasks;
     out_prepared->grain = 1 + 100000 / (task_work * s->conv.window.taps + 1);
     out_prepared->scratch_bytes =
-        (size_t)(s->plane + s->line) * sizeof(float) + pln_epilogue_scratch_bytes(&s->conv.epilogue, s->line);
+        (size_t)(s->phases.floats + s->line) * sizeof(float) + pln_epilogue_scratch_bytes(&s->conv.epilogue, s->line);
 }
 
 /* Writes a finished line to the output from element `at` on. */
@@ -92,37 +88,11 @@ static enum pln_status last_prepare(const struct pln_kernel *kernel, const struc
     return PLN_OK;
 }
 
-/* The taps that meet the image at this output pixel. Returns whether all of them do. */
-static bool find_taps(const struct pln_conv *conv, const float *x, const int64_t *at, const float **xs,
-                      const float **ws, int *out_n)
-{
-    const struct pln_image_window *w = &conv->window;
-    int64_t base[PLN_IMAGE_AXES], t[PLN_IMAGE_AXES] = { 0 };
-    int n = 0;
-    int64_t tap = 0;
-    for (int d = 0; d < PLN_IMAGE_AXES; d++) base[d] = at[d] * w->stride[d] - w->pad[d];
-    do {
-        int64_t offset = 0;
-        bool inside = true;
-        for (int d = 0; d < PLN_IMAGE_AXES; d++) {
-            int64_t i = base[d] + t[d] * w->dilation[d];
-            inside = inside && i >= 0 && i < conv->x.dims[d];
-            offset += i * conv->x.strides[d];
-        }
-        if (inside) {
-            xs[n] = x + offset;
-            ws[n++] = conv->weights + tap * conv->x.c;
-        }
-        tap++;
-    } while (pln_index_step(PLN_IMAGE_AXES, t, w->kernel));
-    *out_n = n;
-    return n == w->taps;
-}
-
 static void last_row(const struct depthwise_state *s, int64_t task, float *line, struct pln_epilogue_run *epilogue)
 {
     const struct pln_conv *conv = &s->conv;
-    const float *xs[TAPS_MAX], *ws[TAPS_MAX];
+    const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX];
+    int picked[PLN_TAPS_MAX];
     int64_t at[PLN_IMAGE_AXES] = { task / conv->y.dims[1] % conv->y.dims[0], task % conv->y.dims[1], 0 };
     int64_t n = task / conv->y.dims[1] / conv->y.dims[0], step = conv->window.stride[2] * conv->x.strides[2];
     int64_t pixel = (at[0] * conv->y.dims[1] + at[1]) * conv->y.dims[2];
@@ -135,8 +105,11 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
         int64_t last = at[2] * conv->window.stride[2] - conv->window.pad[2] + span;
         if (whole && last < conv->x.dims[2])
             for (int t = 0; t < taps.n_taps; t++) xs[t] += step;
-        else
-            whole = find_taps(conv, x, at, xs, ws, &taps.n_taps);
+        else {
+            taps.n_taps = pln_image_taps(&conv->window, &conv->x, x, at, xs, picked);
+            for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + picked[t] * conv->x.c;
+            whole = taps.n_taps == conv->window.taps;
+        }
         int64_t to = n * conv->y.n_stride + pixel * conv->y.pixel_stride;
         taps.out = s->stores ? line : (float *)conv->y.data + to;
         s->isa->channels(&taps);
@@ -171,69 +144,28 @@ static enum pln_status plain_prepare(const struct pln_kernel *kernel, const stru
     }
     s->stores = conv->y.pixel_stride != 1 || conv->y_is_bool;
     s->line = (int64_t)pln_align_up((size_t)conv->y.dims[2], 16);
-    s->phases = PLN_MIN(conv->window.stride[2], (conv->window.kernel[2] - 1) * conv->window.dilation[2] + 1);
-    s->run = conv->y.dims[2] + (conv->window.kernel[2] - 1) * conv->window.dilation[2] / conv->window.stride[2] + 1;
-    if (!pln_mul_i64(s->run, s->phases, &s->plane) || !pln_mul_i64(s->plane, conv->x.dims[0], &s->plane) ||
-        !pln_mul_i64(s->plane, conv->x.dims[1], &s->plane) || s->plane > INT64_MAX / 8)
+    if (!pln_phases_plan(&conv->window, &conv->x, &conv->y, 0.0f, &s->phases))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
     set_prepared(s, conv->y.n * conv->y.c, conv->y.pixels, out_prepared);
     return PLN_OK;
-}
-
-/* One row of the image with its padding, sorted by phase. */
-static void split_row(const struct depthwise_state *s, const float *row, float *to)
-{
-    const struct pln_conv *conv = &s->conv;
-    int64_t stride = conv->window.stride[2], step = conv->x.strides[2];
-    for (int64_t phase = 0; phase < s->phases; phase++, to += s->run) {
-        int64_t base = phase - conv->window.pad[2], first, end;
-        pln_window_clip(base, stride, conv->x.dims[2], s->run, &first, &end);
-        for (int64_t i = 0; i < first; i++) to[i] = 0.0f;
-        if (stride == 1 && step == 1 && end > first)
-            memcpy(to + first, row + base + first, (size_t)(end - first) * sizeof(float));
-        else
-            for (int64_t i = first; i < end; i++) to[i] = row[(base + i * stride) * step];
-        for (int64_t i = end; i < s->run; i++) to[i] = 0.0f;
-    }
-}
-
-static int row_taps(const struct depthwise_state *s, const float *plane, const float *weights, const int64_t *at,
-                    const float **xs, const float **ws)
-{
-    const struct pln_conv *conv = &s->conv;
-    const struct pln_image_window *w = &conv->window;
-    int64_t t[PLN_IMAGE_AXES] = { 0 };
-    int n = 0;
-    do {
-        int64_t z = at[0] * w->stride[0] - w->pad[0] + t[0] * w->dilation[0],
-                y = at[1] * w->stride[1] - w->pad[1] + t[1] * w->dilation[1];
-        int64_t column = t[2] * w->dilation[2];
-        const float *weight = weights++;
-        if (z < 0 || z >= conv->x.dims[0] || y < 0 || y >= conv->x.dims[1]) continue;
-        xs[n] =
-            plane + ((z * conv->x.dims[1] + y) * s->phases + column % w->stride[2]) * s->run + column / w->stride[2];
-        ws[n++] = weight;
-    } while (pln_index_step(PLN_IMAGE_AXES, t, w->kernel));
-    return n;
 }
 
 static void plain_channel(const struct depthwise_state *s, int64_t task, float *plane, float *line,
                           struct pln_epilogue_run *epilogue)
 {
     const struct pln_conv *conv = &s->conv;
-    const float *xs[TAPS_MAX], *ws[TAPS_MAX];
+    const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX];
+    int picked[PLN_TAPS_MAX];
     int64_t c = task % conv->y.c, n = task / conv->y.c, pixel = 0;
     const float *x = (const float *)conv->x.data + n * conv->x.n_stride + c * conv->x.c_stride;
-    for (int64_t z = 0; z < conv->x.dims[0]; z++)
-        for (int64_t y = 0; y < conv->x.dims[1]; y++)
-            split_row(s, x + z * conv->x.strides[0] + y * conv->x.strides[1],
-                      plane + (z * conv->x.dims[1] + y) * s->phases * s->run);
+    pln_phases_fill(&s->phases, &conv->window, &conv->x, x, plane);
     int64_t at[PLN_IMAGE_AXES] = { 0 }, width = conv->y.dims[2];
     struct pln_taps taps = { .x = xs, .w = ws, .n = width };
     pln_cpu_conv_place(conv, n, c, 0, epilogue);
     do {
         int64_t to = n * conv->y.n_stride + c * conv->y.c_stride + pixel * conv->y.pixel_stride;
-        taps.n_taps = row_taps(s, plane, conv->weights + c * conv->window.taps, at, xs, ws);
+        taps.n_taps = pln_phases_taps(&s->phases, &conv->window, &conv->x, plane, at, xs, picked);
+        for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + c * conv->window.taps + picked[t];
         taps.out = s->stores ? line : (float *)conv->y.data + to;
         s->isa->pixels(&taps);
         if (conv->epilogue.present) pln_epilogue_row(epilogue, 0, pixel, taps.out, width);

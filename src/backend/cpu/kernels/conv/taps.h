@@ -1,4 +1,5 @@
-/* The inner functions of depthwise convolution: sums over the taps of a window for n outputs that lie side by side. */
+/* The inner functions of depthwise convolution and pooling: over the taps of a window, for n outputs that lie side by
+ * side. */
 #ifndef PLN_CPU_CONV_TAPS_H
 #define PLN_CPU_CONV_TAPS_H
 
@@ -15,6 +16,8 @@ struct pln_taps {
 struct pln_taps_isa {
     void (*channels)(const struct pln_taps *taps); /* out[i] = sum of x[t][i] w[t][i] */
     void (*pixels)(const struct pln_taps *taps);   /* out[i] = sum of x[t][i] w[t][0] */
+    void (*sum)(const struct pln_taps *taps);      /* out[i] = sum of x[t][i] */
+    void (*max)(const struct pln_taps *taps);      /* out[i] = largest x[t][i]; NaN wins; -infinity of none */
     const struct pln_vec_isa *vec;
 };
 
