@@ -51,8 +51,8 @@ struct pln_op_def {
     /* Sets the types of all wanted outputs, and elems where they are known. Errors: PLN_BAD_MODEL with the reason. Called again whenever
      * inputs become better known; must then give the same or better. */
     enum pln_status (*infer)(struct pln_infer *infer);
-    /* PERMUTE ops: output 0 as a strided view of input 0 whose strides (elements) are given; false when the parameters are not known as
-     * expressions. NULL: row-major reshape (VIEW) or no view. */
+    /* PERMUTE and VIEW ops: output 0 as a strided view of input 0 whose strides (elements) are given; false when the parameters are not known as
+     * expressions, or there is no such view. NULL: row-major reshape (VIEW) or no view. */
     bool (*view)(struct pln_graph *graph, uint32_t node, const struct pln_dim *in_strides, struct pln_dim *out_offset, struct pln_dim *out_strides);
     /* Floating-point operations for these dims (unknown ones: as given by the caller); NULL: one an output element. */
     double (*flops)(const struct pln_graph *graph, uint32_t node);

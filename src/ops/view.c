@@ -1,6 +1,66 @@
 /* identity, reshape, squeeze, unsqueeze, flatten: the same elements under another shape; shape and size: what that shape is. */
 #include "ops/extent.h"
 
+/* Dims of one extent hold their place in memory whatever their stride; these are passed over. */
+static int skip_ones(const struct pln_dim_table *table, const struct pln_type *type, int at)
+{
+    while (at < type->rank && pln_dim_is(table, type->dims[at], 1)) at++;
+    return at;
+}
+
+/* The end of a run of dims whose product is `want`, a number; -1: there is none. */
+static int run_of(const struct pln_dim_table *table, const struct pln_type *type, int at, int64_t want)
+{
+    int64_t product = 1, extent;
+    while (at < type->rank && product < want && pln_dim_value(table, type->dims[at], &extent) && extent > 0 && pln_mul_i64(product, extent, &product)) at++;
+    return product == want ? at : -1;
+}
+
+/* Dims [first, last) of the input lie one in the other, as in row-major order. */
+static bool is_nested(struct pln_dim_table *table, const struct pln_type *type, const struct pln_dim *strides, int first, int last)
+{
+    for (int i = first; i + 1 < last; i++)
+        if (!pln_dim_same(table, strides[i], pln_dim_mul(table, strides[i + 1], type->dims[i + 1]))) return false;
+    return true;
+}
+
+/* The smallest numbers of dims from `i` on and from `k` on with one product; false: not told by numbers. */
+static bool match_runs(const struct pln_dim_table *table, const struct pln_type *in, int i, const struct pln_type *out, int k, int *out_i, int *out_k)
+{
+    int64_t product = 1, extent;
+    for (*out_i = i; *out_i < in->rank;) {
+        if (!pln_dim_value(table, in->dims[*out_i], &extent) || extent < 1 || !pln_mul_i64(product, extent, &product)) return false;
+        ++*out_i;
+        *out_k = run_of(table, out, k, product);
+        if (*out_k >= 0) return true;
+    }
+    return false;
+}
+
+/* Another shape of a strided tensor, where each of its dims keeps to itself, is split, or is joined with neighbours that it lies nested in. */
+static bool view_same_order(struct pln_graph *graph, uint32_t node, const struct pln_dim *in_strides, struct pln_dim *out_offset, struct pln_dim *out_strides)
+{
+    struct pln_dim_table *table = &graph->dims;
+    const struct pln_node *n = pln_graph_node(graph, node);
+    const struct pln_type *in = &pln_graph_value(graph, n->inputs[0])->type, *out = &pln_graph_value(graph, n->outputs[0])->type;
+    *out_offset = pln_dim_const(table, 0);
+    if (in->rank < 0 || out->rank < 0) return false;
+    for (int d = 0; d < out->rank; d++) out_strides[d] = pln_dim_const(table, 1);
+    int i = skip_ones(table, in, 0), k = skip_ones(table, out, 0), to_i, to_k;
+    for (; i < in->rank && k < out->rank; i = skip_ones(table, in, to_i), k = skip_ones(table, out, to_k)) {
+        to_i = i + 1;
+        to_k = k + 1;
+        bool same = pln_dim_same(table, in->dims[i], out->dims[k]);
+        if (!same && (!match_runs(table, in, i, out, k, &to_i, &to_k) || !is_nested(table, in, in_strides, i, to_i))) return false;
+        struct pln_dim stride = in_strides[to_i - 1];
+        for (int d = to_k - 1; d >= k; d--) {
+            out_strides[d] = stride;
+            stride = pln_dim_mul(table, stride, out->dims[d]);
+        }
+    }
+    return i == in->rank && k == out->rank;
+}
+
 static enum pln_status infer_identity(struct pln_infer *infer)
 {
     PLN_TRY(pln_infer_out_like(infer, 0, 0));
@@ -18,6 +78,7 @@ const struct pln_op_def pln_op_identity = {
     .traits = PLN_TRAIT_VIEW,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_identity,
+    .view = view_same_order,
 };
 
 /* The dim that -1 stands for: elements of the input over the product of the other dims. A dim that stands on both sides is struck
@@ -91,6 +152,7 @@ const struct pln_op_def pln_op_reshape = {
     .shape_inputs = 1u << 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_reshape,
+    .view = view_same_order,
 };
 
 static enum pln_status infer_squeeze(struct pln_infer *infer)
@@ -138,6 +200,7 @@ const struct pln_op_def pln_op_squeeze = {
     .shape_inputs = 1u << 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_squeeze,
+    .view = view_same_order,
 };
 
 static enum pln_status infer_unsqueeze(struct pln_infer *infer)
@@ -173,6 +236,7 @@ const struct pln_op_def pln_op_unsqueeze = {
     .shape_inputs = 1u << 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_unsqueeze,
+    .view = view_same_order,
 };
 
 static enum pln_status infer_flatten(struct pln_infer *infer)
@@ -200,6 +264,7 @@ const struct pln_op_def pln_op_flatten = {
     .traits = PLN_TRAIT_VIEW,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_flatten,
+    .view = view_same_order,
 };
 
 static enum pln_status infer_shape(struct pln_infer *infer)

@@ -65,11 +65,33 @@ static bool simplify_cast(struct pln_rewrite *rw, uint32_t node)
 
 /* ---- views ---- */
 
+/* [a,b,s,d] -> [a b,s,d] -> [a b,d,s] -> [a,b,d,s]: only the last two change places. */
+static bool simplify_batched_transpose(struct pln_rewrite *rw, uint32_t node)
+{
+    struct pln_graph *graph = rw->graph;
+    int64_t perm[PLN_MAX_RANK];
+    uint32_t transpose = pln_made_by(graph, input(graph, node, 0), PLN_OP_TRANSPOSE, 0);
+    uint32_t merge = transpose == PLN_NONE ? PLN_NONE : pln_made_by(graph, input(graph, transpose, 0), PLN_OP_RESHAPE, 0);
+    if (merge == PLN_NONE || !pln_read_perm(graph, transpose, 3, perm) || perm[0] != 0 || perm[1] != 2) return false;
+    const struct pln_type *start = type_of(graph, input(graph, merge, 0)), *merged = type_of(graph, input(graph, transpose, 0)), *end = type_of(graph, output(graph, node));
+    int rank = start->rank;
+    if (rank < 3 || rank != end->rank || merged->rank != 3) return false;
+    for (int d = 0; d < rank - 2; d++)
+        if (!pln_dim_same(&graph->dims, start->dims[d], end->dims[d])) return false;
+    for (int d = 1; d < 3; d++)
+        if (!pln_dim_same(&graph->dims, start->dims[rank - 3 + d], merged->dims[d]) || !pln_dim_same(&graph->dims, end->dims[rank - d], merged->dims[d])) return false;
+    for (int d = 0; d < rank; d++) perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    uint32_t made = pln_rewrite_transpose(rw, node, input(graph, merge, 0), perm, rank, node);
+    if (made == PLN_NONE) return false;
+    (void)pln_graph_node_inherit(graph, pln_graph_value(graph, made)->producer, transpose);
+    return pln_rewrite_replace(rw, node, pln_graph_value(graph, made)->producer);
+}
+
 static bool simplify_view(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
     uint32_t x = input(graph, node, 0), y = output(graph, node);
-    if (forward_if_same(rw, node)) return true;
+    if (forward_if_same(rw, node) || simplify_batched_transpose(rw, node)) return true;
     uint32_t before = pln_graph_value(graph, x)->producer;
     if (before == PLN_NONE || pln_graph_value(graph, x)->producer_slot != 0 || !(pln_op_get(pln_graph_node(graph, before)->op)->traits & PLN_TRAIT_VIEW)) return false;
     uint32_t start = input(graph, before, 0);
