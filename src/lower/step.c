@@ -80,6 +80,24 @@ static uint32_t space_of(const struct pln_lower *lower, uint32_t value)
     return lower->device[value] != PLN_NONE ? 1 : 0;
 }
 
+/* A view with strides of its own in host memory; one of dense memory in the same order needs none. *out_done false: there is no such view. */
+static enum pln_status try_strided(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def, bool *out_done)
+{
+    const struct pln_node *node = pln_graph_node(lower->graph, node_id);
+    uint32_t from = node->inputs[0], to = node->outputs[0], base;
+    struct pln_dim in_strides[PLN_MAX_RANK], out_strides[PLN_MAX_RANK], offset = pln_dim_const(&lower->graph->dims, 0);
+    PLN_TRY(pln_lower_need(lower, from, 0, true, &base));
+    if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, 0, false, &base));
+    if ((def->traits & PLN_TRAIT_VIEW) && pln_lower_slot_dense(lower, base)) return PLN_OK;
+    if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
+    if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
+    if (!pln_lower_dim_bound(lower, offset)) return PLN_OK;
+    for (int i = 0; i < pln_graph_value(lower->graph, to)->type.rank; i++)
+        if (!pln_lower_dim_bound(lower, out_strides[i])) return PLN_OK;
+    *out_done = true;
+    return make_view(lower, to, base, offset, out_strides);
+}
+
 /* *out_done false: the node is no view, or cannot be one here. */
 static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def, bool *out_done)
 {
@@ -90,23 +108,11 @@ static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const
     if (to == PLN_NONE || !pln_lower_is_planned(lower, to) || !pln_lower_is_planned(lower, from)) return PLN_OK;
     if (pln_graph_value(lower->graph, from)->type.dtype != pln_graph_value(lower->graph, to)->type.dtype || pln_dtype_bits(pln_graph_value(lower->graph, from)->type.dtype) < 8) return PLN_OK;
     uint32_t space = space_of(lower, from), base;
-    struct pln_dim zero = pln_dim_const(&lower->graph->dims, 0);
-    if (def->traits & PLN_TRAIT_VIEW) {
-        PLN_TRY(pln_lower_need(lower, from, space, false, &base));
-        *out_done = true;
-        return make_view(lower, to, base, zero, NULL);
-    }
-    struct pln_dim in_strides[PLN_MAX_RANK], out_strides[PLN_MAX_RANK], offset = zero;
-    if (!def->view || space != 0) return PLN_OK;
-    PLN_TRY(pln_lower_need(lower, from, space, true, &base));
-    if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, space, false, &base));
-    if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
-    if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
-    if (!pln_lower_dim_bound(lower, offset)) return PLN_OK;
-    for (int i = 0; i < pln_graph_value(lower->graph, to)->type.rank; i++)
-        if (!pln_lower_dim_bound(lower, out_strides[i])) return PLN_OK;
+    if (space == 0 && def->view) PLN_TRY(try_strided(lower, node_id, def, out_done));
+    if (*out_done || !(def->traits & PLN_TRAIT_VIEW)) return PLN_OK;
+    PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     *out_done = true;
-    return make_view(lower, to, base, offset, out_strides);
+    return make_view(lower, to, base, pln_dim_const(&lower->graph->dims, 0), NULL);
 }
 
 /* ---- kernels and calls ---- */

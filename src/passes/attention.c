@@ -184,12 +184,21 @@ static bool shapes_fit(struct pln_graph *graph, const struct found *f)
     return pln_dim_same(dims, q->dims[3], k->dims[2]) && pln_dim_same(dims, k->dims[3], v->dims[2]);
 }
 
-/* Along the keys a mask must be as long as these: a shorter one would be read as shutting out the rest. */
-static bool mask_fits(struct pln_graph *graph, const struct found *f, uint32_t mask)
+static bool mask_fits(const struct pln_graph *graph, uint32_t mask)
 {
     const struct pln_type *type = type_of(graph, mask);
-    if (type->rank < 1 || type->rank > 4) return false;
-    return pln_dim_same(&graph->dims, type->dims[type->rank - 1], type_of(graph, f->kt)->dims[3]);
+    return type->dtype != PLN_DTYPE_NONE && type->rank >= 0 && type->rank <= 4;
+}
+
+/* Along the keys a mask must be as long as these: a shorter one would be read as shutting out the rest. */
+static uint32_t whole_mask(struct pln_rewrite *rw, uint32_t before, const struct found *f, uint32_t from)
+{
+    struct pln_graph *graph = rw->graph;
+    const struct pln_type *type = type_of(graph, f->mask);
+    if (type->rank > 0 && pln_dim_same(&graph->dims, type->dims[type->rank - 1], type_of(graph, f->kt)->dims[3])) return f->mask;
+    uint32_t shape = pln_rewrite_insert(rw, before, PLN_OP_SHAPE, 0, &f->kt, 1, from);
+    if (shape == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, shape)->attrs, &graph->arena, "start", 3) || !pln_rewrite_infer(rw, shape)) return PLN_NONE;
+    return pln_rewrite_emit(rw, before, PLN_OP_EXPAND, 0, (uint32_t[]){ f->mask, pln_graph_node(graph, shape)->outputs[0] }, 2, from);
 }
 
 /* The number of a Where that shuts scores out, made a mask to add: the same behind exp. */
@@ -225,7 +234,10 @@ static bool attend(struct pln_rewrite *rw, uint32_t product, uint32_t softmax, s
     struct pln_graph *graph = rw->graph;
     uint32_t result = pln_graph_node(graph, product)->outputs[0], joined = joined_by(graph, result), before = joined != PLN_NONE ? joined : product;
     const int64_t swap[4] = { 0, 1, 3, 2 };
+    bool masked = f->mask != PLN_NONE || f->select != PLN_NONE;
     if (f->select != PLN_NONE) f->mask = mask_of_select(rw, before, f);
+    if (f->mask != PLN_NONE) f->mask = whole_mask(rw, before, f, product);
+    if (masked && f->mask == PLN_NONE) return false;
     uint32_t k = permuted(rw, before, f->kt, swap, product), bare = k == PLN_NONE ? PLN_NONE : before_repeat(graph, k);
     if (k == PLN_NONE) return false;
     uint32_t v = before_repeat(graph, f->v);
@@ -254,8 +266,8 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     if (softmax == PLN_NONE || !find_scores(graph, input(graph, softmax, 0), &f)) return false;
     f.v = input(graph, node, 1);
     if (!shapes_fit(graph, &f)) return false;
-    if (f.mask != PLN_NONE && !mask_fits(graph, &f, f.mask)) return false;
-    if (f.select != PLN_NONE && !mask_fits(graph, &f, input(graph, f.select, 0))) return false;
+    if (f.mask != PLN_NONE && !mask_fits(graph, f.mask)) return false;
+    if (f.select != PLN_NONE && !mask_fits(graph, input(graph, f.select, 0))) return false;
     return attend(rw, node, softmax, &f);
 }
 

@@ -62,6 +62,40 @@ static bool merge_constants(struct pln_graph *graph, struct pln_arena *scratch, 
     return true;
 }
 
+/* ---- known integers ---- */
+
+/* Shapes are computed again and again; of values whose elements are known to be the same expressions the first one stays. */
+static bool known_elements(struct pln_graph *graph, uint32_t node)
+{
+    const struct pln_node *n = pln_graph_node(graph, node);
+    if (n->n_outputs != 1 || n->outputs[0] == PLN_NONE) return false;
+    const struct pln_value *value = pln_graph_value(graph, n->outputs[0]);
+    return value->elems && value->n_elems <= PLN_MAX_ELEMS && value->type.kind == PLN_TENSOR && value->type.rank >= 0;
+}
+
+static uint64_t elements_hash(struct pln_graph *graph, uint32_t node)
+{
+    const struct pln_value *value = pln_graph_value(graph, pln_graph_node(graph, node)->outputs[0]);
+    uint32_t head[4] = { pln_graph_node(graph, node)->block, value->type.dtype, (uint32_t)value->type.rank, (uint32_t)value->n_elems };
+    uint64_t hash = pln_hash64(head, sizeof head, 1);
+    for (int64_t i = 0; i < value->n_elems; i++) {
+        struct pln_dim dim = pln_dim_resolve(&graph->dims, value->elems[i]);
+        hash = pln_hash64(&dim.id, sizeof dim.id, hash);
+    }
+    return hash;
+}
+
+static bool elements_equal(struct pln_graph *graph, uint32_t first, uint32_t second)
+{
+    const struct pln_node *m = pln_graph_node(graph, first), *n = pln_graph_node(graph, second);
+    if (m->block != n->block || !known_elements(graph, first)) return false;
+    const struct pln_value *a = pln_graph_value(graph, m->outputs[0]), *b = pln_graph_value(graph, n->outputs[0]);
+    if (a->type.dtype != b->type.dtype || a->type.rank != b->type.rank || a->n_elems != b->n_elems) return false;
+    for (int64_t i = 0; i < a->n_elems; i++)
+        if (!pln_dim_same(&graph->dims, a->elems[i], b->elems[i])) return false;
+    return true;
+}
+
 /* ---- nodes ---- */
 
 static bool comparable(const struct pln_graph *graph, const struct pln_node *node)
@@ -111,13 +145,16 @@ static void merge_block(struct pln_rewrite *rw, uint32_t block, struct table *ta
     for (uint32_t id = graph->blocks[block].first, next; id != PLN_NONE; id = next) {
         next = pln_graph_node(graph, id)->next;
         if (!comparable(graph, pln_graph_node(graph, id))) continue;
-        for (size_t at = node_hash(pln_graph_node(graph, id)) & table->mask;; at = (at + 1) & table->mask) {
+        bool known = known_elements(graph, id);
+        uint64_t hash = known ? elements_hash(graph, id) : node_hash(pln_graph_node(graph, id));
+        for (size_t at = hash & table->mask;; at = (at + 1) & table->mask) {
             if (table->slots[at] == 0) {
                 table->slots[at] = id + 1;
                 break;
             }
             uint32_t other = table->slots[at] - 1;
-            if (pln_graph_node(graph, other)->removed || !nodes_equal(pln_graph_node(graph, other), pln_graph_node(graph, id))) continue;
+            if (pln_graph_node(graph, other)->removed) continue;
+            if (known ? !elements_equal(graph, other, id) : !nodes_equal(pln_graph_node(graph, other), pln_graph_node(graph, id))) continue;
             *out_changed = merge(rw, other, id) || *out_changed;
             break;
         }
