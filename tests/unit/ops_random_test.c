@@ -104,7 +104,18 @@ struct trial {
     int n_inputs, n_outputs;
     struct pln_tensor tensors[MAX_INPUTS];
     bool given[MAX_INPUTS];
+    bool symbolic;                                  /* extents of inputs are symbols to inference */
+    int64_t symbols[MAX_INPUTS * PLN_MAX_RANK + 1]; /* and what they stand for */
 };
+
+static struct pln_dim input_extent(struct trial *trial, int64_t value)
+{
+    struct pln_dim_table *table = &trial->graph->dims;
+    if (!trial->symbolic) return pln_dim_const(table, value);
+    struct pln_dim dim = pln_dim_symbol(table, NULL);
+    trial->symbols[table->nodes[dim.id].a] = value;
+    return dim;
+}
 
 static void make_trial(struct trial *trial, unsigned op, unsigned kind)
 {
@@ -115,6 +126,7 @@ static void make_trial(struct trial *trial, unsigned op, unsigned kind)
     most = PLN_MAX(most, def->min_inputs);
     trial->n_inputs = def->min_inputs + below(most - def->min_inputs + 1);
     enum pln_dtype dtype = random_dtype();
+    trial->symbolic = below(2);
     for (int i = 0; i < trial->n_inputs; i++) {
         trial->given[i] = i < def->min_inputs || below(4);
         ids[i] = PLN_NONE;
@@ -122,7 +134,7 @@ static void make_trial(struct trial *trial, unsigned op, unsigned kind)
         random_tensor(&g->arena, i ? &trial->tensors[0] : NULL, i == 0 || below(3) ? dtype : random_dtype(), &trial->tensors[i]);
         struct pln_tensor *tensor = &trial->tensors[i];
         struct pln_dim dims[PLN_MAX_RANK];
-        for (int d = 0; d < tensor->rank; d++) dims[d] = pln_dim_const(&g->dims, tensor->dims[d]);
+        for (int d = 0; d < tensor->rank; d++) dims[d] = input_extent(trial, tensor->dims[d]);
         struct pln_type type = { .kind = PLN_TENSOR, .dtype = tensor->dtype, .rank = tensor->rank, .dims = dims };
         ids[i] = below(2) ? pln_graph_add_constant(g, NULL, tensor) : pln_graph_add_value(g, NULL, &type);
     }
@@ -130,6 +142,22 @@ static void make_trial(struct trial *trial, unsigned op, unsigned kind)
     trial->node = pln_graph_add_node(g, 0, op, kind, ids, (uint32_t)trial->n_inputs, (uint32_t)trial->n_outputs);
     for (const struct pln_attr_def *a = def->attrs; a && a->name; a++)
         if (a->required || below(3) == 0) random_attr(&g->arena, a, &pln_graph_node(g, trial->node)->attrs);
+}
+
+/* The number that an inferred extent stands for; PLN_DIM_UNKNOWN: only the run can tell. */
+static int64_t extent_value(const struct trial *trial, struct pln_dim dim)
+{
+    struct pln_dim_table *table = &trial->graph->dims;
+    dim = pln_dim_resolve(table, dim);
+    int64_t *symbols = malloc((table->n_symbols + 1) * sizeof(*symbols)), *values = malloc((table->count + 1) * sizeof(*values));
+    assert_true(symbols && values);
+    for (size_t i = 0; i < table->n_symbols; i++)
+        symbols[i] = trial->symbolic && i < PLN_COUNT_OF(trial->symbols) && trial->symbols[i] >= 0 ? trial->symbols[i] : PLN_DIM_UNKNOWN;
+    pln_dim_eval_all(table->nodes, table->count, symbols, values);
+    int64_t value = values[dim.id];
+    free(values);
+    free(symbols);
+    return value;
 }
 
 static void compare_types(const struct trial *trial, unsigned op, unsigned kind, struct pln_item *const *outputs)
@@ -140,8 +168,8 @@ static void compare_types(const struct trial *trial, unsigned op, unsigned kind,
         const struct pln_tensor *tensor = &outputs[o]->tensor;
         bool same = type->dtype == tensor->dtype && (type->rank < 0 || type->rank == tensor->rank);
         for (int d = 0; same && d < type->rank; d++) {
-            int64_t value;
-            same = !pln_dim_value(&trial->graph->dims, type->dims[d], &value) || value == tensor->dims[d];
+            int64_t value = extent_value(trial, type->dims[d]);
+            same = value == PLN_DIM_UNKNOWN || value == tensor->dims[d];
         }
         if (same) continue;
         char text[256];
@@ -159,6 +187,7 @@ static void compare_types(const struct trial *trial, unsigned op, unsigned kind,
 static bool run_trial(unsigned op, unsigned kind)
 {
     struct trial trial = { 0 };
+    memset(trial.symbols, -1, sizeof(trial.symbols));
     struct pln_heap heap;
     struct pln_arena scratch;
     struct pln_item items[MAX_INPUTS], *outputs[MAX_OUTPUTS] = { NULL };
