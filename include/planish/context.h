@@ -49,8 +49,23 @@ PLN_API enum pln_status pln_context_output_shape(pln_context *context, const cha
 /* Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data). */
 PLN_API enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes);
 
+/* The same before any context exists, for the input shapes given: inputs[i] has name, rank and dims (dtype is not looked at). */
+PLN_API enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes);
+
 /* Runs once; outputs are complete when it returns. Allocates nothing when the shapes were seen before. */
 PLN_API enum pln_status pln_context_run(pln_context *context);
+/* A fence: a point in somebody's work that others wait for. Signalled once; thread-safe. */
+typedef struct pln_fence pln_fence;
+PLN_API enum pln_status pln_fence_create(pln_fence **out_fence);
+PLN_API void pln_fence_destroy(pln_fence *fence); /* nobody waits any more; NULL is fine */
+PLN_API void pln_fence_signal(pln_fence *fence, enum pln_status status);
+/* Waits at most timeout_ns (negative: for ever). PLN_OK and the signalled status in out_status (may be NULL); PLN_CANCELLED: the time is up. */
+PLN_API enum pln_status pln_fence_wait(pln_fence *fence, int64_t timeout_ns, enum pln_status *out_status);
+
+/* Waits for the fences, runs, and signals `done` (may be NULL) with the run's status. A device with a queue of its own may still be at work when this
+ * returns; the CPU is not. A waited-for fence that was signalled with a failure is this run's failure, too. pln_context_run is this without fences. */
+PLN_API enum pln_status pln_context_enqueue(pln_context *context, pln_fence *const *wait_for, int wait_count, pln_fence *done);
+
 /* Makes a running pln_context_run end soon with PLN_CANCELLED. Any thread. */
 PLN_API void pln_context_cancel(pln_context *context);
 

@@ -362,6 +362,21 @@ enum pln_status pln_context_run(pln_context *context)
     return PLN_OK;
 }
 
+enum pln_status pln_context_enqueue(pln_context *context, pln_fence *const *wait_for, int wait_count, pln_fence *done)
+{
+    enum pln_status status = PLN_OK;
+    for (int i = 0; status == PLN_OK && i < wait_count; i++) {
+        enum pln_status before;
+        status = pln_fence_wait(wait_for[i], -1, &before);
+        if (status != PLN_OK || before == PLN_OK) continue;
+        pln_diag_init(&context->diag);
+        status = pln_fail(&context->diag, before, "what this run waited for has failed: %s", pln_status_text(before));
+    }
+    if (status == PLN_OK) status = pln_context_run(context);
+    if (done) pln_fence_signal(done, status);
+    return status;
+}
+
 void pln_context_cancel(pln_context *context)
 {
     atomic_store_explicit(&context->cancelled, true, memory_order_relaxed);
@@ -400,12 +415,11 @@ enum pln_status pln_context_output_shape(pln_context *context, const char *name,
     return PLN_OK;
 }
 
-enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
+/* Bytes of planned memory for the symbols' values of now. */
+static enum pln_status sum_memory(pln_context *context, size_t *out_bytes)
 {
     const struct pln_program *program = context->engine->program;
     *out_bytes = 0;
-    pln_diag_init(&context->diag);
-    PLN_TRY(take_inputs(context));
     pln_exec_refresh_dims(context);
     for (uint32_t b = 0; b < program->n_blocks; b++) {
         for (uint32_t s = 0; s < program->blocks[b].n_segments; s++) {
@@ -425,6 +439,44 @@ enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
         }
     }
     return PLN_OK;
+}
+
+enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
+{
+    *out_bytes = 0;
+    pln_diag_init(&context->diag);
+    PLN_TRY(take_inputs(context));
+    return sum_memory(context, out_bytes);
+}
+
+static enum pln_status take_shape(pln_context *context, const struct pln_tensor_info *info)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t index;
+    PLN_TRY(find_io(context, program->inputs, program->n_inputs, info->name, "input", &index));
+    struct pln_item *item = &context->inputs[index].view;
+    const struct pln_slot *slot = &program->slots[program->inputs[index].slot];
+    if (info->rank < 0 || info->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", info->name, info->rank, PLN_MAX_RANK);
+    *item = (struct pln_item){ .kind = slot->kind, .refs = 2 };
+    pln_tensor_init(&item->tensor, slot->dtype, info->rank, info->dims, NULL);
+    enum pln_status status = pln_exec_set_item(context, program->inputs[index].slot, item, "input");
+    context->slots[program->inputs[index].slot].owned = false;
+    return status;
+}
+
+enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes)
+{
+    pln_context *context;
+    *out_bytes = 0;
+    enum pln_status status = pln_context_create(engine, NULL, &context);
+    if (status != PLN_OK) return pln_fail(diagnostics, status, "a context cannot be made");
+    for (uint32_t i = 0; i < engine->program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
+    context->dims_stale = true;
+    for (int i = 0; status == PLN_OK && i < input_count; i++) status = take_shape(context, &inputs[i]);
+    if (status == PLN_OK) status = sum_memory(context, out_bytes);
+    if (status != PLN_OK && context->diag.count > 0) status = pln_fail(diagnostics, status, "%s", context->diag.entries[0].text);
+    pln_context_destroy(context);
+    return status;
 }
 
 void pln_context_get_stats(const pln_context *context, struct pln_context_stats *out_stats)
