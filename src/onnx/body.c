@@ -145,6 +145,19 @@ static uint32_t try_loop(struct pln_emit *emit, const struct pln_body_loop *loop
     return node;
 }
 
+/* What a loop of M iterations collects is M long. */
+static void settle_lengths(struct pln_emit *emit, const struct pln_body_loop *loop, uint32_t node)
+{
+    const struct pln_value *count = pln_graph_value(emit->graph, loop->inputs[0]);
+    if (emit->status != PLN_OK || !loop->whole || !count->elems || count->n_elems != 1) return;
+    for (uint32_t o = loop->n_carried; o < loop->n_outputs; o++) {
+        const struct pln_type *type = &pln_graph_value(emit->graph, pln_emit_output(emit, node, o))->type;
+        if (type->rank <= 0 || pln_dim_unify(&emit->graph->dims, type->dims[0], count->elems[0])) continue;
+        pln_emit_fail(emit, PLN_BAD_MODEL, "output %u is not as long as the loop", o);
+        return;
+    }
+}
+
 uint32_t pln_body_loop(struct pln_emit *emit, const struct pln_body_loop *loop)
 {
     for (uint32_t i = 0; i < loop->n_carried; i++) {
@@ -159,5 +172,6 @@ uint32_t pln_body_loop(struct pln_emit *emit, const struct pln_body_loop *loop)
     if (emit->status != PLN_OK) return PLN_NONE;
     forget_types(emit->graph, pln_graph_node(emit->graph, node)->blocks[0]);
     pln_emit_end(emit, node);
+    settle_lengths(emit, loop, node);
     return node;
 }

@@ -30,6 +30,7 @@ struct pln_body_loop {
     /* Fills the block (emit->block is still the outer one). May run twice. body_inputs: 2 + n_carried values. */
     void (*fill)(struct pln_emit *emit, const struct pln_body_loop *loop, uint32_t block, const uint32_t *body_inputs);
     const void *user;
+    bool whole; /* the condition is always true: exactly M iterations */
     const struct pln_onnx_graph *graph; /* the body of an ONNX Loop, for names and hints; else NULL */
     struct pln_scope *scope;
 };

@@ -131,7 +131,7 @@ void pln_onnx_sequence_map(struct pln_emit *emit)
     inputs[0] = pln_emit_op(emit, op, kind, &first, 1);
     inputs[1] = pln_emit_const_number(emit, PLN_BOOL, 1);
     for (uint32_t o = 0; o < emit->n_outputs; o++) inputs[2 + o] = empty_sequence(emit, map.graph->outputs.items[o].type);
-    struct pln_body_loop loop = { .inputs = inputs, .n_carried = emit->n_outputs, .n_outputs = emit->n_outputs, .fill = fill_map, .user = &map };
+    struct pln_body_loop loop = { .inputs = inputs, .n_carried = emit->n_outputs, .n_outputs = emit->n_outputs, .fill = fill_map, .whole = true, .user = &map };
     uint32_t node = pln_body_loop(emit, &loop);
     for (uint32_t o = 0; o < emit->n_outputs; o++) pln_emit_bind(emit, o, pln_emit_output(emit, node, o));
 }

@@ -152,7 +152,7 @@ void pln_onnx_linear_attention(struct pln_emit *emit)
     uint32_t state = past == PLN_NONE ? pln_emit_expand(emit, pln_emit_const_number(emit, PLN_F32, 0), shape) : pln_emit_cast(emit, past, PLN_F32);
     uint32_t steps = pln_emit_squeeze(emit, pln_emit_dim(emit, q, 1), pln_emit_const_int(emit, 0));
     uint32_t inputs[3] = { steps, pln_emit_const_number(emit, PLN_BOOL, 1), state };
-    struct pln_body_loop loop = { .inputs = inputs, .n_carried = 1, .n_outputs = 2, .fill = fill_step, .user = &linear };
+    struct pln_body_loop loop = { .inputs = inputs, .n_carried = 1, .n_outputs = 2, .fill = fill_step, .whole = true, .user = &linear };
     uint32_t node = pln_body_loop(emit, &loop);
     uint32_t rows = pln_emit_transpose(emit, pln_emit_output(emit, node, 1), perm, 4);
     pln_emit_bind(emit, 0, pln_emit_reshape_to(emit, rows, (int64_t[]){ 0, 0, -1 }, 3));

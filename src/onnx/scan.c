@@ -59,7 +59,7 @@ static uint32_t add_scan(struct pln_emit *emit, const struct scan *scan)
     inputs[0] = scan->length;
     inputs[1] = pln_emit_const_number(emit, PLN_BOOL, 1);
     for (uint32_t i = 0; i < scan->n_states; i++) inputs[2 + i] = scan->states[i];
-    struct pln_body_loop loop = { .inputs = inputs, .n_carried = scan->n_states, .n_outputs = scan->n_outputs, .fill = fill_scan, .user = scan };
+    struct pln_body_loop loop = { .inputs = inputs, .n_carried = scan->n_states, .n_outputs = scan->n_outputs, .fill = fill_scan, .whole = true, .user = scan };
     return pln_body_loop(emit, &loop);
 }
 
@@ -196,7 +196,7 @@ void pln_onnx_scan_8(struct pln_emit *emit)
     if (!batch.scan.axes && emit->status == PLN_OK) emit->status = pln_fail_memory(emit->diag, "a scan", 0);
     batch.longest = pln_emit_dim(emit, batch.scan.inputs[0], 1);
     uint32_t inputs[2] = { scalar_dim(emit, batch.scan.inputs[0], 0), pln_emit_const_number(emit, PLN_BOOL, 1) };
-    struct pln_body_loop loop = { .inputs = inputs, .n_outputs = batch.scan.n_outputs, .fill = fill_batch, .user = &batch };
+    struct pln_body_loop loop = { .inputs = inputs, .n_outputs = batch.scan.n_outputs, .fill = fill_batch, .whole = true, .user = &batch };
     uint32_t node = pln_body_loop(emit, &loop);
     for (uint32_t o = 0; o < emit->n_outputs; o++) pln_emit_bind(emit, o, pln_emit_output(emit, node, o));
 }

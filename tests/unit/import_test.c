@@ -496,6 +496,7 @@ static void turns_scans_into_loops(void **state)
     assert_int_equal(value_named(&im, "sums")->type.rank, 3);
     assert_int_equal(extent(&im, "sums", 0), 5);
     assert_int_equal(extent(&im, "sums", 1), 6);
+    assert_int_equal(extent(&im, "sums", 2), 4);
     done(&im);
 }
 
