@@ -159,6 +159,8 @@ static void oracle_run(struct oracle *oracle, struct kernel_case *c)
         oracle->items[i].tensor.data =
             pln_arena_alloc_aligned(&oracle->arena, pln_tensor_bytes(&oracle->items[i].tensor), 64);
         fill_tensor(&oracle->items[i].tensor, input->fill);
+        if (input->values != NULL)
+            memcpy(oracle->items[i].tensor.data, input->values, pln_tensor_bytes(&oracle->items[i].tensor));
         oracle->list[i] = &oracle->items[i];
     }
     bool wanted[4] = { true, true, true, true };

@@ -255,6 +255,41 @@ static float reduce_min(const float *x, int64_t n)
     return best;
 }
 
+static float exp_sum(const float *x, float most, int64_t n, float *dst)
+{
+    vf m = vf_set(most), a = ZERO, b = ZERO;
+    int64_t i = 0;
+    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
+        vf p = vf_exp(vf_load(x + i) - m), q = vf_exp(vf_load(x + i + VF_LANES) - m);
+        if (dst != NULL) vf_store(dst + i, p);
+        if (dst != NULL) vf_store(dst + i + VF_LANES, q);
+        a = a + p;
+        b = b + q;
+    }
+    for (; i < n; i += VF_LANES) {
+        int64_t left = PLN_MIN((int64_t)VF_LANES, n - i);
+        vf p = vf_exp(vf_load_n(x + i, left) - m);
+        float lanes[VF_LANES];
+        vf_store(lanes, p);
+        if (dst != NULL) vf_store_n(dst + i, p, left);
+        a = a + vf_load_n(lanes, left);
+    }
+    return add_lanes(a + b);
+}
+
+static void normalize(const float *x, int64_t n, float mean, float factor, const float *scale, const float *bias,
+                      float *dst)
+{
+    vf m = vf_set(mean), f = vf_set(factor);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        vf y = (vf_load(x + i) - m) * f * vf_load(scale + i);
+        if (bias != NULL) y = y + vf_load(bias + i);
+        vf_store(dst + i, y);
+    }
+    for (; i < n; i++) dst[i] = (x[i] - mean) * factor * scale[i] + (bias != NULL ? bias[i] : 0.0f);
+}
+
 const struct pln_vec_isa VEC_ISA = {
     .ew = {
         [PLN_EW_ABS] = ew_abs, [PLN_EW_ACOS] = ew_acos, [PLN_EW_ACOSH] = ew_acosh, [PLN_EW_ADD] = ew_add,
@@ -281,4 +316,6 @@ const struct pln_vec_isa VEC_ISA = {
     .sum_square = reduce_sum_square,
     .max = reduce_max,
     .min = reduce_min,
+    .exp_sum = exp_sum,
+    .normalize = normalize,
 };

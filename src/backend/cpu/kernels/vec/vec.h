@@ -26,6 +26,11 @@ struct pln_vec_isa {
     float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
     float (*max)(const float *x, int64_t n);                    /* NaN wins */
     float (*min)(const float *x, int64_t n);
+    /* dst[i] = e^(x[i] - most), and their sum; dst may be x, or NULL: the sum alone. */
+    float (*exp_sum)(const float *x, float most, int64_t n, float *dst);
+    /* dst[i] = (x[i] - mean) * factor * scale[i] + bias[i]; bias NULL: none. dst may be x. */
+    void (*normalize)(const float *x, int64_t n, float mean, float factor, const float *scale, const float *bias,
+                      float *dst);
 };
 
 /* The table of each ISA; those of x86-64 exist where PLN_ISA_X86 is 1. */

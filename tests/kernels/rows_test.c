@@ -1,0 +1,124 @@
+/* Softmax, layer normalization and reductions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/kernels/harness.h"
+
+#define DIMS(...)     \
+    (const int64_t[]) \
+    {                 \
+        __VA_ARGS__   \
+    }
+
+static void softmax(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = { { 2, 3, 7 },   { 4, 1, 1 }, { 2, 33, 16 },
+                                         { 1, 5, 513 }, { 3, 0, 4 }, { 2, 17, 31 } };
+    for (size_t i = 0; i < PLN_COUNT_OF(shapes); i++)
+        for (int variant = 0; variant < 8; variant++) {
+            struct kernel_case c;
+            kernel_case_init(&c, "softmax", PLN_OP_SOFTMAX,
+                             variant & 1 ? PLN_SOFTMAX_LOG_SOFTMAX : PLN_SOFTMAX_SOFTMAX);
+            pln_attrs_set_int(&c.attrs, &c.arena, "axis", (variant >> 1) - 2);
+            kernel_case_input(&c, 3, shapes[i])->fill = i % 2 ? FILL_PLAIN : FILL_POSITIVE;
+            c.rtol = 4e-6;
+            c.atol = 2e-6;
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+    struct kernel_case c;
+    kernel_case_init(&c, "softmax of special values", PLN_OP_SOFTMAX, PLN_SOFTMAX_SOFTMAX);
+    kernel_case_input(&c, 2, DIMS(200, 5))->fill = FILL_SPECIAL;
+    c.rtol = 4e-6;
+    c.atol = 1e-6;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+    assert_int_equal(kernel_rows_untested(PLN_OP_SOFTMAX), 0);
+}
+
+static void layer_norm(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 12; variant++) {
+        struct kernel_case c;
+        int64_t n = (const int64_t[]){ 1, 19, 64, 770 }[variant % 4];
+        int axis = variant < 8 ? 2 : 1;
+        kernel_case_init(&c, "layer_norm", PLN_OP_LAYER_NORM, 0);
+        pln_attrs_set_int(&c.attrs, &c.arena, "axis", axis - (variant & 1 ? 3 : 0));
+        pln_attrs_set_float(&c.attrs, &c.arena, "epsilon", 1e-3f);
+        kernel_case_input(&c, 3, DIMS(2, 3, n));
+        kernel_case_input(&c, 3 - axis, axis == 2 ? DIMS(n) : DIMS(3, n));
+        if (variant & 2) kernel_case_input(&c, 3 - axis, axis == 2 ? DIMS(n) : DIMS(3, n));
+        c.n_outputs = variant & 4 ? 3 : 1;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_LAYER_NORM), 0);
+}
+
+static void reduce_all(unsigned kind, int rank, const int64_t *dims, bool keep)
+{
+    struct kernel_case c;
+    kernel_case_init(&c, pln_op_kind_name(PLN_OP_REDUCE, kind), PLN_OP_REDUCE, kind);
+    pln_attrs_set_int(&c.attrs, &c.arena, "keepdims", keep);
+    kernel_case_input(&c, rank, dims);
+    c.rtol = 1e-5;
+    c.atol = 1e-4;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void reduce_axes(unsigned kind, int rank, const int64_t *dims, int n_axes, const int64_t *axes)
+{
+    struct kernel_case c;
+    kernel_case_init(&c, pln_op_kind_name(PLN_OP_REDUCE, kind), PLN_OP_REDUCE, kind);
+    pln_attrs_set_int(&c.attrs, &c.arena, "keepdims", n_axes % 2);
+    kernel_case_input(&c, rank, dims);
+    struct case_input *input = kernel_case_input(&c, 1, DIMS(n_axes));
+    input->dtype = PLN_I64;
+    input->constant = true;
+    input->values = axes;
+    c.rtol = 1e-5;
+    c.atol = 1e-5;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void reductions(void **state)
+{
+    (void)state;
+    for (unsigned kind = 1; kind < PLN_REDUCE_COUNT; kind++) {
+        reduce_all(kind, 3, DIMS(3, 5, 7), true);
+        reduce_all(kind, 1, DIMS(2000), false);
+        reduce_all(kind, 2, DIMS(4, 0), false);
+        reduce_all(kind, 0, NULL, true);
+        for (int mask = 1; mask < 16; mask++) {
+            int64_t axes[4];
+            int n = 0;
+            for (int d = 0; d < 4; d++)
+                if (mask >> d & 1) axes[n++] = mask % 3 == 0 ? d - 4 : d;
+            reduce_axes(kind, 4, DIMS(2, 3, 5, 19), n, axes);
+            reduce_axes(kind, 4, DIMS(1, 70, 2, 3), n, axes);
+        }
+        reduce_axes(kind, 4, DIMS(2, 600, 3, 4), 2, DIMS(2, 3));
+        reduce_axes(kind, 2, DIMS(9, 1100), 1, DIMS(0));
+        reduce_axes(kind, 2, DIMS(9, 1100), 1, DIMS(1));
+        reduce_axes(kind, 2, DIMS(0, 5), 1, DIMS(0));
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_REDUCE), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(layer_norm),
+        cmocka_unit_test(reductions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
