@@ -110,6 +110,7 @@ static const char *check_view_slot(const struct pln_program *program, uint32_t i
     if (slot->index >= id) return "is a view of what is not before it";
     const struct pln_slot *base = &program->slots[slot->index];
     if (base->kind != PLN_TENSOR || base->space != slot->space) return "is a view of what is in another space";
+    if (base->dtype != slot->dtype && base->dtype != PLN_DTYPE_NONE) return "is a view of another type";
     if (base->place == PLN_PLACE_WEIGHT && program->weights[base->index].pack) return "is a view of a packed weight";
     if (!in_list(slot->offset, program->n_dims)) return "has an offset that is no extent";
     if (slot->strides && !dims_in_range(program, slot->strides, (uint32_t)slot->rank)) return "has strides that are no extents";

@@ -109,8 +109,8 @@ struct pln_plan_properties {
     uint64_t needs; /* CPU features */
     uint32_t devices, n_devices; /* list of text */
     uint32_t taps, n_taps;       /* list of slots */
-    /* What numbers of elementwise functions and reductions in row programs mean: how many there were, and XXH64 of their names, each with
-     * its zero byte, the seed of each being the hash of those before it. New ones are only ever added at the end. */
+    /* What the numbers of elementwise functions and reductions in row programs mean: the largest that is used of each, and XXH64 of the names up to
+     * these, each with its zero byte, the seed of each being the hash of those before it. */
     uint32_t n_elementwise, n_reduce;
     uint64_t vocabulary;
 };

@@ -263,25 +263,40 @@ static void put_tables(struct writer *writer)
     for (uint32_t i = 0; i < program->n_metadata; i++) put_pair(writer, PLN_PLAN_METADATA, text(writer, program->metadata[i].name), text(writer, program->metadata[i].op_type));
 }
 
-static uint32_t count_kinds(unsigned op)
+/* The largest numbers of sub-kinds that row programs use: how much of the vocabulary the plan depends on. */
+static enum pln_status count_kinds(const struct writer *writer, struct pln_plan_properties *properties)
 {
-    uint32_t n = 0;
-    for (const struct pln_kind_row *row = pln_op_kinds(op); row && row->name; row++) n++;
-    return n;
+    static const char *const names[] = { "program", "epilogue" };
+    for (uint32_t i = 0; i < writer->program->n_steps; i++) {
+        for (size_t k = 0; k < PLN_COUNT_OF(names); k++) {
+            const struct pln_attr *attr = pln_attrs_find(&writer->program->steps[i].attrs, names[k]);
+            struct pln_rowprog program;
+            if (!attr || attr->kind != PLN_ATTR_STRING) continue;
+            PLN_TRY(pln_rowprog_read(attr->u.s.data, attr->u.s.size_bytes, writer->diag, &program));
+            for (int instr = 0; instr < program.n_instrs; instr++) {
+                uint32_t kind = program.instrs[instr].kind;
+                if (program.instrs[instr].code == PLN_ROWPROG_EW) properties->n_elementwise = PLN_MAX(properties->n_elementwise, kind);
+                if (program.instrs[instr].code == PLN_ROWPROG_REDUCE) properties->n_reduce = PLN_MAX(properties->n_reduce, kind);
+            }
+        }
+    }
+    return PLN_OK;
 }
 
-static void put_properties(struct writer *writer)
+static enum pln_status put_properties(struct writer *writer)
 {
     const struct pln_program *program = writer->program;
     struct pln_plan_properties one = { .name = text(writer, program->name ? program->name : ""), .target = text(writer, program->target), .producer = text(writer, "planish " PLN_VERSION_TEXT),
                                        .n_nodes = program->n_nodes, .needs = program->needs, .n_devices = program->n_devices, .taps = list(writer, program->taps, program->n_taps),
-                                       .n_taps = program->n_taps, .n_elementwise = count_kinds(PLN_OP_ELEMENTWISE), .n_reduce = count_kinds(PLN_OP_REDUCE) };
+                                       .n_taps = program->n_taps };
+    PLN_TRY(count_kinds(writer, &one));
     uint32_t *devices = pln_arena_array(&writer->arena, program->n_devices + 1u, sizeof *devices);
     for (uint32_t i = 0; devices && i < program->n_devices; i++) devices[i] = text(writer, program->devices[i]);
     if (devices) one.devices = list(writer, devices, program->n_devices);
     else writer->sections[PLN_PLAN_PROPERTIES].failed = true;
     pln_plan_vocabulary(one.n_elementwise, one.n_reduce, &one.vocabulary);
     put(writer, PLN_PLAN_PROPERTIES, &one, sizeof one);
+    return PLN_OK;
 }
 
 /* ---- weights ---- */
@@ -472,7 +487,7 @@ static enum pln_status write_all(struct writer *writer, const struct pln_allocat
     for (uint32_t i = 0; i < writer->program->n_steps; i++) put_step(writer, &writer->program->steps[i]);
     put_blocks(writer);
     put_tables(writer);
-    put_properties(writer);
+    PLN_TRY(put_properties(writer));
     PLN_TRY(place_weights(writer));
     put_weight_table(writer);
     PLN_TRY(check_sections(writer));

@@ -148,8 +148,10 @@ static inline void make_program(struct make *make)
     outputs[2] = (struct pln_io){ "shape", shape_out };
     outputs[3] = (struct pln_io){ "iterations", scanned };
     outputs[4] = (struct pln_io){ "text", stext };
-    static struct pln_program_origin origins[3] = { { "/first", "Add" }, { "", "Relu" }, { "/folded", "Constant" } }, metadata[1] = { { "author", "us" } };
-    static struct pln_state_pair states[1] = { { 0, 0, 0, 0 } };
+    static struct pln_program_origin origins[3] = { { "/first", "Add" }, { "", "Relu" }, { "/folded", "Constant" } }, metadata[1];
+    static struct pln_state_pair states[1];
+    metadata[0] = (struct pln_program_origin){ "author", "us" };
+    states[0] = (struct pln_state_pair){ 0, 0, 0, 0 };
     p->inputs = inputs;
     p->n_inputs = 2;
     p->outputs = outputs;
