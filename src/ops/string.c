@@ -1,4 +1,4 @@
-/* string_concat, string_normalizer, string_split. */
+/* string_concat, string_normalizer, string_split, regex_full_match. */
 #include "ops/extent.h"
 
 static enum pln_status infer_string_concat(struct pln_infer *infer)
@@ -86,4 +86,26 @@ const struct pln_op_def pln_op_string_split = {
     .traits = PLN_TRAIT_HOST | PLN_TRAIT_DATA_SHAPE,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_string_split,
+};
+
+static enum pln_status infer_regex_full_match(struct pln_infer *infer)
+{
+    const struct pln_type *in = pln_infer_in(infer, 0);
+    PLN_TRY(pln_infer_need_tensor(infer, 0, 0, -1));
+    PLN_TRY(pln_infer_check_dtype(infer, 0, PLN_MASK(PLN_STR)));
+    return pln_infer_out(infer, 0, PLN_BOOL, in->rank, in->dims);
+}
+
+static const struct pln_attr_def regex_full_match_attrs[] = { { "pattern", PLN_ATTR_STRING, false, 0, 0, "" }, { .name = NULL } };
+const struct pln_op_def pln_op_regex_full_match = {
+    .name = "regex_full_match",
+    .onnx = "RegexFullMatch",
+    .attrs = regex_full_match_attrs,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .traits = PLN_TRAIT_HOST,
+    .tolerance = PLN_TOL_EXACT,
+    .infer = infer_regex_full_match,
 };
