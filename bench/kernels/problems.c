@@ -43,6 +43,50 @@ static void matmul(int64_t batch, int64_t m, int64_t n, int64_t k, bool plain)
     count_bytes(p);
 }
 
+static void conv(int64_t c, int64_t o, int64_t size, int64_t kernel, int64_t stride, int64_t group)
+{
+    struct bench_problem *p = add(PLN_OP_CONV, 0);
+    int64_t pad = (kernel - 1) / 2, out = (size + 2 * pad - kernel) / stride + 1;
+    snprintf(p->name, sizeof p->name, "conv %lldx%lldx%lld to %lld, %lldx%lld/%lld%s", (long long)c, (long long)size,
+             (long long)size, (long long)o, (long long)kernel, (long long)kernel, (long long)stride,
+             group > 1 ? " grouped" : "");
+    pln_attrs_set_ints(&p->attrs, &arena, "kernel_shape", (const int64_t[]){ kernel, kernel }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "strides", (const int64_t[]){ stride, stride }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "pads", (const int64_t[]){ pad, pad, pad, pad }, 4);
+    pln_attrs_set_int(&p->attrs, &arena, "group", group);
+    p->n_inputs = 3;
+    p->inputs[0] = SHAPE(4, 1, c, size, size);
+    p->inputs[1] = SHAPE(4, o, c / group, kernel, kernel);
+    p->inputs[2] = SHAPE(1, o);
+    p->output = SHAPE(4, 1, o, out, out);
+    p->flops = 2.0 * (double)(o * out * out) * (double)(c / group * kernel * kernel);
+    count_bytes(p);
+}
+
+static void unary(const char *name, unsigned op, unsigned kind, int64_t rows, int64_t cols)
+{
+    struct bench_problem *p = add(op, kind);
+    snprintf(p->name, sizeof p->name, "%s %lldx%lld", name, (long long)rows, (long long)cols);
+    p->n_inputs = 1;
+    p->inputs[0] = p->output = SHAPE(2, rows, cols);
+    count_bytes(p);
+}
+
+static void pool(unsigned kind, int64_t c, int64_t size, int64_t kernel, int64_t stride)
+{
+    struct bench_problem *p = add(PLN_OP_POOL, kind);
+    int64_t pad = (kernel - 1) / 2, out = (size + 2 * pad - kernel) / stride + 1;
+    snprintf(p->name, sizeof p->name, "pool %lldx%lldx%lld, %lldx%lld/%lld", (long long)c, (long long)size,
+             (long long)size, (long long)kernel, (long long)kernel, (long long)stride);
+    pln_attrs_set_ints(&p->attrs, &arena, "kernel_shape", (const int64_t[]){ kernel, kernel }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "strides", (const int64_t[]){ stride, stride }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "pads", (const int64_t[]){ pad, pad, pad, pad }, 4);
+    p->n_inputs = 1;
+    p->inputs[0] = SHAPE(4, 1, c, size, size);
+    p->output = SHAPE(4, 1, c, out, out);
+    count_bytes(p);
+}
+
 int bench_problems(struct bench_problem **out_problems)
 {
     pln_arena_init(&arena, NULL, 0);
@@ -56,6 +100,27 @@ int bench_problems(struct bench_problem **out_problems)
     matmul(1, 8, 4096, 4096, false);
     matmul(12, 128, 128, 64, true);
     matmul(12, 128, 64, 128, true);
+    /* ResNet-50 and MobileNet v2. */
+    conv(3, 64, 224, 7, 2, 1);
+    conv(64, 64, 56, 1, 1, 1);
+    conv(64, 64, 56, 3, 1, 1);
+    conv(64, 256, 56, 1, 1, 1);
+    conv(128, 128, 28, 3, 1, 1);
+    conv(256, 512, 56, 1, 2, 1);
+    conv(256, 256, 14, 3, 1, 1);
+    conv(512, 512, 7, 3, 1, 1);
+    conv(2048, 512, 7, 1, 1, 1);
+    conv(96, 96, 112, 3, 2, 96);
+    conv(192, 192, 28, 3, 1, 192);
+    conv(960, 960, 7, 3, 1, 960);
+    pool(PLN_POOL_MAX, 64, 112, 3, 2);
+    unary("exp", PLN_OP_ELEMENTWISE, PLN_EW_EXP, 64, 4096);
+    unary("log", PLN_OP_ELEMENTWISE, PLN_EW_LOG, 64, 4096);
+    unary("tanh", PLN_OP_ELEMENTWISE, PLN_EW_TANH, 64, 4096);
+    unary("erf", PLN_OP_ELEMENTWISE, PLN_EW_ERF, 64, 4096);
+    unary("gelu", PLN_OP_ELEMENTWISE, PLN_EW_GELU, 64, 4096);
+    unary("relu", PLN_OP_ELEMENTWISE, PLN_EW_RELU, 64, 4096);
+    unary("softmax", PLN_OP_SOFTMAX, PLN_SOFTMAX_SOFTMAX, 1536, 128);
     *out_problems = problems;
     return n_problems;
 }

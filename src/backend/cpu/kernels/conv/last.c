@@ -6,7 +6,8 @@ struct last_state {
     struct pln_conv conv;
     const struct pln_gemm_isa *isa;
     struct pln_gemm_cut cut;
-    bool in_place; /* patches are the image's own pixels */
+    bool in_place;   /* patches are the image's own pixels */
+    bool dense_rows; /* what a row of taps sees lies side by side */
     int64_t c_scratch;
 };
 
@@ -17,31 +18,60 @@ struct patches {
     int64_t first;  /* pixel of the block's row 0 */
 };
 
+static void zero(float *to, int64_t n)
+{
+    memset(to, 0, (size_t)n * sizeof(float));
+}
+
+static void copy(float *to, const float *from, int64_t n)
+{
+    memcpy(to, from, (size_t)n * sizeof(float));
+}
+
+/* Elements [first, last) of one row of taps, (kw, c). x: the first tap's pixel, `in` the taps [in, end) that meet the
+ * image. */
+static void copy_row(const struct patches *patches, const float *x, int64_t first, int64_t last, int64_t in,
+                     int64_t end, float *to)
+{
+    const struct pln_conv *conv = &patches->s->conv;
+    int64_t c = conv->group_in, from = PLN_MAX(first, in * c), until = PLN_MAX(from, PLN_MIN(last, end * c));
+    if (from >= last) {
+        zero(to, last - first);
+        return;
+    }
+    zero(to, from - first);
+    if (patches->s->dense_rows) {
+        copy(to + from - first, x + from, until - from);
+    } else {
+        int64_t step = conv->window.dilation[2] * conv->x.strides[2];
+        for (int64_t at = from; at < until;) {
+            int64_t tap = at / c, n = PLN_MIN((tap + 1) * c, until) - at;
+            copy(to + at - first, x + tap * step + at % c, n);
+            at += n;
+        }
+    }
+    zero(to + until - first, last - until);
+}
+
 /* Columns [k0, k0 + kn) of the patch of the output pixel at `at`. */
 static void copy_patch(const struct patches *patches, const int64_t *at, int64_t k0, int64_t kn, float *to)
 {
     const struct pln_conv *conv = &patches->s->conv;
     const struct pln_image_window *w = &conv->window;
     const struct pln_image *x = &conv->x;
-    int64_t c = conv->group_in, tap = k0 / c, skip = k0 % c;
-    while (kn > 0) {
-        int64_t t[PLN_IMAGE_AXES] = { tap / w->kernel[2] / w->kernel[1], tap / w->kernel[2] % w->kernel[1],
-                                      tap % w->kernel[2] };
-        int64_t n = PLN_MIN(c - skip, kn), offset = skip;
-        bool inside = true;
-        for (int d = 0; d < PLN_IMAGE_AXES; d++) {
-            int64_t i = at[d] * w->stride[d] - w->pad[d] + t[d] * w->dilation[d];
-            inside = inside && i >= 0 && i < x->dims[d];
-            offset += i * x->strides[d];
-        }
-        if (inside)
-            memcpy(to, patches->x + offset, (size_t)n * sizeof(float));
+    int64_t row = w->kernel[2] * conv->group_in, base = at[2] * w->stride[2] - w->pad[2], in, end;
+    pln_window_clip(base, w->dilation[2], x->dims[2], w->kernel[2], &in, &end);
+    for (int64_t k = k0; k < k0 + kn;) {
+        int64_t line = k / row, first = k - line * row, last = PLN_MIN(row, first + k0 + kn - k);
+        int64_t z = at[0] * w->stride[0] - w->pad[0] + line / w->kernel[1] * w->dilation[0];
+        int64_t y = at[1] * w->stride[1] - w->pad[1] + line % w->kernel[1] * w->dilation[1];
+        if (z < 0 || z >= x->dims[0] || y < 0 || y >= x->dims[1])
+            zero(to, last - first);
         else
-            memset(to, 0, (size_t)n * sizeof(float));
-        to += n;
-        kn -= n;
-        skip = 0;
-        tap++;
+            copy_row(patches, patches->x + z * x->strides[0] + y * x->strides[1] + base * x->strides[2], first, last,
+                     in, end, to);
+        to += last - first;
+        k += last - first;
     }
 }
 
@@ -94,6 +124,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
+    s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;
     s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, conv->k, true);
     out_prepared->n_tasks = conv->x.n * conv->groups * s->cut.n_row_blocks * s->cut.n_col_blocks;
     double flops = 2.0 * (double)s->cut.rows * (double)s->cut.cols * (double)PLN_MAX(conv->k, 1);
