@@ -40,7 +40,7 @@ static int check_names(const struct command *command, const struct model *model,
         snprintf(word, sizeof word, "%.*s", (int)strcspn(files->items[f], "=:"), files->items[f]);
         if (!files->items[f][strcspn(files->items[f], "=:")]) return command_fail(command, 2, "--input wants NAME=FILE, not '%s'", files->items[f]);
         const char *near = nearest_name(word, names, n);
-        return command_fail(command, 2, "the model has no input '%s'; %s '%s'", word, near ? "did you mean" : "its first is", near ? near : n ? names[0] : "");
+        return command_fail(command, 2, "the model has no input '%s'; %s '%s'%s", word, near ? "did you mean" : "its first is", near ? near : n ? names[0] : "", near ? "?" : "");
     }
     return 0;
 }

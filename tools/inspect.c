@@ -61,7 +61,7 @@ static void print(FILE *out, const char *path, const struct model *model)
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "input", &info);
     for (int i = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "output", &info);
     fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
-    if (summary.plan_bytes) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
+    if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {
         const char *value = pln_engine_metadata(model->engine, key);

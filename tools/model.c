@@ -162,7 +162,7 @@ static int unknown_name(const struct command *command, const char *what, const c
     snprintf(own, sizeof own, "%.*s", (int)length, word);
     const char *near = nearest_name(own, names, n);
     if (n == 0) return command_fail(command, 2, "the model has no %s", what);
-    return command_fail(command, 2, "the model has no %s '%s'; %s '%s'", what, own, near ? "did you mean" : "its first is", near ? near : names[0]);
+    return command_fail(command, 2, "the model has no %s '%s'; %s '%s'%s", what, own, near ? "did you mean" : "its first is", near ? near : names[0], near ? "?" : "");
 }
 
 /* Each `name:…` of a comma-separated list must begin with one of the names. */

@@ -22,7 +22,7 @@ static bool tensor_type(struct pln_importer *importer, const struct pln_onnx_typ
         const struct pln_onnx_dim *dim = &from->shape->dims.items[d];
         if (exact && dim->kind == PLN_ONNX_DIM_VALUE && dim->value >= 0) {
             dims[d] = pln_dim_const(&importer->graph->dims, dim->value);
-        } else if (exact && dim->kind == PLN_ONNX_DIM_PARAM && dim->param[0]) {
+        } else if (exact && dim->kind == PLN_ONNX_DIM_PARAM && dim->param[0] && strcmp(dim->param, "?") != 0) { /* Paddle writes "?" for any dim it does not know */
             dims[d] = pln_importer_symbol(importer, dim->param, false);
         } else {
             dims[d] = open_dim(importer, exact ? name : NULL, d);

@@ -1,0 +1,25 @@
+# What the tests of the command share. expect STATUS TEXT COMMAND…: runs it; its exit status must be STATUS and TEXT (a fixed string)
+# must stand in what it prints.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0 count=0
+expect() {
+    want=$1 text=$2
+    shift 2
+    count=$((count + 1))
+    status=0
+    "$@" >"$scratch/.out" 2>&1 </dev/null || status=$?
+    if [ $status -ne "$want" ]; then
+        echo "FAILED: exit status $status, not $want: $*"
+        sed 's/^/    /' "$scratch/.out"
+        failures=$((failures + 1))
+    elif ! grep -qF -- "$text" "$scratch/.out"; then
+        echo "FAILED: no '$text' in the output of: $*"
+        sed 's/^/    /' "$scratch/.out"
+        failures=$((failures + 1))
+    fi
+}
+finish() {
+    echo "$count commands, $failures wrong"
+    [ $failures -eq 0 ]
+}

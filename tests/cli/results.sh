@@ -1,0 +1,29 @@
+# results.sh PLANISH SOURCE_DIR: what the commands do when all is well, and that compare finds what is wrong.
+set -eu
+p=$1 source=$2
+. "$source/tests/cli/lib.sh"
+zoo=$source/tests/models/zoo
+bert=$zoo/bert.ts
+unet=$zoo/unet.ts/model.onnx
+cd "$scratch"
+
+expect 0 "output y f32[2,12,64]" "$p" run "$bert/model.onnx" --input "input_ids=$bert/test_data_set_0/input_0.pb" --input "attention_mask=$bert/test_data_set_0/input_1.pb" --output out
+[ -s out/y.npy ] || { echo "FAILED: out/y.npy was not written"; failures=$((failures + 1)); }
+expect 0 '"name":"y"' "$p" run "$bert/model.onnx" --random 1 --dim b=2,s=5 --json
+expect 0 "input_ids i64[2,5]" "$p" run "$bert/model.onnx" --random 1 --shapes input_ids:2x5,attention_mask=2x5
+expect 0 "fused:" "$p" build "$bert/model.onnx" -o bert.plan
+expect 0 "equal" "$p" compare bert.plan --vs "$bert/test_data_set_0"
+expect 0 "equal" "$p" compare bert.plan "$bert/model.onnx" --dim b=2,s=9
+expect 0 "0 differ" "$p" compare "$bert/model.onnx" --a cpu --b ref --layers --dim b=2,s=9
+expect 0 "there is nothing to find" "$p" compare "$unet" --bisect-passes --dim n=1,h=16,w=16
+for pass in fold cse dead; do
+    expect 1 "pass $pass makes the answer wrong" "$p" compare "$unet" --bisect-passes --broken-pass $pass --dim n=1,h=16,w=16
+done
+expect 1 "DIFFERS" "$p" compare "$unet" --broken-pass fold --dim n=1,h=16,w=16
+expect 0 "device cpu" "$p" bench bert.plan --duration 0.1 --warm-up 1 --profile --json=bench.json
+grep -q '"latency_ms":{"min":' bench.json || { echo "FAILED: bench.json has no latency"; failures=$((failures + 1)); }
+expect 0 "in 2 contexts" "$p" bench bert.plan --duration 0.1 --warm-up 1 --contexts 2
+expect 0 "block" "$p" inspect bert.plan --steps
+expect 0 '"outputs":[{"name":"y"' "$p" inspect bert.plan --json
+expect 0 '"operator":"Conv"' "$p" ops --json
+finish
