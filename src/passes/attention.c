@@ -232,7 +232,7 @@ static void inherit_all(struct pln_graph *graph, uint32_t node, const uint32_t *
 static bool attend(struct pln_rewrite *rw, uint32_t product, uint32_t softmax, struct found *f)
 {
     struct pln_graph *graph = rw->graph;
-    uint32_t result = pln_graph_node(graph, product)->outputs[0], joined = joined_by(graph, result), before = joined != PLN_NONE ? joined : product;
+    uint32_t result = pln_graph_node(graph, product)->outputs[0], joined = joined_by(graph, result), before = product;
     const int64_t swap[4] = { 0, 1, 3, 2 };
     bool masked = f->mask != PLN_NONE || f->select != PLN_NONE;
     if (f->select != PLN_NONE) f->mask = mask_of_select(rw, before, f);

@@ -52,20 +52,21 @@ uint32_t pln_rewrite_transpose(struct pln_rewrite *rewrite, uint32_t before, uin
     return pln_rewrite_infer(rewrite, node) ? pln_graph_node(rewrite->graph, node)->outputs[0] : PLN_NONE;
 }
 
-/* The dims as constants with at most one -1 for what is no number; false: more than one is not. */
-static bool shape_numbers(struct pln_graph *graph, int rank, const struct pln_dim *dims, int64_t *out_shape, bool *out_zero)
+/* The dims as a constant shape: numbers, 0 for what is the input's dim in the same place, one -1; false: that does not tell them all. */
+static bool shape_numbers(struct pln_graph *graph, const struct pln_type *in, int rank, const struct pln_dim *dims, int64_t *out_shape, bool *out_zero)
 {
+    bool copied = false;
     int unknown = 0;
     *out_zero = false;
     for (int d = 0; d < rank; d++) {
-        if (!pln_dim_value(&graph->dims, dims[d], &out_shape[d])) {
-            out_shape[d] = -1;
-            unknown++;
-        } else if (out_shape[d] == 0) {
-            *out_zero = true;
-        }
+        bool number = pln_dim_value(&graph->dims, dims[d], &out_shape[d]), same = !number && d < in->rank && pln_dim_same(&graph->dims, in->dims[d], dims[d]);
+        *out_zero = *out_zero || (number && out_shape[d] == 0);
+        copied = copied || same;
+        if (number) continue;
+        out_shape[d] = same ? 0 : -1;
+        unknown += !same;
     }
-    return unknown == 0 || (unknown == 1 && !*out_zero);
+    return unknown <= 1 && !(*out_zero && (unknown > 0 || copied));
 }
 
 static bool elems_are(struct pln_graph *graph, uint32_t value, int rank, const struct pln_dim *dims)
@@ -85,13 +86,28 @@ uint32_t pln_rewrite_reshape(struct pln_rewrite *rewrite, uint32_t before, uint3
     bool zero;
     struct pln_dim wanted[PLN_MAX_RANK + 1];
     for (int d = 0; d < rank; d++) wanted[d] = dims[d];
-    if (shape_numbers(graph, rank, wanted, shape, &zero)) hint = pln_graph_add_constant_i64(graph, NULL, 1, &n, shape);
+    if (shape_numbers(graph, &pln_graph_value(graph, x)->type, rank, wanted, shape, &zero)) hint = pln_graph_add_constant_i64(graph, NULL, 1, &n, shape);
     else if (!elems_are(graph, hint, rank, wanted)) return PLN_NONE;
     if (hint == PLN_NONE) return PLN_NONE;
     uint32_t node = pln_rewrite_insert(rewrite, before, PLN_OP_RESHAPE, 0, (uint32_t[]){ x, hint }, 2, from);
     if (node == PLN_NONE) return PLN_NONE;
     if (zero && !pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "allowzero", 1)) return PLN_NONE;
     return pln_rewrite_infer(rewrite, node) ? pln_graph_node(graph, node)->outputs[0] : PLN_NONE;
+}
+
+bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node)
+{
+    struct pln_graph *graph = rewrite->graph;
+    uint32_t x = pln_graph_node(graph, node)->inputs[0], y = pln_graph_node(graph, node)->outputs[0];
+    const struct pln_type *in = &pln_graph_value(graph, x)->type, *out = &pln_graph_value(graph, y)->type;
+    int64_t shape[PLN_MAX_RANK + 1], n = out->rank;
+    bool zero;
+    if (pln_graph_value(graph, pln_graph_node(graph, node)->inputs[1])->data || in->rank < 0 || out->rank < 0) return false;
+    if (!shape_numbers(graph, in, out->rank, out->dims, shape, &zero)) return false;
+    uint32_t made = pln_graph_add_constant_i64(graph, NULL, 1, &n, shape);
+    if (made == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "allowzero", zero)) return false;
+    pln_graph_set_input(graph, node, 1, made);
+    return true;
 }
 
 /* Are two values of one type, as far as can be told or, in the main block, declared? */

@@ -35,6 +35,9 @@ uint32_t pln_rewrite_transpose(struct pln_rewrite *rewrite, uint32_t before, uin
  * elements are just these dims, or PLN_NONE. */
 uint32_t pln_rewrite_reshape(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t hint, uint32_t from);
 
+/* Gives a reshape a constant for its shape where the dims of its result can be told so. false: it has one, or they cannot. */
+bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node);
+
 /* Everybody who uses output `slot` of node now uses value, which has the same elements. false, and nothing done: the output is tapped, or the
  * types are not known to be equal. In the main block, dims that must be equal are unified. A node without further use is removed. */
 bool pln_rewrite_forward(struct pln_rewrite *rewrite, uint32_t node, uint32_t slot, uint32_t value);

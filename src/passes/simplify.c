@@ -65,23 +65,43 @@ static bool simplify_cast(struct pln_rewrite *rw, uint32_t node)
 
 /* ---- views ---- */
 
-/* [a,b,s,d] -> [a b,s,d] -> [a b,d,s] -> [a,b,d,s]: only the last two change places. */
-static bool simplify_batched_transpose(struct pln_rewrite *rw, uint32_t node)
+/* Dims of `to` that make each dim of `from`: first[d] up to first[d + 1]; a dim of 1 may be made of none. false: some are joined. */
+static bool split_groups(struct pln_graph *graph, const struct pln_type *from, const struct pln_type *to, int *first)
+{
+    int at = 0;
+    for (int d = 0; d < from->rank; d++) {
+        struct pln_dim product = pln_dim_const(&graph->dims, 1);
+        first[d] = at;
+        while (at < to->rank && !pln_dim_same(&graph->dims, product, from->dims[d])) product = pln_dim_mul(&graph->dims, product, to->dims[at++]);
+        if (!pln_dim_same(&graph->dims, product, from->dims[d])) return false;
+    }
+    while (at < to->rank && pln_dim_is(&graph->dims, to->dims[at], 1)) at++;
+    first[from->rank] = at;
+    return at == to->rank;
+}
+
+/* Dims that are split behind a transpose can be split in front of it, where the reshape may meet another one. */
+static bool split_first(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
-    int64_t perm[PLN_MAX_RANK];
-    uint32_t transpose = pln_made_by(graph, input(graph, node, 0), PLN_OP_TRANSPOSE, 0);
-    uint32_t merge = transpose == PLN_NONE ? PLN_NONE : pln_made_by(graph, input(graph, transpose, 0), PLN_OP_RESHAPE, 0);
-    if (merge == PLN_NONE || !pln_read_perm(graph, transpose, 3, perm) || perm[0] != 0 || perm[1] != 2) return false;
-    const struct pln_type *start = type_of(graph, input(graph, merge, 0)), *merged = type_of(graph, input(graph, transpose, 0)), *end = type_of(graph, output(graph, node));
-    int rank = start->rank;
-    if (rank < 3 || rank != end->rank || merged->rank != 3) return false;
-    for (int d = 0; d < rank - 2; d++)
-        if (!pln_dim_same(&graph->dims, start->dims[d], end->dims[d])) return false;
-    for (int d = 1; d < 3; d++)
-        if (!pln_dim_same(&graph->dims, start->dims[rank - 3 + d], merged->dims[d]) || !pln_dim_same(&graph->dims, end->dims[rank - d], merged->dims[d])) return false;
-    for (int d = 0; d < rank; d++) perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
-    uint32_t made = pln_rewrite_transpose(rw, node, input(graph, merge, 0), perm, rank, node);
+    int64_t perm[PLN_MAX_RANK], moved[PLN_MAX_RANK];
+    int first[PLN_MAX_RANK + 1], place[PLN_MAX_RANK], n = 0, n_moved = 0;
+    struct pln_dim dims[PLN_MAX_RANK];
+    uint32_t x = input(graph, node, 0), transpose = pln_made_by(graph, x, PLN_OP_TRANSPOSE, 0);
+    if (transpose == PLN_NONE) return false;
+    const struct pln_type *from = type_of(graph, x), *to = type_of(graph, output(graph, node));
+    int rank = from->rank;
+    if (to->rank < 0 || !pln_read_perm(graph, transpose, rank, perm) || !split_groups(graph, from, to, first)) return false;
+    for (int i = 0; i < rank; i++) { /* dims of the transpose's input in their order */
+        int d = 0;
+        while (perm[d] != i) d++;
+        place[i] = n;
+        for (int k = first[d]; k < first[d + 1]; k++) dims[n++] = to->dims[k];
+    }
+    for (int d = 0; d < rank; d++)
+        for (int k = first[d]; k < first[d + 1]; k++) moved[n_moved++] = place[perm[d]] + k - first[d];
+    uint32_t split = pln_rewrite_reshape(rw, node, input(graph, transpose, 0), n, dims, PLN_NONE, node);
+    uint32_t made = split == PLN_NONE ? PLN_NONE : pln_rewrite_transpose(rw, node, split, moved, n, node);
     if (made == PLN_NONE) return false;
     (void)pln_graph_node_inherit(graph, pln_graph_value(graph, made)->producer, transpose);
     return pln_rewrite_replace(rw, node, pln_graph_value(graph, made)->producer);
@@ -91,7 +111,8 @@ static bool simplify_view(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
     uint32_t x = input(graph, node, 0), y = output(graph, node);
-    if (forward_if_same(rw, node) || simplify_batched_transpose(rw, node)) return true;
+    if (forward_if_same(rw, node) || split_first(rw, node)) return true;
+    if (pln_graph_node(graph, node)->op == PLN_OP_RESHAPE && pln_rewrite_fix_shape(rw, node)) return true;
     uint32_t before = pln_graph_value(graph, x)->producer;
     if (before == PLN_NONE || pln_graph_value(graph, x)->producer_slot != 0 || !(pln_op_get(pln_graph_node(graph, before)->op)->traits & PLN_TRAIT_VIEW)) return false;
     uint32_t start = input(graph, before, 0);
