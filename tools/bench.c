@@ -256,7 +256,7 @@ static int bench_model(const char *path, char *command_line)
     if (options.versus && model.is_plan && !options.onnx) status = command_fail(&command_bench, 2, "%s is a plan, which ONNX Runtime cannot read; give its model with --onnx FILE", path);
     if (status == 0) status = output_open(&command_bench, options.json, &output);
     if (status == 0) {
-        model_print_device(&model, output.text);
+        if (verbosity >= 0) model_print_device(&model, output.text);
         status = inputs_make(&command_bench, &model, &options.model, &options.input, true, &inputs);
         bench.batch = status == 0 ? batch_of(&bench) : 1;
         if (status == 0 && pln_context_create(model.engine, NULL, &context) != PLN_OK) status = command_fail(&command_bench, 1, "no memory for a context");

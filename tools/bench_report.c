@@ -208,7 +208,7 @@ void bench_write_json(FILE *out, struct bench *bench)
     number(out, "compute_ms", ours.median);
     fputs(",\"d2h_ms\":null", out);
     number(out, "weights_bytes", (double)engine.weights_bytes);
-    number(out, "plan_bytes", engine.plan_bytes ? (double)engine.plan_bytes : NAN);
+    number(out, "plan_bytes", bench->model->is_plan ? (double)engine.plan_bytes : NAN);
     number(out, "arena_bytes", (double)bench->arena_bytes);
     fputs(",\"device_bytes\":null", out);
     number(out, "peak_rss_bytes", (double)bench->peak_bytes);

@@ -65,8 +65,10 @@ static int save(const struct model *model, const char *from, struct output *outp
     uint64_t bytes = file_bytes(options.output);
     pln_engine_summarize(model->engine, &summary);
     fprintf(output->text, "model %s: %d ONNX nodes became %d steps\n", from, summary.onnx_nodes, summary.steps);
-    steps_print_kernels(output->text, model->engine);
-    steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
+    if (verbosity >= 0) {
+        steps_print_kernels(output->text, model->engine);
+        steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
+    }
     fprintf(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
     if (output->json) write_json(output->json, model, from, bytes, save_ms);
     return 0;
@@ -86,7 +88,7 @@ static int run(int argc, char **argv)
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);
         if (status == 0) status = output_open(&command_build, options.json, &output);
         if (status == 0) {
-            model_print_device(&model, output.text);
+            if (verbosity >= 0) model_print_device(&model, output.text);
             status = save(&model, words.items[0], &output);
             int closed = output_close(&command_build, options.json, &output);
             status = status ? status : closed;

@@ -198,7 +198,7 @@ static int compare(const char *path, const char *path_b, const struct model *mod
         if (output->json) fputs("\"values\":[", output->json);
         if (status == 0 && options.layers) judge(output, "layer", &taps_a, &taps_b, verbosity > 0, &taps);
         struct output text = { output->text, options.layers ? NULL : output->json };
-        if (status == 0) judge(&text, "output", &a, &b, true, &outputs);
+        if (status == 0) judge(&text, "output", &a, &b, verbosity >= 0, &outputs);
         if (status == 0) status = finish(&outputs, &taps, output);
     }
     outputs_free(&a), outputs_free(&b), outputs_free(&taps_a), outputs_free(&taps_b);
@@ -217,7 +217,7 @@ static int compare_models(const char *path, const char *path_b)
     if (status) return status;
     status = output_open(&command_compare, options.json, &output);
     if (status == 0) {
-        model_print_device(&model, output.text);
+        if (verbosity >= 0) model_print_device(&model, output.text);
         if (!path_b && model.is_plan && !folder) status = command_fail(&command_compare, 2, "%s is a plan: give the ONNX file to compare it with, too", path);
         else if (options.bisect && model.is_plan) status = command_fail(&command_compare, 2, "--bisect-passes needs an ONNX file, %s is a plan", path);
         else if (folder) status = inputs_read_set(&command_compare, &model, options.versus, &inputs);

@@ -113,7 +113,7 @@ static int run(int argc, char **argv)
     if (status == 0) {
         status = output_open(&command_inspect, options.json, &output);
         if (status == 0) {
-            model_print_device(&model, output.text);
+            if (verbosity >= 0) model_print_device(&model, output.text);
             print(output.text, words.items[0], &model);
             if (output.json) write_json(output.json, words.items[0], &model);
             status = output_close(&command_inspect, options.json, &output);

@@ -41,6 +41,20 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
     if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s\n", text);
 }
 
+struct progress {
+    const struct command *command;
+    double start;
+};
+
+/* Says what a build is at once it has taken a second. */
+static int show_progress(void *user, const char *phase, int done, int total)
+{
+    const struct progress *progress = user;
+    double ms = now_ms() - progress->start;
+    if (ms > 1000 && verbosity >= 0) fprintf(stderr, "planish %s: %s (%d of %d, %.1f s)\n", progress->command->name, phase, done + 1, total, ms * 1e-3);
+    return 1;
+}
+
 /* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
 static bool looks_like_plan(const char *path)
 {
@@ -66,12 +80,14 @@ int model_open(const struct command *command, const char *path, const struct mod
         status = pln_engine_load_file(path, &load, &out_model->engine);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
+        struct progress progress = { command, start };
         static const char *const all[] = { "*", NULL };
         struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
         for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
         text_list_add(&disabled, NULL);
         const struct pln_build_options build = { .struct_size = sizeof build, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
-                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL };
+                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
+                                                 .progress = show_progress, .progress_user = &progress };
         status = pln_build_file(path, &build, &out_model->engine);
         out_model->build_ms = now_ms() - start;
         free(disabled.items);

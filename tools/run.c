@@ -92,13 +92,14 @@ static int report(const struct model *model, pln_context *context, struct output
         if (pln_engine_output(model->engine, i, &info) != PLN_OK) continue;
         enum pln_status got = pln_context_output_value(context, info.name, &value);
         if (got != PLN_OK) return model_fail(&command_run, pln_context_diagnostics(context), got, "");
-        fprintf(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
+        bool print = verbosity >= 0 || !options.output;
+        if (print) fprintf(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
         if (pln_host_value_buffer(value, &buffer) == PLN_OK) {
-            summary_print(output->text, &buffer);
+            if (print) summary_print(output->text, &buffer);
             if (output->json) json_output(output->json, i, info.name, &buffer);
             if (options.output) status = write_output(info.name, value);
         } else if (options.output) fprintf(stderr, "planish run: output '%s' is no tensor and was not written\n", info.name);
-        fputc('\n', output->text);
+        if (print) fputc('\n', output->text);
         pln_host_value_destroy(value);
     }
     if (output->json) fputs("\n]", output->json);
@@ -121,7 +122,7 @@ static int run_model(const struct model *model, struct output *output)
     if (status == 0) {
         struct pln_engine_summary summary;
         pln_engine_summarize(model->engine, &summary);
-        fprintf(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
+        if (verbosity >= 0) fprintf(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
         if (output->json) {
             fputs("{\"schema\":1,\"device\":", output->json);
             json_text(output->json, summary.device);
