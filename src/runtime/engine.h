@@ -59,6 +59,8 @@ struct pln_slot_state {
     struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
     struct pln_item view;  /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
+    uint32_t version;      /* raised whenever type, extents, strides, address or shape value differ from the last time */
+    struct pln_tensor seen; /* slots from outside of the segments' memory: what `version` stands for */
 };
 
 /* What a segment was last resolved for. */
@@ -79,6 +81,8 @@ struct pln_segment_state {
     struct pln_launch *launches;
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */
+    bool *ready;                   /* by step: its command stands for `versions` */
+    uint32_t *versions;            /* of the launches' operands */
 };
 
 struct pln_block_state {

@@ -1,6 +1,7 @@
 /* Resolving a segment: from symbols that have values to placed memory and prepared commands. */
 #include "runtime/engine.h"
 #include "runtime/memory.h"
+#include "tensor/convert.h"
 
 static bool is_outside(enum pln_place place)
 {
@@ -54,8 +55,10 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->commands = pln_arena_array(arena, seg->count + 1u, sizeof *state->commands);
     state->launches = pln_arena_array(arena, seg->count + 1u, sizeof *state->launches);
     state->tensors = pln_arena_array(arena, n_operands + 1u, sizeof *state->tensors);
+    state->versions = pln_arena_array(arena, n_operands + 1u, sizeof *state->versions);
+    state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
-        !state->arena_bytes || !state->commands || !state->launches || !state->tensors)
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->ready)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t i = 0; i < program->n_slots; i++) {
         const struct pln_slot *slot = &program->slots[i];
@@ -347,8 +350,10 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
         if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
         view->tensor.data = data;
     }
+    uint32_t *version = &context->slots[slot_id].version;
     for (uint32_t i = 0; i < slot->n_elems; i++) {
         int64_t value = context->dims[slot->elems[i]];
+        if (pln_load_i64(slot->dtype, view->tensor.data, i) != value) ++*version;
         if (value == PLN_DIM_UNKNOWN) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "an element of '%s' is out of range for these inputs", slot->name);
         switch (pln_dtype_bits(slot->dtype)) {
         case 64: ((int64_t *)view->tensor.data)[i] = value; break;
@@ -360,11 +365,30 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
     return PLN_OK;
 }
 
+static bool same_tensor(const struct pln_tensor *a, const struct pln_tensor *b)
+{
+    size_t bytes = (size_t)a->rank * sizeof(int64_t);
+    return a->data == b->data && a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, bytes) == 0 && memcmp(a->strides, b->strides, bytes) == 0;
+}
+
+/* Slots whose tensors come from elsewhere: has anything about them changed? */
+static void watch_outside(struct pln_context *context, const struct pln_segment_state *state)
+{
+    for (uint32_t i = 0; i < state->n_outside; i++) {
+        struct pln_slot_state *own = &context->slots[state->outside[i]];
+        if (context->engine->program->slots[state->outside[i]].place == PLN_PLACE_OUTPUT) continue; /* fill_slot sees to it */
+        if (!own->item || own->item->kind != PLN_TENSOR || same_tensor(&own->seen, &own->item->tensor)) continue;
+        own->seen = own->item->tensor;
+        own->version++;
+    }
+}
+
 static enum pln_status fill_slot(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t *next_arena)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     struct pln_slot_state *own = &context->slots[slot_id];
     void *data = own->view.tensor.data;
+    const struct pln_tensor before = own->view.tensor;
     PLN_TRY(fill_extents(context, slot_id, &own->view.tensor));
     own->view.kind = PLN_TENSOR;
     own->item = &own->view;
@@ -379,6 +403,7 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         own->view.tensor.data = data;
         PLN_TRY(fill_shape(context, slot_id, &own->view));
     }
+    if (!same_tensor(&before, &own->view.tensor)) own->version++;
     return PLN_OK;
 }
 
@@ -445,7 +470,7 @@ static enum pln_status check_strides(struct pln_context *context, const struct p
     return PLN_OK;
 }
 
-static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t **kernel_state)
+static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t *kernel_state)
 {
     const struct pln_program *program = context->engine->program;
     const struct pln_step *step = &program->steps[step_id];
@@ -480,12 +505,47 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
         if (slot->place == PLN_PLACE_WEIGHT && program->weights[slot->index].pack) launch->packed_bytes = program->weights[slot->index].size_bytes;
     }
     size_t bytes = pln_align_up(family->state_bytes, 64);
-    memset(*kernel_state, 0, bytes);
+    memset(kernel_state, 0, bytes);
     command->kind = PLN_COMMAND_LAUNCH;
     command->kernel = kernel;
-    command->state = *kernel_state;
-    PLN_TRY(family->prepare(kernel, launch, *kernel_state, &command->prepared, &context->diag));
-    *kernel_state += bytes;
+    command->state = kernel_state;
+    PLN_TRY(family->prepare(kernel, launch, kernel_state, &command->prepared, &context->diag));
+    return PLN_OK;
+}
+
+/* Does the command still stand for its operands? Notes what it stands for from now on. */
+static bool same_operands(const struct pln_context *context, const struct pln_step *step, uint32_t *versions)
+{
+    bool same = true;
+    for (uint32_t i = 0; i < step->n_inputs + step->n_outputs; i++) {
+        uint32_t slot = i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
+        uint32_t version = slot == PLN_NONE ? 0 : context->slots[slot].version;
+        same = same && versions[i] == version;
+        versions[i] = version;
+    }
+    return same;
+}
+
+static enum pln_status fill_commands(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_segment *seg = &program->blocks[block].segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    uint8_t *kernel_state = state->states;
+    uint32_t *versions = state->versions;
+    for (uint32_t i = 0; i < seg->count; i++) {
+        uint32_t step_id = program->blocks[block].steps[seg->first + i];
+        const struct pln_step *step = &program->steps[step_id];
+        const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
+        bool same = same_operands(context, step, versions);
+        if (!same || !state->ready[i]) {
+            state->ready[i] = false;
+            PLN_TRY(fill_command(context, state, i, step_id, kernel_state));
+            state->ready[i] = true;
+        }
+        versions += step->n_inputs + step->n_outputs;
+        if (kernel) kernel_state += pln_align_up(kernel->family->state_bytes, 64);
+    }
     return PLN_OK;
 }
 
@@ -510,23 +570,15 @@ static bool still_right(const struct pln_context *context, const struct pln_segm
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
-    const struct pln_segment *seg = &program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     if (still_right(context, state)) return PLN_OK;
     state->resolved = false;
     pln_exec_refresh_dims(context);
     PLN_TRY(plan_memory(context, block, segment));
     uint32_t next_arena = 0;
+    watch_outside(context, state);
     for (uint32_t i = 0; i < state->n_defined; i++) PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
-    uint8_t *kernel_state = state->states;
-    for (uint32_t i = 0; i < seg->count; i++) {
-        uint32_t step = program->blocks[block].steps[seg->first + i];
-        enum pln_status status = fill_command(context, state, i, step, &kernel_state);
-        if (status != PLN_OK) {
-            context->diag.node = NULL;
-            return status;
-        }
-    }
+    PLN_TRY(fill_commands(context, block, segment));
     memcpy(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols);
     for (uint32_t i = 0; i < state->n_outside; i++) {
         const struct pln_slot *slot = &program->slots[state->outside[i]];
