@@ -60,6 +60,8 @@ struct pln_slot_state {
     struct pln_item view;  /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
     uint32_t version;      /* raised whenever type, extents, strides, address or shape value differ from the last time */
+    uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
+    int64_t offset;        /* VIEW: then */
     struct pln_tensor seen; /* slots from outside of the segments' memory: what `version` stands for */
 };
 

@@ -94,6 +94,17 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     return state->states ? PLN_OK : pln_fail_memory(&context->diag, "kernel states", state_bytes);
 }
 
+/* Does a slot that was filled before have the extents that it has now? */
+static inline bool same_extents(const struct pln_context *context, uint32_t slot_id)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    const struct pln_slot_state *own = &context->slots[slot_id];
+    if (own->item != &own->view) return false;
+    for (int i = 0; i < slot->rank; i++)
+        if (own->view.tensor.dims[i] != context->dims[slot->dims[i]]) return false;
+    return true;
+}
+
 /* ---- memory ---- */
 
 static enum pln_status slot_bytes(struct pln_context *context, const int64_t *dim_values, uint32_t slot_id, size_t *out_bytes)
@@ -213,6 +224,7 @@ static enum pln_status plan_memory(struct pln_context *context, uint32_t block, 
     bool fits = state->planned;
     for (uint32_t i = 0; fits && i < state->n_arena; i++) {
         size_t bytes;
+        if (same_extents(context, state->arena_slots[i])) continue;
         PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
         fits = bytes <= state->planned_bytes[i];
     }
@@ -383,20 +395,54 @@ static void watch_outside(struct pln_context *context, const struct pln_segment_
     }
 }
 
+static bool same_view(const struct pln_context *context, const struct pln_slot *slot, const struct pln_slot_state *own)
+{
+    if (own->base_version != context->slots[slot->index].version || own->offset != context->dims[slot->offset]) return false;
+    for (int i = 0; slot->strides && i < slot->rank; i++)
+        if (own->view.tensor.strides[i] != context->dims[slot->strides[i]]) return false;
+    return true;
+}
+
+static bool same_shape_value(const struct pln_context *context, const struct pln_slot *slot, const struct pln_slot_state *own)
+{
+    for (uint32_t i = 0; i < slot->n_elems; i++)
+        if (pln_load_i64(slot->dtype, own->view.tensor.data, i) != context->dims[slot->elems[i]]) return false;
+    return true;
+}
+
+/* Most slots of a decoding step are as they were in the step before; telling so is cheaper than filling them. */
+static bool is_filled(const struct pln_context *context, const struct pln_segment_state *state, uint32_t slot_id, size_t offset)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    const struct pln_slot_state *own = &context->slots[slot_id];
+    if (!same_extents(context, slot_id)) return false;
+    if (slot->place == PLN_PLACE_ARENA) return own->view.tensor.data == (uint8_t *)state->arenas[slot->space] + offset;
+    if (slot->place == PLN_PLACE_VIEW) return same_view(context, slot, own);
+    if (slot->place == PLN_PLACE_SHAPE) return same_shape_value(context, slot, own);
+    const struct pln_binding *binding = &context->outputs[slot->index];
+    return state->generation == context->generation && !binding->allocator && !binding->buffer.strides && own->view.tensor.data == (binding->bound ? binding->buffer.data : binding->own);
+}
+
 static enum pln_status fill_slot(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t *next_arena)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     struct pln_slot_state *own = &context->slots[slot_id];
+    if (is_filled(context, state, slot_id, slot->place == PLN_PLACE_ARENA ? state->offsets[*next_arena] : 0)) {
+        *next_arena += slot->place == PLN_PLACE_ARENA;
+        return PLN_OK;
+    }
     void *data = own->view.tensor.data;
     const struct pln_tensor before = own->view.tensor;
+    own->item = NULL; /* until it is filled */
     PLN_TRY(fill_extents(context, slot_id, &own->view.tensor));
     own->view.kind = PLN_TENSOR;
-    own->item = &own->view;
     if (slot->place == PLN_PLACE_ARENA) {
         size_t offset = state->offsets[(*next_arena)++];
         own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL; /* NULL: all are empty */
     } else if (slot->place == PLN_PLACE_VIEW) {
         PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
+        own->base_version = context->slots[slot->index].version;
+        own->offset = context->dims[slot->offset];
     } else if (slot->place == PLN_PLACE_OUTPUT) {
         PLN_TRY(fill_output(context, slot_id, &own->view.tensor));
     } else {
@@ -404,6 +450,7 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         PLN_TRY(fill_shape(context, slot_id, &own->view));
     }
     if (!same_tensor(&before, &own->view.tensor)) own->version++;
+    own->item = &own->view;
     return PLN_OK;
 }
 
