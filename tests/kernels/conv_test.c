@@ -50,7 +50,7 @@ static int64_t out_extent(const struct conv_case *v, int d)
     return (v->in[d] + v->pads[d] + v->pads[v->axes + d] - (v->kernel[d] - 1) * v->dilation[d] - 1) / v->stride[d] + 1;
 }
 
-/* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual. */
+/* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual, 5: bias and bounds. */
 static void conv(const struct conv_case *v, int variant)
 {
     struct kernel_case c;
@@ -78,6 +78,7 @@ static void conv(const struct conv_case *v, int variant)
         int64_t channel[4] = { v->o, 1, 1, 1 };
         kernel_case_add_relu(&c, rank, rank - 1, channel);
     }
+    if (variant == 5) kernel_case_add_clip(&c, rank, -0.25, 0.75);
     double k = (double)v->c / (double)v->group;
     for (int d = 0; d < v->axes; d++) k *= (double)v->kernel[d];
     c.rtol = 1e-5;
@@ -90,7 +91,7 @@ static void all_convs(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PLN_COUNT_OF(convs); i++)
-        for (int variant = 0; variant < 5; variant++) conv(&convs[i], variant);
+        for (int variant = 0; variant < 6; variant++) conv(&convs[i], variant);
     assert_int_equal(kernel_rows_untested(PLN_OP_CONV), 0);
 }
 

@@ -136,6 +136,29 @@ void kernel_case_add_relu(struct kernel_case *c, int out_rank, int rank, const i
     kernel_case_input(c, rank, dims);
 }
 
+void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, double high)
+{
+    struct pln_rowprog *p = &c->epilogue;
+    memset(p, 0, sizeof *p);
+    p->version = PLN_ROWPROG_VERSION;
+    p->rank = (uint8_t)out_rank;
+    p->n_inputs = p->n_outputs = p->n_passes = 1;
+    p->n_instrs = 3;
+    p->n_regs = 4;
+    p->inputs[0] = (struct pln_rowprog_operand){ .dtype = PLN_F32, .reg = 0, .rank = (uint8_t)out_rank };
+    p->outputs[0] = (struct pln_rowprog_operand){ .dtype = PLN_F32, .reg = 3, .rank = (uint8_t)out_rank };
+    for (int i = 0; i < out_rank; i++) p->inputs[0].axis[i] = p->outputs[0].axis[i] = (int8_t)i;
+    p->instrs[0] = (struct pln_rowprog_instr){
+        .code = PLN_ROWPROG_CONST, .dtype = PLN_F32, .dst = 1, .src = { 255, 255, 255 }, .imm = low
+    };
+    p->instrs[1] = (struct pln_rowprog_instr){
+        .code = PLN_ROWPROG_CONST, .dtype = PLN_F32, .dst = 2, .src = { 255, 255, 255 }, .imm = high
+    };
+    p->instrs[2] = (struct pln_rowprog_instr){ .kind = PLN_EW_CLIP, .dtype = PLN_F32, .dst = 3, .src = { 0, 1, 2 } };
+    assert_null(pln_rowprog_verify(p));
+    c->has_epilogue = true;
+}
+
 /* ---- the reference ---- */
 
 struct oracle {

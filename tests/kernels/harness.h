@@ -40,6 +40,8 @@ void kernel_case_deinit(struct kernel_case *c);
 struct case_input *kernel_case_input(struct kernel_case *c, int rank, const int64_t *dims);
 /* Adds `acc -> relu(acc + x1)` as epilogue, x1 of these dims broadcasting to an output of out_rank. */
 void kernel_case_add_relu(struct kernel_case *c, int out_rank, int rank, const int64_t *dims);
+/* Adds `acc -> clip(acc, low, high)` as epilogue. */
+void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, double high);
 void kernel_case_run(struct kernel_case *c);
 
 /* Rows of the op that have run no case although this machine could run them: must be none at the end. */

@@ -1,5 +1,7 @@
 #include "backend/cpu/kernels/vec/epilogue.h"
 
+#include <math.h>
+
 /* Instructions and registers that the op's own part may add. */
 enum { OWN_INSTRS = 5, OWN_REGS = 6 };
 
@@ -106,6 +108,59 @@ static bool can_overwrite(const struct pln_rowprog *program, unsigned result)
     return born >= 0;
 }
 
+/* The number that a register holds by a CONST; `absent` for no register. false: it is none. */
+static bool constant_of(const struct pln_rowprog *program, unsigned reg, float absent, float *out_value)
+{
+    *out_value = absent;
+    if (reg == 255) return true;
+    for (int i = 0; i < program->n_instrs; i++) {
+        if (program->instrs[i].code != PLN_ROWPROG_CONST || program->instrs[i].dst != reg) continue;
+        *out_value = (float)program->instrs[i].imm;
+        return true;
+    }
+    return false;
+}
+
+/* The operand that an addition adds to reg; -1: none. */
+static int added_operand(const struct pln_rowprog *program, const struct pln_rowprog_instr *instr, unsigned reg)
+{
+    unsigned other = instr->src[0] == reg ? instr->src[1] : instr->src[0];
+    if ((instr->src[0] != reg && instr->src[1] != reg) || other == reg) return -1;
+    for (int i = 1; i < program->n_inputs; i++)
+        if (program->inputs[i].reg == other && program->inputs[i].dtype == PLN_F32) return i - 1;
+    return -1;
+}
+
+static struct pln_epilogue_sum find_sum(const struct pln_rowprog *program)
+{
+    struct pln_epilogue_sum sum = { .low = -INFINITY, .high = INFINITY }, none = { .present = false };
+    unsigned reg = program->inputs[0].reg;
+    bool bounded = false;
+    for (int i = 0; i < program->n_instrs; i++) {
+        const struct pln_rowprog_instr *instr = &program->instrs[i];
+        if (instr->code == PLN_ROWPROG_CONST) continue;
+        if (instr->code != PLN_ROWPROG_EW || instr->dtype != PLN_F32 || bounded) return none;
+        if (instr->kind == PLN_EW_ADD) {
+            int operand = added_operand(program, instr, reg);
+            if (operand < 0 || sum.n_added == 2) return none;
+            sum.added[sum.n_added++] = operand;
+        } else if (instr->kind == PLN_EW_RELU && instr->src[0] == reg) {
+            sum.low = 0.0f;
+            bounded = true;
+        } else if (instr->kind == PLN_EW_CLIP && instr->src[0] == reg) {
+            if (!constant_of(program, instr->src[1], -INFINITY, &sum.low) ||
+                !constant_of(program, instr->src[2], INFINITY, &sum.high))
+                return none;
+            bounded = true;
+        } else {
+            return none;
+        }
+        reg = instr->dst;
+    }
+    sum.present = program->outputs[0].reg == reg && program->outputs[0].dtype == PLN_F32;
+    return sum;
+}
+
 static enum pln_status place_operand(const struct pln_rowprog *fused, int i, const struct pln_tensor *tensor,
                                      const struct pln_tensor *output, struct pln_diag *diag,
                                      struct pln_epilogue_operand *out_operand)
@@ -163,6 +218,7 @@ enum pln_status pln_epilogue_prepare(const struct pln_epilogue_own *own, const s
     }
     for (int i = 1; program != NULL && i < program->n_inputs; i++)
         PLN_TRY(place_operand(program, i, &operands[i - 1], output, diag, &epilogue->operands[epilogue->n_operands++]));
+    epilogue->sum = find_sum(&composer.program);
     epilogue->in_place =
         epilogue->code.slot[composer.acc] != PLN_VEC_NO_SLOT && can_overwrite(&composer.program, composer.acc);
     return PLN_OK;
@@ -211,10 +267,33 @@ static void load_operand(struct pln_epilogue_run *run, int i, int64_t row, int64
     }
 }
 
+static bool run_sum(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n)
+{
+    const struct pln_epilogue_sum *sum = &run->epilogue->sum;
+    const float *from[2] = { NULL, NULL };
+    size_t step[2] = { 0, 0 };
+    for (int k = 0; k < sum->n_added; k++) {
+        int i = sum->added[k];
+        const struct pln_epilogue_operand *operand = &run->epilogue->operands[i];
+        const float *at = (const float *)operand->data + run->offsets[i] + row * operand->row + col * operand->col;
+        from[k] = at;
+        step[k] = 1;
+        if (operand->col == 1) continue;
+        if (operand->col != 0) return false;
+        unsigned reg = run->epilogue->code.input_reg[i + 1];
+        pln_vec_set_splat(&run->frame, reg, *at);
+        from[k] = run->frame.write[reg];
+        step[k] = 0;
+    }
+    run->frame.isa->add_clip(c, from[0], step[0], from[1], step[1], sum->low, sum->high, n);
+    return true;
+}
+
 void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n)
 {
     const struct pln_epilogue *epilogue = run->epilogue;
     struct pln_vec_frame *frame = &run->frame;
+    if (epilogue->sum.present && run_sum(run, row, col, c, n)) return;
     unsigned acc = epilogue->code.input_reg[0], result = epilogue->code.output_reg[0];
     frame->read[acc] = c;
     frame->step[acc] = 1;

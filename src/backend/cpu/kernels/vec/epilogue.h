@@ -19,12 +19,20 @@ struct pln_epilogue_operand {
     int64_t strides[PLN_MAX_RANK]; /* over the dims of the output */
 };
 
+/* The common case, run in one go: at most two operands added to the accumulator, then bounds. */
+struct pln_epilogue_sum {
+    bool present;
+    int n_added, added[2]; /* operands, in order */
+    float low, high;
+};
+
 struct pln_epilogue {
     bool present;
     bool in_place; /* the result may overwrite the accumulator as it comes */
     bool out_bool;
     int n_operands; /* beside the accumulator */
     struct pln_epilogue_operand operands[PLN_EPILOGUE_OPERANDS];
+    struct pln_epilogue_sum sum;
     struct pln_vec_program code;
 };
 

@@ -255,6 +255,30 @@ static float reduce_min(const float *x, int64_t n)
     return best;
 }
 
+static void add_clip(float *c, const float *a, size_t a_step, const float *b, size_t b_step, float low, float high,
+                     int64_t n)
+{
+    vf least = vf_set(low), most = vf_set(high);
+    size_t da = a_step * VF_LANES, db = b_step * VF_LANES;
+    for (; n >= VF_LANES; n -= VF_LANES, c += VF_LANES) {
+        vf x = vf_load(c);
+        if (a != NULL) {
+            x = x + vf_load(a);
+            a += da;
+        }
+        if (b != NULL) {
+            x = x + vf_load(b);
+            b += db;
+        }
+        vf_store(c, clip_to(x, least, most));
+    }
+    if (n == 0) return;
+    vf x = vf_load_n(c, n);
+    if (a != NULL) x = x + vf_load_n(a, n);
+    if (b != NULL) x = x + vf_load_n(b, n);
+    vf_store_n(c, clip_to(x, least, most), n);
+}
+
 static float exp_sum(const float *x, float most, int64_t n, float *dst)
 {
     vf m = vf_set(most), a = ZERO, b = ZERO;
@@ -316,6 +340,7 @@ const struct pln_vec_isa VEC_ISA = {
     .sum_square = reduce_sum_square,
     .max = reduce_max,
     .min = reduce_min,
+    .add_clip = add_clip,
     .exp_sum = exp_sum,
     .normalize = normalize,
 };

@@ -26,6 +26,10 @@ struct pln_vec_isa {
     float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
     float (*max)(const float *x, int64_t n);                    /* NaN wins */
     float (*min)(const float *x, int64_t n);
+    /* c[i] = clip(c[i] + a[i] + b[i]); a and b NULL: nothing to add; step 0: PLN_VEC_SPLAT equal floats. NaN passes the
+     * bounds. */
+    void (*add_clip)(float *c, const float *a, size_t a_step, const float *b, size_t b_step, float low, float high,
+                     int64_t n);
     /* dst[i] = e^(x[i] - most), and their sum; dst may be x, or NULL: the sum alone. */
     float (*exp_sum)(const float *x, float most, int64_t n, float *dst);
     /* dst[i] = (x[i] - mean) * factor * scale[i] + bias[i]; bias NULL: none. dst may be x. */
