@@ -269,10 +269,23 @@ void pln_builder_output(struct pln_builder *builder, uint32_t value)
     if (builder->varies[operand->reg]) builder->full = true;
 }
 
+/* Where no row is looked at as one, an operand of one element a row walks the row as others do: then any axis may be the innermost. */
+static void widen_operands(struct pln_rowprog *program)
+{
+    int last = program->rank - 1;
+    for (int i = 0; i < program->n_instrs; i++)
+        if (program->instrs[i].code == PLN_ROWPROG_REDUCE) return;
+    for (int o = 0; o < program->n_outputs; o++)
+        if (program->outputs[o].axis[last] < 0) return;
+    for (int k = 0; k < program->n_inputs; k++)
+        if (program->inputs[k].axis[last] < 0 && program->inputs[k].rank > 0) program->inputs[k].axis[last] = (int8_t)(program->inputs[k].rank - 1);
+}
+
 bool pln_builder_finish(struct pln_builder *builder)
 {
     struct pln_rowprog *program = &builder->program;
     if (builder->full) return false;
+    widen_operands(program);
     /* By pass; a register's readers stand in its pass or later, so the order within a pass stays good. */
     for (int i = 1; i < program->n_instrs; i++) {
         struct pln_rowprog_instr instr = program->instrs[i];

@@ -173,6 +173,10 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
         state->by_rows = state->by_rows || program->instrs[i].code == PLN_ROWPROG_REDUCE;
     for (int o = 0; o < program->n_outputs; o++)
         state->by_rows = state->by_rows || program->outputs[o].axis[program->rank - 1] < 0;
+    /* One element a row is the same all along the row, but not in the next one. */
+    for (int k = 0; k < program->n_inputs; k++)
+        for (int i = 0; i < program->rank - 1; i++)
+            state->by_rows = state->by_rows || (program->inputs[k].axis[program->rank - 1] < 0 && program->inputs[k].axis[i] >= 0);
     int movable = state->by_rows ? axes.n - 1 : axes.n;
     sort_axes(&axes, movable, program->n_inputs);
     merge_axes(&axes, movable, n_operands);
