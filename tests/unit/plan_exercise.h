@@ -36,8 +36,8 @@ static inline void plan_watch(pln_context *context, long milliseconds)
     const struct itimerval timer = { .it_value = { milliseconds / 1000, milliseconds % 1000 * 1000 }, .it_interval = { 0, context ? 20000 : 0 } };
     const struct sigaction action = { .sa_handler = plan_stop, .sa_flags = SA_RESTART };
     plan_running = context;
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &timer, NULL);
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
 }
 
 static inline void plan_bind(pln_context *context, const struct pln_tensor_info *info, void *memory, size_t size_bytes)
