@@ -97,7 +97,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, conv->k, false);
     out_prepared->n_tasks = conv->x.n * conv->groups * s->cut.n_row_blocks * s->cut.n_col_blocks;
     double flops = 2.0 * (double)s->cut.rows * (double)s->cut.cols * (double)PLN_MAX(conv->k, 1);
-    out_prepared->grain = 1 + (int64_t)(1e6 / flops);
+    out_prepared->grain = 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
     s->b_scratch = pln_gemm_scratch_b(conv->k, s->cut.cols);
     if (conv->y.pixel_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols;
     for (int i = 0; i < conv->epilogue.n_operands; i++) {

@@ -215,7 +215,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     /* Small products, as those of attention heads, are handed out by the dozen. */
     double flops = 2.0 * (double)state->cut.rows * (double)state->cut.cols * (double)PLN_MAX(state->k, 1);
-    out_prepared->grain = 1 + (int64_t)(1e6 / flops);
+    out_prepared->grain = 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
     if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->k, state->cut.cols);
     if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols;
     int64_t floats = pln_gemm_scratch_a(state->isa, state->k) + state->b_scratch + state->c_scratch;
