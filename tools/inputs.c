@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "text.h"
 
 static bool ends_in(const char *text, const char *end)
 {
@@ -116,7 +117,8 @@ int inputs_make(const struct command *command, const struct model *model, const 
         else if (!random) status = command_fail(command, 2, "input '%s' is missing; give --input %s=FILE, or --random 1 for random values", info->name, info->name);
         else if ((status = model_input_shape(command, model, options, i, info)) == 0) {
             out_inputs->values[i] = model_random_input(info, (uint64_t)options->seed);
-            if (!out_inputs->values[i]) status = command_fail(command, 1, "no random value can be made for input '%s'; give --input %s=FILE", info->name, info->name);
+            if (!out_inputs->values[i]) status = command_fail(command, 1, "no random %s of shape %s can be made for input '%s' (too large for memory, or no numbers); give a smaller shape or --input %s=FILE", pln_dtype_name(info->dtype),
+                                                                    text_dims(info->rank, info->dims, NULL), info->name, info->name);
         }
     }
     return status;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 double now_ms(void)
@@ -16,9 +15,14 @@ double now_ms(void)
 
 uint64_t peak_rss_bytes(void)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_maxrss * 1024;
+    /* Not ru_maxrss, which begins with that of the process that forked this one. */
+    char line[256];
+    uint64_t bytes = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && bytes == 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, "VmHWM:", 6) == 0) bytes = strtoull(line + 6, NULL, 10) * 1024;
+    if (file) fclose(file);
+    return bytes;
 }
 
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what)
@@ -291,6 +295,7 @@ pln_host_value *model_random_input(const struct pln_tensor_info *info, uint64_t 
     int64_t count = 1;
     for (int i = 0; i < info->rank; i++) {
         buffer.dims[i] = info->dims[i];
+        if (info->dims[i] > 0 && count > ((int64_t)1 << 44) / info->dims[i]) return NULL;
         count *= info->dims[i];
     }
     size_t bytes = ((size_t)count * (size_t)pln_dtype_bits(info->dtype) + 7) / 8;

@@ -1,6 +1,6 @@
 # The peer of `planish bench` and `planish compare`: ONNX Runtime in a process of its own, told what to do line by line.
 # Arguments: model, folder with input_J.npy, threads. Answers on stdout; every error is one line "error TEXT".
-import os, resource, sys, time
+import os, sys, time
 
 
 def fail(text):
@@ -9,7 +9,9 @@ def fail(text):
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Largest resident set, bytes. Not ru_maxrss, which begins with that of the process that forked this one."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
 try:

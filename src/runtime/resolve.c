@@ -587,7 +587,11 @@ static enum pln_status fill_commands(struct pln_context *context, uint32_t block
         bool same = same_operands(context, step, versions);
         if (!same || !state->ready[i]) {
             state->ready[i] = false;
+            context->diag.node = context->engine->steps[step_id].name;
+            context->diag.op = pln_op_name(step->op);
+            context->diag.node_index = -1;
             PLN_TRY(fill_command(context, state, i, step_id, kernel_state));
+            context->diag.node = context->diag.op = NULL;
             state->ready[i] = true;
         }
         versions += step->n_inputs + step->n_outputs;
