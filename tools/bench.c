@@ -275,7 +275,7 @@ static int bench_model(const char *path, char *command_line)
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     options.python = "python3";
     options.warm_up = 200;
     options.duration = 3;
@@ -294,6 +294,5 @@ static int run(int argc, char **argv)
         snprintf(line + n, sizeof line - n, " %s", argv[i]);
     }
     status = bench_model(words.items[0], line);
-    free(words.items);
     return status;
 }

@@ -76,7 +76,7 @@ static int save(const struct model *model, const char *from, struct output *outp
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     struct model model;
     struct output output;
     int status = options_parse(&command_build, rows, argc, argv, &words);
@@ -95,6 +95,5 @@ static int run(int argc, char **argv)
         }
         model_close(&model);
     }
-    free(words.items);
     return status;
 }

@@ -247,7 +247,7 @@ static int check_options(const struct text_list *words)
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     options.a = "cpu";
     options.b = "ref";
     options.python = "python3";
@@ -257,6 +257,5 @@ static int run(int argc, char **argv)
     if (status >= 0) return status;
     status = check_options(&words);
     if (status == 0) status = compare_models(words.items[0], words.count > 1 ? words.items[1] : NULL);
-    free(words.items);
     return status;
 }

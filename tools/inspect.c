@@ -103,7 +103,7 @@ static void write_json(FILE *out, const char *path, const struct model *model)
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     struct model model;
     struct output output;
     int status = options_parse(&command_inspect, rows, argc, argv, &words);
@@ -120,6 +120,5 @@ static int run(int argc, char **argv)
         }
         model_close(&model);
     }
-    free(words.items);
     return status;
 }

@@ -124,12 +124,11 @@ static int list(const struct text_list *words)
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     options.device = "cpu";
     int status = options_parse(&command_ops, rows, argc, argv, &words);
     if (status >= 0) return status;
     status = check_words(&words);
     if (status == 0) status = list(&words);
-    free(words.items);
     return status;
 }

@@ -140,7 +140,7 @@ static int run_model(const struct model *model, struct output *output)
 
 static int run(int argc, char **argv)
 {
-    struct text_list words;
+    static struct text_list words; /* lives as long as the process */
     struct model model;
     struct output output;
     options.random = -1;
@@ -160,6 +160,5 @@ static int run(int argc, char **argv)
         }
         model_close(&model);
     }
-    free(words.items);
     return status;
 }
