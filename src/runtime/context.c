@@ -69,6 +69,18 @@ static enum pln_status init_weights(struct pln_context *context)
     return PLN_OK;
 }
 
+static void init_depends(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    uint64_t *depends = context->dim_depends;
+    for (uint32_t i = 0; i < program->n_dims; i++) {
+        const struct pln_dim_node *node = &program->dims[i];
+        if (node->op == PLN_DIM_CONST) continue;
+        if (node->op == PLN_DIM_SYMBOL) depends[i] = (uint64_t)1 << (node->a % 64);
+        else depends[i] = depends[node->a] | depends[node->b] | (node->op == PLN_DIM_SELECT ? depends[node->c] : 0);
+    }
+}
+
 static enum pln_status init_tables(struct pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
@@ -78,6 +90,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->symbols);
     context->upper_symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->upper_symbols);
     context->dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dims);
+    context->dim_depends = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dim_depends);
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
     context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
     context->outputs = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->outputs);
@@ -87,8 +100,9 @@ static enum pln_status init_tables(struct pln_context *context)
     context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
     context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->step_ns || !context->step_count)
+        !context->queues || !context->intervals || !context->order || !context->dim_depends || !context->step_ns || !context->step_count)
         return pln_fail_memory(&context->diag, "context", 0);
+    init_depends(context);
     for (uint32_t i = 0; i < program->n_blocks; i++) PLN_TRY(init_block(context, i));
     for (uint32_t i = 0; i < context->engine->n_devices; i++) {
         struct pln_engine_device *device = &context->engine->devices[i];

@@ -74,6 +74,9 @@ struct pln_segment_state {
     uint32_t *outside, n_outside;
     uint32_t *arena_slots, n_arena; /* slots that its arenas hold */
     uint32_t *defined, n_defined;   /* slots that it defines and that are not items, in order */
+    uint64_t *depends;              /* of `defined`: symbols (bit: index mod 64) that they depend on */
+    uint64_t *arena_depends;        /* of `arena_slots` */
+    uint64_t moves;                 /* context's then */
     size_t *planned_bytes;          /* by arena slot */
     size_t *offsets;
     bool planned;
@@ -118,6 +121,8 @@ struct pln_context {
     struct pln_slot_state *slots;
     struct pln_block_state *blocks;
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
+    uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
+    uint64_t moves;        /* times that an arena was moved */
     bool dims_stale;
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;

@@ -25,6 +25,18 @@ static void note_outside(const struct pln_program *program, struct pln_segment_s
     state->outside[state->n_outside++] = slot;
 }
 
+/* Symbols that a slot's place, extents and strides depend on; all of them when it depends on what is bound from outside. */
+static uint64_t depends_of(const struct pln_context *context, uint32_t slot_id)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    uint64_t mask = slot->place == PLN_PLACE_OUTPUT || is_outside(context->engine->program->slots[base_of(context->engine->program, slot_id)].place) ? UINT64_MAX : 0;
+    for (int i = 0; i < slot->rank; i++) mask |= context->dim_depends[slot->dims[i]];
+    for (int i = 0; slot->strides && i < slot->rank; i++) mask |= context->dim_depends[slot->strides[i]];
+    for (uint32_t i = 0; slot->elems && i < slot->n_elems; i++) mask |= context->dim_depends[slot->elems[i]];
+    if (slot->place == PLN_PLACE_VIEW) mask |= context->dim_depends[slot->offset] | depends_of(context, slot->index);
+    return mask;
+}
+
 static enum pln_status init_tables(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
@@ -55,17 +67,25 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->commands = pln_arena_array(arena, seg->count + 1u, sizeof *state->commands);
     state->launches = pln_arena_array(arena, seg->count + 1u, sizeof *state->launches);
     state->tensors = pln_arena_array(arena, n_operands + 1u, sizeof *state->tensors);
+    state->depends = pln_arena_array(arena, n_defined + 1u, sizeof *state->depends);
+    state->arena_depends = pln_arena_array(arena, n_arena + 1u, sizeof *state->arena_depends);
     state->versions = pln_arena_array(arena, n_operands + 1u, sizeof *state->versions);
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
-        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->ready)
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->ready ||
+        !state->depends || !state->arena_depends)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t i = 0; i < program->n_slots; i++) {
         const struct pln_slot *slot = &program->slots[i];
         if (slot->block != block || slot->segment != segment) continue;
-        if (slot->place == PLN_PLACE_ARENA) state->arena_slots[state->n_arena++] = i;
-        if (slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT)
+        if (slot->place == PLN_PLACE_ARENA) {
+            state->arena_depends[state->n_arena] = depends_of(context, i);
+            state->arena_slots[state->n_arena++] = i;
+        }
+        if (slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT) {
+            state->depends[state->n_defined] = depends_of(context, i);
             state->defined[state->n_defined++] = i;
+        }
     }
     return PLN_OK;
 }
@@ -188,6 +208,7 @@ static enum pln_status hold_arena(struct pln_context *context, struct pln_segmen
     const bool host = space == 0;
     size_t old = state->arena_bytes[space];
     context->generation++;
+    context->moves++;
     if (state->arenas[space] && host) pln_free(&context->alloc, state->arenas[space], old);
     if (state->arenas[space] && !host) device->backend->release(device->device, state->arenas[space], old);
     context->stats.arena_bytes -= old;
@@ -217,14 +238,15 @@ static enum pln_status plan_space(struct pln_context *context, struct pln_segmen
     return hold_arena(context, state, space, bytes);
 }
 
-static enum pln_status plan_memory(struct pln_context *context, uint32_t block, uint32_t segment)
+/* changed: symbols (as depends_of) that differ from the last time. */
+static enum pln_status plan_memory(struct pln_context *context, uint32_t block, uint32_t segment, uint64_t changed)
 {
     const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     bool fits = state->planned;
     for (uint32_t i = 0; fits && i < state->n_arena; i++) {
         size_t bytes;
-        if (same_extents(context, state->arena_slots[i])) continue;
+        if (!(state->arena_depends[i] & changed) || same_extents(context, state->arena_slots[i])) continue;
         PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
         fits = bytes <= state->planned_bytes[i];
     }
@@ -618,17 +640,41 @@ static bool still_right(const struct pln_context *context, const struct pln_segm
     return true;
 }
 
+static uint64_t changed_symbols(const struct pln_context *context, const struct pln_segment_state *state)
+{
+    uint64_t changed = 0;
+    if (!state->resolved || state->moves != context->moves) return UINT64_MAX;
+    for (uint32_t i = 0; i < context->engine->program->n_symbols; i++)
+        if (state->symbols[i] != context->symbols[i]) changed |= (uint64_t)1 << (i % 64);
+    return changed;
+}
+
+static enum pln_status fill_slots(struct pln_context *context, struct pln_segment_state *state, uint64_t changed)
+{
+    uint32_t next_arena = 0;
+    for (uint32_t i = 0; i < state->n_defined; i++) {
+        uint64_t depends = state->depends[i];
+        if (depends == UINT64_MAX || (depends & changed) || changed == UINT64_MAX) {
+            PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
+            continue;
+        }
+        next_arena += next_arena < state->n_arena && state->arena_slots[next_arena] == state->defined[i];
+    }
+    return PLN_OK;
+}
+
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     if (still_right(context, state)) return PLN_OK;
+    uint64_t changed = changed_symbols(context, state), plans = context->stats.memory_plans;
     state->resolved = false;
     pln_exec_refresh_dims(context);
-    PLN_TRY(plan_memory(context, block, segment));
-    uint32_t next_arena = 0;
+    PLN_TRY(plan_memory(context, block, segment, changed));
+    if (context->stats.memory_plans != plans) changed = UINT64_MAX;
     watch_outside(context, state);
-    for (uint32_t i = 0; i < state->n_defined; i++) PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
+    PLN_TRY(fill_slots(context, state, changed));
     PLN_TRY(fill_commands(context, block, segment));
     memcpy(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols);
     for (uint32_t i = 0; i < state->n_outside; i++) {
@@ -642,6 +688,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
         }
     }
     state->generation = context->generation;
+    state->moves = context->moves;
     state->resolved = true;
     return PLN_OK;
 }
