@@ -55,9 +55,18 @@ struct pln_attribute {
     const pln_network *body;
 };
 
-/* A node. domain NULL: ONNX's own. name may be NULL. inputs: "" leaves an optional one out. Everything is copied. */
-PLN_API void pln_network_add_node(pln_network *network, const char *op_type, const char *domain, const char *name, const char *const *inputs, int input_count,
-                                  const char *const *outputs, int output_count, const struct pln_attribute *attributes, int attribute_count);
+/* A node. domain NULL: ONNX's own. name may be NULL. inputs: "" leaves an optional one out. Zero is the default everywhere. */
+struct pln_network_node {
+    const char *op_type, *domain, *name;
+    const char *const *inputs;
+    int input_count;
+    const char *const *outputs;
+    int output_count;
+    const struct pln_attribute *attributes;
+    int attribute_count;
+};
+/* Everything is copied. */
+PLN_API void pln_network_add_node(pln_network *network, const struct pln_network_node *node);
 
 /* Builds it; the network may be changed and built again afterwards. Errors as pln_build_memory's. */
 PLN_API enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine);

@@ -164,18 +164,17 @@ static void put_attribute(struct pln_network *network, struct pln_text *node, co
     take_message(network, node, NODE_ATTRIBUTE, &out);
 }
 
-void pln_network_add_node(pln_network *network, const char *op_type, const char *domain, const char *name, const char *const *inputs, int input_count, const char *const *outputs,
-                          int output_count, const struct pln_attribute *attributes, int attribute_count)
+void pln_network_add_node(pln_network *network, const struct pln_network_node *node)
 {
-    struct pln_text node;
-    pln_text_init(&node, pln_allocator_default());
-    for (int i = 0; i < input_count; i++) pln_wire_put_string(&node, NODE_INPUT, inputs[i]);
-    for (int i = 0; i < output_count; i++) pln_wire_put_string(&node, NODE_OUTPUT, outputs[i]);
-    if (name) pln_wire_put_string(&node, NODE_NAME, name);
-    pln_wire_put_string(&node, NODE_OP_TYPE, op_type);
-    if (domain) pln_wire_put_string(&node, NODE_DOMAIN, domain);
-    for (int i = 0; i < attribute_count; i++) put_attribute(network, &node, &attributes[i]);
-    take_message(network, &network->graph, GRAPH_NODE, &node);
+    struct pln_text out;
+    pln_text_init(&out, pln_allocator_default());
+    for (int i = 0; i < node->input_count; i++) pln_wire_put_string(&out, NODE_INPUT, node->inputs[i]);
+    for (int i = 0; i < node->output_count; i++) pln_wire_put_string(&out, NODE_OUTPUT, node->outputs[i]);
+    if (node->name) pln_wire_put_string(&out, NODE_NAME, node->name);
+    pln_wire_put_string(&out, NODE_OP_TYPE, node->op_type);
+    if (node->domain) pln_wire_put_string(&out, NODE_DOMAIN, node->domain);
+    for (int i = 0; i < node->attribute_count; i++) put_attribute(network, &out, &node->attributes[i]);
+    take_message(network, &network->graph, GRAPH_NODE, &out);
 }
 
 static enum pln_status write_model(const pln_network *network, struct pln_text *out, pln_diagnostics *diagnostics)

@@ -24,8 +24,8 @@ static pln_engine *build(const char *device, const char *const *taps)
     pln_network *network = pln_network_create("small", 17);
     pln_network_add_input(network, "x", PLN_F32, 2, x_dims, names);
     pln_network_add_weights(network, "w", PLN_F32, 2, w_dims, w);
-    pln_network_add_node(network, "MatMul", NULL, "product", in, 2, mid, 1, NULL, 0);
-    pln_network_add_node(network, "Tanh", NULL, "bend", mid, 1, out, 1, NULL, 0);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "MatMul", .name = "product", .inputs = in, .input_count = 2, .outputs = mid, .output_count = 1 });
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Tanh", .name = "bend", .inputs = mid, .input_count = 1, .outputs = out, .output_count = 1 });
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
     const struct pln_build_options options = { .struct_size = sizeof options, .device = device, .taps = taps };
     pln_engine *engine = NULL;

@@ -26,8 +26,8 @@ static pln_network *make_layer(void)
     pln_network_add_input(network, "x", PLN_F32, 2, x_dims, names);
     pln_network_add_weights(network, "w", PLN_F32, 2, w_dims, w);
     pln_network_add_weights(network, "b", PLN_F32, 1, b_dims, b);
-    pln_network_add_node(network, "Gemm", NULL, "gemm", gemm_in, 3, gemm_out, 1, &alpha, 1);
-    pln_network_add_node(network, "Relu", NULL, "relu", relu_in, 1, relu_out, 1, NULL, 0);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Gemm", .name = "gemm", .inputs = gemm_in, .input_count = 3, .outputs = gemm_out, .output_count = 1, .attributes = &alpha, .attribute_count = 1 });
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Relu", .name = "relu", .inputs = relu_in, .input_count = 1, .outputs = relu_out, .output_count = 1 });
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
     return network;
 }
@@ -70,7 +70,7 @@ static pln_network *make_branch(const char *op_type)
 {
     static const char *const in[2] = { "x", "x" }, *const out[1] = { "r" };
     pln_network *body = pln_network_create("body", 17);
-    pln_network_add_node(body, op_type, NULL, NULL, in, 2, out, 1, NULL, 0);
+    pln_network_add_node(body, &(struct pln_network_node){ .op_type = op_type, .inputs = in, .input_count = 2, .outputs = out, .output_count = 1 });
     pln_network_add_output(body, "r", PLN_DTYPE_NONE, -1, NULL, NULL);
     return body;
 }
@@ -84,7 +84,7 @@ static void test_bodies(void **state)
     const struct pln_attribute bodies[2] = { { .name = "then_branch", .kind = PLN_ATTRIBUTE_BODY, .body = then }, { .name = "else_branch", .kind = PLN_ATTRIBUTE_BODY, .body = other } };
     pln_network_add_input(network, "c", PLN_BOOL, 0, NULL, NULL);
     pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
-    pln_network_add_node(network, "If", NULL, "choice", in, 1, out, 1, bodies, 2);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "If", .name = "choice", .inputs = in, .input_count = 1, .outputs = out, .output_count = 1, .attributes = bodies, .attribute_count = 2 });
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
     pln_engine *engine;
     pln_context *context;
@@ -117,7 +117,7 @@ static void test_mistakes(void **state)
     pln_engine *engine;
     pln_network *network = pln_network_create(NULL, 0);
     pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
-    pln_network_add_node(network, "Add", NULL, "lonely", in, 2, out, 1, NULL, 0);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Add", .name = "lonely", .inputs = in, .input_count = 2, .outputs = out, .output_count = 1 });
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
     assert_int_equal(pln_build_network(network, &options, &engine), PLN_BAD_MODEL);
     assert_null(engine);
