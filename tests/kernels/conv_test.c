@@ -69,7 +69,7 @@ static void conv(const struct conv_case *v, int variant)
     pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
     kernel_case_input(&c, rank, x);
     kernel_case_input(&c, rank, w)->constant = true;
-    if (variant == 1 || variant == 2)
+    if (variant == 1 || variant == 2 || variant == 5)
         kernel_case_input(&c, 1, DIMS(v->o));
     else
         c.n_inputs++;
