@@ -100,6 +100,10 @@ static inline vi vi_or(vi a, vi b)
 {
     return _mm512_or_si512(a, b);
 }
+static inline vi vi_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
 #define vi_shift_left(a, n)  _mm512_slli_epi32(a, n)
 #define vi_shift_right(a, n) _mm512_srai_epi32(a, n)
 static inline vf vf_of_int(vi a)
@@ -225,6 +229,10 @@ static inline vi vi_and(vi a, vi b)
 static inline vi vi_or(vi a, vi b)
 {
     return _mm256_or_si256(a, b);
+}
+static inline vi vi_xor(vi a, vi b)
+{
+    return _mm256_xor_si256(a, b);
 }
 #define vi_shift_left(a, n)  _mm256_slli_epi32(a, n)
 #define vi_shift_right(a, n) _mm256_srai_epi32(a, n)
@@ -368,6 +376,10 @@ static inline vi vi_or(vi a, vi b)
 {
     return a | b;
 }
+static inline vi vi_xor(vi a, vi b)
+{
+    return a ^ b;
+}
 #define vi_shift_left(a, n)  ((vi)((a) << (n)))
 #define vi_shift_right(a, n) ((vi)((a) >> (n)))
 static inline vf vf_of_int(vi a)
@@ -408,7 +420,7 @@ static inline vm vm_or(vm a, vm b)
 /* gcc and clang know + - * / on all three. */
 static inline vf vf_neg(vf a)
 {
-    return vf_of_bits(vi_sub(vi_of_bits(a), vi_set((int32_t)0x80000000u)));
+    return vf_of_bits(vi_xor(vi_of_bits(a), vi_set((int32_t)0x80000000u)));
 }
 static inline vf vf_copysign(vf size, vf sign)
 {
