@@ -13,6 +13,10 @@ status=0
     --work "${PLANISH_FULL_MODELS:-.cache/models/full}" "$@" >"$log" || status=$?
 cat "$log"
 [ $status -eq 0 ] || exit $status
+if [ "${REQUIRE_ALL:-0}" = 1 ] && ! tail -n 1 "$log" | grep -q ' 0 skipped$'; then
+    echo "REQUIRE_ALL=1: models were skipped"
+    exit 1
+fi
 case $(tail -n 1 "$log") in
 "0 passed, 0 failed,"*) echo "no model is there"; exit 77 ;;
 esac

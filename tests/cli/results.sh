@@ -26,4 +26,7 @@ expect 0 "in 2 contexts" "$p" bench bert.plan --duration 0.1 --warm-up 1 --conte
 expect 0 "block" "$p" inspect bert.plan --steps
 expect 0 '"outputs":[{"name":"y"' "$p" inspect bert.plan --json
 expect 0 '"operator":"Conv"' "$p" ops --json
+head -c 480 /dev/zero >zero.bin
+expect 0 "output y f32[2,3,7]" "$p" run "$zoo/lstm_bi.ts/model.onnx" --input x=zero.bin --shapes x:2x3x20
+expect 0 "output y f32[0,3,7]: empty" "$p" run "$zoo/lstm_bi.ts/model.onnx" --random 1 --dim n=0,t=3
 finish
