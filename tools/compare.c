@@ -61,7 +61,8 @@ static void judge(struct output *output, const char *what, const struct outputs 
         out_verdict->wrong += !equal;
         if (!equal && !out_verdict->first) out_verdict->first = got->name;
         if (error > out_verdict->worst) out_verdict->worst = error;
-        if (output && (!equal || all)) fprintf(output->text, "%s %s %s: %s, largest relative error %.3g%s%s\n", what, got->name, pln_host_value_describe(got->value, shape, sizeof shape), equal ? "equal" : "DIFFERS", error, equal ? "" : "; ", why);
+        bool show = all || (!equal && (out_verdict->wrong <= 10 || verbosity > 0));
+        if (output && show) fprintf(output->text, "%s %s %s: %s, largest relative error %.3g%s%s\n", what, got->name, pln_host_value_describe(got->value, shape, sizeof shape), equal ? "equal" : "DIFFERS", error, equal ? "" : "; ", why);
         if (!output || !output->json) continue;
         fputs(out_verdict->compared > 1 ? ",\n{\"name\":" : "\n{\"name\":", output->json);
         json_text(output->json, got->name);
@@ -141,7 +142,7 @@ static int bisect(const char *path, const struct inputs *inputs, const struct ou
 
 /* ---- comparing ---- */
 
-static int run_peer(const char *path, const struct model *model, const struct inputs *inputs, struct outputs *out_outputs)
+static int run_peer(const char *path, const struct model *model, const struct inputs *inputs, struct outputs *out_outputs, struct outputs *out_layers)
 {
     struct peer peer;
     int n = pln_engine_output_count(model->engine);
@@ -154,6 +155,7 @@ static int run_peer(const char *path, const struct model *model, const struct in
         struct pln_tensor_info info;
         if (values[i] && pln_engine_output(model->engine, i, &info) == PLN_OK) outputs_add(out_outputs, info.name, values[i]);
     }
+    if (status == 0 && out_layers) status = peer_layers(&command_compare, &peer, out_layers);
     peer_stop(&peer);
     free(values);
     if (status == 0 && out_outputs->count == 0) status = command_fail(&command_compare, 1, "ONNX Runtime gave no output that can be compared");
@@ -165,7 +167,7 @@ static int finish(const struct verdict *outputs, const struct verdict *taps, str
     bool wrong = outputs->wrong > 0 || taps->wrong > 0;
     if (taps->compared) {
         fprintf(output->text, "layers: %d compared, %d differ, largest relative error %.3g\n", taps->compared, taps->wrong, taps->worst);
-        if (taps->first) fprintf(output->text, "the first that differs is %s\n", taps->first);
+        if (taps->first) fprintf(output->text, "the first that differs is %s%s\n", taps->first, taps->wrong > 10 && verbosity <= 0 ? " (-v lists all)" : "");
     }
     fprintf(output->text, "outputs: %d compared, %d differ, largest relative error %.3g (allowed %.3g)\n", outputs->compared, outputs->wrong, outputs->worst, options.tolerance);
     if (output->json) {
@@ -186,7 +188,7 @@ static int compare(const char *path, const char *path_b, const struct model *mod
     struct model other = { 0 };
     bool folder = options.versus && strcmp(options.versus, "onnxruntime") != 0, peer = options.versus && !folder;
     int status = 0;
-    if (peer) status = run_peer(path_b, model, inputs, &b);
+    if (peer) status = run_peer(path_b, model, inputs, &b, options.layers ? &taps_b : NULL);
     else if (folder) status = outputs_read_set(&command_compare, model, options.versus, &b);
     else if ((status = open_variant(path_b, options.b, NULL, options.layers, &other)) == 0) status = outputs_run(&command_compare, &other, inputs, &b, options.layers ? &taps_b : NULL);
     if (status == 0 && output->json) fputs("{\"schema\":1,", output->json);
@@ -239,7 +241,7 @@ static int check_options(const struct text_list *words)
     if (words->count > 2) return command_fail(command, 2, "two models at the most");
     bool peer = options.versus && strcmp(options.versus, "onnxruntime") == 0;
     if (options.versus && !peer && (stat(options.versus, &info) != 0 || !S_ISDIR(info.st_mode))) return command_fail(command, 2, "--vs can be onnxruntime or a folder with input_J.pb and output_J.pb, not '%s'", options.versus);
-    if (options.versus && options.layers) return command_fail(command, 2, "--layers compares two devices: leave --vs out");
+    if (options.versus && !peer && options.layers) return command_fail(command, 2, "--layers needs something to run: a folder of outputs has no layers");
     if (options.bisect && options.layers) return command_fail(command, 2, "--bisect-passes and --layers do not go together: one after the other");
     if (options.tolerance < 0) return command_fail(command, 2, "--tolerance cannot be negative");
     return 0;

@@ -122,9 +122,38 @@ int peer_outputs(const struct command *command, struct peer *peer, int count, pl
     return rest ? 0 : 1;
 }
 
+int peer_layers(const struct command *command, struct peer *peer, struct outputs *out_layers)
+{
+    char *line, path[96], name[4096];
+    int status = 0;
+    fputs("layers\n", peer->to);
+    fflush(peer->to);
+    const char *rest = answer(command, peer, "layers", &line);
+    free(line);
+    if (!rest) return 1;
+    snprintf(path, sizeof path, "%s/layers.txt", peer->folder);
+    FILE *names = fopen(path, "r");
+    if (!names) return command_fail(command, 1, "%s: %s", path, strerror(errno));
+    for (; status == 0 && fgets(name, sizeof name, names); peer->n_layers++) {
+        pln_host_value *value;
+        name[strcspn(name, "\n")] = '\0';
+        snprintf(path, sizeof path, "%s/layer_%d.npy", peer->folder, peer->n_layers);
+        if (pln_host_value_read_npy(path, NULL, &value) != PLN_OK) continue; /* a type that .npy files do not tell apart */
+        if (!outputs_add(out_layers, name, value)) status = command_fail(command, 1, "out of memory for the values of all layers; try a smaller input");
+    }
+    fclose(names);
+    return status;
+}
+
 void peer_stop(struct peer *peer)
 {
     char path[96];
+    for (int i = 0; i < peer->n_layers; i++) {
+        snprintf(path, sizeof path, "%s/layer_%d.npy", peer->folder, i);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/layers.txt", peer->folder);
+    if (peer->n_layers) unlink(path);
     if (peer->to) fclose(peer->to);
     if (peer->from) fclose(peer->from);
     if (peer->pid > 0) waitpid(peer->pid, NULL, 0);

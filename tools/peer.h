@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "inputs.h"
+#include "outputs.h"
 
 struct peer {
     pid_t pid;
     FILE *to, *from;
     char folder[64];     /* of its inputs and outputs; deleted when it is stopped */
+    int n_layers;        /* files layer_K.npy in it */
     char version[40];    /* of ONNX Runtime */
     double load_ms;
     uint64_t base_bytes; /* resident before the model was loaded: Python and libraries */
@@ -32,6 +33,8 @@ int peer_run(const struct command *command, struct peer *peer, double seconds, l
 uint64_t peer_memory(const struct command *command, struct peer *peer);
 /* Runs once and reads output `index` for each index; those that cannot be read (no plain tensor) are NULL. 0 or an exit status. */
 int peer_outputs(const struct command *command, struct peer *peer, int count, pln_host_value **out_values);
+/* Runs the model with every value made visible; needs the Python package onnx. 0 or an exit status. */
+int peer_layers(const struct command *command, struct peer *peer, struct outputs *out_layers);
 void peer_stop(struct peer *peer);
 
 #endif

@@ -56,6 +56,35 @@ def bind(session, feeds):
     return binding
 
 
+def save_layers(model, folder, feeds):
+    """Every tensor that a node of the model gives, as layer_K.npy; names in layers.txt, a line each. Without optimizations."""
+    try:
+        import onnx
+    except ImportError as missing:
+        fail(f"{sys.executable}: {missing}; install it with: {sys.executable} -m pip install onnx")
+    copy = onnx.load(model, load_external_data=False)
+    outputs = {value.name for value in copy.graph.output}
+    for node in copy.graph.node:
+        if "Sequence" in node.op_type or "Optional" in node.op_type or node.op_type in ("If", "Loop", "Scan"):
+            continue
+        for name in node.output:
+            if name and name not in outputs:
+                copy.graph.output.append(onnx.ValueInfoProto(name=name))
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.path.dirname(os.path.abspath(model)))
+    session = ort.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    count = 0
+    with open(os.path.join(folder, "layers.txt"), "w") as names:
+        for info, value in zip(session.get_outputs(), session.run_with_ort_values(None, feeds)):
+            if value.is_tensor() and value.numpy().dtype != object and "\n" not in info.name:
+                np.save(os.path.join(folder, f"layer_{count}.npy"), value.numpy())
+                names.write(info.name + "\n")
+                count += 1
+    print("layers", flush=True)
+
+
 def main():
     model, folder, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
     base = peak()
@@ -76,6 +105,8 @@ def main():
             print("times " + " ".join(f"{t * 1e-6:.6f}" for t in times), flush=True)
         elif words[0] == "memory":
             print(f"memory {peak()}", flush=True)
+        elif words[0] == "layers":
+            save_layers(model, folder, feeds)
         elif words[0] == "save":
             for i, value in enumerate(session.run_with_ort_values(None, feeds)):
                 if value.is_tensor():
