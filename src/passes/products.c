@@ -38,14 +38,6 @@ static uint32_t turned(struct pln_rewrite *rw, uint32_t matrix)
     return made;
 }
 
-static bool same_dims(struct pln_graph *graph, uint32_t value, int rank, const struct pln_dim *dims)
-{
-    const struct pln_type *type = type_of(graph, value);
-    bool same = type->rank == rank;
-    for (int d = 0; same && d < rank; d++) same = pln_dim_same(&graph->dims, type->dims[d], dims[d]);
-    return same;
-}
-
 /* reshape(gemm(a, b, c), [l…, n]) is matmul(reshape(a, [l…, k]), b) + c, where c is one row. */
 static bool widen_gemm(struct pln_rewrite *rw, uint32_t node)
 {
@@ -62,10 +54,7 @@ static bool widen_gemm(struct pln_rewrite *rw, uint32_t node)
     if (c != PLN_NONE && type_of(graph, c)->rank != 1 && !(type_of(graph, c)->rank == 2 && pln_dim_is(&graph->dims, type_of(graph, c)->dims[0], 1))) return false;
     for (int d = 0; d < rank - 1; d++) dims[d] = out->dims[d];
     dims[rank - 1] = type_of(graph, a)->dims[1];
-    uint32_t wide = pln_rewrite_reshape(rw, node, a, rank, dims, PLN_NONE, gemm);
-    /* Two dims that only the run knows: what was flattened has them still. */
-    uint32_t before = wide == PLN_NONE ? pln_made_by(graph, a, PLN_OP_RESHAPE, 0) : PLN_NONE;
-    if (before != PLN_NONE) wide = same_dims(graph, input(graph, before, 0), rank, dims) ? input(graph, before, 0) : pln_rewrite_reshape(rw, node, input(graph, before, 0), rank, dims, PLN_NONE, gemm);
+    uint32_t wide = pln_rewrite_shaped(rw, node, a, rank, dims, gemm);
     if (wide == PLN_NONE) return false;
     if (transposed) b = turned(rw, b);
     if (b == PLN_NONE) return false;

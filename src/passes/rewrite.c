@@ -95,6 +95,30 @@ uint32_t pln_rewrite_reshape(struct pln_rewrite *rewrite, uint32_t before, uint3
     return pln_rewrite_infer(rewrite, node) ? pln_graph_node(graph, node)->outputs[0] : PLN_NONE;
 }
 
+static bool has_dims(struct pln_graph *graph, uint32_t value, int rank, const struct pln_dim *dims)
+{
+    const struct pln_type *type = &pln_graph_value(graph, value)->type;
+    bool same = type->kind == PLN_TENSOR && type->rank == rank;
+    for (int d = 0; same && d < rank; d++) same = pln_dim_same(&graph->dims, type->dims[d], dims[d]);
+    return same;
+}
+
+uint32_t pln_rewrite_shaped(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t from)
+{
+    struct pln_graph *graph = rewrite->graph;
+    for (int depth = 0; depth < 4; depth++) {
+        if (has_dims(graph, x, rank, dims)) return x;
+        uint32_t made = pln_rewrite_reshape(rewrite, before, x, rank, dims, PLN_NONE, from);
+        if (made != PLN_NONE) return made;
+        /* Dims that only the run knows are told by copying them from where they stand; what x was shaped from may have them so. */
+        uint32_t view = pln_graph_value(graph, x)->producer;
+        if (view == PLN_NONE || !(pln_op_get(pln_graph_node(graph, view)->op)->traits & PLN_TRAIT_VIEW)) return PLN_NONE;
+        x = pln_graph_node(graph, view)->inputs[0];
+        if (pln_graph_value(graph, x)->type.rank < 0) return PLN_NONE;
+    }
+    return PLN_NONE;
+}
+
 bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node)
 {
     struct pln_graph *graph = rewrite->graph;

@@ -35,6 +35,8 @@ uint32_t pln_rewrite_transpose(struct pln_rewrite *rewrite, uint32_t before, uin
  * elements are just these dims, or PLN_NONE. */
 uint32_t pln_rewrite_reshape(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t hint, uint32_t from);
 
+/* x, or what x is another shape of, as a tensor of these dims: an existing value or a new reshape. PLN_NONE: it cannot be had. */
+uint32_t pln_rewrite_shaped(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t from);
 /* Gives a reshape a constant for its shape where the dims of its result can be told so. false: it has one, or they cannot. */
 bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node);
 

@@ -100,7 +100,7 @@ static bool split_first(struct pln_rewrite *rw, uint32_t node)
     }
     for (int d = 0; d < rank; d++)
         for (int k = first[d]; k < first[d + 1]; k++) moved[n_moved++] = place[perm[d]] + k - first[d];
-    uint32_t split = pln_rewrite_reshape(rw, node, input(graph, transpose, 0), n, dims, PLN_NONE, node);
+    uint32_t split = pln_rewrite_shaped(rw, node, input(graph, transpose, 0), n, dims, node);
     uint32_t made = split == PLN_NONE ? PLN_NONE : pln_rewrite_transpose(rw, node, split, moved, n, node);
     if (made == PLN_NONE) return false;
     (void)pln_graph_node_inherit(graph, pln_graph_value(graph, made)->producer, transpose);
