@@ -126,23 +126,25 @@ static uint32_t permuted(struct pln_rewrite *rw, uint32_t before, uint32_t x, co
 }
 
 /* [b,h,t,d] before its heads were repeated: [b,g,t,d], g a divisor of h. The value itself when they were not. */
-static uint32_t before_repeat(struct pln_graph *graph, uint32_t value)
+static uint32_t before_repeat(struct pln_rewrite *rw, uint32_t before, uint32_t value, uint32_t from)
 {
+    struct pln_graph *graph = rw->graph;
     const struct pln_type *out = type_of(graph, value);
     uint32_t joined = pln_made_by(graph, value, PLN_OP_RESHAPE, 0);
     uint32_t expand = joined == PLN_NONE ? PLN_NONE : pln_made_by(graph, input(graph, joined, 0), PLN_OP_EXPAND, 0);
-    uint32_t widened = expand == PLN_NONE ? PLN_NONE : pln_graph_value(graph, input(graph, expand, 0))->producer;
-    if (widened == PLN_NONE || !(pln_op_get(pln_graph_node(graph, widened)->op)->traits & PLN_TRAIT_VIEW)) return value;
-    const struct pln_type *wide = type_of(graph, input(graph, joined, 0)), *thin = type_of(graph, input(graph, expand, 0)), *start = type_of(graph, input(graph, widened, 0));
+    if (expand == PLN_NONE) return value;
+    const struct pln_type *wide = type_of(graph, input(graph, joined, 0)), *thin = type_of(graph, input(graph, expand, 0));
     int64_t groups, repeats, heads;
-    if (out->rank != 4 || start->rank != 4 || wide->rank != 5 || thin->rank != 5 || start->dtype != out->dtype) return value;
+    if (out->rank != 4 || wide->rank != 5 || thin->rank != 5 || thin->dtype != out->dtype || !pln_dim_is(&graph->dims, thin->dims[2], 1)) return value;
     for (int d = 0; d < 5; d++) {
-        struct pln_dim dim = d < 2 ? start->dims[d] : d == 2 ? pln_dim_const(&graph->dims, 1) : start->dims[d - 1];
-        if (!pln_dim_same(&graph->dims, thin->dims[d], dim) || (d != 2 && !pln_dim_same(&graph->dims, wide->dims[d], dim))) return value;
+        if (d != 2 && !pln_dim_same(&graph->dims, thin->dims[d], wide->dims[d])) return value;
+        if (d != 1 && d != 2 && !pln_dim_same(&graph->dims, thin->dims[d], out->dims[d < 2 ? d : d - 1])) return value;
     }
-    bool kept = pln_dim_same(&graph->dims, out->dims[0], start->dims[0]) && pln_dim_same(&graph->dims, out->dims[2], start->dims[2]) && pln_dim_same(&graph->dims, out->dims[3], start->dims[3]);
-    bool known = pln_dim_value(&graph->dims, start->dims[1], &groups) && pln_dim_value(&graph->dims, wide->dims[2], &repeats) && pln_dim_value(&graph->dims, out->dims[1], &heads);
-    return kept && known && heads == groups * repeats ? input(graph, widened, 0) : value;
+    if (!pln_dim_value(&graph->dims, thin->dims[1], &groups) || !pln_dim_value(&graph->dims, wide->dims[2], &repeats) || !pln_dim_value(&graph->dims, out->dims[1], &heads)) return value;
+    if (heads != groups * repeats) return value;
+    struct pln_dim dims[4] = { thin->dims[0], thin->dims[1], thin->dims[3], thin->dims[4] };
+    uint32_t bare = pln_rewrite_shaped(rw, before, input(graph, expand, 0), 4, dims, from);
+    return bare == PLN_NONE ? value : bare;
 }
 
 /* [b,h,s,d] as the [b,s,h d] that its heads were split from; PLN_NONE: it was not made so. */
@@ -238,9 +240,9 @@ static bool attend(struct pln_rewrite *rw, uint32_t product, uint32_t softmax, s
     if (f->select != PLN_NONE) f->mask = mask_of_select(rw, before, f);
     if (f->mask != PLN_NONE) f->mask = whole_mask(rw, before, f, product);
     if (masked && f->mask == PLN_NONE) return false;
-    uint32_t k = permuted(rw, before, f->kt, swap, product), bare = k == PLN_NONE ? PLN_NONE : before_repeat(graph, k);
+    uint32_t k = permuted(rw, before, f->kt, swap, product), bare = k == PLN_NONE ? PLN_NONE : before_repeat(rw, before, k, product);
     if (k == PLN_NONE) return false;
-    uint32_t v = before_repeat(graph, f->v);
+    uint32_t v = before_repeat(rw, before, f->v, product);
     bool grouped = bare != k && v != f->v && pln_dim_same(&graph->dims, type_of(graph, bare)->dims[1], type_of(graph, v)->dims[1]);
     if (grouped) k = bare;
     else v = f->v;

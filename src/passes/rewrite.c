@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "tensor/convert.h"
 
-enum { ROUNDS_MOST = 16, ORIGINS_MOST = 64 };
+enum { ROUNDS_MOST = 16, ORIGINS_MOST = 64, SHAPES_MOST = 4 };
 
 enum pln_status pln_rewrite_run(struct pln_graph *graph, struct pln_arena *scratch, pln_rule rule, bool *out_changed)
 {
@@ -103,18 +103,24 @@ static bool has_dims(struct pln_graph *graph, uint32_t value, int rank, const st
     return same;
 }
 
+/* What the value is another shape of; PLN_NONE: it is no view. */
+static uint32_t shaped_from(const struct pln_graph *graph, uint32_t value)
+{
+    uint32_t view = pln_graph_value(graph, value)->producer;
+    if (view == PLN_NONE || !(pln_op_get(pln_graph_node(graph, view)->op)->traits & PLN_TRAIT_VIEW)) return PLN_NONE;
+    uint32_t from = pln_graph_node(graph, view)->inputs[0];
+    return pln_graph_value(graph, from)->type.rank < 0 ? PLN_NONE : from;
+}
+
 uint32_t pln_rewrite_shaped(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t from)
 {
-    struct pln_graph *graph = rewrite->graph;
-    for (int depth = 0; depth < 4; depth++) {
-        if (has_dims(graph, x, rank, dims)) return x;
+    uint32_t at = x;
+    for (int depth = 0; at != PLN_NONE && depth < SHAPES_MOST; depth++, at = shaped_from(rewrite->graph, at))
+        if (has_dims(rewrite->graph, at, rank, dims)) return at;
+    /* Dims that only the run knows are told by copying them from where they stand; what x was shaped from may have them so. */
+    for (int depth = 0; x != PLN_NONE && depth < SHAPES_MOST; depth++, x = shaped_from(rewrite->graph, x)) {
         uint32_t made = pln_rewrite_reshape(rewrite, before, x, rank, dims, PLN_NONE, from);
         if (made != PLN_NONE) return made;
-        /* Dims that only the run knows are told by copying them from where they stand; what x was shaped from may have them so. */
-        uint32_t view = pln_graph_value(graph, x)->producer;
-        if (view == PLN_NONE || !(pln_op_get(pln_graph_node(graph, view)->op)->traits & PLN_TRAIT_VIEW)) return PLN_NONE;
-        x = pln_graph_node(graph, view)->inputs[0];
-        if (pln_graph_value(graph, x)->type.rank < 0) return PLN_NONE;
     }
     return PLN_NONE;
 }
