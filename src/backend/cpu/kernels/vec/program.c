@@ -83,7 +83,7 @@ static void find_lives(const struct pln_rowprog *program, struct life *life)
     memset(life, 0, sizeof *life);
     for (int i = 0; i < program->n_instrs; i++) {
         const struct pln_rowprog_instr *instr = &program->instrs[i];
-        int n_src = instr->code == PLN_ROWPROG_CONST ? 0 : instr->code == PLN_ROWPROG_REDUCE ? 1 : 3;
+        int n_src = instr->code == PLN_ROWPROG_CONST ? 0 : instr->code == PLN_ROWPROG_REDUCE ? 1 : pln_ew_get(instr->kind)->n_inputs;
         for (int s = 0; s < n_src; s++) {
             if (instr->src[s] == NO_REG) continue;
             life->last[instr->src[s]] = i;
@@ -143,8 +143,9 @@ void pln_vec_compile(const struct pln_rowprog *program, struct pln_vec_program *
     uint64_t free_slots = 0;
     for (int i = 0; i < program->n_instrs; i++) {
         code->instrs[i] = program->instrs[i];
-        if (code->instrs[i].code == PLN_ROWPROG_EW)
-            for (int s = pln_ew_get(code->instrs[i].kind)->n_inputs; s < 3; s++) code->instrs[i].src[s] = NO_REG;
+        /* What a source that is not used holds is not verified. */
+        bool elementwise = code->instrs[i].code == PLN_ROWPROG_EW;
+        for (int s = elementwise ? pln_ew_get(code->instrs[i].kind)->n_inputs : 1; s < 3; s++) code->instrs[i].src[s] = NO_REG;
         const struct pln_rowprog_instr *instr = &code->instrs[i];
         place_result(code, instr, &life, &free_slots);
         for (int s = 0; instr->code != PLN_ROWPROG_CONST && s < 3; s++) {
