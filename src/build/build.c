@@ -125,12 +125,16 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
     }
     struct pln_allocator alloc = build->alloc;
     release(build);
+    if (options->diagnostics) { /* the names of nodes are gone with the graph; the caller's list may live on */
+        options->diagnostics->node = options->diagnostics->op = NULL;
+        options->diagnostics->node_index = -1;
+    }
     if (status != PLN_OK) {
         pln_free(&alloc, kept, sizeof *kept);
         return status;
     }
     const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics,
-                                               .logger = options->logger, .verify_weights = -1, .release = release_plan, .release_user = kept };
+                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept };
     return pln_engine_load_memory(kept->image.data, kept->image.size_bytes, &engine, out_engine);
 }
 

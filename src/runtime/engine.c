@@ -99,11 +99,12 @@ static enum pln_status choose_devices(const struct pln_engine *engine, const cha
     *out_first = program->n_devices ? program->devices[0] : NULL;
     uint64_t features = reference ? ~(uint64_t)0 : pln_cpu_features();
     if (program->needs & ~features) return missing_features(program->needs & ~features, diag);
-    if (!wanted || pln_str_equal(wanted, program->target)) return PLN_OK;
+    if (!wanted) return PLN_OK;
     const struct pln_backend *built, *other;
     int ordinal;
     PLN_TRY(pln_backend_find(*out_first ? *out_first : *out_host, diag, &built, &ordinal));
     PLN_TRY(pln_backend_find(wanted, diag, &other, &ordinal));
+    if (built != other && pln_str_equal(wanted, program->target)) return PLN_OK; /* it needs nothing of its device */
     if (built != other) return pln_fail(diag, PLN_INCOMPATIBLE, "the plan was built for device '%s', not for '%s'; build it again from the model with that device", program->target, wanted);
     *(*out_first ? out_first : out_host) = wanted;
     return PLN_OK;
