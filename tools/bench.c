@@ -284,7 +284,12 @@ static int run(int argc, char **argv)
     options.model.seed = 1;
     int status = options_parse(&command_bench, rows, argc, argv, &words);
     if (status >= 0) return status;
-    if (words.count != 1) return command_fail(&command_bench, 2, words.count ? "one model at a time" : "which model? planish bench --help tells more");
+    if (words.count != 1) {
+        free(words.items);
+        return command_fail(&command_bench, 2, words.count ? "one model at a time" : "which model? planish bench --help tells more");
+    }
+    const char *path = words.items[0];
+    free(words.items);
     if (options.versus && strcmp(options.versus, "onnxruntime") != 0) return command_fail(&command_bench, 2, "--vs knows onnxruntime, not '%s'", options.versus);
     if (options.contexts < 1 || options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
     if (options.iterations < 1) options.iterations = 1;
@@ -293,6 +298,5 @@ static int run(int argc, char **argv)
         size_t n = strlen(line);
         snprintf(line + n, sizeof line - n, " %s", argv[i]);
     }
-    status = bench_model(words.items[0], line);
-    return status;
+    return bench_model(path, line);
 }

@@ -81,8 +81,14 @@ static int run(int argc, char **argv)
     struct output output;
     int status = options_parse(&command_build, rows, argc, argv, &words);
     if (status >= 0) return status;
-    if (words.count != 1) return command_fail(&command_build, 2, words.count ? "one model at a time" : "which model? planish build --help tells more");
-    if (!options.output) return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
+    if (words.count != 1) {
+        free(words.items);
+        return command_fail(&command_build, 2, words.count ? "one model at a time" : "which model? planish build --help tells more");
+    }
+    if (!options.output) {
+        free(words.items);
+        return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
+    }
     status = model_open(&command_build, words.items[0], &options.model, &model);
     if (status == 0) {
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);

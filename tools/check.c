@@ -58,7 +58,8 @@ static int by_name(const void *a, const void *b)
 static void find_cases(const char *folder, int depth, struct text_list *cases)
 {
     if (is_file(folder, "model.onnx")) {
-        text_list_add(cases, folder);
+        char *copy = strdup(folder);
+        if (copy) text_list_add(cases, copy);
         return;
     }
     DIR *open = depth < 16 ? opendir(folder) : NULL;
@@ -76,7 +77,10 @@ static void find_cases(const char *folder, int depth, struct text_list *cases)
     }
     closedir(open);
     if (inner.count) qsort(inner.items, inner.count, sizeof *inner.items, by_name);
-    for (size_t i = 0; i < inner.count; i++) find_cases(inner.items[i], depth + 1, cases);
+    for (size_t i = 0; i < inner.count; i++) {
+        find_cases(inner.items[i], depth + 1, cases);
+        free((char *)(uintptr_t)inner.items[i]);
+    }
     free(inner.items);
 }
 
@@ -322,7 +326,10 @@ static int run(int argc, char **argv)
     options.timeout = 60;
     int status = options_parse(&command_check, rows, argc, argv, &rest);
     if (status >= 0) return status;
-    if (rest.count == 0) return command_fail(&command_check, 2, "which folder? planish check --help tells more");
+    if (rest.count == 0) {
+        free(rest.items);
+        return command_fail(&command_check, 2, "which folder? planish check --help tells more");
+    }
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > 64) options.jobs = 64;
     for (size_t i = 0; i < rest.count; i++) {
@@ -334,7 +341,10 @@ static int run(int argc, char **argv)
     if (!results) return command_fail(&command_check, 1, "out of memory");
     run_all(&cases, results);
     status = report(&cases, results);
-    for (size_t i = 0; i < cases.count; i++) free(results[i].why);
+    for (size_t i = 0; i < cases.count; i++) {
+        free(results[i].why);
+        free((char *)(uintptr_t)cases.items[i]);
+    }
     free(results);
     return status;
 }

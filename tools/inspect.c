@@ -108,7 +108,10 @@ static int run(int argc, char **argv)
     struct output output;
     int status = options_parse(&command_inspect, rows, argc, argv, &words);
     if (status >= 0) return status;
-    if (words.count != 1) return command_fail(&command_inspect, 2, words.count ? "one model at a time" : "which model? planish inspect --help tells more");
+    if (words.count != 1) {
+        free(words.items);
+        return command_fail(&command_inspect, 2, words.count ? "one model at a time" : "which model? planish inspect --help tells more");
+    }
     status = model_open(&command_inspect, words.items[0], &options.model, &model);
     if (status == 0) {
         status = output_open(&command_inspect, options.json, &output);

@@ -168,12 +168,15 @@ int options_parse(const struct command *command, const struct option_row *rows, 
         else if (strcmp(word, "--") == 0) only_rest = true;
         else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
             print_help(command, rows);
-            return 0;
+            status = 0;
         } else if (strcmp(word, "-v") == 0 || strcmp(word, "--verbose") == 0) verbosity = 1;
         else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) verbosity = -1;
         else if (word[1] == '-') status = parse_long(command, rows, argc, argv, &i);
         else status = parse_letter(command, rows, argc, argv, &i);
-        if (status >= 0) return status;
+        if (status < 0) continue;
+        free(rest->items);
+        *rest = (struct text_list){ 0 };
+        return status;
     }
     return -1;
 }

@@ -147,7 +147,10 @@ static int run(int argc, char **argv)
     options.model.seed = 1;
     int status = options_parse(&command_run, rows, argc, argv, &words);
     if (status >= 0) return status;
-    if (words.count != 1) return command_fail(&command_run, 2, words.count ? "one model at a time" : "which model? planish run --help tells more");
+    if (words.count != 1) {
+        free(words.items);
+        return command_fail(&command_run, 2, words.count ? "one model at a time" : "which model? planish run --help tells more");
+    }
     if (options.random >= 0) options.model.seed = options.random;
     status = model_open(&command_run, words.items[0], &options.model, &model);
     if (status == 0) {
