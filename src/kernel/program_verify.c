@@ -161,6 +161,7 @@ static const char *check_slot(const struct pln_program *program, uint32_t id)
     if (slot->segment != PLN_NONE && slot->segment >= block->n_segments) return "is defined by no segment";
     if (slot->order && (slot->place != PLN_PLACE_ARENA || !is_order(slot))) return "has an impossible order of dims";
     if (slot->strides && slot->place != PLN_PLACE_VIEW) return "has strides and is no view";
+    if (slot->n_elems && slot->place != PLN_PLACE_SHAPE) return "has elements and is no shape value";
     if (is_planned(slot->place)) {
         if (slot->kind != PLN_TENSOR || slot->rank < 0 || slot->dtype == PLN_DTYPE_NONE || slot->dtype == PLN_STR) return "cannot be placed: it is no tensor of known rank and fixed size";
         if (slot->segment == PLN_NONE) return "is defined by no segment";
@@ -289,7 +290,7 @@ static enum pln_status check_tables(const struct pln_program_check *check)
     }
     for (uint32_t i = 0; i < program->n_states; i++) {
         const struct pln_state_pair *state = &program->states[i];
-        if (!in_list(state->input, program->n_inputs) || !in_list(state->output, program->n_outputs) || state->axis < 0 || state->axis >= PLN_MAX_RANK || state->slot_kind != 0)
+        if (!in_list(state->input, program->n_inputs) || !in_list(state->output, program->n_outputs) || state->axis < 0 || state->axis >= PLN_MAX_RANK || state->kind != PLN_STATE_APPEND)
             return pln_program_bad(check, "state", i, "is no pair of an input and an output");
     }
     for (uint32_t i = 0; i < program->n_origins; i++)

@@ -28,13 +28,17 @@ static void note_outside(const struct pln_program *program, struct pln_segment_s
 /* Symbols that a slot's place, extents and strides depend on; all of them when it depends on what is bound from outside. */
 static uint64_t depends_of(const struct pln_context *context, uint32_t slot_id)
 {
-    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
-    uint64_t mask = slot->place == PLN_PLACE_OUTPUT || is_outside(context->engine->program->slots[base_of(context->engine->program, slot_id)].place) ? UINT64_MAX : 0;
-    for (int i = 0; i < slot->rank; i++) mask |= context->dim_depends[slot->dims[i]];
-    for (int i = 0; slot->strides && i < slot->rank; i++) mask |= context->dim_depends[slot->strides[i]];
-    for (uint32_t i = 0; slot->elems && i < slot->n_elems; i++) mask |= context->dim_depends[slot->elems[i]];
-    if (slot->place == PLN_PLACE_VIEW) mask |= context->dim_depends[slot->offset] | depends_of(context, slot->index);
-    return mask;
+    const struct pln_program *program = context->engine->program;
+    uint64_t mask = is_outside(program->slots[base_of(program, slot_id)].place) ? UINT64_MAX : 0;
+    for (;;) { /* a view's, then those of what it shows */
+        const struct pln_slot *slot = &program->slots[slot_id];
+        for (int i = 0; i < slot->rank; i++) mask |= context->dim_depends[slot->dims[i]];
+        for (uint32_t i = 0; slot->place == PLN_PLACE_SHAPE && i < slot->n_elems; i++) mask |= context->dim_depends[slot->elems[i]];
+        if (slot->place != PLN_PLACE_VIEW || mask == UINT64_MAX) return mask;
+        for (int i = 0; slot->strides && i < slot->rank; i++) mask |= context->dim_depends[slot->strides[i]];
+        mask |= context->dim_depends[slot->offset];
+        slot_id = slot->index;
+    }
 }
 
 static enum pln_status init_tables(struct pln_context *context, uint32_t block, uint32_t segment)
