@@ -111,11 +111,17 @@ struct pln_io {
     uint32_t slot;
 };
 
-/* An input and an output that are one state: output = input with new rows appended along `axis`. */
+/* How a run changes a state. The numbers are stored and never change. */
+enum pln_state_kind {
+    PLN_STATE_APPEND = 0, /* output = input with new rows appended along `axis` */
+    PLN_STATE_KIND_COUNT
+};
+
+/* An input and an output that are one state. */
 struct pln_state_pair {
     uint32_t input, output; /* indices of inputs and outputs */
     int32_t axis;
-    uint32_t slot_kind;     /* reserved, 0 */
+    enum pln_state_kind kind;
 };
 
 struct pln_program_origin {

@@ -28,7 +28,7 @@
  *   BLOCKS      struct pln_plan_block[]; block 0 is the model
  *   SEGMENTS    struct pln_plan_segment[]; those of block 0, then of block 1, …
  *   WEIGHT_TABLE struct pln_plan_weight[]
- *   INPUTS, OUTPUTS     struct pln_plan_pair[]: name, slot
+ *   INPUTS, OUTPUTS     struct pln_plan_io[]
  *   STATES      struct pln_plan_state[]
  *   ORIGINS     struct pln_plan_pair[]: name and operator type of an ONNX node
  *   METADATA    struct pln_plan_pair[]: key and value, the model's
@@ -36,13 +36,17 @@
  *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
  *
  * A reader meets sections that it does not know with `required` clear by skipping them, and refuses the plan when it is set. Reserved for
- * what is to come: GRAPH … DEVICE_CODE below. A change that an old reader would misread raises the version. */
+ * what is to come: GRAPH … DEVICE_CODE below. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
+ * another value refuses the plan as one of a newer Planish (PLN_INCOMPATIBLE). So what is new is put there and in new sections without raising
+ * the version, as long as a plan that does not use it stays the same. A change that an old reader would misread raises the version.
+ * docs/versions.md says what is promised. */
 #ifndef PLN_PLAN_FORMAT_H
 #define PLN_PLAN_FORMAT_H
 
 #include "base/base.h"
 
-#define PLN_PLAN_VERSION 0
+#define PLN_PLAN_VERSION 0 /* written */
+#define PLN_PLAN_OLDEST 0  /* read, and all up to PLN_PLAN_VERSION */
 #define PLN_PLAN_ENDIAN 0x01020304u
 #define PLN_PLAN_NONE UINT32_MAX
 #define PLN_PLAN_PAGE 4096
@@ -86,13 +90,16 @@ enum pln_plan_section_id {
     PLN_PLAN_METADATA,
     PLN_PLAN_CHECKSUMS,
     PLN_PLAN_KNOWN_END,
-    PLN_PLAN_GRAPH = 32,      /* reserved: the graph as text, its constants named by weight, for rebuilding */
-    PLN_PLAN_DEVICE_TABLE,    /* reserved: process ranks and the devices of each */
-    PLN_PLAN_COLLECTIVES,     /* reserved */
-    PLN_PLAN_STREAMED,        /* reserved: weights in other files (name, offset, length, hash) */
-    PLN_PLAN_WEIGHT_PROGRAM,  /* reserved: from initializers to stored weights, for refit */
-    PLN_PLAN_TARGETS,         /* reserved: programs for several machines */
-    PLN_PLAN_DEVICE_CODE,     /* reserved: cubins; may be refused */
+    PLN_PLAN_GRAPH = 32,      /* all of these reserved: the graph as text, its constants named by weight, for rebuilding */
+    PLN_PLAN_DEVICE_TABLE,    /* process ranks and the devices of each */
+    PLN_PLAN_COLLECTIVES,
+    PLN_PLAN_STREAMED,        /* weights in other files: name, offset, length, hash */
+    PLN_PLAN_WEIGHT_PROGRAM,  /* from initializer names through folding and packing to stored weights, for refit */
+    PLN_PLAN_TARGETS,         /* metadata (header to content) of the same model for other machines, sharing WEIGHTS */
+    PLN_PLAN_DEVICE_CODE,     /* cubins; may be refused */
+    PLN_PLAN_ENCODINGS,       /* how quantized tensors are stored: kind, block, axis, scales, zero points */
+    PLN_PLAN_RANGES,          /* shape ranges of steps: bounds of extents, and the kernel and attributes within them */
+    PLN_PLAN_BINDINGS,        /* elements of slots that give values to symbols after a readback */
     PLN_PLAN_WEIGHTS = 255
 };
 
@@ -113,8 +120,9 @@ struct pln_plan_properties {
      * these, each with its zero byte, the seed of each being the hash of those before it. */
     uint32_t n_elementwise, n_reduce;
     uint64_t vocabulary;
+    uint32_t flags, reserved[3]; /* flags: 0; reserved, for what the whole plan was built as: deterministic, stripped of weights */
 };
-static_assert(sizeof(struct pln_plan_properties) == 56, "no padding in properties");
+static_assert(sizeof(struct pln_plan_properties) == 72, "no padding in properties");
 
 struct pln_plan_dim {
     uint32_t op, a, b, c; /* tensor/dim.h; SYMBOL: a is a symbol */
@@ -134,8 +142,10 @@ struct pln_plan_slot {
     uint8_t place, kind, dtype;
     int8_t rank;
     uint32_t dims, index, space, block, offset, strides, order, elems, n_elems, segment, first, last;
+    uint32_t encoding; /* 0: plain; reserved: 1 + place in ENCODINGS */
+    uint32_t reserved;
 };
-static_assert(sizeof(struct pln_plan_slot) == 56, "no padding in a slot");
+static_assert(sizeof(struct pln_plan_slot) == 64, "no padding in a slot");
 
 struct pln_plan_step {
     uint32_t kind;
@@ -143,37 +153,54 @@ struct pln_plan_step {
     uint32_t device;
     uint32_t attributes, attributes_bytes;
     uint32_t inputs, n_inputs, outputs, n_outputs, blocks, n_blocks, origins, n_origins; /* lists */
+    uint32_t ranges, n_ranges; /* 0: one kernel for all extents; reserved: in RANGES */
+    uint32_t queue;            /* 0: its device's; reserved: another one of it, for work beside it */
+    uint32_t reserved[2];
 };
-static_assert(sizeof(struct pln_plan_step) == 60, "no padding in a step");
+static_assert(sizeof(struct pln_plan_step) == 80, "no padding in a step");
 
 struct pln_plan_block {
     uint32_t steps, n_steps, inputs, n_inputs, outputs, n_outputs, symbols, n_symbols; /* lists */
     uint32_t segments, n_segments;                                                    /* in SEGMENTS */
+    uint32_t reserved[2];
 };
-static_assert(sizeof(struct pln_plan_block) == 40, "no padding in a block");
+static_assert(sizeof(struct pln_plan_block) == 48, "no padding in a block");
 
 struct pln_plan_segment {
     uint32_t first, count, end;
+    uint32_t flags;            /* 0; reserved: captured as a graph */
+    uint32_t after, n_after;   /* 0: all segments before it; reserved: a list of those it waits for */
+    uint32_t reserved[2];
 };
-static_assert(sizeof(struct pln_plan_segment) == 12, "no padding in a segment");
+static_assert(sizeof(struct pln_plan_segment) == 32, "no padding in a segment");
 
 struct pln_plan_weight {
     uint32_t name;
     uint8_t dtype, rank, reserved[2];
     uint32_t dims; /* in NUMBERS */
     uint32_t pack; /* text, or NONE */
-    uint64_t offset, size_bytes, hash;
+    uint64_t offset, size_bytes, hash; /* hash: XXH64 (seed 0) of the stored bytes */
+    uint32_t encoding; /* as a slot's */
+    uint32_t source;   /* 0: WEIGHTS; reserved: 1 + place in STREAMED, offset and size_bytes are of that file */
+    uint32_t reserved2[2];
 };
-static_assert(sizeof(struct pln_plan_weight) == 40, "no padding in a weight");
+static_assert(sizeof(struct pln_plan_weight) == 56, "no padding in a weight");
 
 struct pln_plan_pair {
     uint32_t a, b;
 };
 
+struct pln_plan_io {
+    uint32_t name, slot;
+    uint32_t flags;    /* 0; reserved: its elements are read on the host; its memory is the device's */
+    uint32_t reserved;
+};
+static_assert(sizeof(struct pln_plan_io) == 16, "no padding in an input");
+
 struct pln_plan_state {
     uint32_t input, output;
     int32_t axis;
-    uint32_t slot_kind;
+    uint32_t kind; /* enum pln_state_kind */
 };
 static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
 

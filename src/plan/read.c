@@ -23,6 +23,13 @@ static enum pln_status damaged(struct reader *reader, const char *what)
     return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is damaged: %s", reader->name, what);
 }
 
+/* Checksums are right by then: a reserved field that is not 0 means what this version does not know. */
+static enum pln_status newer(struct reader *reader, const char *what)
+{
+    reader->failed = true;
+    return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan's %s use what this Planish does not know; use a newer Planish, or build it again from the model", reader->name, what);
+}
+
 static enum pln_status no_memory(struct reader *reader, size_t size_bytes)
 {
     return pln_fail_memory(reader->diag, reader->name, size_bytes);
@@ -75,19 +82,19 @@ static enum pln_status check_header(struct reader *reader)
     const struct pln_plan_header *header = &reader->header;
     if (header->endian == __builtin_bswap32(PLN_PLAN_ENDIAN)) return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan was made on a machine of the other byte order", reader->name);
     if (header->endian != PLN_PLAN_ENDIAN) return damaged(reader, "its byte order mark is wrong");
-    if (header->version != PLN_PLAN_VERSION) {
-        return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has format version %u, this Planish reads version %d; build it again from the model, or use a newer Planish", reader->name,
-                        header->version, PLN_PLAN_VERSION);
+    if (header->version > PLN_PLAN_VERSION || header->version + 1 <= PLN_PLAN_OLDEST) {
+        return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has format version %u, this Planish reads versions %d to %d; %s", reader->name, header->version, PLN_PLAN_OLDEST,
+                        PLN_PLAN_VERSION, header->version > PLN_PLAN_VERSION ? "use a newer Planish, or build it again from the model" : "build it again from the model");
     }
     if (header->file_bytes > reader->size_bytes)
         return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is cut short: it should have %llu bytes and has %zu", reader->name, (unsigned long long)header->file_bytes, reader->size_bytes);
     if (header->file_bytes < reader->size_bytes) return damaged(reader, "there are bytes behind its end");
-    for (size_t i = 0; i < PLN_COUNT_OF(header->reserved); i++)
-        if (header->reserved[i]) return damaged(reader, "a reserved field is not 0");
     if (header->metadata_bytes > header->file_bytes || header->metadata_bytes < sizeof *header ||
         header->n_sections > (header->metadata_bytes - sizeof *header) / sizeof(struct pln_plan_section))
         return damaged(reader, "its header does not fit its size");
     if (pln_plan_checksum(reader->data, header->metadata_bytes) != header->checksum) return damaged(reader, "the checksum of its metadata is wrong");
+    for (size_t i = 0; i < PLN_COUNT_OF(header->reserved); i++)
+        if (header->reserved[i]) return newer(reader, "header");
     return PLN_OK;
 }
 
@@ -129,8 +136,8 @@ static enum pln_status check_sections(struct reader *reader)
         [PLN_PLAN_BLOCKS] = sizeof(struct pln_plan_block),
         [PLN_PLAN_SEGMENTS] = sizeof(struct pln_plan_segment),
         [PLN_PLAN_WEIGHT_TABLE] = sizeof(struct pln_plan_weight),
-        [PLN_PLAN_INPUTS] = sizeof(struct pln_plan_pair),
-        [PLN_PLAN_OUTPUTS] = sizeof(struct pln_plan_pair),
+        [PLN_PLAN_INPUTS] = sizeof(struct pln_plan_io),
+        [PLN_PLAN_OUTPUTS] = sizeof(struct pln_plan_io),
         [PLN_PLAN_STATES] = sizeof(struct pln_plan_state),
         [PLN_PLAN_ORIGINS] = sizeof(struct pln_plan_pair),
         [PLN_PLAN_METADATA] = sizeof(struct pln_plan_pair),
@@ -225,8 +232,10 @@ static enum pln_status read_dims(struct reader *reader)
         program->dims[i] = (struct pln_dim_node){ .op = (enum pln_dim_op)dims[i].op, .a = dims[i].a, .b = dims[i].b, .c = dims[i].c, .value = dims[i].value };
     }
     const struct pln_plan_symbol *symbols = section(reader, PLN_PLAN_SYMBOLS);
-    for (uint32_t i = 0; i < program->n_symbols; i++)
+    for (uint32_t i = 0; i < program->n_symbols; i++) {
+        if (symbols[i].reserved) return newer(reader, "symbols");
         program->symbols[i] = (struct pln_symbol){ .name = text(reader, symbols[i].name), .min = symbols[i].min, .max = symbols[i].max, .equals = PLN_DIM_NONE };
+    }
     return PLN_OK;
 }
 
@@ -251,6 +260,7 @@ static enum pln_status read_slots(struct reader *reader)
     for (uint32_t i = 0; i < program->n_slots; i++) {
         const struct pln_plan_slot *from = &slots[i];
         struct pln_slot *to = &program->slots[i];
+        if (from->encoding || from->reserved) return newer(reader, "slots");
         if (from->place >= PLN_PLACE_COUNT || from->kind > PLN_MAP || from->dtype >= PLN_DTYPE_COUNT || from->rank < -1 || from->rank > PLN_MAX_RANK)
             return damaged(reader, "a slot's place, kind, type or rank is wrong");
         uint32_t rank = from->rank > 0 ? (uint32_t)from->rank : 0;
@@ -265,6 +275,7 @@ static enum pln_status read_slots(struct reader *reader)
 
 static enum pln_status read_step(struct reader *reader, const struct pln_plan_step *from, struct pln_step *to)
 {
+    if (from->ranges || from->n_ranges || from->queue || from->reserved[0] || from->reserved[1]) return newer(reader, "steps");
     if (from->kind >= PLN_STEP_KIND_COUNT) return damaged(reader, "a step has an unknown kind");
     *to = (struct pln_step){ .kind = (enum pln_step_kind)from->kind, .device = from->device, .kernel = from->kernel == PLN_PLAN_NONE ? NULL : text(reader, from->kernel),
                              .inputs = list(reader, from->inputs, from->n_inputs), .n_inputs = from->n_inputs, .outputs = list(reader, from->outputs, from->n_outputs), .n_outputs = from->n_outputs,
@@ -307,6 +318,7 @@ static enum pln_status read_blocks(struct reader *reader)
     PLN_TRY(make(reader, PLN_PLAN_SEGMENTS, sizeof(struct pln_plan_segment), sizeof *segments, &n_segments, &segments));
     const struct pln_plan_segment *stored = section(reader, PLN_PLAN_SEGMENTS);
     for (uint32_t i = 0; i < n_segments; i++) {
+        if (stored[i].flags || stored[i].after || stored[i].n_after || stored[i].reserved[0] || stored[i].reserved[1]) return newer(reader, "segments");
         if (stored[i].end >= PLN_END_COUNT) return damaged(reader, "a segment has an unknown end");
         segments[i] = (struct pln_segment){ stored[i].first, stored[i].count, (enum pln_segment_end)stored[i].end };
     }
@@ -314,6 +326,7 @@ static enum pln_status read_blocks(struct reader *reader)
     uint32_t next = 0;
     for (uint32_t i = 0; i < program->n_blocks; i++) {
         const struct pln_plan_block *from = &blocks[i];
+        if (from->reserved[0] || from->reserved[1]) return newer(reader, "blocks");
         if (from->segments != next || from->n_segments > n_segments - next) return damaged(reader, "a block's segments are out of order");
         next += from->n_segments;
         program->blocks[i] = (struct pln_program_block){ .steps = list(reader, from->steps, from->n_steps), .n_steps = from->n_steps, .inputs = list(reader, from->inputs, from->n_inputs),
@@ -351,7 +364,8 @@ static enum pln_status read_weight(struct reader *reader, const struct pln_plan_
 {
     uint32_t n_numbers = count(reader, PLN_PLAN_NUMBERS, sizeof(int64_t));
     const int64_t *numbers = section(reader, PLN_PLAN_NUMBERS);
-    if (!pln_dtype_valid(from->dtype) || from->rank > PLN_MAX_RANK || from->rank > n_numbers || from->dims > n_numbers - from->rank || from->reserved[0] || from->reserved[1])
+    if (from->reserved[0] || from->reserved[1] || from->encoding || from->source || from->reserved2[0] || from->reserved2[1]) return newer(reader, "weights");
+    if (!pln_dtype_valid(from->dtype) || from->rank > PLN_MAX_RANK || from->rank > n_numbers || from->dims > n_numbers - from->rank)
         return damaged(reader, "a weight's type or shape is wrong");
     if (from->offset % PLN_PLAN_WEIGHT_ALIGN || from->offset > reader->weights.size_bytes || from->size_bytes > reader->weights.size_bytes - from->offset)
         return damaged(reader, "a weight is outside of its section");
@@ -373,9 +387,12 @@ static enum pln_status read_weights(struct reader *reader)
 
 static enum pln_status read_io(struct reader *reader, enum pln_plan_section_id id, uint32_t *out_count, struct pln_io **out_io)
 {
-    PLN_TRY(make(reader, id, sizeof(struct pln_plan_pair), sizeof **out_io, out_count, out_io));
-    const struct pln_plan_pair *pairs = section(reader, id);
-    for (uint32_t i = 0; i < *out_count; i++) (*out_io)[i] = (struct pln_io){ text(reader, pairs[i].a), pairs[i].b };
+    PLN_TRY(make(reader, id, sizeof(struct pln_plan_io), sizeof **out_io, out_count, out_io));
+    const struct pln_plan_io *stored = section(reader, id);
+    for (uint32_t i = 0; i < *out_count; i++) {
+        if (stored[i].flags || stored[i].reserved) return newer(reader, "inputs or outputs");
+        (*out_io)[i] = (struct pln_io){ text(reader, stored[i].name), stored[i].slot };
+    }
     return PLN_OK;
 }
 
@@ -396,8 +413,10 @@ static enum pln_status read_tables(struct reader *reader)
     PLN_TRY(read_texts(reader, PLN_PLAN_METADATA, &program->n_metadata, &program->metadata));
     PLN_TRY(make(reader, PLN_PLAN_STATES, sizeof(struct pln_plan_state), sizeof *program->states, &program->n_states, &program->states));
     const struct pln_plan_state *states = section(reader, PLN_PLAN_STATES);
-    for (uint32_t i = 0; i < program->n_states; i++)
-        program->states[i] = (struct pln_state_pair){ .input = states[i].input, .output = states[i].output, .axis = states[i].axis, .slot_kind = states[i].slot_kind };
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        if (states[i].kind >= PLN_STATE_KIND_COUNT) return newer(reader, "states");
+        program->states[i] = (struct pln_state_pair){ .input = states[i].input, .output = states[i].output, .axis = states[i].axis, .kind = (enum pln_state_kind)states[i].kind };
+    }
     return PLN_OK;
 }
 
@@ -406,6 +425,7 @@ static enum pln_status read_properties(struct reader *reader)
     struct pln_program *program = reader->program;
     const struct pln_plan_properties *from = section(reader, PLN_PLAN_PROPERTIES);
     uint64_t vocabulary;
+    if (from->flags || from->reserved[0] || from->reserved[1] || from->reserved[2]) return newer(reader, "properties");
     if (!pln_plan_vocabulary(from->n_elementwise, from->n_reduce, &vocabulary) || vocabulary != from->vocabulary) {
         return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan was made by %s, which knows other elementwise functions; build it again from the model", reader->name,
                         text(reader, from->producer));

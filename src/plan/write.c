@@ -233,7 +233,7 @@ static void put_blocks(struct writer *writer)
                                             .symbols = list(writer, symbols, n_symbols), .n_symbols = n_symbols, .segments = n_segments, .n_segments = block->n_segments };
         put(writer, PLN_PLAN_BLOCKS, &one, sizeof one);
         for (uint32_t k = 0; k < block->n_segments; k++) {
-            const struct pln_plan_segment segment = { block->segments[k].first, block->segments[k].count, (uint32_t)block->segments[k].end };
+            const struct pln_plan_segment segment = { .first = block->segments[k].first, .count = block->segments[k].count, .end = (uint32_t)block->segments[k].end };
             put(writer, PLN_PLAN_SEGMENTS, &segment, sizeof segment);
         }
         n_segments += block->n_segments;
@@ -246,14 +246,20 @@ static void put_pair(struct writer *writer, enum pln_plan_section_id id, uint32_
     put(writer, id, &pair, sizeof pair);
 }
 
+static void put_io(struct writer *writer, enum pln_plan_section_id id, const struct pln_io *io)
+{
+    const struct pln_plan_io one = { .name = text(writer, io->name), .slot = io->slot };
+    put(writer, id, &one, sizeof one);
+}
+
 static void put_tables(struct writer *writer)
 {
     const struct pln_program *program = writer->program;
-    for (uint32_t i = 0; i < program->n_inputs; i++) put_pair(writer, PLN_PLAN_INPUTS, text(writer, program->inputs[i].name), program->inputs[i].slot);
-    for (uint32_t i = 0; i < program->n_outputs; i++) put_pair(writer, PLN_PLAN_OUTPUTS, text(writer, program->outputs[i].name), program->outputs[i].slot);
+    for (uint32_t i = 0; i < program->n_inputs; i++) put_io(writer, PLN_PLAN_INPUTS, &program->inputs[i]);
+    for (uint32_t i = 0; i < program->n_outputs; i++) put_io(writer, PLN_PLAN_OUTPUTS, &program->outputs[i]);
     for (uint32_t i = 0; i < program->n_states; i++) {
         const struct pln_state_pair *state = &program->states[i];
-        const struct pln_plan_state one = { state->input, state->output, state->axis, state->slot_kind };
+        const struct pln_plan_state one = { state->input, state->output, state->axis, (uint32_t)state->kind };
         put(writer, PLN_PLAN_STATES, &one, sizeof one);
     }
     for (uint32_t i = 0; i < program->n_origins; i++) {

@@ -27,6 +27,7 @@ static const struct {
     { "bad/unknown_section.plan", PLN_INCOMPATIBLE, "section" },
     { "bad/recursive_block.plan", PLN_BAD_PLAN, "not sound" },
     { "bad/long_list.plan", PLN_BAD_PLAN, "outside" },
+    { "bad/reserved.plan", PLN_INCOMPATIBLE, "newer Planish" },
 };
 
 static void golden_plan_runs(void **state)
@@ -109,6 +110,7 @@ static int store_all(const char *folder, struct pln_plan_image *image)
     failed |= store_forged(folder, "bad/newer.plan", image, 0, offsetof(struct pln_plan_header, version), 1000);
     failed |= store_forged(folder, "bad/unknown_section.plan", image, 0, sizeof(struct pln_plan_header) + (PLN_PLAN_CHECKSUMS - 1) * sizeof(struct pln_plan_section), 100);
     failed |= store_forged(folder, "bad/long_list.plan", image, PLN_PLAN_BLOCKS, offsetof(struct pln_plan_block, n_steps), 0x7fffffff);
+    failed |= store_forged(folder, "bad/reserved.plan", image, PLN_PLAN_SLOTS, offsetof(struct pln_plan_slot, encoding), 1);
     /* The loop is step 4; its list of bodies is made that of block 0's steps, which begins with 0. */
     struct pln_plan_section blocks, list;
     uint32_t first;
