@@ -5,7 +5,10 @@
  * queue is synchronized or an event recorded behind it has been waited for. Results of commands, their errors included, are known after
  * `sync` only. A backend that computes on the host may run commands at once.
  *
- * A new device is a folder, a line in backends.inc, and this table. */
+ * A new device is a folder, a line in backends.inc, and this table. The table and the kernel rows are one ABI (PLN_KERNEL_ABI of
+ * kernel/kernel.h, which says when it is raised): a backend of another version is refused before anything of it is called.
+ *
+ * Threads: open, close, caps, alloc, release and queue_create may be called from several threads at once; a queue belongs to one thread at a time. */
 #ifndef PLN_BACKEND_BACKEND_H
 #define PLN_BACKEND_BACKEND_H
 
@@ -27,7 +30,6 @@ struct pln_device_caps {
     uint64_t features;   /* what kernels' needs are compared with */
     bool host_memory;    /* its space is the host's */
     size_t memory_bytes; /* of the space; 0: not known */
-    int workers;
 };
 
 struct pln_device_options {
@@ -53,19 +55,20 @@ struct pln_command {
 };
 
 struct pln_backend {
-    const char *name; /* "cpu" */
+    uint32_t abi_version; /* PLN_KERNEL_ABI of the headers it was compiled with */
+    const char *name;     /* "cpu" */
     /* Errors: PLN_DEVICE with the reason and the remedy. */
     enum pln_status (*open)(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device);
     void (*close)(struct pln_device *device);
     void (*caps)(struct pln_device *device, struct pln_device_caps *out_caps);
-    /* Memory of the device's space, aligned to 256. NULL: none left. */
+    /* Memory of the device's space, aligned to 256, size_bytes at least 1. NULL: none left. release takes NULL, too. */
     void *(*alloc)(struct pln_device *device, size_t size_bytes);
     void (*release)(struct pln_device *device, void *memory, size_t size_bytes);
     enum pln_status (*queue_create)(struct pln_device *device, struct pln_diag *diag, struct pln_queue **out_queue);
     void (*queue_destroy)(struct pln_queue *queue);
-    /* Enqueues; commands stay valid until sync. */
+    /* Enqueues; commands, and what they point to, stay valid until sync. After an error no further command of the call has run. */
     enum pln_status (*submit)(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_diag *diag);
-    /* Waits until everything submitted has run; first failed status. */
+    /* Waits until everything submitted has run; first failed status since the last sync, which the queue then forgets. */
     enum pln_status (*sync)(struct pln_queue *queue, struct pln_diag *diag);
     /* The kernel rows, best first, ended by NULL. May be NULL: the device only runs calls. */
     const struct pln_kernel *const *kernels;
@@ -74,7 +77,8 @@ struct pln_backend {
 
 /* All backends of this build, in backends.inc's order, ended by NULL. */
 extern const struct pln_backend *const pln_backends[];
-/* "cpu", "ref", "cuda:1": the backend and the ordinal (0 when not given). PLN_DEVICE: not in this build, with the list of what is. */
+/* "cpu", "ref", "cuda:1": the backend and the ordinal (0 when not given). PLN_DEVICE: not in this build, with the list of what is; PLN_INCOMPATIBLE: of
+ * another ABI version; PLN_INVALID_ARGUMENT: no name. */
 enum pln_status pln_backend_find(const char *device, struct pln_diag *diag, const struct pln_backend **out_backend, int *out_ordinal);
 /* The row of that name; NULL: none. */
 const struct pln_kernel *pln_backend_kernel(const struct pln_backend *backend, const char *name);

@@ -56,6 +56,14 @@ static const char *list_names(char *buffer, size_t buffer_bytes)
     return buffer;
 }
 
+static bool has_our_abi(const struct pln_backend *backend)
+{
+    if (backend->abi_version != PLN_KERNEL_ABI) return false;
+    for (size_t i = 0; backend->kernels != NULL && backend->kernels[i] != NULL; i++)
+        if (backend->kernels[i]->family->abi_version != PLN_KERNEL_ABI) return false;
+    return true;
+}
+
 enum pln_status pln_backend_find(const char *device, struct pln_diag *diag, const struct pln_backend **out_backend,
                                  int *out_ordinal)
 {
@@ -70,6 +78,9 @@ enum pln_status pln_backend_find(const char *device, struct pln_diag *diag, cons
     if (backend == NULL)
         return pln_fail(diag, PLN_DEVICE, "device '%s' is not in this build, which has: %s", device,
                         list_names(names, sizeof names));
+    if (!has_our_abi(backend))
+        return pln_fail(diag, PLN_INCOMPATIBLE, "device '%s' was made for another version of Planish (ABI %u, not %u)",
+                        device, backend->abi_version, PLN_KERNEL_ABI);
     int ordinal;
     if (!parse_ordinal(device + length, &ordinal))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "device '%s': a number is expected after the colon, as in '%s:0'",

@@ -12,6 +12,10 @@
 #include "tensor/attrs.h"
 #include "tensor/tensor.h"
 
+/* Version of everything that a backend sees: the structs of this header, of call.h, item.h, rowprog.h and backend/backend.h. Raised with every change
+ * to them that a backend compiled before would misread; ours are compiled with the library, so this is for those that come by dlopen. */
+#define PLN_KERNEL_ABI 0u
+
 /* An operand as the build side knows it. */
 struct pln_operand {
     bool present;
@@ -62,6 +66,7 @@ struct pln_pack_format {
 
 struct pln_kernel;
 struct pln_kernel_family {
+    uint32_t abi_version; /* PLN_KERNEL_ABI; 0 when left out, which is right as long as that is 0 */
     const char *name;
     size_t state_bytes; /* of prepared state */
     /* NULL: yes; else the reason, static. Dims that are -1 must be checked in prepare. */

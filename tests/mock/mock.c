@@ -50,7 +50,7 @@ static enum pln_status open_device(int ordinal, const struct pln_device_options 
 static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps)
 {
     (void)device;
-    *out_caps = (struct pln_device_caps){ .name = "mock", .workers = 1 };
+    *out_caps = (struct pln_device_caps){ .name = "mock" };
 }
 
 static void *alloc_memory(struct pln_device *device, size_t size_bytes)
@@ -220,6 +220,6 @@ static enum pln_status sync_queue(struct pln_queue *queue, struct pln_diag *diag
 }
 
 const struct pln_backend pln_backend_mock = {
-    .name = "mock", .open = open_device, .close = close_device, .caps = get_caps, .alloc = alloc_memory, .release = release_memory, .queue_create = create_queue,
+    .abi_version = PLN_KERNEL_ABI, .name = "mock", .open = open_device, .close = close_device, .caps = get_caps, .alloc = alloc_memory, .release = release_memory, .queue_create = create_queue,
     .queue_destroy = destroy_queue, .submit = submit, .sync = sync_queue, .runs_calls = true,
 };

@@ -45,13 +45,13 @@ static void close_device(struct pln_device *device)
 
 static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps)
 {
+    (void)device;
     memset(out_caps, 0, sizeof *out_caps);
     snprintf(out_caps->name, sizeof out_caps->name, "%s", pln_cpu_name());
     out_caps->features = pln_cpu_features();
     out_caps->host_memory = true;
     long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
     if (pages > 0 && page_bytes > 0) out_caps->memory_bytes = (size_t)pages * (size_t)page_bytes;
-    out_caps->workers = pln_pool_workers(device->pool);
 }
 
 static void *alloc_memory(struct pln_device *device, size_t size_bytes)
@@ -208,6 +208,7 @@ static enum pln_status sync_queue(struct pln_queue *queue, struct pln_diag *diag
 }
 
 const struct pln_backend pln_backend_cpu = {
+    .abi_version = PLN_KERNEL_ABI,
     .name = "cpu",
     .open = open_device,
     .close = close_device,

@@ -39,7 +39,6 @@ static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps
     memset(out_caps, 0, sizeof *out_caps);
     snprintf(out_caps->name, sizeof out_caps->name, "reference kernels on the host");
     out_caps->host_memory = true;
-    out_caps->workers = 1;
 }
 
 static void *alloc_memory(struct pln_device *device, size_t size_bytes)
@@ -87,6 +86,7 @@ static enum pln_status sync_queue(struct pln_queue *queue, struct pln_diag *diag
 }
 
 const struct pln_backend pln_backend_ref = {
+    .abi_version = PLN_KERNEL_ABI,
     .name = "ref",
     .open = open_device,
     .close = close_device,
