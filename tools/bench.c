@@ -146,7 +146,7 @@ static int profile(struct bench *bench, pln_context *context)
     bench->profiled_ms /= runs;
     for (int i = 0; i < bench->n_steps; i++) {
         bench->steps[i].ms /= runs;
-        if (pln_engine_step(bench->model->engine, i, &bench->steps[i].info) != PLN_OK) bench->steps[i].info = (struct pln_step_info){ "", "", "", "", 0, 0, 0 };
+        if (pln_engine_step(bench->model->engine, i, &bench->steps[i].info) != PLN_OK) bench->steps[i].info = (struct pln_step_info){ .op = "", .kernel = "", .device = "", .name = "" };
     }
     pln_context_set_profiling(context, 0);
     return status;

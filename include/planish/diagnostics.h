@@ -17,14 +17,17 @@ struct pln_message {
     const char *node;       /* name of the ONNX node, or "" */
     const char *op;         /* its operator type, or "" */
     int64_t node_index;     /* its place in the model's graph, or -1 */
+    uint64_t reserved[4];
 };
 
 /* NULL: no memory. */
 PLN_API pln_diagnostics *pln_diagnostics_create(void);
 PLN_API void pln_diagnostics_destroy(pln_diagnostics *diagnostics); /* NULL is fine */
+/* Messages in the list. */
 PLN_API int pln_diagnostics_count(const pln_diagnostics *diagnostics);
 /* Message i; its strings live until the list changes. PLN_NOT_FOUND: there is no such message. */
 PLN_API enum pln_status pln_diagnostics_get(const pln_diagnostics *diagnostics, int i, struct pln_message *out_message);
+/* Forgets them all. */
 PLN_API void pln_diagnostics_clear(pln_diagnostics *diagnostics);
 
 #ifdef __cplusplus

@@ -12,20 +12,21 @@ extern "C" {
 typedef struct pln_engine pln_engine;
 typedef struct pln_pool pln_thread_pool;
 
-/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). */
+/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). Thread-safe: a run that
+ * finds it busy computes in its own thread. Errors: PLN_INVALID_ARGUMENT fewer than 0; PLN_NO_MEMORY. */
 PLN_API enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */
 PLN_API void pln_thread_pool_destroy(pln_thread_pool *pool);
 /* Threads that take part in a run, the caller's own included. NULL: those of the process's pool. */
 PLN_API int pln_thread_pool_threads(const pln_thread_pool *pool);
 
-/* Zero is the default everywhere. After a fork, the child may create and use new engines; the thread pool is made anew at its first run. */
+/* Zero is the default everywhere. Strings live only during the call, and so do the structs of allocator and logger. After a fork, the child may create and use new engines; the thread pool is made anew at its first run. */
 struct pln_engine_options {
     size_t struct_size;                /* sizeof(struct pln_engine_options) */
-    const struct pln_allocator *allocator; /* NULL: the C library's; outlives the engine */
+    const struct pln_allocator *allocator; /* NULL: the C library's; copied, but what its `user` points to outlives the engine */
     pln_thread_pool *pool;             /* NULL: one pool for the process; outlives the engine */
     pln_diagnostics *diagnostics;      /* NULL: codes only */
-    const struct pln_logger *logger;   /* NULL: silent */
+    const struct pln_logger *logger;   /* NULL: silent; copied, `user` outlives the engine */
     const char *device;                /* NULL: the one that the plan was built for; or another of its kind: "cuda:1" */
     int verify_weights;                /* 1: check weights of any size; 0: up to 256 MiB; -1: none */
     void (*release)(void *user);       /* pln_engine_load_memory: called once, when the engine is gone or loading failed; NULL: nobody */
@@ -51,8 +52,10 @@ struct pln_tensor_info {
     int rank;                       /* -1: not known before the run */
     int64_t dims[PLN_MAX_RANK];     /* -1: dynamic */
     const char *dim_names[PLN_MAX_RANK]; /* the symbol of a dynamic dim: "batch", or NULL */
+    uint64_t reserved[4];
 };
 
+/* Inputs and outputs in the model's order. */
 PLN_API int pln_engine_input_count(const pln_engine *engine);
 PLN_API int pln_engine_output_count(const pln_engine *engine);
 /* PLN_NOT_FOUND: no such index. */
@@ -67,6 +70,7 @@ struct pln_step_info {
     const char *name;   /* the ONNX nodes that it stands for, joined by " + " */
     int inputs, outputs;
     int block; /* 0: the model itself; others: bodies of If and Loop */
+    uint64_t reserved[4];
 };
 struct pln_engine_summary {
     const char *name, *device;
@@ -74,12 +78,15 @@ struct pln_engine_summary {
     uint64_t weights_bytes; /* as stored */
     uint64_t plan_bytes;    /* of the file; 0: never stored */
     const char *device_name; /* of the machine: "Intel(R) Xeon(R) …"; "" when not known; lives as long as the engine */
+    uint64_t reserved[8];
 };
+/* Strings live as long as the engine. */
 PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);
+/* Step `index` in the plan's order. PLN_NOT_FOUND: no such index. */
 PLN_API enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
 /* The plan that the engine was made of, as bytes that can be stored and loaded again; they live as long as the engine. */
 PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes);
-/* A listing of everything in the plan, line by line without newlines; for people, and free to change. */
+/* A listing of everything in the plan, line by line without newlines; for people, and free to change. PLN_NO_MEMORY. */
 PLN_API enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
 /* Model metadata: value of a key, NULL when there is none. */
 PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);

@@ -30,7 +30,7 @@ PLN_API void pln_network_add_output(pln_network *network, const char *name, enum
 /* A constant: row-major data in the type's own form (pln_dtype; strings: struct pln_string), copied. */
 PLN_API void pln_network_add_weights(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data);
 
-/* An attribute of a node. kind says which member counts; arrays have `count` entries. */
+/* An attribute of a node. Zero what you do not set. kind says which member counts; arrays have `count` entries. */
 enum pln_attribute_kind {
     PLN_ATTRIBUTE_INT,
     PLN_ATTRIBUTE_FLOAT,
@@ -53,6 +53,7 @@ struct pln_attribute {
     const char *const *strings;
     const struct pln_buffer *tensor; /* row-major, in host memory */
     const pln_network *body;
+    uint64_t reserved[2];
 };
 
 /* A node. domain NULL: ONNX's own. name may be NULL. inputs: "" leaves an optional one out. Zero is the default everywhere. */
@@ -64,13 +65,15 @@ struct pln_network_node {
     int output_count;
     const struct pln_attribute *attributes;
     int attribute_count;
+    uint64_t reserved[2];
 };
 /* Everything is copied. */
 PLN_API void pln_network_add_node(pln_network *network, const struct pln_network_node *node);
 
 /* Builds it; the network may be changed and built again afterwards. Errors as pln_build_memory's. */
 PLN_API enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine);
-/* Writes it as an ONNX file (weights inside; at most 2 GiB), under a temporary name that is renamed when complete. */
+/* Writes it as an ONNX file (weights inside; at most 2 GiB), under a temporary name that is renamed when complete. diagnostics may be NULL. Errors:
+ * PLN_INVALID_ARGUMENT what it was given; PLN_UNSUPPORTED more than 2 GiB; PLN_IO; PLN_NO_MEMORY. */
 PLN_API enum pln_status pln_network_save(const pln_network *network, const char *path, pln_diagnostics *diagnostics);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* Status codes of Planish.
  *
  * Every function that can fail returns one of these by value; 0 is success. The text behind a code (node, tensor, shapes,
- * bytes, remedy) is in the diagnostics of the object that was called: pln_builder_diagnostic, pln_engine_diagnostic, … A code
+ * bytes, remedy) is in the pln_diagnostics that the caller passes, or in those of the context (pln_context_diagnostics). A code
  * says who can mend the matter; when two fit, choose the more specific one. */
 #ifndef PLANISH_STATUS_H
 #define PLANISH_STATUS_H
@@ -24,7 +24,7 @@ extern "C" {
 #define PLN_API
 #endif
 
-/* One line a code: name, value (frozen), text. */
+/* One line a code: name, value (frozen), text. Later versions may add codes; take one that you do not know for an error. */
 #define PLN_STATUS_LIST(X)                                                                         \
     X(PLN_OK, 0, "ok")                                                                             \
     X(PLN_INVALID_ARGUMENT, 1, "invalid argument") /* the caller's: a shape, a name, a NULL */     \
@@ -36,7 +36,7 @@ extern "C" {
     X(PLN_IO, 7, "input/output error")             /* the file system said no */                   \
     X(PLN_DEVICE, 8, "device error")               /* a device is missing or failed */             \
     X(PLN_NOT_FOUND, 9, "not found")               /* no such name */                              \
-    X(PLN_CANCELLED, 10, "cancelled")              /* pln_context_cancel, or a callback said stop */ \
+    X(PLN_CANCELLED, 10, "cancelled")              /* pln_context_cancel, a callback, or a time limit said stop */ \
     X(PLN_INTERNAL, 11, "internal error")          /* our bug; please report it */
 
 enum pln_status {

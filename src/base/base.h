@@ -101,6 +101,14 @@ enum pln_status pln_failv(struct pln_diag *diag, enum pln_status status, const c
 /* "out of memory: NAME needs N bytes" as an entry; returns PLN_NO_MEMORY. */
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes);
 
+/* ---- config structs ----
+ *
+ * Those of the public headers begin with `size_t struct_size`, the size that the caller was compiled with. Zero is the default of every field.
+ * Copies what the caller has into out_options (size_bytes, also with struct_size first); fields that an older caller does not have become 0.
+ * A newer caller's must be 0 in what this version does not have. options NULL: all zero. Returns NULL, or why not (static text); out_options
+ * is usable in both cases, so that its diagnostics can take the text. */
+const char *pln_options_copy(const void *options, size_t size_bytes, void *out_options);
+
 /* ---- memory ---- */
 
 /* The C library's memory. Never NULL. */

@@ -17,7 +17,7 @@ struct build {
     struct pln_graph *graph;
     struct pln_arena arena;
     struct pln_program program;
-    const struct pln_build_options *options;
+    const struct pln_build_options *options; /* on the stack of who builds */
 };
 
 static void release(struct build *build)
@@ -149,15 +149,16 @@ static struct build *new_build(const struct pln_build_options *options)
     return build;
 }
 
-static const struct pln_build_options defaults = { .struct_size = sizeof defaults };
-
 enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
-    if (!options) options = &defaults;
-    struct build *build = new_build(options);
-    if (!build) return pln_fail_memory(options->diagnostics, "build", sizeof *build);
-    enum pln_status status = pln_onnx_open_file(path, &build->alloc, options->diagnostics, &build->file);
+    struct pln_build_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !path) why = "the path of the model is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    struct build *build = new_build(&own);
+    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_file(path, &build->alloc, own.diagnostics, &build->file);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;
@@ -166,10 +167,13 @@ enum pln_status pln_build_file(const char *path, const struct pln_build_options 
 enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
-    if (!options) options = &defaults;
-    struct build *build = new_build(options);
-    if (!build) return pln_fail_memory(options->diagnostics, "build", sizeof *build);
-    enum pln_status status = pln_onnx_open_memory(data, size_bytes, folder, &build->alloc, options->diagnostics, &build->file);
+    struct pln_build_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !data) why = "the model in memory is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    struct build *build = new_build(&own);
+    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_memory(data, size_bytes, folder, &build->alloc, own.diagnostics, &build->file);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;

@@ -32,6 +32,13 @@ static void take_message(struct pln_network *network, struct pln_text *to, uint3
     pln_text_deinit(message);
 }
 
+/* What a caller gave as a name; NULL is remembered. */
+static void put_text(struct pln_network *network, struct pln_text *out, uint32_t number, const char *string)
+{
+    if (string) pln_wire_put_string(out, number, string);
+    else network->failed = true;
+}
+
 pln_network *pln_network_create(const char *name, int opset)
 {
     pln_network *network = pln_alloc_zeroed(NULL, sizeof *network, _Alignof(pln_network));
@@ -66,6 +73,10 @@ static void put_shape(struct pln_network *network, struct pln_text *type, int ra
 {
     struct pln_text shape;
     pln_text_init(&shape, pln_allocator_default());
+    if (rank > 0 && !dims) {
+        network->failed = true;
+        return;
+    }
     for (int i = 0; i < rank; i++) {
         struct pln_text dim;
         pln_text_init(&dim, pln_allocator_default());
@@ -82,7 +93,7 @@ static void put_value(struct pln_network *network, uint32_t field, const char *n
     pln_text_init(&value, pln_allocator_default());
     pln_text_init(&type, pln_allocator_default());
     pln_text_init(&tensor, pln_allocator_default());
-    pln_wire_put_string(&value, VALUE_NAME, name);
+    put_text(network, &value, VALUE_NAME, name);
     if (dtype != PLN_DTYPE_NONE) {
         pln_wire_put_int(&tensor, TENSOR_TYPE_ELEM, (int64_t)dtype);
         if (rank >= 0) put_shape(network, &tensor, rank, dims, dim_names);
@@ -111,7 +122,7 @@ static void put_tensor(struct pln_network *network, struct pln_text *to, uint32_
     size_t bytes;
     int64_t count;
     pln_text_init(&tensor, pln_allocator_default());
-    if (rank < 0 || !pln_shape_count(rank, dims, &count) || !pln_shape_bytes(dtype, rank, dims, &bytes)) {
+    if (rank < 0 || (rank > 0 && !dims) || !pln_shape_count(rank, dims, &count) || !pln_shape_bytes(dtype, rank, dims, &bytes) || (count > 0 && !data)) {
         network->failed = true;
         return;
     }
@@ -128,6 +139,7 @@ static void put_tensor(struct pln_network *network, struct pln_text *to, uint32_
 
 void pln_network_add_weights(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data)
 {
+    if (!name) network->failed = true;
     put_tensor(network, &network->graph, GRAPH_INITIALIZER, name, dtype, rank, dims, data);
 }
 
@@ -138,20 +150,33 @@ static void put_graph(struct pln_text *out, const pln_network *network)
     if (network->graph.failed || network->name.failed) out->failed = true;
 }
 
+/* Its kind exists, and what the kind says is there. */
+static bool is_whole(const struct pln_attribute *attribute)
+{
+    if (!attribute->name || (unsigned)attribute->kind >= PLN_COUNT_OF(attribute_types)) return false;
+    const void *const member[] = { attribute, attribute, attribute->s, attribute->ints, attribute->floats, attribute->strings, attribute->tensor, attribute->body };
+    bool empty = attribute->count == 0 && attribute->kind >= PLN_ATTRIBUTE_INTS && attribute->kind <= PLN_ATTRIBUTE_STRINGS;
+    return empty || member[attribute->kind];
+}
+
 static void put_attribute(struct pln_network *network, struct pln_text *node, const struct pln_attribute *attribute)
 {
     struct pln_text out, body;
+    if (!is_whole(attribute)) {
+        network->failed = true;
+        return;
+    }
     pln_text_init(&out, pln_allocator_default());
     pln_wire_put_string(&out, ATTRIBUTE_NAME, attribute->name);
     pln_wire_put_int(&out, ATTRIBUTE_TYPE, attribute_types[attribute->kind]);
     switch (attribute->kind) {
     case PLN_ATTRIBUTE_INT: pln_wire_put_int(&out, ATTRIBUTE_I, attribute->i); break;
     case PLN_ATTRIBUTE_FLOAT: pln_wire_put_float(&out, ATTRIBUTE_F, attribute->f); break;
-    case PLN_ATTRIBUTE_STRING: pln_wire_put_string(&out, ATTRIBUTE_S, attribute->s); break;
+    case PLN_ATTRIBUTE_STRING: put_text(network, &out, ATTRIBUTE_S, attribute->s); break;
     case PLN_ATTRIBUTE_INTS: pln_wire_put_packed_ints(&out, ATTRIBUTE_INTS, attribute->ints, attribute->count); break;
     case PLN_ATTRIBUTE_FLOATS: pln_wire_put_packed_floats(&out, ATTRIBUTE_FLOATS, attribute->floats, attribute->count); break;
     case PLN_ATTRIBUTE_STRINGS:
-        for (size_t i = 0; i < attribute->count; i++) pln_wire_put_string(&out, ATTRIBUTE_STRINGS, attribute->strings[i]);
+        for (size_t i = 0; i < attribute->count; i++) put_text(network, &out, ATTRIBUTE_STRINGS, attribute->strings[i]);
         break;
     case PLN_ATTRIBUTE_TENSOR: put_tensor(network, &out, ATTRIBUTE_T, NULL, attribute->tensor->dtype, attribute->tensor->rank, attribute->tensor->dims, attribute->tensor->data); break;
     case PLN_ATTRIBUTE_BODY:
@@ -167,11 +192,15 @@ static void put_attribute(struct pln_network *network, struct pln_text *node, co
 void pln_network_add_node(pln_network *network, const struct pln_network_node *node)
 {
     struct pln_text out;
+    if (!node || (node->input_count > 0 && !node->inputs) || (node->output_count > 0 && !node->outputs) || (node->attribute_count > 0 && !node->attributes)) {
+        network->failed = true;
+        return;
+    }
     pln_text_init(&out, pln_allocator_default());
-    for (int i = 0; i < node->input_count; i++) pln_wire_put_string(&out, NODE_INPUT, node->inputs[i]);
-    for (int i = 0; i < node->output_count; i++) pln_wire_put_string(&out, NODE_OUTPUT, node->outputs[i]);
+    for (int i = 0; i < node->input_count; i++) put_text(network, &out, NODE_INPUT, node->inputs[i]);
+    for (int i = 0; i < node->output_count; i++) put_text(network, &out, NODE_OUTPUT, node->outputs[i]);
     if (node->name) pln_wire_put_string(&out, NODE_NAME, node->name);
-    pln_wire_put_string(&out, NODE_OP_TYPE, node->op_type);
+    put_text(network, &out, NODE_OP_TYPE, node->op_type);
     if (node->domain) pln_wire_put_string(&out, NODE_DOMAIN, node->domain);
     for (int i = 0; i < node->attribute_count; i++) put_attribute(network, &out, &node->attributes[i]);
     take_message(network, &network->graph, GRAPH_NODE, &out);
@@ -190,7 +219,7 @@ static enum pln_status write_model(const pln_network *network, struct pln_text *
     bool failed = graph.failed || out->failed || network->opsets.failed;
     pln_text_deinit(&graph);
     if (failed) return pln_fail_memory(diagnostics, "network", out->size_bytes);
-    if (network->failed) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network has weights whose shape is negative or too large");
+    if (network->failed) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network was given weights whose shape is negative or too large, or NULL for a name, data or an attribute");
     return PLN_OK;
 }
 
@@ -198,7 +227,11 @@ enum pln_status pln_build_network(const pln_network *network, const struct pln_b
 {
     struct pln_text model;
     *out_engine = NULL;
-    enum pln_status status = write_model(network, &model, options ? options->diagnostics : NULL);
+    struct pln_build_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !network) why = "the network is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    enum pln_status status = write_model(network, &model, own.diagnostics);
     if (status == PLN_OK) status = pln_build_memory(model.data, model.size_bytes, NULL, options, out_engine);
     pln_text_deinit(&model);
     return status;
@@ -208,6 +241,7 @@ enum pln_status pln_network_save(const pln_network *network, const char *path, p
 {
     struct pln_text model;
     struct pln_file_writer writer;
+    if (!network || !path) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network or the path of the model is NULL");
     enum pln_status status = write_model(network, &model, diagnostics);
     if (status == PLN_OK && model.size_bytes > INT32_MAX) status = pln_fail(diagnostics, PLN_UNSUPPORTED, "an ONNX file holds at most 2 GiB; this network has %zu bytes", model.size_bytes);
     if (status == PLN_OK) status = pln_file_writer_open(&writer, path, pln_allocator_default(), diagnostics);

@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "runtime/memory.h"
 
+#define FENCE_PIECE_NS 5000000 /* how long a cancel may stay unseen while a run waits */
+
 /* ---- the counting allocator ---- */
 
 static void *counted_alloc(void *user, size_t size_bytes, size_t align)
@@ -114,14 +116,16 @@ static enum pln_status init_tables(struct pln_context *context)
 enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context)
 {
     *out_context = NULL;
-    const struct pln_allocator *base = options && options->allocator ? options->allocator : &engine->alloc;
+    struct pln_context_options own;
+    if (pln_options_copy(options, sizeof own, &own) || !engine) return PLN_INVALID_ARGUMENT;
+    const struct pln_allocator *base = own.allocator ? own.allocator : &engine->alloc;
     struct pln_context *context = pln_alloc_zeroed(base, sizeof *context, _Alignof(struct pln_context));
     if (!context) return PLN_NO_MEMORY;
     pln_engine_retain(engine);
     context->engine = engine;
     context->base = *base;
     context->alloc = (struct pln_allocator){ context, counted_alloc, counted_release };
-    context->memory_limit = options ? options->memory_limit_bytes : 0;
+    context->memory_limit = own.memory_limit_bytes;
     pln_diag_init(&context->diag);
     atomic_init(&context->cancelled, false);
     pln_arena_init(&context->arena, &context->alloc, 0);
@@ -225,6 +229,9 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
 static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, struct pln_tensor *out_tensor)
 {
     memset(out_tensor, 0, sizeof *out_tensor);
+    if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
+    for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
+        if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
     if (buffer->memory != PLN_MEMORY_HOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
@@ -242,6 +249,7 @@ static enum pln_status buffer_tensor(pln_context *context, const char *name, con
 
 enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer)
 {
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     struct pln_tensor tensor;
@@ -260,6 +268,7 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
 
 enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer)
 {
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
@@ -283,6 +292,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
 
 enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user)
 {
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
@@ -355,10 +365,8 @@ static enum pln_status give_outputs(pln_context *context)
     return PLN_OK;
 }
 
-enum pln_status pln_context_run(pln_context *context)
+static enum pln_status run(pln_context *context)
 {
-    pln_diag_init(&context->diag);
-    atomic_store_explicit(&context->cancelled, false, memory_order_relaxed);
     int64_t start = pln_clock_ns();
     context->stats.last_kernel_ns = 0;
     context->depth = 0;
@@ -376,19 +384,39 @@ enum pln_status pln_context_run(pln_context *context)
     return PLN_OK;
 }
 
-enum pln_status pln_context_enqueue(pln_context *context, pln_fence *const *wait_for, int wait_count, pln_fence *done)
+/* A fence is waited for in short pieces, so that a cancel is seen. */
+static enum pln_status wait_for_fence(pln_context *context, pln_fence *fence)
 {
-    enum pln_status status = PLN_OK;
-    for (int i = 0; status == PLN_OK && i < wait_count; i++) {
-        enum pln_status before;
-        status = pln_fence_wait(wait_for[i], -1, &before);
-        if (status != PLN_OK || before == PLN_OK) continue;
-        pln_diag_init(&context->diag);
-        status = pln_fail(&context->diag, before, "what this run waited for has failed: %s", pln_status_text(before));
-    }
-    if (status == PLN_OK) status = pln_context_run(context);
-    if (done) pln_fence_signal(done, status);
+    enum pln_status before = PLN_OK;
+    if (!fence) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "a fence to wait for is NULL");
+    while (pln_fence_wait(fence, FENCE_PIECE_NS, &before) != PLN_OK)
+        if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
+    return before == PLN_OK ? PLN_OK : pln_fail(&context->diag, before, "what this run waited for has failed: %s", pln_status_text(before));
+}
+
+static enum pln_status wait_and_run(pln_context *context, const struct pln_enqueue_options *options)
+{
+    if (options->stream) return pln_fail(&context->diag, PLN_UNSUPPORTED, "this device has no streams");
+    if (options->wait_count > 0 && !options->wait_for) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the fences to wait for are NULL");
+    for (int i = 0; i < options->wait_count; i++) PLN_TRY(wait_for_fence(context, options->wait_for[i]));
+    return run(context);
+}
+
+enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options)
+{
+    struct pln_enqueue_options own;
+    if (!context) return PLN_INVALID_ARGUMENT;
+    pln_diag_init(&context->diag);
+    atomic_store_explicit(&context->cancelled, false, memory_order_relaxed);
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
+    if (own.done) pln_fence_signal(own.done, status);
     return status;
+}
+
+enum pln_status pln_context_run(pln_context *context)
+{
+    return pln_context_enqueue(context, NULL);
 }
 
 void pln_context_cancel(pln_context *context)
@@ -398,9 +426,10 @@ void pln_context_cancel(pln_context *context)
 
 enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer)
 {
+    memset(out_buffer, 0, sizeof *out_buffer);
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     uint32_t index;
-    memset(out_buffer, 0, sizeof *out_buffer);
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     const struct pln_item *item = context->slots[program->outputs[index].slot].item;
     if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
@@ -413,10 +442,12 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
 
 enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK])
 {
+    *out_rank = -1;
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     uint32_t index;
-    *out_rank = -1;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     pln_exec_refresh_dims(context);
     const struct pln_slot *slot = &program->slots[program->outputs[index].slot];
@@ -458,7 +489,9 @@ static enum pln_status sum_memory(pln_context *context, size_t *out_bytes)
 enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
 {
     *out_bytes = 0;
+    if (!context) return PLN_INVALID_ARGUMENT;
     pln_diag_init(&context->diag);
+    PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     return sum_memory(context, out_bytes);
 }
@@ -471,6 +504,8 @@ static enum pln_status take_shape(pln_context *context, const struct pln_tensor_
     struct pln_item *item = &context->inputs[index].view;
     const struct pln_slot *slot = &program->slots[program->inputs[index].slot];
     if (info->rank < 0 || info->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", info->name, info->rank, PLN_MAX_RANK);
+    for (int i = 0; i < info->rank; i++)
+        if (info->dims[i] < 0) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': dim %d is %lld; all dims must be known here", info->name, i, (long long)info->dims[i]);
     *item = (struct pln_item){ .kind = slot->kind, .refs = 2 };
     pln_tensor_init(&item->tensor, slot->dtype, info->rank, info->dims, NULL);
     enum pln_status status = pln_exec_set_item(context, program->inputs[index].slot, item, "input");
@@ -482,6 +517,7 @@ enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_in
 {
     pln_context *context;
     *out_bytes = 0;
+    if (!engine || (input_count > 0 && !inputs)) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the engine or the inputs are NULL");
     enum pln_status status = pln_context_create(engine, NULL, &context);
     if (status != PLN_OK) return pln_fail(diagnostics, status, "a context cannot be made");
     for (uint32_t i = 0; i < engine->program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
@@ -508,6 +544,7 @@ void pln_context_set_profiling(pln_context *context, int on)
 enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count)
 {
     *out_ns = *out_count = 0;
+    if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
     *out_ns = context->step_ns[index];
     *out_count = context->step_count[index];

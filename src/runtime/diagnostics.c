@@ -13,26 +13,26 @@ pln_diagnostics *pln_diagnostics_create(void)
 
 void pln_diagnostics_destroy(pln_diagnostics *diagnostics)
 {
-    pln_free(NULL, diagnostics, sizeof *diagnostics);
+    if (diagnostics) pln_free(NULL, diagnostics, sizeof *diagnostics);
 }
 
 int pln_diagnostics_count(const pln_diagnostics *diagnostics)
 {
-    return diagnostics->count;
+    return diagnostics ? diagnostics->count : 0;
 }
 
 enum pln_status pln_diagnostics_get(const pln_diagnostics *diagnostics, int i, struct pln_message *out_message)
 {
     memset(out_message, 0, sizeof *out_message);
-    if (i < 0 || i >= diagnostics->count) return PLN_NOT_FOUND;
+    if (!diagnostics || i < 0 || i >= diagnostics->count) return PLN_NOT_FOUND;
     const struct pln_diag_entry *entry = &diagnostics->entries[i];
-    *out_message = (struct pln_message){ entry->status, entry->text, entry->node, entry->op, entry->node_index };
+    *out_message = (struct pln_message){ .status = entry->status, .text = entry->text, .node = entry->node, .op = entry->op, .node_index = entry->node_index };
     return PLN_OK;
 }
 
 void pln_diagnostics_clear(pln_diagnostics *diagnostics)
 {
-    pln_diag_init(diagnostics);
+    if (diagnostics) pln_diag_init(diagnostics);
 }
 
 enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool)

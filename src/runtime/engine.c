@@ -174,6 +174,18 @@ static void destroy(struct pln_engine *engine)
     pln_free(&alloc, engine, sizeof *engine);
 }
 
+static void log_engine(const struct pln_engine *engine)
+{
+    const struct pln_program *program = engine->program;
+    struct pln_text line;
+    if (!engine->logger.log) return;
+    pln_text_init(&line, &engine->alloc);
+    pln_text_printf(&line, "loaded '%s' for %s: %u steps, %u weights, host steps on %s (%s)", program->name, program->target, program->n_steps, program->n_weights,
+                    engine->devices[0].backend->name, engine->devices[0].caps.name);
+    if (!line.failed) engine->logger.log(engine->logger.user, PLN_LOG_VERBOSE, line.data);
+    pln_text_deinit(&line);
+}
+
 enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
@@ -199,6 +211,7 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
         destroy(engine);
         return status;
     }
+    log_engine(engine);
     *out_engine = engine;
     return PLN_OK;
 }

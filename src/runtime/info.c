@@ -26,6 +26,7 @@ static void describe(const struct pln_program *program, const struct pln_io *io,
 enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info)
 {
     memset(out_info, 0, sizeof *out_info);
+    if (!engine) return PLN_INVALID_ARGUMENT;
     if (index < 0 || index >= pln_engine_input_count(engine)) return PLN_NOT_FOUND;
     describe(engine->program, &engine->program->inputs[index], out_info);
     return PLN_OK;
@@ -34,6 +35,7 @@ enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln
 enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pln_tensor_info *out_info)
 {
     memset(out_info, 0, sizeof *out_info);
+    if (!engine) return PLN_INVALID_ARGUMENT;
     if (index < 0 || index >= pln_engine_output_count(engine)) return PLN_NOT_FOUND;
     describe(engine->program, &engine->program->outputs[index], out_info);
     return PLN_OK;

@@ -23,14 +23,6 @@ static void release(void *user)
     pln_free(&alloc, loaded, sizeof *loaded);
 }
 
-/* Options of any version of the header: what the caller's does not have is zero. */
-static struct pln_engine_options take_options(const struct pln_engine_options *options)
-{
-    struct pln_engine_options own = { .struct_size = sizeof own };
-    if (options) memcpy(&own, options, PLN_MIN(options->struct_size, sizeof own));
-    return own;
-}
-
 static struct loaded *new_loaded(const struct pln_engine_options *options)
 {
     const struct pln_allocator *alloc = options->allocator ? options->allocator : pln_allocator_default();
@@ -59,7 +51,9 @@ static enum pln_status load(struct loaded *loaded, const void *data, size_t size
 enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
-    const struct pln_engine_options own = take_options(options);
+    struct pln_engine_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
     if (!path) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "the path of the plan is NULL");
     struct loaded *loaded = new_loaded(&own);
     if (!loaded) return pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
@@ -72,17 +66,18 @@ enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_o
 enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
-    const struct pln_engine_options own = take_options(options);
-    struct loaded *loaded = new_loaded(&own);
+    struct pln_engine_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    struct loaded *loaded = why ? NULL : new_loaded(&own);
     if (!loaded) {
         if (own.release) own.release(own.release_user);
-        return pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
+        return why ? pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why) : pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
     }
     loaded->release = own.release;
     loaded->release_user = own.release_user;
     if (data && (uintptr_t)data % 64 == 0) return load(loaded, data, size_bytes, "the plan in memory", &own, out_engine);
     release(loaded);
-    return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "a plan in memory must be aligned to 64 bytes");
+    return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, data ? "a plan in memory must be aligned to 64 bytes" : "the plan in memory is NULL");
 }
 
 const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes)

@@ -54,18 +54,23 @@ static enum pln_status init_state(struct pln_state_store *store, const struct pl
 enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_state_options *options, pln_diagnostics *diagnostics, pln_state_store **out_store)
 {
     *out_store = NULL;
-    const struct pln_allocator *alloc = options->allocator ? options->allocator : &engine->alloc;
+    struct pln_state_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !engine) why = "the engine is NULL";
+    if (!why && own.dim_count > 0 && (!own.dim_names || !own.dim_values)) why = "the named dims of the states are NULL";
+    if (why) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    const struct pln_allocator *alloc = own.allocator ? own.allocator : &engine->alloc;
     if (engine->program->n_states == 0) return pln_fail(diagnostics, PLN_NOT_FOUND, "the model has no states: no input and output that are named as past and present and joined by Concat");
-    if (options->capacity < 1) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "a state store needs a capacity of at least 1");
+    if (own.capacity < 1) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "a state store needs a capacity of at least 1");
     struct pln_state_store *store = pln_alloc_zeroed(alloc, sizeof *store, _Alignof(struct pln_state_store));
     if (!store) return pln_fail_memory(diagnostics, "state store", sizeof *store);
     store->alloc = *alloc;
     store->engine = engine;
-    store->capacity = options->capacity;
+    store->capacity = own.capacity;
     pln_engine_retain(engine);
     store->states = pln_alloc_zeroed(alloc, engine->program->n_states * sizeof *store->states, _Alignof(struct state));
     enum pln_status status = store->states ? PLN_OK : pln_fail_memory(diagnostics, "state store", 0);
-    for (uint32_t i = 0; status == PLN_OK && i < engine->program->n_states; i++) status = init_state(store, options, i, diagnostics);
+    for (uint32_t i = 0; status == PLN_OK && i < engine->program->n_states; i++) status = init_state(store, &own, i, diagnostics);
     if (status == PLN_OK) *out_store = store;
     else pln_state_store_destroy(store);
     return status;
@@ -84,18 +89,19 @@ void pln_state_store_destroy(pln_state_store *store)
 
 int64_t pln_state_store_length(const pln_state_store *store)
 {
-    return store->length;
+    return store ? store->length : 0;
 }
 
 enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length)
 {
-    if (length < 0 || length > store->length) return PLN_INVALID_ARGUMENT;
+    if (!store || length < 0 || length > store->length) return PLN_INVALID_ARGUMENT;
     store->length = length;
     return PLN_OK;
 }
 
 enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store)
 {
+    if (!context) return PLN_INVALID_ARGUMENT;
     pln_diag_init(&context->diag);
     if (store && store->engine != context->engine) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the state store was made for another engine");
     const struct pln_program *program = context->engine->program;

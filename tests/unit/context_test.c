@@ -101,13 +101,15 @@ static void test_fences(void **state)
     assert_int_equal(pln_context_bind_input(context, "x", &buffer), PLN_OK);
     assert_int_equal(pln_fence_wait(before, 1000000, NULL), PLN_CANCELLED);
     pln_fence_signal(before, PLN_OK);
-    assert_int_equal(pln_context_enqueue(context, &before, 1, done), PLN_OK);
+    struct pln_enqueue_options options = { .struct_size = sizeof options, .wait_for = &before, .wait_count = 1, .done = done };
+    assert_int_equal(pln_context_enqueue(context, &options), PLN_OK);
     assert_int_equal(pln_fence_wait(done, -1, &status), PLN_OK);
     assert_int_equal(status, PLN_OK);
     pln_fence_destroy(before);
     assert_int_equal(pln_fence_create(&before), PLN_OK);
     pln_fence_signal(before, PLN_DEVICE);
-    assert_int_equal(pln_context_enqueue(context, &before, 1, NULL), PLN_DEVICE);
+    options.done = NULL;
+    assert_int_equal(pln_context_enqueue(context, &options), PLN_DEVICE);
     pln_fence_destroy(before);
     pln_fence_destroy(done);
     pln_context_destroy(context);
