@@ -35,7 +35,7 @@ static int make_folder(void **state)
 
 static const char *inside(const char *name)
 {
-    static char path[4][256];
+    static char path[4][1024];
     static int turn;
     turn = (turn + 1) % 4;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
