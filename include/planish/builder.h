@@ -35,11 +35,11 @@ struct pln_build_options {
  * PLN_NOT_FOUND a tap or a pass of that name; PLN_DEVICE; PLN_NO_MEMORY; PLN_CANCELLED by progress. */
 
 /* Builds from a file; external data is looked for in its folder. */
-PLN_API enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
+PLN_API PLN_MUST_USE enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
 /* From memory, which is read during the call only. folder: where external data may lie, NULL: nowhere. */
-PLN_API enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine);
+PLN_API PLN_MUST_USE enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes the engine as a plan: under a temporary name, renamed when complete. Errors: PLN_IO, PLN_NO_MEMORY. diagnostics may be NULL. */
-PLN_API enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);
 /* Names of the passes in order; NULL after the last. */
 PLN_API const char *pln_pass_name(int index);
 

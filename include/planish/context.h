@@ -33,7 +33,7 @@ struct pln_context_options {
 };
 
 /* options NULL: the defaults. Errors: PLN_INVALID_ARGUMENT, PLN_NO_MEMORY, PLN_DEVICE. */
-PLN_API enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context);
+PLN_API PLN_MUST_USE enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context);
 /* Lets go of its engine. No run may be under way. NULL is fine. */
 PLN_API void pln_context_destroy(pln_context *context);
 /* What the last calls on this context had to say; valid until the next call. */
@@ -41,38 +41,38 @@ PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *contex
 
 /* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major are copied first. Errors:
  * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
-PLN_API enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
+PLN_API PLN_MUST_USE enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* Binds memory for an output: data of size_bytes; dtype, rank, dims are ignored. NULL buffer or data: the context keeps its own memory. A run whose
  * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. */
-PLN_API enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
+PLN_API PLN_MUST_USE enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* Called during a run, in its thread, when the shape of an output is known: returns memory of at least size_bytes that is aligned to 64, or NULL to
  * fail the run with PLN_NO_MEMORY. Binding the output ends it, as does allocator NULL. PLN_NOT_FOUND name. */
 typedef void *(*pln_output_allocator)(void *user, const char *name, size_t size_bytes, enum pln_dtype dtype, int rank, const int64_t *dims);
-PLN_API enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
+PLN_API PLN_MUST_USE enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
 
 /* Shape of an output for the inputs as bound. PLN_NOT_FOUND: only the run can tell. */
-PLN_API enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK]);
+PLN_API PLN_MUST_USE enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK]);
 /* Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data). */
-PLN_API enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes);
+PLN_API PLN_MUST_USE enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes);
 
 /* The same before any context exists, for the input shapes given: inputs[i] has name, rank and dims, all known (dtype is not looked at).
  * Thread-safe. diagnostics may be NULL. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT shapes; PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes);
 
 /* Runs once; outputs are complete when it returns. Allocates nothing when the shapes were seen before. Errors: PLN_INVALID_ARGUMENT inputs that are
  * not bound or do not fit together, indices out of range, outputs too small; PLN_NO_MEMORY; PLN_DEVICE; PLN_CANCELLED. After an error the
  * outputs hold nothing of use, the context can run again. */
-PLN_API enum pln_status pln_context_run(pln_context *context);
+PLN_API PLN_MUST_USE enum pln_status pln_context_run(pln_context *context);
 
 /* A fence: a point in somebody's work that others wait for. Signalled once (later signals are ignored); thread-safe. */
 typedef struct pln_fence pln_fence;
 /* PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_fence_create(pln_fence **out_fence);
+PLN_API PLN_MUST_USE enum pln_status pln_fence_create(pln_fence **out_fence);
 PLN_API void pln_fence_destroy(pln_fence *fence); /* nobody waits any more; NULL is fine */
 /* Ends all waits, with a status for them to see: PLN_OK, or why the work behind it failed. */
 PLN_API void pln_fence_signal(pln_fence *fence, enum pln_status status);
 /* Waits at most timeout_ns (negative: for ever). PLN_OK and the signalled status in out_status (may be NULL); PLN_CANCELLED: the time is up. */
-PLN_API enum pln_status pln_fence_wait(pln_fence *fence, int64_t timeout_ns, enum pln_status *out_status);
+PLN_API PLN_MUST_USE enum pln_status pln_fence_wait(pln_fence *fence, int64_t timeout_ns, enum pln_status *out_status);
 
 struct pln_enqueue_options {
     size_t struct_size;          /* sizeof(struct pln_enqueue_options) */
@@ -84,14 +84,14 @@ struct pln_enqueue_options {
 
 /* Waits for the fences, runs, and signals `done`. A device with a queue of its own may still be at work when this returns: bindings and the context
  * stay as they are until `done` is signalled. The CPU is done by then. options NULL: pln_context_run. Errors as pln_context_run's. */
-PLN_API enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options);
+PLN_API PLN_MUST_USE enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options);
 
 /* Makes the pln_context_run or pln_context_enqueue under way, its waits included, end soon with PLN_CANCELLED; nothing when none is. Any thread. */
 PLN_API void pln_context_cancel(pln_context *context);
 
 /* The output of the last run: type, dims, data (the caller's or the context's memory, valid until the next run). Errors: PLN_NOT_FOUND name;
  * PLN_INVALID_ARGUMENT before a run, or no tensor. */
-PLN_API enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer);
+PLN_API PLN_MUST_USE enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer);
 
 /* Counters since the context was made. */
 struct pln_context_stats {
@@ -108,7 +108,7 @@ PLN_API void pln_context_get_stats(const pln_context *context, struct pln_contex
 PLN_API void pln_context_set_profiling(pln_context *context, int on);
 /* Nanoseconds of step `index` in the last run and how often it ran; zeros when profiling is off.
  * PLN_NOT_FOUND: no such step. */
-PLN_API enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count);
+PLN_API PLN_MUST_USE enum pln_status pln_context_step_time(const pln_context *context, int index, uint64_t *out_ns, uint64_t *out_count);
 
 /* States: memory that lives across runs, such as a KV cache. An input and an output that are one state (past_key_values.0.key and
  * present.0.key) need not be bound when a store is: the store holds what was appended so far, and a run writes only what is new. A store grows
@@ -126,15 +126,15 @@ struct pln_state_options {
 
 /* Starts empty; holds its engine. diagnostics may be NULL. Errors: PLN_NOT_FOUND the model has no states; PLN_INVALID_ARGUMENT capacity, dims;
  * PLN_UNSUPPORTED a state's dim is an expression; PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_state_options *options, pln_diagnostics *diagnostics, pln_state_store **out_store);
+PLN_API PLN_MUST_USE enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_state_options *options, pln_diagnostics *diagnostics, pln_state_store **out_store);
 /* No context may be bound to it any more. NULL is fine. */
 PLN_API void pln_state_store_destroy(pln_state_store *store);
 PLN_API int64_t pln_state_store_length(const pln_state_store *store); /* positions held */
 /* Forgets the positions from `length` on. PLN_INVALID_ARGUMENT: it holds fewer. */
-PLN_API enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length);
+PLN_API PLN_MUST_USE enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length);
 /* Binds all states of the model to the store for the runs to come; NULL ends that. A run that needs more than the capacity fails with
  * PLN_NO_MEMORY and leaves the store as it was. */
-PLN_API enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store);
+PLN_API PLN_MUST_USE enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store);
 
 /* A tap: called in the run's thread for each value made visible by the build (pln_build_options.taps) as soon as it is known; `value` lives during
  * the call. It must not call the context. NULL: no tap. */

@@ -26,7 +26,7 @@ PLN_API void pln_diagnostics_destroy(pln_diagnostics *diagnostics); /* NULL is f
 /* Messages in the list. */
 PLN_API int pln_diagnostics_count(const pln_diagnostics *diagnostics);
 /* Message i; its strings live until the list changes. PLN_NOT_FOUND: there is no such message. */
-PLN_API enum pln_status pln_diagnostics_get(const pln_diagnostics *diagnostics, int i, struct pln_message *out_message);
+PLN_API PLN_MUST_USE enum pln_status pln_diagnostics_get(const pln_diagnostics *diagnostics, int i, struct pln_message *out_message);
 /* Forgets them all. */
 PLN_API void pln_diagnostics_clear(pln_diagnostics *diagnostics);
 

@@ -14,7 +14,7 @@ typedef struct pln_pool pln_thread_pool;
 
 /* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). Thread-safe: a run that
  * finds it busy computes in its own thread. Errors: PLN_INVALID_ARGUMENT fewer than 0; PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
+PLN_API PLN_MUST_USE enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */
 PLN_API void pln_thread_pool_destroy(pln_thread_pool *pool);
 /* Threads that take part in a run, the caller's own included. NULL: those of the process's pool. */
@@ -35,9 +35,9 @@ struct pln_engine_options {
 
 /* Maps a plan and uses it in place. The file must not change while the engine lives. Errors: PLN_IO, PLN_BAD_PLAN (damaged),
  * PLN_INCOMPATIBLE (another version or machine), PLN_DEVICE, PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine);
 /* The same from memory, which must be aligned to 64, stay as it is, and live until `release` is called. */
-PLN_API enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, const struct pln_engine_options *options, pln_engine **out_engine);
 /* Counted: an engine begins with one reference; contexts hold one each. Thread-safe. */
 PLN_API void pln_engine_retain(pln_engine *engine);
 PLN_API void pln_engine_release(pln_engine *engine); /* NULL is fine */
@@ -59,8 +59,8 @@ struct pln_tensor_info {
 PLN_API int pln_engine_input_count(const pln_engine *engine);
 PLN_API int pln_engine_output_count(const pln_engine *engine);
 /* PLN_NOT_FOUND: no such index. */
-PLN_API enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
-PLN_API enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pln_tensor_info *out_info);
 
 /* A step of the plan, for reports. Strings live as long as the engine. */
 struct pln_step_info {
@@ -83,11 +83,11 @@ struct pln_engine_summary {
 /* Strings live as long as the engine. */
 PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);
 /* Step `index` in the plan's order. PLN_NOT_FOUND: no such index. */
-PLN_API enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
 /* The plan that the engine was made of, as bytes that can be stored and loaded again; they live as long as the engine. */
 PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes);
 /* A listing of everything in the plan, line by line without newlines; for people, and free to change. PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
+PLN_API PLN_MUST_USE enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
 /* Model metadata: value of a key, NULL when there is none. */
 PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);
 /* Keys of the metadata in the model's order; NULL after the last. */

@@ -71,10 +71,10 @@ struct pln_network_node {
 PLN_API void pln_network_add_node(pln_network *network, const struct pln_network_node *node);
 
 /* Builds it; the network may be changed and built again afterwards. Errors as pln_build_memory's. */
-PLN_API enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine);
+PLN_API PLN_MUST_USE enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes it as an ONNX file (weights inside; at most 2 GiB), under a temporary name that is renamed when complete. diagnostics may be NULL. Errors:
  * PLN_INVALID_ARGUMENT what it was given; PLN_UNSUPPORTED more than 2 GiB; PLN_IO; PLN_NO_MEMORY. */
-PLN_API enum pln_status pln_network_save(const pln_network *network, const char *path, pln_diagnostics *diagnostics);
+PLN_API PLN_MUST_USE enum pln_status pln_network_save(const pln_network *network, const char *path, pln_diagnostics *diagnostics);
 
 #ifdef __cplusplus
 }

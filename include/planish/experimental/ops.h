@@ -19,7 +19,7 @@ struct pln_operator_info {
 };
 
 /* Operator `index`, by domain and name. PLN_NOT_FOUND: after the last. */
-PLN_API enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info);
+PLN_API PLN_MUST_USE enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info);
 
 /* The name of kernel row `index` of a device ("cpu") that computes an op of ours, "elementwise_f32_avx2"; kind: "" for any. Element types and
  * instruction set stand in the name. Rows for other machines than this one are among them. NULL: after the last. The reference kernel, which

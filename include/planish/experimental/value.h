@@ -12,25 +12,25 @@ extern "C" {
 typedef struct pln_host_value pln_host_value;
 
 /* Reads a TensorProto, SequenceProto or OptionalProto (`kind` says which), as the ONNX backend tests store them. */
-PLN_API enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kind, pln_diagnostics *diagnostics, pln_host_value **out_value);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kind, pln_diagnostics *diagnostics, pln_host_value **out_value);
 /* Reads a .npy file. */
-PLN_API enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value);
 /* The array of that name in a .npz file. NULL or a file of one array: its first. PLN_NOT_FOUND: it has none of that name; the text lists some. */
-PLN_API enum pln_status pln_host_value_read_npz(const char *path, const char *name, pln_diagnostics *diagnostics, pln_host_value **out_value);
-PLN_API enum pln_status pln_host_value_write_npy(const pln_host_value *value, const char *path, pln_diagnostics *diagnostics);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_read_npz(const char *path, const char *name, pln_diagnostics *diagnostics, pln_host_value **out_value);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_write_npy(const pln_host_value *value, const char *path, pln_diagnostics *diagnostics);
 /* A copy of the buffer, row-major. */
-PLN_API enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value);
 PLN_API void pln_host_value_destroy(pln_host_value *value); /* NULL is fine */
 PLN_API enum pln_value_kind pln_host_value_kind(const pln_host_value *value);
 /* A tensor's buffer, valid as long as the value. PLN_INVALID_ARGUMENT: it is no tensor. */
-PLN_API enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer);
+PLN_API PLN_MUST_USE enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer);
 /* "f32[2,3]", "sequence of 3: …", into the caller's buffer. */
 PLN_API const char *pln_host_value_describe(const pln_host_value *value, char *buffer, size_t buffer_bytes);
 
 /* Binds a value of any kind; it must outlive the runs. */
-PLN_API enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value);
+PLN_API PLN_MUST_USE enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value);
 /* A copy of an output of any kind. */
-PLN_API enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value);
+PLN_API PLN_MUST_USE enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value);
 
 struct pln_comparison {
     double rtol, atol;  /* |a-b| <= atol + rtol*|b| */
