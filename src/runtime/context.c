@@ -504,8 +504,10 @@ static enum pln_status take_shape(pln_context *context, const struct pln_tensor_
     struct pln_item *item = &context->inputs[index].view;
     const struct pln_slot *slot = &program->slots[program->inputs[index].slot];
     if (info->rank < 0 || info->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", info->name, info->rank, PLN_MAX_RANK);
+    int64_t count;
     for (int i = 0; i < info->rank; i++)
         if (info->dims[i] < 0) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': dim %d is %lld; all dims must be known here", info->name, i, (long long)info->dims[i]);
+    if (!pln_shape_count(info->rank, info->dims, &count)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its shape has too many elements", info->name);
     *item = (struct pln_item){ .kind = slot->kind, .refs = 2 };
     pln_tensor_init(&item->tensor, slot->dtype, info->rank, info->dims, NULL);
     enum pln_status status = pln_exec_set_item(context, program->inputs[index].slot, item, "input");

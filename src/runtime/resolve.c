@@ -543,6 +543,14 @@ static enum pln_status check_strides(struct pln_context *context, const struct p
     return PLN_OK;
 }
 
+/* Kernels need not bother with outputs that are all empty, whose other extents may be of any size. */
+static bool makes_nothing(const struct pln_launch *launch)
+{
+    for (int i = 0; i < launch->n_outputs; i++)
+        if (launch->outputs[i].dtype != PLN_DTYPE_NONE && pln_tensor_count(&launch->outputs[i]) != 0) return false;
+    return true;
+}
+
 static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t *kernel_state)
 {
     const struct pln_program *program = context->engine->program;
@@ -582,6 +590,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     command->kind = PLN_COMMAND_LAUNCH;
     command->kernel = kernel;
     command->state = kernel_state;
+    if (makes_nothing(launch)) return PLN_OK; /* no tasks */
     PLN_TRY(family->prepare(kernel, launch, kernel_state, &command->prepared, &context->diag));
     return PLN_OK;
 }

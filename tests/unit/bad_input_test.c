@@ -456,7 +456,8 @@ static void shapes_that_do_not_fit(void **state)
     struct pln_text graph = make_graph(make_node("Add", "sum", "x,z", "y"));
     make_add(&graph, 11, make_value("z", 0, "n"));
     make_add(&graph, 11, make_typed("k", PLN_F32, 2, (const int64_t[]){ 2, 3 }));
-    pln_context *context = make_context(build(make_model(8, graph), PLN_OK, ""));
+    pln_engine *engine = build(make_model(8, graph), PLN_OK, "");
+    pln_context *context = make_context(engine);
     assert_int_equal(pln_context_run(context), PLN_INVALID_ARGUMENT);
     expect_words(pln_context_diagnostics(context), "'x'|bound");
     struct pln_buffer k = { .dtype = PLN_F32, .rank = 2, .dims = { 2, 4 }, .data = (void *)(uintptr_t)data, .size_bytes = sizeof data };
@@ -474,6 +475,16 @@ static void shapes_that_do_not_fit(void **state)
     assert_int_equal(pln_context_bind_input(context, "nobody", &k), PLN_NOT_FOUND);
     expect_words(pln_context_diagnostics(context), "nobody|x");
     assert_int_equal(pln_context_bind_input(context, "k", &k), PLN_OK);
+    size_t bytes;
+    struct pln_tensor_info shape = { .name = "k", .rank = 2, .dims = { INT64_MAX, INT64_MAX } };
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    assert_int_equal(pln_engine_memory(engine, &shape, 1, diagnostics, &bytes), PLN_INVALID_ARGUMENT);
+    shape.dims[0] = -1;
+    assert_int_equal(pln_engine_memory(engine, &shape, 1, diagnostics, &bytes), PLN_INVALID_ARGUMENT);
+    shape.name = "nobody";
+    assert_int_equal(pln_engine_memory(engine, &shape, 1, diagnostics, &bytes), PLN_NOT_FOUND);
+    expect_words(diagnostics, "'k'|nobody");
+    pln_diagnostics_destroy(diagnostics);
     bind(context, "x", PLN_F32, 4, data, 16);
     bind(context, "z", PLN_F32, 3, data, 12);
     assert_int_equal(pln_context_run(context), PLN_INVALID_ARGUMENT);
