@@ -11,7 +11,9 @@
  * As an epilogue (attribute `epilogue` of matmul, conv, …) the iteration space is that of the output and input 0 is the accumulator;
  * then there are no reductions.
  *
- * Serialized form: the structs below as they stand, little-endian; pln_rowprog_read verifies everything. */
+ * Serialized form: the fields of the structs below in their order, without padding, little-endian; only the entries that are used, and of `axis` only
+ * the iteration's axes. pln_rowprog_read verifies everything. What it cannot say yet (slices, padding, a gathered index, Welford, argmax) raises
+ * the version. */
 #ifndef PLN_KERNEL_ROWPROG_H
 #define PLN_KERNEL_ROWPROG_H
 
@@ -61,6 +63,7 @@ struct pln_rowprog {
 const char *pln_rowprog_verify(const struct pln_rowprog *program);
 /* Compact serialized form: header, then only the entries used. */
 void pln_rowprog_write(const struct pln_rowprog *program, struct pln_text *out);
+/* Errors: PLN_INCOMPATIBLE of another version; PLN_BAD_PLAN. */
 enum pln_status pln_rowprog_read(const void *data, size_t size_bytes, struct pln_diag *diag, struct pln_rowprog *out_program);
 /* `add(x0, x1) relu -> y0`, one line. */
 void pln_rowprog_print(const struct pln_rowprog *program, struct pln_text *out);

@@ -87,6 +87,10 @@ enum pln_status pln_rowprog_read(const void *data, size_t size_bytes, struct pln
     struct pln_rowprog program;
     memset(&program, 0, sizeof(program));
     program.version = (uint16_t)get_little(bytes, 2);
+    if (program.version != PLN_ROWPROG_VERSION) {
+        return pln_fail(diag, PLN_INCOMPATIBLE, "row program: of version %u, this Planish reads version %d; build the plan again from the model", program.version,
+                        PLN_ROWPROG_VERSION);
+    }
     program.rank = bytes[2];
     program.n_inputs = bytes[3];
     program.n_outputs = bytes[4];
