@@ -20,7 +20,7 @@ struct pln_buffer {
     int rank;
     int64_t dims[PLN_MAX_RANK];
     const int64_t *strides; /* elements, rank entries; NULL: row-major */
-    void *data;
+    void *data;        /* aligned to its elements; to 64 is best */
     size_t size_bytes; /* of data; for outputs: its capacity */
     enum pln_memory_kind memory;
     uint64_t reserved[4];
@@ -39,15 +39,27 @@ PLN_API void pln_context_destroy(pln_context *context);
 /* What the last calls on this context had to say; valid until the next call. */
 PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *context);
 
-/* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major are copied first. Errors:
+/* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major (never negative) are copied first. Errors:
  * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* Binds memory for an output: data of size_bytes; dtype, rank, dims are ignored. NULL buffer or data: the context keeps its own memory. A run whose
  * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
-/* Called during a run, in its thread, when the shape of an output is known: returns memory of at least size_bytes that is aligned to 64, or NULL to
- * fail the run with PLN_NO_MEMORY. Binding the output ends it, as does allocator NULL. PLN_NOT_FOUND name. */
-typedef void *(*pln_output_allocator)(void *user, const char *name, size_t size_bytes, enum pln_dtype dtype, int rank, const int64_t *dims);
+/* What a run wants for an output once its shape is known. */
+struct pln_output_request {
+    const char *name;
+    size_t size_bytes, align; /* at least so many bytes, so aligned */
+    enum pln_dtype dtype;
+    int rank;
+    const int64_t *dims;
+    enum pln_memory_kind memory; /* what is wanted */
+    void *stream;                /* the queue on which it will be written; NULL: the host writes */
+    uint64_t reserved[4];
+};
+/* Called during a run, in its thread: returns the memory, which stays the caller's, or NULL to fail the run with PLN_NO_MEMORY. It must not call the
+ * context. Asked again in every run. */
+typedef void *(*pln_output_allocator)(void *user, const struct pln_output_request *request);
+/* allocator NULL ends it, as binding the output does. PLN_NOT_FOUND name. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
 
 /* Shape of an output for the inputs as bound. PLN_NOT_FOUND: only the run can tell. */

@@ -356,7 +356,7 @@ static enum pln_status give_outputs(pln_context *context)
         PLN_TRY(pln_exec_item(context, program->outputs[i].slot, &item));
         if (program->slots[program->outputs[i].slot].place == PLN_PLACE_OUTPUT || item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
         size_t bytes = pln_tensor_bytes(&item->tensor);
-        void *to = binding->allocator ? binding->allocator(binding->allocator_user, program->outputs[i].name, bytes, item->tensor.dtype, item->tensor.rank, item->tensor.dims) : binding->buffer.data;
+        void *to = binding->allocator ? pln_exec_request(binding, program->outputs[i].name, &item->tensor) : binding->buffer.data;
         if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
         if (!binding->allocator && bytes > binding->buffer.size_bytes)
             return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", program->outputs[i].name, bytes, binding->buffer.size_bytes);

@@ -161,6 +161,8 @@ enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
 /* resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
+/* Memory from an output's allocator. */
+void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor);
 /* Kernels count on outputs that overlap neither an input nor one another. A plan can place them so, and so can a caller. */
 enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step);
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment);

@@ -116,6 +116,90 @@ static void test_fences(void **state)
     pln_engine_release(engine);
 }
 
+struct given {
+    float memory[64];
+    int calls;
+};
+
+static void *give(void *user, const struct pln_output_request *request)
+{
+    struct given *given = user;
+    given->calls++;
+    assert_string_equal(request->name, "y");
+    assert_int_equal(request->rank, 2);
+    assert_int_equal(request->memory, PLN_MEMORY_HOST);
+    return request->size_bytes <= sizeof given->memory ? given->memory : NULL;
+}
+
+static void test_output_allocator(void **state)
+{
+    (void)state;
+    pln_engine *engine = build("cpu", NULL);
+    pln_context *context;
+    struct given given = { .calls = 0 };
+    struct pln_buffer buffer = rows(3), out;
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    assert_int_equal(pln_context_bind_input(context, "x", &buffer), PLN_OK);
+    assert_int_equal(pln_context_set_output_allocator(context, "x", give, &given), PLN_NOT_FOUND);
+    assert_int_equal(pln_context_set_output_allocator(context, "y", give, &given), PLN_OK);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(pln_context_run(context), PLN_OK);
+        assert_int_equal(given.calls, i);
+        assert_int_equal(pln_context_output(context, "y", &out), PLN_OK);
+        assert_ptr_equal(out.data, given.memory);
+    }
+    buffer = rows(9);
+    assert_int_equal(pln_context_bind_input(context, "x", &buffer), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_NO_MEMORY);
+    assert_int_equal(pln_context_bind_output(context, "y", NULL), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    assert_int_equal(given.calls, 4);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+}
+
+struct canceller {
+    pln_context *context;
+    pln_fence *over;
+};
+
+/* Again and again: a cancel that comes before the run is none. */
+static void *cancel_until_over(void *user)
+{
+    const struct canceller *canceller = user;
+    while (pln_fence_wait(canceller->over, 5000000, NULL) != PLN_OK) pln_context_cancel(canceller->context);
+    return NULL;
+}
+
+/* A run that waits for what never comes can be ended. */
+static void test_cancel_a_wait(void **state)
+{
+    (void)state;
+    pln_engine *engine = build("cpu", NULL);
+    pln_context *context;
+    struct canceller canceller;
+    pln_fence *never;
+    pthread_t thread;
+    struct pln_buffer buffer = rows(3);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    assert_int_equal(pln_fence_create(&never), PLN_OK);
+    assert_int_equal(pln_context_bind_input(context, "x", &buffer), PLN_OK);
+    canceller.context = context;
+    assert_int_equal(pln_fence_create(&canceller.over), PLN_OK);
+    const struct pln_enqueue_options options = { .struct_size = sizeof options, .wait_for = &never, .wait_count = 1 };
+    assert_int_equal(pthread_create(&thread, NULL, cancel_until_over, &canceller), 0);
+    assert_int_equal(pln_context_enqueue(context, &options), PLN_CANCELLED);
+    pln_fence_signal(canceller.over, PLN_OK);
+    pthread_join(thread, NULL);
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    const struct pln_enqueue_options other = { .struct_size = sizeof other, .stream = context };
+    assert_int_equal(pln_context_enqueue(context, &other), PLN_UNSUPPORTED);
+    pln_fence_destroy(never);
+    pln_fence_destroy(canceller.over);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -218,7 +302,7 @@ static void test_threads(void **state)
 int main(void)
 {
     for (int i = 0; i < 64 * 16; i++) data[i] = (float)(i % 29 - 14) / 8;
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mistakes), cmocka_unit_test(test_fences), cmocka_unit_test(test_memory), cmocka_unit_test(test_steady),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mistakes), cmocka_unit_test(test_fences), cmocka_unit_test(test_output_allocator), cmocka_unit_test(test_cancel_a_wait), cmocka_unit_test(test_memory), cmocka_unit_test(test_steady),
                                         cmocka_unit_test(test_taps),     cmocka_unit_test(test_threads) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
