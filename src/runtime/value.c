@@ -14,6 +14,10 @@ void pln_host_value_destroy(pln_host_value *value)
 
 enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value)
 {
+    int64_t count;
+    *out_value = NULL;
+    if (!buffer || buffer->memory != PLN_MEMORY_HOST || buffer->rank < 0 || buffer->rank > PLN_MAX_RANK || !pln_shape_count(buffer->rank, buffer->dims, &count) || (count > 0 && !buffer->data))
+        return PLN_INVALID_ARGUMENT;
     PLN_TRY(pln_host_value_new(out_value));
     enum pln_status status = pln_item_new_tensor(&(*out_value)->heap, buffer->dtype, buffer->rank, buffer->dims, &(*out_value)->item);
     if (status == PLN_OK) {
@@ -61,7 +65,7 @@ enum pln_value_kind pln_host_value_kind(const pln_host_value *value)
 enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer)
 {
     memset(out_buffer, 0, sizeof *out_buffer);
-    if (value->item->kind != PLN_TENSOR) return PLN_INVALID_ARGUMENT;
+    if (!value || value->item->kind != PLN_TENSOR) return PLN_INVALID_ARGUMENT;
     const struct pln_tensor *tensor = &value->item->tensor;
     *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
@@ -79,6 +83,7 @@ const char *pln_host_value_describe(const pln_host_value *value, char *buffer, s
 
 enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value)
 {
+    if (!context || !value) return PLN_INVALID_ARGUMENT;
     if (value->item->kind == PLN_TENSOR) {
         struct pln_buffer buffer;
         PLN_TRY(pln_host_value_buffer(value, &buffer));
@@ -98,6 +103,7 @@ enum pln_status pln_context_bind_value(pln_context *context, const char *name, c
 enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value)
 {
     *out_value = NULL;
+    if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     pln_diag_init(&context->diag);
     for (uint32_t i = 0; i < program->n_outputs; i++) {

@@ -70,6 +70,7 @@ static inline void plan_run(pln_engine *engine)
             volatile uint8_t byte = 0;
             if (pln_engine_output(engine, i, &info) != PLN_OK || pln_context_output(context, info.name, &buffer) != PLN_OK) continue;
             for (size_t k = 0; k < buffer.size_bytes; k++) byte ^= ((const uint8_t *)buffer.data)[k];
+            (void)byte;
         }
     }
     plan_watch(NULL, 0);
