@@ -154,7 +154,7 @@ struct pln_program {
     struct pln_program_origin *metadata; /* name: key, op_type: value */
     uint32_t n_metadata;
     uint32_t *taps, n_taps; /* slots made visible */
-    uint64_t needs;         /* CPU features that the kernels rely on */
+    uint64_t needs;         /* CPU features that the kernels of host steps rely on */
     const char *target;     /* "cpu", "ref", …: the device that it was built for */
     uint32_t n_nodes;       /* ONNX nodes that went in, for reports */
 };

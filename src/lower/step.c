@@ -227,7 +227,7 @@ static enum pln_status lower_plain(struct pln_lower *lower, uint32_t node_id, co
     PLN_TRY(operand_slots(lower, node_id, space, kernel, &step));
     PLN_TRY(output_slots(lower, node_id, space, planned, kernel, &step));
     PLN_TRY(pln_lower_add_step(lower, &step, NULL));
-    if (kernel) lower->program->needs |= kernel->needs;
+    if (kernel && space == 0) lower->program->needs |= kernel->needs; /* a device compares its own when it is opened */
     if (planned) return PLN_OK;
     PLN_TRY(pln_lower_end_segment(lower, PLN_END_READBACK));
     for (uint32_t i = 0; i < step.n_outputs; i++)
