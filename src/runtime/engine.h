@@ -59,6 +59,7 @@ struct pln_slot_state {
     struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
     struct pln_item view;  /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
+    uint32_t listed;       /* at creation: the last segment, counted from 1, that listed it as coming from outside */
     uint32_t version;      /* raised whenever type, extents, strides, address or shape value differ from the last time */
     uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
     int64_t offset;        /* VIEW: then */
@@ -120,6 +121,7 @@ struct pln_context {
     struct pln_heap heap;
     struct pln_slot_state *slots;
     struct pln_block_state *blocks;
+    uint32_t n_segments; /* of all blocks, made so far */
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
     uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
     uint64_t moves;        /* times that an arena was moved */

@@ -15,13 +15,15 @@ static uint32_t base_of(const struct pln_program *program, uint32_t slot)
     return slot;
 }
 
-static void note_outside(const struct pln_program *program, struct pln_segment_state *state, uint32_t slot)
+/* stamp: a number that each segment has for itself, so that a slot is listed once without a search. */
+static void note_outside(struct pln_context *context, struct pln_segment_state *state, uint32_t stamp, uint32_t slot)
 {
+    const struct pln_program *program = context->engine->program;
     if (slot == PLN_NONE) return;
     slot = base_of(program, slot);
     if (!is_outside(program->slots[slot].place)) return;
-    for (uint32_t i = 0; i < state->n_outside; i++)
-        if (state->outside[i] == slot) return;
+    if (context->slots[slot].listed == stamp) return;
+    context->slots[slot].listed = stamp;
     state->outside[state->n_outside++] = slot;
 }
 
@@ -99,6 +101,7 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     const struct pln_program *program = context->engine->program;
     const struct pln_segment *seg = &program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    const uint32_t stamp = ++context->n_segments;
     PLN_TRY(init_tables(context, block, segment));
     struct pln_tensor *tensors = state->tensors;
     size_t state_bytes = 0;
@@ -107,8 +110,8 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
         const struct pln_step *step = &program->steps[id];
         const struct pln_engine_step *own = &context->engine->steps[id];
         struct pln_launch *launch = &state->launches[i];
-        for (uint32_t k = 0; k < step->n_inputs; k++) note_outside(program, state, step->inputs[k]);
-        for (uint32_t k = 0; k < step->n_outputs; k++) note_outside(program, state, step->outputs[k]);
+        for (uint32_t k = 0; k < step->n_inputs; k++) note_outside(context, state, stamp, step->inputs[k]);
+        for (uint32_t k = 0; k < step->n_outputs; k++) note_outside(context, state, stamp, step->outputs[k]);
         *launch = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
                                        .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = tensors, .outputs = tensors + step->n_inputs };
         tensors += step->n_inputs + step->n_outputs;
