@@ -67,10 +67,10 @@ static inline void plan_run(pln_engine *engine)
         for (int i = 0; i < pln_engine_output_count(engine); i++) {
             struct pln_tensor_info info;
             struct pln_buffer buffer;
-            volatile uint8_t byte = 0;
+            uint8_t byte = 0;
             if (pln_engine_output(engine, i, &info) != PLN_OK || pln_context_output(context, info.name, &buffer) != PLN_OK) continue;
             for (size_t k = 0; k < buffer.size_bytes; k++) byte ^= ((const uint8_t *)buffer.data)[k];
-            (void)byte;
+            plan_sink = byte; /* so that the bytes are read */
         }
     }
     plan_watch(NULL, 0);
