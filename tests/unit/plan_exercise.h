@@ -30,6 +30,8 @@ static inline void plan_stop(int signal_number)
     if (plan_running) pln_context_cancel(plan_running);
 }
 
+static volatile uint8_t plan_sink;
+
 /* A forged loop may run for ever: that is what cancelling is for. */
 static inline void plan_watch(pln_context *context, long milliseconds)
 {

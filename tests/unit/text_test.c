@@ -109,8 +109,8 @@ static void utf8(void **state)
                                   "\xee\x80\x80",
                                   "\xf0\x90\x80\x80",
                                   "\xf4\x8f\xbf\xbf",
-                                  "12345678\xc3\xa4"
-                                  "12345678" };
+                                  ("12345678\xc3\xa4"
+                                   "12345678") };
     const char *const invalid[] = { "\x80",
                                     "\xc0\x80",
                                     "\xc1\xbf",
