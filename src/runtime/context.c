@@ -105,6 +105,7 @@ static enum pln_status init_tables(struct pln_context *context)
         !context->queues || !context->intervals || !context->order || !context->dim_depends || !context->step_ns || !context->step_count)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
+    PLN_TRY(pln_exec_sort_slots(context));
     for (uint32_t i = 0; i < program->n_blocks; i++) PLN_TRY(init_block(context, i));
     for (uint32_t i = 0; i < context->engine->n_devices; i++) {
         struct pln_engine_device *device = &context->engine->devices[i];

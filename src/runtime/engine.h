@@ -122,6 +122,7 @@ struct pln_context {
     struct pln_slot_state *slots;
     struct pln_block_state *blocks;
     uint32_t n_segments; /* of all blocks, made so far */
+    uint32_t *by_segment, *segment_end; /* slots, sorted by segment; segment g has those from segment_end[g] to segment_end[g + 1] - 1 */
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
     uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
     uint64_t moves;        /* times that an arena was moved */
@@ -167,6 +168,8 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
 void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor);
 /* Kernels count on outputs that overlap neither an input nor one another. A plan can place them so, and so can a caller. */
 enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step);
+/* Once, before the segments are made in their order. */
+enum pln_status pln_exec_sort_slots(struct pln_context *context);
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment);
 
 #endif

@@ -43,21 +43,45 @@ static uint64_t depends_of(const struct pln_context *context, uint32_t slot_id)
     }
 }
 
+enum pln_status pln_exec_sort_slots(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    uint32_t n = 0;
+    for (uint32_t b = 0; b < program->n_blocks; b++) n += program->blocks[b].n_segments;
+    uint32_t *base = pln_arena_array(&context->arena, program->n_blocks + 1u, sizeof *base);
+    context->by_segment = pln_arena_array(&context->arena, program->n_slots + 1u, sizeof *context->by_segment);
+    context->segment_end = pln_arena_array(&context->arena, n + 2u, sizeof *context->segment_end);
+    if (!base || !context->by_segment || !context->segment_end) return pln_fail_memory(&context->diag, "segment tables", 0);
+    for (uint32_t b = 0; b < program->n_blocks; b++) base[b + 1] = base[b] + program->blocks[b].n_segments;
+    /* A counting sort: sizes, then starts, which become ends as the slots are put in. */
+    for (int put = 0; put < 2; put++) {
+        for (uint32_t i = 0; i < program->n_slots; i++) {
+            const struct pln_slot *slot = &program->slots[i];
+            if (slot->block >= program->n_blocks || slot->segment >= program->blocks[slot->block].n_segments) continue;
+            uint32_t *end = &context->segment_end[base[slot->block] + slot->segment + (put ? 1u : 2u)];
+            if (put) context->by_segment[*end] = i;
+            ++*end;
+        }
+        for (uint32_t g = 2; !put && g < n + 2; g++) context->segment_end[g] += context->segment_end[g - 1];
+    }
+    return PLN_OK;
+}
+
 static enum pln_status init_tables(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
     const struct pln_segment *seg = &program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     struct pln_arena *arena = &context->arena;
+    const uint32_t *own = &context->segment_end[context->n_segments - 1]; /* its slots: by_segment[own[0] … own[1] - 1] */
     size_t n_operands = 0;
     for (uint32_t i = 0; i < seg->count; i++) {
         const struct pln_step *step = &program->steps[program->blocks[block].steps[seg->first + i]];
         n_operands += step->n_inputs + step->n_outputs;
     }
     uint32_t n_arena = 0, n_defined = 0;
-    for (uint32_t i = 0; i < program->n_slots; i++) {
-        const struct pln_slot *slot = &program->slots[i];
-        if (slot->block != block || slot->segment != segment) continue;
+    for (uint32_t k = *own; k < own[1]; k++) {
+        const struct pln_slot *slot = &program->slots[context->by_segment[k]];
         n_arena += slot->place == PLN_PLACE_ARENA;
         n_defined += slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT;
     }
@@ -81,9 +105,9 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
         !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->ready ||
         !state->depends || !state->arena_depends)
         return pln_fail_memory(&context->diag, "segment tables", 0);
-    for (uint32_t i = 0; i < program->n_slots; i++) {
+    for (uint32_t k = *own; k < own[1]; k++) {
+        const uint32_t i = context->by_segment[k];
         const struct pln_slot *slot = &program->slots[i];
-        if (slot->block != block || slot->segment != segment) continue;
         if (slot->place == PLN_PLACE_ARENA) {
             state->arena_depends[state->n_arena] = depends_of(context, i);
             state->arena_slots[state->n_arena++] = i;
