@@ -475,7 +475,7 @@ static bool is_filled(const struct pln_context *context, const struct pln_segmen
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     const struct pln_slot_state *own = &context->slots[slot_id];
     if (!same_extents(context, slot_id)) return false;
-    if (slot->place == PLN_PLACE_ARENA) return own->view.tensor.data == (uint8_t *)state->arenas[slot->space] + offset;
+    if (slot->place == PLN_PLACE_ARENA) return own->view.tensor.data == (state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL);
     if (slot->place == PLN_PLACE_VIEW) return same_view(context, slot, own);
     if (slot->place == PLN_PLACE_SHAPE) return same_shape_value(context, slot, own);
     const struct pln_binding *binding = &context->outputs[slot->index];
