@@ -112,6 +112,7 @@ static int run(int argc, char **argv)
         free(words.items);
         return command_fail(&command_inspect, 2, words.count ? "one model at a time" : "which model? planish inspect --help tells more");
     }
+    options.model.no_rebuild = true; /* what the plan itself says */
     status = model_open(&command_inspect, words.items[0], &options.model, &model);
     if (status == 0) {
         status = output_open(&command_inspect, options.json, &output);

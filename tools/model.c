@@ -72,29 +72,55 @@ static bool looks_like_plan(const char *path)
     return (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
 
+static const struct pln_logger logger = { NULL, print_log };
+
+static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
+{
+    struct progress progress = { command, start };
+    static const char *const all[] = { "*", NULL };
+    struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
+    for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
+    text_list_add(&disabled, NULL);
+    const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
+                                             .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild };
+    enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
+    model->build_ms = now_ms() - start;
+    free(disabled.items);
+    return status;
+}
+
+/* The graph inside the plan is built for this machine; what was missing is said. A plan without one: what was missing is all there is to say. */
+static enum pln_status rebuild(const struct command *command, const char *path, const struct model_options *options, struct model *model)
+{
+    pln_diagnostics *missing = model->diagnostics;
+    struct pln_message message = { 0 };
+    model->diagnostics = pln_diagnostics_create();
+    enum pln_status status = build_model(command, path, options, model, now_ms());
+    if (status == PLN_NOT_FOUND || status == PLN_INCOMPATIBLE) {
+        pln_diagnostics_destroy(model->diagnostics);
+        model->diagnostics = missing;
+        return PLN_INCOMPATIBLE;
+    }
+    if (status == PLN_OK && pln_diagnostics_get(missing, 0, &message) == PLN_OK && verbosity >= 0)
+        fprintf(stderr, "planish %s: %s: built again from the graph inside, in %.0f ms: %s\n", command->name, path, model->build_ms, message.text);
+    pln_diagnostics_destroy(missing);
+    return status;
+}
+
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = looks_like_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
-    static const struct pln_logger logger = { NULL, print_log };
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
         const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device };
         status = pln_engine_load_file(path, &load, &out_model->engine);
+        if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
-        struct progress progress = { command, start };
-        static const char *const all[] = { "*", NULL };
-        struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
-        for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
-        text_list_add(&disabled, NULL);
-        const struct pln_build_options build = { .struct_size = sizeof build, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
-                                                 .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                                 .progress = show_progress, .progress_user = &progress };
-        status = pln_build_file(path, &build, &out_model->engine);
-        out_model->build_ms = now_ms() - start;
-        free(disabled.items);
+        status = build_model(command, path, options, out_model, start);
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);

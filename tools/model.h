@@ -18,6 +18,7 @@ struct model_options {
     const char *dump_after;
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
+    bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
     long seed;
     bool fp16, bf16, int8; /* permissions */
 };
@@ -31,6 +32,7 @@ struct model_options {
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
     { "dump-after", 0, OPTION_TEXT, &(o).dump_after, "PASS", "print the graph after a pass" },                            \
+    { "no-rebuild", 0, OPTION_FLAG, &(o).no_rebuild, "", "never build a plan again from the graph inside" },               \
     { "seed", 0, OPTION_INT, &(o).seed, "N", "of random inputs (1)" }
 
 struct model {
@@ -42,7 +44,7 @@ struct model {
     bool is_plan;
 };
 
-/* Opens a plan, or builds an ONNX file. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
+/* Opens a plan, or builds an ONNX file. A plan that needs what is not here is built again from the graph inside, which is said. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model);
 void model_close(struct model *model);
 /* The first line of every output: the device, its name, threads. */

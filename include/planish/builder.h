@@ -28,6 +28,7 @@ struct pln_build_options {
     uint64_t memory_limit_bytes;     /* of the build's own memory; 0: none */
     const char *broken_pass;         /* tests: this pass's result is falsified on purpose */
     uint64_t placement_seed;         /* tests: with a device that has own memory, place steps at random */
+    int no_rebuild;                  /* leave the graph out of the plan: it is smaller, and runs where its kernels and CPU features are, nowhere else */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:
@@ -38,6 +39,11 @@ struct pln_build_options {
 PLN_API PLN_MUST_USE enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
 /* From memory, which is read during the call only. folder: where external data may lie, NULL: nowhere. */
 PLN_API PLN_MUST_USE enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine);
+/* Builds anew, from the graph that a plan keeps, for this machine or what the options say: where a plan cannot be loaded (PLN_INCOMPATIBLE: CPU features
+ * or kernels that are not here), this gives an engine that computes the same. The graph is optimized already; taps are those of the plan and more. device
+ * NULL: the plan's. Passes run only when a plan of "ref", whose graph is as imported, is built for another device. Errors: those of
+ * pln_engine_load_file but for features and kernels; PLN_NOT_FOUND: the plan keeps no graph. */
+PLN_API PLN_MUST_USE enum pln_status pln_build_plan_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes the engine as a plan: under a temporary name, renamed when complete. Errors: PLN_IO, PLN_NO_MEMORY. diagnostics may be NULL. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);
 /* Names of the passes in order; NULL after the last. */

@@ -1,7 +1,9 @@
-/* The façade: model → graph → passes → program → plan, and an engine loaded from it. */
+/* The façade: model (or the graph inside a plan) → graph → passes → program → plan, and an engine loaded from it. */
 #include "backend/backend.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/text.h"
+#include "build/keep.h"
 #include "lower/lower.h"
 #include "onnx/check.h"
 #include "onnx/import.h"
@@ -10,10 +12,13 @@
 #include "plan/plan.h"
 #include "planish/builder.h"
 
-/* The model's mapping, the graph with the constants, the program: gone when the plan is written. */
+/* The model's (or the old plan's) mapping, the graph with the constants, the program: gone when the plan is written. */
 struct build {
     struct pln_allocator alloc;
-    struct pln_onnx_file *file;
+    struct pln_onnx_file *file; /* NULL: a plan is built again */
+    struct pln_file_map map;    /* of that plan */
+    const char *path;
+    struct pln_program old;
     struct pln_graph *graph;
     struct pln_arena arena;
     struct pln_program program;
@@ -26,6 +31,7 @@ static void release(struct build *build)
     pln_arena_deinit(&build->arena);
     pln_graph_destroy(build->graph);
     pln_onnx_close(build->file);
+    pln_file_unmap(&build->map);
     pln_free(&alloc, build, sizeof *build);
 }
 
@@ -70,34 +76,54 @@ static enum pln_status target_features(struct build *build, uint64_t *out_featur
     return pln_fail(build->options->diagnostics, PLN_INVALID_ARGUMENT, "target '%s' is not known; try native, portable, x86-64-v2, x86-64-v3 or x86-64-v4", target);
 }
 
+static enum pln_status import_model(struct build *build)
+{
+    const struct pln_build_options *options = build->options;
+    PLN_TRY(progress(build, "check", 0));
+    PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, options->diagnostics));
+    PLN_TRY(progress(build, "import", 1));
+    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes };
+    return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
+}
+
+static enum pln_status run_passes(struct build *build)
+{
+    const struct pln_build_options *options = build->options;
+    const struct pln_pass_options passes = { .disabled = options->disabled_passes, .dump_after = options->dump_after, .dump = dump, .dump_user = (void *)(uintptr_t)options->logger,
+                                             .broken = options->broken_pass,
+#ifndef NDEBUG
+                                             .verify = true
+#endif
+    };
+    return pln_passes_run(build->graph, &passes, options->diagnostics);
+}
+
+static enum pln_status restore_graph(struct build *build)
+{
+    PLN_TRY(progress(build, "read", 1));
+    return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->diagnostics, &build->graph);
+}
+
 static enum pln_status compile(struct build *build)
 {
     const struct pln_build_options *options = build->options;
     struct pln_diag *diag = options->diagnostics;
-    const char *device = options->device ? options->device : "cpu";
+    bool again = !build->file;
+    const char *device = options->device ? options->device : again ? build->old.target : "cpu";
     struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
     PLN_TRY(target_features(build, &lower.features));
-    PLN_TRY(progress(build, "check", 0));
-    PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, diag));
-    PLN_TRY(progress(build, "import", 1));
-    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes };
-    PLN_TRY(pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, diag, &build->graph));
+    PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_taps(build));
     PLN_TRY(progress(build, "optimize", 2));
     lower.oracle = pln_str_equal(lower.backend->name, "ref");
-    if (!lower.oracle) {
-        const struct pln_pass_options passes = { .disabled = options->disabled_passes, .dump_after = options->dump_after, .dump = dump, .dump_user = (void *)(uintptr_t)options->logger,
-                                                 .broken = options->broken_pass,
-#ifndef NDEBUG
-                                                 .verify = true
-#endif
-        };
-        PLN_TRY(pln_passes_run(build->graph, &passes, diag));
-    }
+    /* What a plan keeps has been through the passes, but for the reference device's. */
+    if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(progress(build, "choose kernels", 3));
-    return pln_lower(build->graph, &lower, &build->arena, diag, &build->program);
+    PLN_TRY(pln_lower(build->graph, &lower, &build->arena, diag, &build->program));
+    if (again) build->program.n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
+    return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->program, diag);
 }
 
 /* What an engine built in this process keeps: its plan. */
@@ -174,6 +200,23 @@ enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char
     struct build *build = new_build(&own);
     if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
     enum pln_status status = pln_onnx_open_memory(data, size_bytes, folder, &build->alloc, own.diagnostics, &build->file);
+    if (status == PLN_OK) return finish(build, out_engine);
+    release(build);
+    return status;
+}
+
+enum pln_status pln_build_plan_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    struct pln_build_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !path) why = "the path of the plan is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    struct build *build = new_build(&own);
+    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
+    build->path = path;
+    enum pln_status status = pln_file_map(path, own.diagnostics, &build->map);
+    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, &build->arena, own.diagnostics, &build->old);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;

@@ -209,4 +209,18 @@ void pln_graph_print(struct pln_graph *graph, const struct pln_vocabulary *vocab
 enum pln_status pln_graph_parse(const char *text, size_t size_bytes, const struct pln_vocabulary *vocabulary, const struct pln_allocator *alloc,
                                 struct pln_diag *diag, struct pln_graph **out_graph);
 
+/* Weights that a text names by number instead of holding them: a plan has them already. */
+struct pln_graph_weights {
+    void *user;
+    /* When a full text is printed: the number of a constant of more than 16 elements; PLN_NONE: it has none, print its bytes. NULL: none has. */
+    uint32_t (*number)(void *user, const struct pln_value *value);
+    /* When a text is parsed: fills in the data of a tensor whose type and shape are set; it outlives the graph. Errors: PLN_INVALID_ARGUMENT: there
+     * is no such weight, or it is of another type or shape. NULL: the text may not name weights. */
+    enum pln_status (*data)(void *user, uint32_t number, struct pln_tensor *tensor);
+};
+/* A full text with weights by number, and back; a text that names none parses as well. */
+void pln_graph_print_weights(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, const struct pln_graph_weights *weights, struct pln_text *out);
+enum pln_status pln_graph_parse_weights(const char *text, size_t size_bytes, const struct pln_vocabulary *vocabulary, const struct pln_graph_weights *weights,
+                                        const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_graph **out_graph);
+
 #endif

@@ -7,7 +7,7 @@ bool pln_char_is_bare(char c)
 
 bool pln_name_is_bare(const char *name)
 {
-    static const char *const words[] = { "in", "out", "const", "meta", "symbol", "origin", "none", "tap", "as", "do", "_" };
+    static const char *const words[] = { "in", "out", "const", "meta", "symbol", "origin", "state", "none", "tap", "as", "do", "_" };
     for (size_t i = 0; i < PLN_COUNT_OF(words); i++) {
         if (strcmp(name, words[i]) == 0) return false;
     }

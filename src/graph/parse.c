@@ -309,6 +309,40 @@ static enum pln_status parse_constant(struct parser *p)
     return PLN_OK;
 }
 
+/* Checked when the block that it speaks of is there. */
+static enum pln_status parse_state(struct parser *p)
+{
+    struct pln_graph *g = p->graph;
+    int64_t input, output, axis;
+    PLN_TRY(pln_lex_i64(&p->lex, &input));
+    PLN_TRY(pln_lex_i64(&p->lex, &output));
+    PLN_TRY(pln_lex_i64(&p->lex, &axis));
+    if (input < 0 || input > INT32_MAX || output < 0 || output > INT32_MAX || axis < 0 || axis >= PLN_MAX_RANK) return pln_lex_fail(&p->lex, "an input, an output and an axis before this,");
+    void *states = g->states;
+    if (!pln_arena_grow(&g->arena, &states, &g->states_capacity, g->n_states + 1, sizeof *g->states)) return pln_lex_no_memory(&p->lex);
+    g->states = states;
+    g->states[g->n_states++] = (struct pln_graph_state){ (uint32_t)input, (uint32_t)output, (int)axis };
+    return PLN_OK;
+}
+
+static bool has_axis(const struct pln_graph *graph, uint32_t value, int axis)
+{
+    const struct pln_type *type = &graph->values[value].type;
+    return type->kind == PLN_TENSOR && axis < type->rank;
+}
+
+static enum pln_status check_states(struct parser *p)
+{
+    const struct pln_graph *g = p->graph;
+    const struct pln_block *main = &g->blocks[0];
+    for (size_t i = 0; i < g->n_states; i++) {
+        const struct pln_graph_state *state = &g->states[i];
+        if (state->input >= main->n_inputs || state->output >= main->n_outputs || !has_axis(g, main->inputs[state->input], state->axis) || !has_axis(g, main->outputs[state->output], state->axis))
+            return pln_lex_fail(&p->lex, "states that are inputs and outputs, before this,");
+    }
+    return PLN_OK;
+}
+
 static enum pln_status parse_meta(struct parser *p)
 {
     const char *key, *value;
@@ -325,6 +359,7 @@ static enum pln_status parse_head(struct parser *p)
         else if (pln_lex_word(&p->lex, "symbol")) PLN_TRY(parse_symbol(p));
         else if (pln_lex_word(&p->lex, "origin")) PLN_TRY(parse_origin(p));
         else if (pln_lex_word(&p->lex, "const")) PLN_TRY(parse_constant(p));
+        else if (pln_lex_word(&p->lex, "state")) PLN_TRY(parse_state(p));
         else return PLN_OK;
     }
 }
@@ -338,6 +373,7 @@ static enum pln_status parse_graph(struct parser *p)
     PLN_TRY(parse_block(p, 0));
     if (pln_lex_peek(&p->lex) || p->lex.at != p->lex.end) return pln_lex_fail(&p->lex, "the end");
     if (p->graph->failed || p->graph->dims.failed) return pln_lex_no_memory(&p->lex);
+    PLN_TRY(check_states(p));
     enum pln_status status = pln_graph_verify(p->graph, p->lex.diag);
     return status == PLN_INTERNAL ? pln_lex_fail(&p->lex, "values that are defined and visible where they are used, before this,") : status;
 }
@@ -345,7 +381,13 @@ static enum pln_status parse_graph(struct parser *p)
 enum pln_status pln_graph_parse(const char *text, size_t size_bytes, const struct pln_vocabulary *vocabulary, const struct pln_allocator *alloc,
                                 struct pln_diag *diag, struct pln_graph **out_graph)
 {
-    struct parser p = { .vocabulary = vocabulary };
+    return pln_graph_parse_weights(text, size_bytes, vocabulary, NULL, alloc, diag, out_graph);
+}
+
+enum pln_status pln_graph_parse_weights(const char *text, size_t size_bytes, const struct pln_vocabulary *vocabulary, const struct pln_graph_weights *weights,
+                                        const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_graph **out_graph)
+{
+    struct parser p = { .vocabulary = vocabulary, .lex.weights = weights };
     size_t limit_bytes;
     *out_graph = NULL;
     if (!pln_mul_size(size_bytes, MEMORY_PER_BYTE, &limit_bytes) || !pln_add_size(limit_bytes, MEMORY_BASE, &limit_bytes)) limit_bytes = 0;

@@ -7,6 +7,7 @@ struct printer {
     const struct pln_vocabulary *vocabulary;
     struct pln_text *out;
     bool full;
+    const struct pln_graph_weights *weights; /* NULL: constants are printed with their data */
     int indent;
     uint32_t *origin_numbers; /* of the origins that nodes name; PLN_NONE: of the others */
     bool *seen;               /* dim nodes that are printed */
@@ -61,13 +62,27 @@ static void print_type(struct printer *p, const struct pln_type *type)
     while (depth--) pln_text_putc(p->out, ')');
 }
 
+static void print_constant(struct printer *p, const struct pln_value *value)
+{
+    const struct pln_tensor *data = value->data;
+    bool by_number = p->weights && p->weights->number && pln_tensor_count(data) > PLN_LIST_MAX;
+    uint32_t number = by_number ? p->weights->number(p->weights->user, value) : PLN_NONE;
+    if (number == PLN_NONE) {
+        pln_tensor_print(data, p->full, p->out);
+        return;
+    }
+    pln_text_printf(p->out, "%s[", pln_dtype_name(data->dtype));
+    for (int i = 0; i < data->rank; i++) pln_text_printf(p->out, "%s%" PRId64, i ? "," : "", data->dims[i]);
+    pln_text_printf(p->out, "] = @%" PRIu32, number);
+}
+
 static void print_value(struct printer *p, uint32_t id)
 {
     const struct pln_value *value = &p->graph->values[id];
     print_name(p, value->name);
     pln_text_puts(p->out, ": ");
     if (value->data) {
-        pln_tensor_print(value->data, p->full, p->out);
+        print_constant(p, value);
     } else {
         print_type(p, &value->type);
     }
@@ -267,12 +282,16 @@ static void print_head(struct printer *p)
         print_value(p, id);
         pln_text_putc(p->out, '\n');
     }
+    for (size_t i = 0; i < g->n_states; i++) {
+        print_line_start(p);
+        pln_text_printf(p->out, "state %" PRIu32 " %" PRIu32 " %d\n", g->states[i].input, g->states[i].output, g->states[i].axis);
+    }
 }
 
-void pln_graph_print(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, bool full, struct pln_text *out)
+static void print_graph(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, bool full, const struct pln_graph_weights *weights, struct pln_text *out)
 {
     struct pln_arena scratch;
-    struct printer p = { .graph = graph, .vocabulary = vocabulary, .out = out, .full = full, .indent = 1 };
+    struct printer p = { .graph = graph, .vocabulary = vocabulary, .out = out, .full = full, .weights = weights, .indent = 1 };
     pln_arena_init(&scratch, graph->alloc, 0);
     see_values(&p); /* resolving may add to the table: do it before its size is taken */
     p.seen = pln_arena_array(&scratch, graph->dims.count, sizeof(*p.seen));
@@ -289,4 +308,14 @@ void pln_graph_print(struct pln_graph *graph, const struct pln_vocabulary *vocab
         out->failed = true;
     }
     pln_arena_deinit(&scratch);
+}
+
+void pln_graph_print(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, bool full, struct pln_text *out)
+{
+    print_graph(graph, vocabulary, full, NULL, out);
+}
+
+void pln_graph_print_weights(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, const struct pln_graph_weights *weights, struct pln_text *out)
+{
+    print_graph(graph, vocabulary, true, weights, out);
 }

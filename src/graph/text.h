@@ -1,10 +1,11 @@
 /* Inside of the graph's text form: grammar, lexer, tensors.
  *
- *   graph     = "graph" string "{" { meta | symbol | origin | constant } block "}"
+ *   graph     = "graph" string "{" { meta | symbol | origin | constant | state } block "}"
  *   meta      = "meta" string "=" string
  *   symbol    = "symbol" name [ "[" min "," max "]" ]     in the table's order, so that extents keep their normal form
  *   origin    = "origin" string string string index       name, operator, domain; numbered from 0
  *   constant  = "const" name ":" tensor [ "tap" ]
+ *   state     = "state" input output axis                 places in the main block's lists: one tensor of the run before and of this one
  *   block     = { "in" value } { node } { "out" name [ "as" string ] }
  *   node      = outputs "=" op [ "." kind ] "(" [ input { "," input } ] ")" [ attrs ] [ "@" index { "," index } ] { "do" "{" block "}" }
  *   outputs   = "none" | output { "," output }
@@ -18,9 +19,10 @@
  *   tensor    = dtype "[" integers "]" "=" data
  *   data      = "[" elements "]" | "x" string             the second: the bytes in hexadecimal
  *             | "#" hash                                  printed when not in full; does not parse
+ *             | "@" index                                 of a constant: a weight by its number, where there are such
  *
- * Names are bare (letters, digits, "_", ".", "/") or quoted strings; the words in, out, const, meta, symbol, origin, none, tap, as, do
- * and "_" are quoted as names. Floats are decimals that read back to the same bits, or "#" and the bits in hexadecimal. ";" begins a comment. */
+ * Names are bare (letters, digits, "_", ".", "/") or quoted strings; the words in, out, const, meta, symbol, origin, state, none, tap,
+ * as, do and "_" are quoted as names. Floats are decimals that read back to the same bits, or "#" and the bits in hexadecimal. ";" begins a comment. */
 #ifndef PLN_GRAPH_TEXT_H
 #define PLN_GRAPH_TEXT_H
 
@@ -40,6 +42,7 @@ struct pln_lexer {
     const char *start, *at, *end;
     struct pln_arena *arena;
     struct pln_diag *diag;
+    const struct pln_graph_weights *weights; /* NULL: tensors hold their data */
 };
 enum pln_status pln_lex_fail(struct pln_lexer *lex, const char *wanted);
 enum pln_status pln_lex_no_memory(struct pln_lexer *lex);

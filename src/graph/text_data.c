@@ -243,6 +243,15 @@ static enum pln_status parse_hex(struct pln_lexer *lex, uint8_t *bytes, size_t s
     return PLN_OK;
 }
 
+static enum pln_status parse_weight(struct pln_lexer *lex, struct pln_tensor *tensor)
+{
+    int64_t number;
+    lex->at++;
+    PLN_TRY(pln_lex_i64(lex, &number));
+    if (number < 0 || number >= PLN_NONE) return pln_lex_fail(lex, "the number of a weight before this,");
+    return lex->weights->data(lex->weights->user, (uint32_t)number, tensor);
+}
+
 enum pln_status pln_tensor_parse(struct pln_lexer *lex, struct pln_tensor *out_tensor)
 {
     enum pln_dtype dtype;
@@ -261,6 +270,10 @@ enum pln_status pln_tensor_parse(struct pln_lexer *lex, struct pln_tensor *out_t
         return pln_lex_fail(lex, "a tensor that can be, before this,");
     }
     char form = pln_lex_peek(lex);
+    if (form == '@' && lex->weights && lex->weights->data) {
+        pln_tensor_init(out_tensor, dtype, rank, dims, NULL);
+        return parse_weight(lex, out_tensor);
+    }
     if (form != '[' && form != 'x') return pln_lex_fail(lex, "data in full");
     if (form == 'x' && dtype == PLN_STR) return pln_lex_fail(lex, "strings");
     lex->at++;

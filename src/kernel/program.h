@@ -157,6 +157,8 @@ struct pln_program {
     uint64_t needs;         /* CPU features that the kernels of host steps rely on */
     const char *target;     /* "cpu", "ref", …: the device that it was built for */
     uint32_t n_nodes;       /* ONNX nodes that went in, for reports */
+    const char *graph;      /* the optimized graph as text (graph/text.h) with weights by number, for rebuilding; not terminated; NULL: left out */
+    size_t graph_bytes;
 };
 
 /* Ids in range, expressions in order, views acyclic with defined bases, steps read only what is defined before, segments tile their block,

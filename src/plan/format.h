@@ -33,10 +33,12 @@
  *   ORIGINS     struct pln_plan_pair[]: name and operator type of an ONNX node
  *   METADATA    struct pln_plan_pair[]: key and value, the model's
  *   CHECKSUMS   u64[]: XXH64 (seed 0) of each 4 MiB of WEIGHTS, the last piece shorter
+ *   GRAPH       text of graph/text.h, the graph that the program was made from, its larger constants named by their places in WEIGHT_TABLE; may be
+ *               absent. Nothing but rebuilding reads it; required is 0
  *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
  *
  * A reader meets sections that it does not know with `required` clear by skipping them, and refuses the plan when it is set. Reserved for
- * what is to come: GRAPH … DEVICE_CODE below. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
+ * what is to come: DEVICE_TABLE … BINDINGS below. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
  * another value refuses the plan as one of a newer Planish (PLN_INCOMPATIBLE). So what is new is put there and in new sections without raising
  * the version, as long as a plan that does not use it stays the same. A change that an old reader would misread raises the version.
  * docs/versions.md says what is promised. */
@@ -90,8 +92,8 @@ enum pln_plan_section_id {
     PLN_PLAN_METADATA,
     PLN_PLAN_CHECKSUMS,
     PLN_PLAN_KNOWN_END,
-    PLN_PLAN_GRAPH = 32,      /* all of these reserved: the graph as text, its constants named by weight, for rebuilding */
-    PLN_PLAN_DEVICE_TABLE,    /* process ranks and the devices of each */
+    PLN_PLAN_GRAPH = 32,
+    PLN_PLAN_DEVICE_TABLE,    /* this and all below reserved: process ranks and the devices of each */
     PLN_PLAN_COLLECTIVES,
     PLN_PLAN_STREAMED,        /* weights in other files: name, offset, length, hash */
     PLN_PLAN_WEIGHT_PROGRAM,  /* from initializer names through folding and packing to stored weights, for refit */

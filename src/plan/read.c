@@ -12,7 +12,7 @@ struct reader {
     struct pln_diag *diag;
     struct pln_plan_header header;
     struct pln_plan_section sections[PLN_PLAN_KNOWN_END]; /* by id */
-    struct pln_plan_section weights;
+    struct pln_plan_section graph, weights;
     struct pln_program *program;
     bool failed; /* a reference leads outside; the first was reported */
 };
@@ -117,6 +117,7 @@ static enum pln_status check_section(struct reader *reader, const struct pln_pla
         if (reader->data[i]) return damaged(reader, "padding is not 0");
     *end = section->offset + section->size_bytes;
     if (section->id > 0 && section->id < PLN_PLAN_KNOWN_END) reader->sections[section->id] = *section;
+    else if (section->id == PLN_PLAN_GRAPH) reader->graph = *section;
     else if (section->required) return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has a section (%u) that this Planish does not know; use a newer Planish", reader->name, section->id);
     return PLN_OK;
 }
@@ -158,6 +159,7 @@ static enum pln_status check_sections(struct reader *reader)
         if (!reader->sections[id].offset) return damaged(reader, "a section is missing");
         if (reader->sections[id].size_bytes % unit[id] || reader->sections[id].size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     }
+    if (reader->graph.size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     const struct pln_plan_section *text = &reader->sections[PLN_PLAN_TEXT];
     if (text->size_bytes == 0 || reader->data[text->offset] || reader->data[text->offset + text->size_bytes - 1]) return damaged(reader, "its text has no end");
     if (reader->sections[PLN_PLAN_PROPERTIES].size_bytes != sizeof(struct pln_plan_properties)) return damaged(reader, "its properties have a wrong size");
@@ -438,6 +440,8 @@ static enum pln_status read_properties(struct reader *reader)
     program->n_taps = from->n_taps;
     const uint32_t *devices = list(reader, from->devices, from->n_devices);
     program->n_devices = devices ? from->n_devices : 0;
+    program->graph = reader->graph.size_bytes ? (const char *)reader->data + reader->graph.offset : NULL;
+    program->graph_bytes = (size_t)reader->graph.size_bytes;
     program->devices = pln_arena_array(reader->arena, program->n_devices + (size_t)1, sizeof *program->devices);
     if (!program->devices) return no_memory(reader, program->n_devices * sizeof *program->devices);
     for (uint32_t i = 0; i < program->n_devices; i++) program->devices[i] = text(reader, devices[i]);

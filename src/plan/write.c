@@ -5,7 +5,6 @@
 #include "plan/format.h"
 #include "plan/plan.h"
 
-#define N_SECTIONS (PLN_PLAN_KNOWN_END - 1)
 
 struct writer {
     const struct pln_program *program;
@@ -433,28 +432,41 @@ static void store_weights(struct writer *writer, uint8_t *weights)
 
 /* ---- the file ---- */
 
+static uint32_t section_count(const struct writer *writer)
+{
+    return PLN_PLAN_KNOWN_END - 1u + (writer->program->graph_bytes > 0) + (writer->weights_bytes > 0);
+}
+
 static uint64_t metadata_bytes(const struct writer *writer)
 {
-    uint64_t bytes = sizeof(struct pln_plan_header) + (N_SECTIONS + (writer->weights_bytes > 0)) * sizeof(struct pln_plan_section);
+    uint64_t bytes = sizeof(struct pln_plan_header) + section_count(writer) * sizeof(struct pln_plan_section);
     for (int id = 1; id < PLN_PLAN_KNOWN_END; id++) bytes = pln_align_up(bytes, 8) + writer->sections[id].size_bytes;
+    if (writer->program->graph_bytes) bytes = pln_align_up(bytes, 8) + writer->program->graph_bytes;
     return bytes;
+}
+
+static void store_section(const struct pln_plan_section *section, const void *data, uint8_t *file, uint8_t **entry)
+{
+    memcpy(*entry, section, sizeof *section);
+    if (section->size_bytes) memcpy(file + section->offset, data, section->size_bytes);
+    *entry += sizeof *section;
 }
 
 static void store_metadata(const struct writer *writer, uint8_t *file, uint64_t metadata, uint64_t weights_at)
 {
     memset(file, 0, writer->weights_bytes ? weights_at : metadata);
     struct pln_plan_header header = { .magic = PLN_PLAN_MAGIC, .version = PLN_PLAN_VERSION, .endian = PLN_PLAN_ENDIAN, .metadata_bytes = metadata,
-                                      .file_bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata, .n_sections = N_SECTIONS + (writer->weights_bytes > 0) };
+                                      .file_bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata, .n_sections = section_count(writer) };
     uint64_t at = sizeof header + header.n_sections * sizeof(struct pln_plan_section);
     uint8_t *entry = file + sizeof header;
     for (uint32_t id = 1; id < PLN_PLAN_KNOWN_END; id++) {
         at = pln_align_up(at, 8);
         const struct pln_plan_section one = { id, 1, at, writer->sections[id].size_bytes };
-        memcpy(entry, &one, sizeof one);
-        if (one.size_bytes) memcpy(file + at, writer->sections[id].data, one.size_bytes);
-        entry += sizeof one;
+        store_section(&one, writer->sections[id].data, file, &entry);
         at += one.size_bytes;
     }
+    const struct pln_plan_section graph = { PLN_PLAN_GRAPH, 0, pln_align_up(at, 8), writer->program->graph_bytes };
+    if (graph.size_bytes) store_section(&graph, writer->program->graph, file, &entry);
     const struct pln_plan_section weights = { PLN_PLAN_WEIGHTS, 1, weights_at, writer->weights_bytes };
     if (writer->weights_bytes) memcpy(entry, &weights, sizeof weights);
     memcpy(file, &header, sizeof header);
@@ -464,7 +476,7 @@ static void store_metadata(const struct writer *writer, uint8_t *file, uint64_t 
 
 static enum pln_status check_sections(const struct writer *writer)
 {
-    if (writer->too_large) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
+    if (writer->too_large || writer->program->graph_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
     for (int id = 1; id < PLN_PLAN_KNOWN_END; id++)
         if (writer->sections[id].failed) return pln_fail_memory(writer->diag, "plan", writer->sections[id].size_bytes);
     return PLN_OK;

@@ -88,6 +88,38 @@ static void damage(const void *plan, size_t size_bytes)
     free(copy);
 }
 
+static pln_engine *build_again(const char *target)
+{
+    pln_engine *engine;
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    const struct pln_build_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .target = target };
+    enum pln_status status = pln_build_plan_file(FILE_NAME, &options, &engine);
+    struct pln_message message;
+    if (pln_diagnostics_get(diagnostics, 0, &message) == PLN_OK) printf("%s\n", message.text);
+    assert_int_equal(status, PLN_OK);
+    pln_diagnostics_destroy(diagnostics);
+    return engine;
+}
+
+/* The graph inside a plan gives an engine that computes the same; for the same target with the same kernels, and the same bytes each time. */
+static void check_rebuilt(pln_engine *built, const char *folder)
+{
+    size_t bytes, second_bytes;
+    pln_engine *first = build_again(NULL), *second = build_again(NULL);
+    compare_runs(built, first, folder);
+    const void *plan = pln_engine_plan(first, &bytes), *second_plan = pln_engine_plan(second, &second_bytes);
+    assert_int_equal(bytes, second_bytes);
+    assert_memory_equal(plan, second_plan, bytes);
+    assert_int_equal(pln_engine_save(first, FILE_NAME, NULL), PLN_OK);
+    pln_engine_release(second);
+    second = build_again(NULL);
+    second_plan = pln_engine_plan(second, &second_bytes);
+    assert_int_equal(bytes, second_bytes);
+    assert_memory_equal(plan, second_plan, bytes);
+    pln_engine_release(first);
+    pln_engine_release(second);
+}
+
 static void check_model(const char *name, const char *device)
 {
     char folder[300], model[320];
@@ -101,6 +133,7 @@ static void check_model(const char *name, const char *device)
     assert_int_equal(pln_engine_save(first, FILE_NAME, NULL), PLN_OK);
     assert_int_equal(pln_engine_load_file(FILE_NAME, NULL, &loaded), PLN_OK);
     compare_runs(first, loaded, folder);
+    check_rebuilt(first, folder);
     if (!device) damage(first_plan, first_bytes);
     pln_engine_release(first);
     pln_engine_release(second);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,7 @@ static const char sample[] =
     "  const \"do\": str[2] = [\"a\\\"\\n\", \"\"] tap\n"
     "  const q: f8e4m3fn[2] = x\"7f01\"\n"
     "  const long: u8[17] = x\"000102030405060708090a0b0c0d0e0f10\"\n"
+    "  state 0 1 1\n"
     "  in /x/in.1: f32[batch,3,224,past + seq]\n"
     "  in c: bool[]\n"
     "  in s: seq(map(i64,opt(f32[*]))) tap\n"
@@ -161,6 +163,64 @@ static void hashes_when_not_full(void **state)
     assert_int_equal(pln_graph_parse(out.data, out.size_bytes, &vocabulary, NULL, NULL, &again), PLN_INVALID_ARGUMENT);
     pln_text_deinit(&out);
     pln_graph_destroy(g);
+}
+
+/* ---- weights by number ---- */
+
+static uint32_t number_of_long(void *user, const struct pln_value *value)
+{
+    (void)user;
+    return strcmp(value->name, "long") == 0 ? 7 : PLN_NONE;
+}
+
+static enum pln_status data_of_seven(void *user, uint32_t number, struct pln_tensor *tensor)
+{
+    if (number != 7 || tensor->dtype != PLN_U8 || tensor->rank != 1 || tensor->dims[0] != 17) return PLN_INVALID_ARGUMENT;
+    tensor->data = user;
+    return PLN_OK;
+}
+
+static void names_weights(void **state)
+{
+    (void)state;
+    uint8_t bytes[17] = { 42 };
+    const struct pln_graph_weights weights = { bytes, number_of_long, data_of_seven };
+    struct pln_graph *g = parse(sample), *again;
+    struct pln_text out, wrong;
+    pln_text_init(&out, NULL);
+    pln_graph_print_weights(g, &vocabulary, &weights, &out);
+    assert_non_null(strstr(out.data, "const long: u8[17] = @7\n"));
+    assert_non_null(strstr(out.data, "const w: f32[2,2] = [1.0"));
+    assert_int_equal(pln_graph_parse_weights(out.data, out.size_bytes, &vocabulary, &weights, NULL, NULL, &again), PLN_OK);
+    assert_ptr_equal(pln_graph_value(again, pln_graph_find_value(again, "long"))->data->data, bytes);
+    assert_int_equal(again->n_states, 1);
+    assert_int_equal(again->states[0].axis, 1);
+    pln_graph_destroy(again);
+    assert_int_equal(pln_graph_parse(out.data, out.size_bytes, &vocabulary, NULL, NULL, &again), PLN_INVALID_ARGUMENT);
+    static const char *const others[] = { "= @8\n", "= @-1\n", "= @9999999999999\n", "= @x\n" };
+    for (size_t i = 0; i < PLN_COUNT_OF(others); i++) {
+        const char *at = strstr(out.data, "= @7\n");
+        pln_text_init(&wrong, NULL);
+        pln_text_append(&wrong, out.data, (size_t)(at - out.data));
+        pln_text_puts(&wrong, others[i]);
+        pln_text_puts(&wrong, at + 5);
+        assert_int_equal(pln_graph_parse_weights(wrong.data, wrong.size_bytes, &vocabulary, &weights, NULL, NULL, &again), PLN_INVALID_ARGUMENT);
+        pln_text_deinit(&wrong);
+    }
+    pln_text_deinit(&out);
+    pln_graph_destroy(g);
+}
+
+static void refuses_states_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const states[] = { "state 1 0 0", "state 0 1 0", "state 0 0 1", "state -1 0 0", "state 0 0", "state 0 0 99" };
+    for (size_t i = 0; i < PLN_COUNT_OF(states); i++) {
+        char text[200];
+        struct pln_graph *g;
+        snprintf(text, sizeof text, "graph \"\" { %s in x: f32[2] y: f32[2] = ew.relu(x) out y }", states[i]);
+        assert_int_equal(pln_graph_parse(text, strlen(text), &vocabulary, NULL, NULL, &g), PLN_INVALID_ARGUMENT);
+    }
 }
 
 static uint64_t seed;
@@ -326,7 +386,7 @@ static void survives_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips_a_text),        cmocka_unit_test(prints_as_written), cmocka_unit_test(hashes_when_not_full),
+        cmocka_unit_test(round_trips_a_text),        cmocka_unit_test(prints_as_written), cmocka_unit_test(hashes_when_not_full), cmocka_unit_test(names_weights), cmocka_unit_test(refuses_states_that_are_none),
         cmocka_unit_test(round_trips_random_graphs), cmocka_unit_test(refuses),           cmocka_unit_test(survives_damage),
         cmocka_unit_test(survives_without_memory),
     };
