@@ -38,6 +38,31 @@ static enum pln_status missing_features(uint64_t features, struct pln_diag *diag
                     pln_cpu_describe(features, missing, sizeof missing));
 }
 
+/* Names the kernels that are not there, from step `first` on, each once. */
+static enum pln_status missing_kernels(struct pln_engine *engine, uint32_t first, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    const char *names[8];
+    size_t n = 0;
+    bool more = false;
+    struct pln_text text;
+    pln_text_init(&text, &engine->alloc);
+    for (uint32_t i = first; i < program->n_steps && !more; i++) {
+        const struct pln_step *step = &program->steps[i];
+        const struct pln_backend *backend = engine->devices[step->device].backend;
+        bool known = step->kind != PLN_STEP_LAUNCH || pln_backend_kernel(backend, step->kernel);
+        for (size_t k = 0; k < n && !known; k++) known = pln_str_equal(names[k], step->kernel);
+        if (known) continue;
+        more = n == PLN_COUNT_OF(names);
+        if (!more) pln_text_printf(&text, "%s'%.80s' of device '%s'", n ? ", " : "", step->kernel, backend->name);
+        if (!more) names[n++] = step->kernel;
+    }
+    enum pln_status status = pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs kernels that this version of Planish does not have: %s%s; build it again from the model",
+                                      text.failed ? "out of memory" : text.data, more ? " and others" : "");
+    pln_text_deinit(&text);
+    return status;
+}
+
 /* A packed weight goes only where the kernel takes one in that very form, with as many bytes as the form says for its shape. */
 static enum pln_status check_packed(const struct pln_engine *engine, uint32_t step_id, struct pln_diag *diag)
 {
@@ -79,10 +104,7 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
             return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' runs no reference kernels", i, device->backend->name);
         if (step->kind != PLN_STEP_LAUNCH) continue;
         own->kernel = pln_backend_kernel(device->backend, step->kernel);
-        if (!own->kernel) {
-            return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs kernel '%s' of device '%s', which this version of Planish does not have; build the plan again from the model", step->kernel,
-                            device->backend->name);
-        }
+        if (!own->kernel) return missing_kernels(engine, i, diag);
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
         if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
         PLN_TRY(check_packed(engine, i, diag));

@@ -386,12 +386,33 @@ static void missing_features_are_named(void **state)
     make_free(&make);
 }
 
+static void missing_kernels_are_named(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "no_such_gemm", "no_such_gemm", "no_such_conv" };
+    struct make make;
+    make_program(&make);
+    size_t n = 0;
+    for (uint32_t i = 0; i < make.program.n_steps && n < PLN_COUNT_OF(names); i++) {
+        struct pln_step *step = &make.program.steps[i];
+        if (step->kind != PLN_STEP_CALL) continue;
+        step->kind = PLN_STEP_LAUNCH;
+        step->kernel = names[n++];
+    }
+    assert_int_equal(n, PLN_COUNT_OF(names));
+    struct pln_plan_image image = write_program(&make.program);
+    assert_non_null(strstr(load_message(image.data, image.size_bytes, PLN_INCOMPATIBLE), ": 'no_such_gemm' of device 'cpu', 'no_such_conv' of device 'cpu';"));
+    pln_plan_image_release(&image);
+    make_free(&make);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_program_same_bytes),    cmocka_unit_test(loaded_plan_runs), cmocka_unit_test(save_and_load_a_file),  cmocka_unit_test(devices_can_be_chosen),
         cmocka_unit_test(survives_no_memory),         cmocka_unit_test(cut_anywhere),     cmocka_unit_test(any_byte_changed),      cmocka_unit_test(forged_at_random),
         cmocka_unit_test(weights_are_checked),        cmocka_unit_test(other_files_are_named), cmocka_unit_test(versions_are_told), cmocka_unit_test(missing_features_are_named),
+        cmocka_unit_test(missing_kernels_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
