@@ -92,6 +92,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->symbols);
     context->upper_symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->upper_symbols);
     context->dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dims);
+    context->versions = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->versions);
     context->dim_depends = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dim_depends);
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
     context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
@@ -102,7 +103,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
     context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->dim_depends || !context->step_ns || !context->step_count)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_ns || !context->step_count)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
     PLN_TRY(pln_exec_sort_slots(context));

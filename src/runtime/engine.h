@@ -60,10 +60,9 @@ struct pln_slot_state {
     struct pln_item view;  /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
     uint32_t listed;       /* at creation: the last segment, counted from 1, that listed it as coming from outside */
-    uint32_t version;      /* raised whenever type, extents, strides, address or shape value differ from the last time */
     uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
     int64_t offset;        /* VIEW: then */
-    struct pln_tensor seen; /* slots from outside of the segments' memory: what `version` stands for */
+    struct pln_tensor seen; /* slots from outside of the segments' memory: what its version stands for */
 };
 
 /* What a segment was last resolved for. */
@@ -88,7 +87,10 @@ struct pln_segment_state {
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */
     bool *ready;                   /* by step: its command stands for `versions` */
-    uint32_t *versions;            /* of the launches' operands */
+    uint32_t *operands;            /* slots of the steps' operands, all in one row */
+    uint32_t *versions;            /* of these, when the command was made */
+    uint32_t *operands_end;        /* by step: where its operands end in that row */
+    uint32_t *state_at;            /* by step: where its kernel's state is in `states`, in units of 64 bytes */
 };
 
 struct pln_block_state {
@@ -124,6 +126,9 @@ struct pln_context {
     uint32_t n_segments; /* of all blocks, made so far */
     uint32_t *by_segment, *segment_end; /* slots, sorted by segment; segment g has those from segment_end[g] to segment_end[g + 1] - 1 */
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
+    /* By slot: raised whenever type, extents, strides, address or shape value differ from the last time. Kept apart from the slots, and dense:
+     * between two decoding steps the weights sweep the caches, and each line touched in telling that nothing has changed is a miss. */
+    uint32_t *versions;
     uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
     uint64_t moves;        /* times that an arena was moved */
     bool dims_stale;

@@ -100,9 +100,12 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->depends = pln_arena_array(arena, n_defined + 1u, sizeof *state->depends);
     state->arena_depends = pln_arena_array(arena, n_arena + 1u, sizeof *state->arena_depends);
     state->versions = pln_arena_array(arena, n_operands + 1u, sizeof *state->versions);
+    state->operands = pln_arena_array(arena, n_operands + 1u, sizeof *state->operands);
+    state->operands_end = pln_arena_array(arena, seg->count + 1u, sizeof *state->operands_end);
+    state->state_at = pln_arena_array(arena, seg->count + 1u, sizeof *state->state_at);
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
-        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->ready ||
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
         !state->depends || !state->arena_depends)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t k = *own; k < own[1]; k++) {
@@ -129,6 +132,7 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     PLN_TRY(init_tables(context, block, segment));
     struct pln_tensor *tensors = state->tensors;
     size_t state_bytes = 0;
+    uint32_t end = 0;
     for (uint32_t i = 0; i < seg->count; i++) {
         uint32_t id = program->blocks[block].steps[seg->first + i];
         const struct pln_step *step = &program->steps[id];
@@ -139,6 +143,10 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
         *launch = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
                                        .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = tensors, .outputs = tensors + step->n_inputs };
         tensors += step->n_inputs + step->n_outputs;
+        for (uint32_t k = 0; k < step->n_inputs; k++) state->operands[end++] = step->inputs[k];
+        for (uint32_t k = 0; k < step->n_outputs; k++) state->operands[end++] = step->outputs[k];
+        state->operands_end[i] = end;
+        state->state_at[i] = (uint32_t)(state_bytes / 64);
         if (own->kernel) state_bytes += pln_align_up(own->kernel->family->state_bytes, 64);
     }
     state->states = pln_arena_alloc_aligned(&context->arena, state_bytes + 64, 64);
@@ -421,7 +429,7 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
         if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
         view->tensor.data = data;
     }
-    uint32_t *version = &context->slots[slot_id].version;
+    uint32_t *version = &context->versions[slot_id];
     for (uint32_t i = 0; i < slot->n_elems; i++) {
         int64_t value = context->dims[slot->elems[i]];
         if (pln_load_i64(slot->dtype, view->tensor.data, i) != value) ++*version;
@@ -450,13 +458,13 @@ static void watch_outside(struct pln_context *context, const struct pln_segment_
         if (context->engine->program->slots[state->outside[i]].place == PLN_PLACE_OUTPUT) continue; /* fill_slot sees to it */
         if (!own->item || own->item->kind != PLN_TENSOR || same_tensor(&own->seen, &own->item->tensor)) continue;
         own->seen = own->item->tensor;
-        own->version++;
+        context->versions[state->outside[i]]++;
     }
 }
 
 static bool same_view(const struct pln_context *context, const struct pln_slot *slot, const struct pln_slot_state *own)
 {
-    if (own->base_version != context->slots[slot->index].version || own->offset != context->dims[slot->offset]) return false;
+    if (own->base_version != context->versions[slot->index] || own->offset != context->dims[slot->offset]) return false;
     for (int i = 0; slot->strides && i < slot->rank; i++)
         if (own->view.tensor.strides[i] != context->dims[slot->strides[i]]) return false;
     return true;
@@ -500,7 +508,7 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL; /* NULL: all are empty */
     } else if (slot->place == PLN_PLACE_VIEW) {
         PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
-        own->base_version = context->slots[slot->index].version;
+        own->base_version = context->versions[slot->index];
         own->offset = context->dims[slot->offset];
     } else if (slot->place == PLN_PLACE_OUTPUT) {
         PLN_TRY(fill_output(context, slot_id, &own->view.tensor));
@@ -508,7 +516,7 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         own->view.tensor.data = data;
         PLN_TRY(fill_shape(context, slot_id, &own->view));
     }
-    if (!same_tensor(&before, &own->view.tensor)) own->version++;
+    if (!same_tensor(&before, &own->view.tensor)) context->versions[slot_id]++;
     own->item = &own->view;
     return PLN_OK;
 }
@@ -628,15 +636,14 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     return PLN_OK;
 }
 
-/* Does the command still stand for its operands? Notes what it stands for from now on. */
-static bool same_operands(const struct pln_context *context, const struct pln_step *step, uint32_t *versions)
+/* Does the command of step i still stand for its operands? Notes what it stands for from now on. */
+static bool same_operands(const struct pln_context *context, struct pln_segment_state *state, uint32_t i)
 {
     bool same = true;
-    for (uint32_t i = 0; i < step->n_inputs + step->n_outputs; i++) {
-        uint32_t slot = i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
-        uint32_t version = slot == PLN_NONE ? 0 : context->slots[slot].version;
-        same = same && versions[i] == version;
-        versions[i] = version;
+    for (uint32_t k = i == 0 ? 0 : state->operands_end[i - 1]; k < state->operands_end[i]; k++) {
+        uint32_t slot = state->operands[k], version = slot == PLN_NONE ? 0 : context->versions[slot];
+        same = same && state->versions[k] == version;
+        state->versions[k] = version;
     }
     return same;
 }
@@ -646,24 +653,17 @@ static enum pln_status fill_commands(struct pln_context *context, uint32_t block
     const struct pln_program *program = context->engine->program;
     const struct pln_segment *seg = &program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
-    uint8_t *kernel_state = state->states;
-    uint32_t *versions = state->versions;
     for (uint32_t i = 0; i < seg->count; i++) {
+        bool same = same_operands(context, state, i);
+        if (same && state->ready[i]) continue;
         uint32_t step_id = program->blocks[block].steps[seg->first + i];
-        const struct pln_step *step = &program->steps[step_id];
-        const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
-        bool same = same_operands(context, step, versions);
-        if (!same || !state->ready[i]) {
-            state->ready[i] = false;
-            context->diag.node = context->engine->steps[step_id].name;
-            context->diag.op = pln_op_name(step->op);
-            context->diag.node_index = -1;
-            PLN_TRY(fill_command(context, state, i, step_id, kernel_state));
-            context->diag.node = context->diag.op = NULL;
-            state->ready[i] = true;
-        }
-        versions += step->n_inputs + step->n_outputs;
-        if (kernel) kernel_state += pln_align_up(kernel->family->state_bytes, 64);
+        state->ready[i] = false;
+        context->diag.node = context->engine->steps[step_id].name;
+        context->diag.op = pln_op_name(program->steps[step_id].op);
+        context->diag.node_index = -1;
+        PLN_TRY(fill_command(context, state, i, step_id, state->states + (size_t)state->state_at[i] * 64));
+        context->diag.node = context->diag.op = NULL;
+        state->ready[i] = true;
     }
     return PLN_OK;
 }
