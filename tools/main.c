@@ -1,4 +1,5 @@
 /* planish: one command, a subcommand a job. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ static int print_help(void)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
     if (argc < 2) {
         print_help();
         return 2;
