@@ -137,7 +137,6 @@ struct pln_context {
     struct pln_queue **queues; /* by device */
     struct pln_interval *intervals;
     uint32_t *order;
-    bool *wanted;
     atomic_bool cancelled;
     int depth;
     bool device_pending; /* something was submitted and not waited for */
