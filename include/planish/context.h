@@ -30,9 +30,10 @@ struct pln_context_options {
     size_t struct_size;                    /* sizeof(struct pln_context_options) */
     const struct pln_allocator *allocator; /* NULL: the engine's */
     size_t memory_limit_bytes;             /* of activations and run-time values; 0: none */
+    pln_diagnostics *diagnostics;          /* takes the reason of a failure; NULL: the code only */
 };
 
-/* options NULL: the defaults. Errors: PLN_INVALID_ARGUMENT, PLN_NO_MEMORY, PLN_DEVICE. */
+/* options NULL: the defaults. Errors: PLN_INVALID_ARGUMENT; PLN_NO_MEMORY; PLN_DEVICE; PLN_INCOMPATIBLE the engine is of a plan for another machine. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_options *options, pln_context **out_context);
 /* Lets go of its engine. No run may be under way. NULL is fine. */
 PLN_API void pln_context_destroy(pln_context *context);

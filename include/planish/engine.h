@@ -31,6 +31,7 @@ struct pln_engine_options {
     int verify_weights;                /* 1: check weights of any size; 0: up to 256 MiB; -1: none */
     void (*release)(void *user);       /* pln_engine_load_memory: called once, when the engine is gone or loading failed; NULL: nobody */
     void *release_user;
+    int may_be_foreign;                /* 1: a plan for a machine that is not this one gives an engine all the same, which can be looked at and saved, but not run: pln_context_create says why not */
 };
 
 /* Maps a plan and uses it in place. The file must not change while the engine lives. Errors: PLN_IO, PLN_BAD_PLAN (damaged),

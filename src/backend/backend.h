@@ -25,8 +25,12 @@ struct pln_device_base {
     int ordinal;
 };
 
+struct pln_device_code;
+struct pln_recording;
+
 struct pln_device_caps {
     char name[128];      /* "Intel(R) Xeon(R) …" */
+    char arch[16];       /* what device code must be compiled for, "sm_90a"; "": it has none */
     uint64_t features;   /* what kernels' needs are compared with */
     bool host_memory;    /* its space is the host's */
     size_t memory_bytes; /* of the space; 0: not known */
@@ -44,6 +48,7 @@ struct pln_command {
     enum pln_command_kind kind;
     /* LAUNCH */
     const struct pln_kernel *kernel;
+    const struct pln_device_code *code; /* of a kernel that is device code */
     const void *state; /* prepared */
     struct pln_prepared prepared;
     /* CALL: tensors in the device's space; all outputs are placed */
@@ -66,13 +71,28 @@ struct pln_backend {
     void (*release)(struct pln_device *device, void *memory, size_t size_bytes);
     enum pln_status (*queue_create)(struct pln_device *device, struct pln_diag *diag, struct pln_queue **out_queue);
     void (*queue_destroy)(struct pln_queue *queue);
-    /* Enqueues; commands, and what they point to, stay valid until sync. After an error no further command of the call has run. */
-    enum pln_status (*submit)(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_diag *diag);
+    /* Enqueues; commands, and what they point to, stay valid until sync. After an error no further command of the call has run. recording: where the
+     * backend keeps what it made of these commands (parameters on the device, a captured graph), for the next time that they are submitted; NULL: they
+     * are not. version: another one than the last time that this recording was used when any of them has changed. */
+    enum pln_status (*submit)(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_recording **recording, uint64_t version, struct pln_diag *diag);
+    /* Of this queue, which has been synchronized. Takes NULL. May be NULL: submit leaves *recording alone. */
+    void (*recording_destroy)(struct pln_queue *queue, struct pln_recording *recording);
     /* Waits until everything submitted has run; first failed status since the last sync, which the queue then forgets. */
     enum pln_status (*sync)(struct pln_queue *queue, struct pln_diag *diag);
     /* The kernel rows, best first, ended by NULL. May be NULL: the device only runs calls. */
     const struct pln_kernel *const *kernels;
     bool runs_calls; /* CALL commands are understood (reference kernels run in its space) */
+    /* Row whose code is that of COPY commands between tensors of any strides, one input and one output; NULL: copies need no code. */
+    const struct pln_kernel *copy;
+    /* Device code; all NULL where kernels are functions of this library. Features that kernels may need on an architecture; false: no such one. */
+    bool (*arch_features)(const char *arch, uint64_t *out_features);
+    /* Hash of all that makes the code of a source what it is, beside the source and the architecture. */
+    uint64_t (*code_key)(void);
+    /* Source of a family's emit to code for an architecture, in memory of alloc. Errors: PLN_DEVICE the compiler is missing, with the remedy;
+     * PLN_INTERNAL what it said of the source. */
+    enum pln_status (*compile)(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes);
+    enum pln_status (*code_load)(struct pln_device *device, const void *code, size_t size_bytes, struct pln_diag *diag, struct pln_device_code **out_code);
+    void (*code_unload)(struct pln_device *device, struct pln_device_code *code);
 };
 
 /* All backends of this build, in backends.inc's order, ended by NULL. */

@@ -1,6 +1,7 @@
 #include "base/dynlib.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 enum pln_status pln_dynlib_open(const char *const *names, struct pln_diag *diag, struct pln_dynlib *out_lib)
 {
@@ -13,6 +14,13 @@ enum pln_status pln_dynlib_open(const char *const *names, struct pln_diag *diag,
     }
     return pln_fail(diag, PLN_NOT_FOUND, "cannot load %s: %s", names[0] != NULL ? names[0] : "a library",
                     reason != NULL ? reason : "no name given");
+}
+
+enum pln_status pln_dynlib_open_named(const char *variable, const char *const *names, struct pln_diag *diag, struct pln_dynlib *out_lib)
+{
+    const char *name = getenv(variable);
+    const char *const only[] = { name, NULL };
+    return pln_dynlib_open(name != NULL && *name != '\0' ? only : names, diag, out_lib);
 }
 
 void pln_dynlib_close(struct pln_dynlib *lib)

@@ -1,9 +1,9 @@
 /* The façade: model (or the graph inside a plan) → graph → passes → program → plan, and an engine loaded from it. */
 #include "backend/backend.h"
-#include "base/cpu.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "build/keep.h"
+#include "build/target.h"
 #include "lower/lower.h"
 #include "onnx/check.h"
 #include "onnx/import.h"
@@ -22,6 +22,7 @@ struct build {
     struct pln_graph *graph;
     struct pln_arena arena;
     struct pln_program program;
+    struct pln_target target;
     const struct pln_build_options *options; /* on the stack of who builds */
 };
 
@@ -67,15 +68,6 @@ static enum pln_status set_taps(struct build *build)
     return PLN_OK;
 }
 
-static enum pln_status target_features(struct build *build, uint64_t *out_features)
-{
-    const char *target = build->options->target;
-    *out_features = pln_cpu_features();
-    if (!target || pln_str_equal(target, "native")) return PLN_OK;
-    if (pln_cpu_parse_features(target, out_features)) return PLN_OK;
-    return pln_fail(build->options->diagnostics, PLN_INVALID_ARGUMENT, "target '%s' is not known; try native, portable, x86-64-v2, x86-64-v3 or x86-64-v4", target);
-}
-
 static enum pln_status import_model(struct build *build)
 {
     const struct pln_build_options *options = build->options;
@@ -113,7 +105,10 @@ static enum pln_status compile(struct build *build)
     struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
-    PLN_TRY(target_features(build, &lower.features));
+    PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
+    lower.features = lower.backend->arch_features ? build->target.device_features : build->target.cpu_features;
+    lower.host_features = build->target.cpu_features;
+    if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_taps(build));
     PLN_TRY(progress(build, "optimize", 2));
@@ -122,6 +117,7 @@ static enum pln_status compile(struct build *build)
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(progress(build, "choose kernels", 3));
     PLN_TRY(pln_lower(build->graph, &lower, &build->arena, diag, &build->program));
+    PLN_TRY(pln_target_compile(&build->target, lower.backend, &build->alloc, diag, &build->program));
     if (again) build->program.n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->program, diag);
 }
@@ -150,6 +146,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
         status = pln_plan_write(&build->program, &kept->alloc, (size_t)options->memory_limit_bytes, options->diagnostics, &kept->image);
     }
     struct pln_allocator alloc = build->alloc;
+    const bool foreign = build->target.foreign;
     release(build);
     if (options->diagnostics) { /* the names of nodes are gone with the graph; the caller's list may live on */
         options->diagnostics->node = options->diagnostics->op = NULL;
@@ -160,7 +157,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
         return status;
     }
     const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics,
-                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept };
+                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept, .may_be_foreign = foreign };
     return pln_engine_load_memory(kept->image.data, kept->image.size_bytes, &engine, out_engine);
 }
 

@@ -7,6 +7,7 @@
 #ifndef PLN_KERNEL_KERNEL_H
 #define PLN_KERNEL_KERNEL_H
 
+#include "base/text.h"
 #include "kernel/op.h"
 #include "kernel/rowprog.h"
 #include "tensor/attrs.h"
@@ -52,6 +53,9 @@ struct pln_prepared {
     int64_t grain;             /* tasks worth handing to one thread at a time, >= 1 */
     size_t scratch_bytes;      /* per worker */
     size_t shared_bytes;       /* scratch shared by all tasks of the launch, or 0 */
+    /* Kernels that are device code: a task is one block's work. */
+    int32_t block_threads;     /* threads a block */
+    uint32_t block_bytes;      /* dynamic shared memory a block */
 };
 
 /* A named, versioned, invertible form of a weight. dims and dtype: the plain tensor's. */
@@ -81,6 +85,10 @@ struct pln_kernel_family {
      * `shared` (which is zero when they start; prepare asks for at least 64 shared bytes) and go on; this says what it means, and the
      * run fails with PLN_INVALID_ARGUMENT. NULL: cannot happen. */
     const char *(*fault)(const void *state, uint64_t code);
+    /* Device code (NULL: run is a function of this library): writes the source of the kernel for a problem, in the language of its backend. What the
+     * source says depends on the row and the problem's types, ranks, attributes and programs; extents and addresses come with the state, which
+     * `prepare` fills and the backend hands to the device as it is. */
+    enum pln_status (*emit)(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source);
     int packed_input;                    /* which input is taken packed; -1: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
 };

@@ -69,6 +69,7 @@ struct pln_step {
     uint16_t op, op_kind;
     uint32_t device;        /* which device runs it: 0 host, else devices[device - 1] */
     const char *kernel;     /* LAUNCH: the row's name; else NULL */
+    uint32_t code;          /* LAUNCH of device code: 1 + index in program->codes; else 0 */
     struct pln_attrs attrs;
     uint32_t *inputs, n_inputs; /* slots, PLN_NONE: left out */
     uint32_t *outputs, n_outputs;
@@ -117,6 +118,13 @@ enum pln_state_kind {
     PLN_STATE_KIND_COUNT
 };
 
+/* Device code of one source, for each architecture that the program was built for. */
+struct pln_program_code {
+    const char *source;          /* while it is built; NULL in a program that was read */
+    const void **images;         /* by architecture; NULL: none for it */
+    uint64_t *image_bytes;
+};
+
 /* An input and an output that are one state. */
 struct pln_state_pair {
     uint32_t input, output; /* indices of inputs and outputs */
@@ -149,6 +157,10 @@ struct pln_program {
     uint32_t n_states;
     const char **devices; /* names of backends beyond the host, by space - 1 */
     uint32_t n_devices;
+    struct pln_program_code *codes;
+    uint32_t n_codes;
+    const char **archs; /* "sm_90a", … */
+    uint32_t n_archs;
     struct pln_program_origin *origins;
     uint32_t n_origins;
     struct pln_program_origin *metadata; /* name: key, op_type: value */

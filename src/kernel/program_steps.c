@@ -177,6 +177,7 @@ static const char *check_counts(const struct walk *walk, const struct pln_step *
 {
     if (step->n_inputs > PLN_PROGRAM_MAX_OPERANDS || step->n_outputs > PLN_PROGRAM_MAX_OPERANDS) return "has too many operands";
     if (step->device > walk->program->n_devices) return "is of no device";
+    if (step->code > walk->program->n_codes || (step->code && step->device == 0)) return "has code that does not exist";
     for (uint32_t i = 0; i < step->n_origins; i++)
         if (step->origins[i] >= walk->program->n_origins) return "comes from a node that does not exist";
     return NULL;

@@ -13,7 +13,9 @@ typedef double (*pln_lower_cost)(void *user, const struct pln_kernel *kernel, co
 struct pln_lower_options {
     const struct pln_backend *backend; /* whose kernels are used */
     const char *device;                /* its name as the user gave it, for the plan */
-    uint64_t features;                 /* of the target */
+    uint64_t features;                 /* of the target: what its kernels may need */
+    const struct pln_backend *host;    /* whose kernels run the steps that stay on the host; NULL: backend, which then computes there */
+    uint64_t host_features;
     bool oracle;                       /* reference device: one host call a node, no views, every value an item */
     uint64_t placement_seed;           /* device with own memory: 0 all that can on the device, else at random */
     pln_lower_cost cost;

@@ -23,7 +23,7 @@ struct pln_lower {
     struct pln_arena *arena;
     struct pln_diag *diag;
     struct pln_program *program;
-    size_t slots_capacity, steps_capacity, weights_capacity;
+    size_t slots_capacity, steps_capacity, weights_capacity, codes_capacity;
     struct pln_lower_block *blocks;
     size_t n_blocks, blocks_capacity;
     uint32_t block; /* at work on */
@@ -75,8 +75,10 @@ enum pln_status pln_lower_node(struct pln_lower *lower, uint32_t node);
 /* block.c */
 enum pln_status pln_lower_block_of(struct pln_lower *lower, uint32_t graph_block, uint32_t parent_position, uint32_t *out_block);
 
-/* choose.c: the best row of the backend for a node; NULL: none. */
-const struct pln_kernel *pln_lower_choose(struct pln_lower *lower, uint32_t node);
+/* choose.c: the best row of the device (or of the host) for a node; *out_kernel NULL: none. *out_code: what pln_step.code says of it. */
+enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node, bool on_host, const struct pln_kernel **out_kernel, uint32_t *out_code);
+/* The code of the device's copies for a value's type and rank, as pln_step.code says it. */
+enum pln_status pln_lower_copy_code(struct pln_lower *lower, const struct pln_slot *from, uint32_t *out_code);
 
 /* live.c: first and last steps of all slots. */
 enum pln_status pln_lower_lifetimes(struct pln_lower *lower);

@@ -36,6 +36,7 @@ enum pln_status pln_lower_copy(struct pln_lower *lower, uint32_t from, uint32_t 
 {
     const struct pln_slot *slots = lower->program->slots;
     struct pln_step step = { .kind = PLN_STEP_COPY, .device = slots[from].space | slots[to].space, .n_inputs = 1, .n_outputs = 1 };
+    if (step.device != 0) PLN_TRY(pln_lower_copy_code(lower, &slots[from], &step.code));
     step.inputs = one_id(lower, from);
     step.outputs = one_id(lower, to);
     if (!step.inputs || !step.outputs) return pln_fail_memory(lower->diag, "steps", 0);
@@ -215,14 +216,14 @@ static enum pln_status lower_plain(struct pln_lower *lower, uint32_t node_id, co
 {
     const struct pln_node *node = pln_graph_node(lower->graph, node_id);
     bool planned = !lower->options->oracle && !(def->traits & (PLN_TRAIT_DATA_SHAPE | PLN_TRAIT_HOST)) && all_planned(lower, node);
-    uint32_t space = 0;
+    uint32_t space = 0, code = 0;
     const struct pln_kernel *kernel = NULL;
-    if (planned && !lower->device_memory) kernel = pln_lower_choose(lower, node_id);
     if (planned && lower->device_memory && inputs_planned(lower, node) && (lower->options->placement_seed == 0 || random_bit(lower))) {
-        kernel = pln_lower_choose(lower, node_id);
+        PLN_TRY(pln_lower_choose(lower, node_id, false, &kernel, &code));
         if (kernel || lower->options->backend->runs_calls) space = 1;
     }
-    struct pln_step step = { .kind = kernel ? PLN_STEP_LAUNCH : PLN_STEP_CALL, .op = node->op, .op_kind = node->kind, .device = space, .kernel = kernel ? kernel->name : NULL, .attrs = node->attrs };
+    if (planned && space == 0) PLN_TRY(pln_lower_choose(lower, node_id, true, &kernel, &code));
+    struct pln_step step = { .kind = kernel ? PLN_STEP_LAUNCH : PLN_STEP_CALL, .op = node->op, .op_kind = node->kind, .device = space, .kernel = kernel ? kernel->name : NULL, .code = code, .attrs = node->attrs };
     copy_origins(node, &step);
     PLN_TRY(operand_slots(lower, node_id, space, kernel, &step));
     PLN_TRY(output_slots(lower, node_id, space, planned, kernel, &step));

@@ -35,10 +35,12 @@
  *   CHECKSUMS   u64[]: XXH64 (seed 0) of each 4 MiB of WEIGHTS, the last piece shorter
  *   GRAPH       text of graph/text.h, the graph that the program was made from, its larger constants named by their places in WEIGHT_TABLE; may be
  *               absent. Nothing but rebuilding reads it; required is 0
+ *   DEVICE_CODE struct pln_plan_code_head; u32[n_archs], text: the architectures; struct pln_plan_code_image[n_codes * n_archs], those of the first code
+ *               first; then the images, each at a multiple of 8 from the section's start. Absent when no step is device code; required is 1
  *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
  *
  * A reader meets sections that it does not know with `required` clear by skipping them, and refuses the plan when it is set. Reserved for
- * what is to come: DEVICE_TABLE … BINDINGS below. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
+ * what is to come: DEVICE_TABLE … BINDINGS below, but for DEVICE_CODE. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
  * another value refuses the plan as one of a newer Planish (PLN_INCOMPATIBLE). So what is new is put there and in new sections without raising
  * the version, as long as a plan that does not use it stays the same. A change that an old reader would misread raises the version.
  * docs/versions.md says what is promised. */
@@ -93,12 +95,12 @@ enum pln_plan_section_id {
     PLN_PLAN_CHECKSUMS,
     PLN_PLAN_KNOWN_END,
     PLN_PLAN_GRAPH = 32,
-    PLN_PLAN_DEVICE_TABLE,    /* this and all below reserved: process ranks and the devices of each */
+    PLN_PLAN_DEVICE_TABLE,    /* this and all below but DEVICE_CODE reserved: process ranks and the devices of each */
     PLN_PLAN_COLLECTIVES,
     PLN_PLAN_STREAMED,        /* weights in other files: name, offset, length, hash */
     PLN_PLAN_WEIGHT_PROGRAM,  /* from initializer names through folding and packing to stored weights, for refit */
     PLN_PLAN_TARGETS,         /* metadata (header to content) of the same model for other machines, sharing WEIGHTS */
-    PLN_PLAN_DEVICE_CODE,     /* cubins; may be refused */
+    PLN_PLAN_DEVICE_CODE,     /* struct pln_plan_code_head, archs, table, images; may be refused */
     PLN_PLAN_ENCODINGS,       /* how quantized tensors are stored: kind, block, axis, scales, zero points */
     PLN_PLAN_RANGES,          /* shape ranges of steps: bounds of extents, and the kernel and attributes within them */
     PLN_PLAN_BINDINGS,        /* elements of slots that give values to symbols after a readback */
@@ -157,7 +159,8 @@ struct pln_plan_step {
     uint32_t inputs, n_inputs, outputs, n_outputs, blocks, n_blocks, origins, n_origins; /* lists */
     uint32_t ranges, n_ranges; /* 0: one kernel for all extents; reserved: in RANGES */
     uint32_t queue;            /* 0: its device's; reserved: another one of it, for work beside it */
-    uint32_t reserved[2];
+    uint32_t code;             /* 0: none; 1 + place in DEVICE_CODE */
+    uint32_t reserved;
 };
 static_assert(sizeof(struct pln_plan_step) == 80, "no padding in a step");
 
@@ -205,5 +208,12 @@ struct pln_plan_state {
     uint32_t kind; /* enum pln_state_kind */
 };
 static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
+
+struct pln_plan_code_head {
+    uint32_t n_codes, n_archs;
+};
+struct pln_plan_code_image {
+    uint64_t offset, size_bytes; /* from the section's start; 0: none for this architecture */
+};
 
 #endif

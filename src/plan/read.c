@@ -12,7 +12,7 @@ struct reader {
     struct pln_diag *diag;
     struct pln_plan_header header;
     struct pln_plan_section sections[PLN_PLAN_KNOWN_END]; /* by id */
-    struct pln_plan_section graph, weights;
+    struct pln_plan_section graph, code, weights;
     struct pln_program *program;
     bool failed; /* a reference leads outside; the first was reported */
 };
@@ -118,6 +118,7 @@ static enum pln_status check_section(struct reader *reader, const struct pln_pla
     *end = section->offset + section->size_bytes;
     if (section->id > 0 && section->id < PLN_PLAN_KNOWN_END) reader->sections[section->id] = *section;
     else if (section->id == PLN_PLAN_GRAPH) reader->graph = *section;
+    else if (section->id == PLN_PLAN_DEVICE_CODE) reader->code = *section;
     else if (section->required) return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has a section (%u) that this Planish does not know; use a newer Planish", reader->name, section->id);
     return PLN_OK;
 }
@@ -277,9 +278,9 @@ static enum pln_status read_slots(struct reader *reader)
 
 static enum pln_status read_step(struct reader *reader, const struct pln_plan_step *from, struct pln_step *to)
 {
-    if (from->ranges || from->n_ranges || from->queue || from->reserved[0] || from->reserved[1]) return newer(reader, "steps");
+    if (from->ranges || from->n_ranges || from->queue || from->reserved) return newer(reader, "steps");
     if (from->kind >= PLN_STEP_KIND_COUNT) return damaged(reader, "a step has an unknown kind");
-    *to = (struct pln_step){ .kind = (enum pln_step_kind)from->kind, .device = from->device, .kernel = from->kernel == PLN_PLAN_NONE ? NULL : text(reader, from->kernel),
+    *to = (struct pln_step){ .kind = (enum pln_step_kind)from->kind, .device = from->device, .kernel = from->kernel == PLN_PLAN_NONE ? NULL : text(reader, from->kernel), .code = from->code,
                              .inputs = list(reader, from->inputs, from->n_inputs), .n_inputs = from->n_inputs, .outputs = list(reader, from->outputs, from->n_outputs), .n_outputs = from->n_outputs,
                              .blocks = list(reader, from->blocks, from->n_blocks), .n_blocks = from->n_blocks, .origins = list(reader, from->origins, from->n_origins),
                              .n_origins = from->n_origins };
@@ -422,6 +423,49 @@ static enum pln_status read_tables(struct reader *reader)
     return PLN_OK;
 }
 
+static enum pln_status read_images(struct reader *reader, const struct pln_plan_code_image *images, uint64_t first)
+{
+    struct pln_program *program = reader->program;
+    const uint8_t *data = reader->data + reader->code.offset;
+    for (uint32_t i = 0; i < program->n_codes; i++) {
+        struct pln_program_code *code = &program->codes[i];
+        code->images = pln_arena_array(reader->arena, program->n_archs + (size_t)1, sizeof *code->images);
+        code->image_bytes = pln_arena_array(reader->arena, program->n_archs + (size_t)1, sizeof *code->image_bytes);
+        if (!code->images || !code->image_bytes) return no_memory(reader, program->n_archs * sizeof *code->images);
+        for (uint32_t k = 0; k < program->n_archs; k++, images++) {
+            if (images->size_bytes == 0 && images->offset == 0) continue;
+            if (images->offset < first || images->offset % 8 || images->offset > reader->code.size_bytes || images->size_bytes > reader->code.size_bytes - images->offset)
+                return damaged(reader, "device code is outside of its section");
+            code->images[k] = data + images->offset;
+            code->image_bytes[k] = images->size_bytes;
+        }
+    }
+    return PLN_OK;
+}
+
+static enum pln_status read_code(struct reader *reader)
+{
+    enum { MOST_ARCHS = 64 };
+    struct pln_program *program = reader->program;
+    struct pln_plan_code_head head;
+    const uint8_t *data = reader->data + reader->code.offset;
+    const uint64_t bytes = reader->code.size_bytes;
+    if (bytes == 0) return PLN_OK;
+    if (bytes < sizeof head || bytes > INT32_MAX) return damaged(reader, "its device code has a wrong size");
+    memcpy(&head, data, sizeof head);
+    const uint64_t names = pln_align_up(sizeof head + head.n_archs * sizeof(uint32_t), 8);
+    if (head.n_archs > MOST_ARCHS || names > bytes || (uint64_t)head.n_codes * PLN_MAX(head.n_archs, 1u) > (bytes - names) / sizeof(struct pln_plan_code_image))
+        return damaged(reader, "its device code has a wrong size");
+    program->n_archs = head.n_archs;
+    program->n_codes = head.n_codes;
+    program->archs = pln_arena_array(reader->arena, head.n_archs + (size_t)1, sizeof *program->archs);
+    program->codes = pln_arena_array(reader->arena, head.n_codes + (size_t)1, sizeof *program->codes);
+    if (!program->archs || !program->codes) return no_memory(reader, head.n_codes * sizeof *program->codes);
+    const uint32_t *archs = (const uint32_t *)(const void *)(data + sizeof head);
+    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text(reader, archs[i]);
+    return read_images(reader, (const struct pln_plan_code_image *)(const void *)(data + names), names + (uint64_t)head.n_codes * head.n_archs * sizeof(struct pln_plan_code_image));
+}
+
 static enum pln_status read_properties(struct reader *reader)
 {
     struct pln_program *program = reader->program;
@@ -463,6 +507,7 @@ enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *n
     PLN_TRY(read_blocks(&reader));
     PLN_TRY(read_weights(&reader));
     PLN_TRY(read_tables(&reader));
+    PLN_TRY(read_code(&reader));
     if (reader.failed) return PLN_BAD_PLAN;
     PLN_TRY(pln_program_verify(out_program, reader.weights.size_bytes, diag));
     return check_weights(&reader, verify);

@@ -11,6 +11,7 @@ struct writer {
     struct pln_diag *diag;
     struct pln_arena arena;
     struct pln_text sections[PLN_PLAN_KNOWN_END]; /* by id */
+    struct pln_text code; /* DEVICE_CODE */
     struct pln_map texts, lists, attributes, weight_kinds;
     uint32_t *dims, *symbols, *origins; /* new numbers, NONE: left out */
     uint32_t *same;                     /* by weight: the earlier one whose bytes it shares, or itself */
@@ -200,7 +201,7 @@ static void put_slots(struct writer *writer)
 
 static void put_step(struct writer *writer, const struct pln_step *step)
 {
-    struct pln_plan_step one = { .kind = (uint32_t)step->kind, .op = text(writer, step->op ? pln_op_name(step->op) : ""), .kernel = text(writer, step->kernel), .device = step->device,
+    struct pln_plan_step one = { .kind = (uint32_t)step->kind, .op = text(writer, step->op ? pln_op_name(step->op) : ""), .kernel = text(writer, step->kernel), .device = step->device, .code = step->code,
                                  .inputs = list(writer, step->inputs, step->n_inputs), .n_inputs = step->n_inputs, .outputs = list(writer, step->outputs, step->n_outputs),
                                  .n_outputs = step->n_outputs, .blocks = list(writer, step->blocks, step->n_blocks), .n_blocks = step->n_blocks };
     const char *kind = step->op ? pln_op_kind_name(step->op, step->op_kind) : NULL;
@@ -302,6 +303,38 @@ static enum pln_status put_properties(struct writer *writer)
     pln_plan_vocabulary(one.n_elementwise, one.n_reduce, &one.vocabulary);
     put(writer, PLN_PLAN_PROPERTIES, &one, sizeof one);
     return PLN_OK;
+}
+
+/* ---- device code ---- */
+
+static void put_code(struct writer *writer)
+{
+    static const char zeros[8];
+    const struct pln_program *program = writer->program;
+    const struct pln_plan_code_head head = { program->n_codes, program->n_archs };
+    if (program->n_codes == 0) return;
+    pln_text_append(&writer->code, (const char *)&head, sizeof head);
+    for (uint32_t i = 0; i < program->n_archs; i++) {
+        uint32_t name = text(writer, program->archs[i]);
+        pln_text_append(&writer->code, (const char *)&name, sizeof name);
+    }
+    pln_text_append(&writer->code, zeros, -writer->code.size_bytes & 7);
+    uint64_t at = writer->code.size_bytes + (uint64_t)program->n_codes * program->n_archs * sizeof(struct pln_plan_code_image);
+    for (uint32_t i = 0; i < program->n_codes; i++) {
+        for (uint32_t k = 0; k < program->n_archs; k++) {
+            struct pln_plan_code_image image = { at, program->codes[i].image_bytes[k] };
+            if (!program->codes[i].images[k]) image = (struct pln_plan_code_image){ 0 };
+            pln_text_append(&writer->code, (const char *)&image, sizeof image);
+            at = pln_align_up(at + image.size_bytes, 8);
+        }
+    }
+    for (uint32_t i = 0; i < program->n_codes; i++) {
+        for (uint32_t k = 0; k < program->n_archs; k++) {
+            if (!program->codes[i].images[k]) continue;
+            pln_text_append(&writer->code, program->codes[i].images[k], program->codes[i].image_bytes[k]);
+            pln_text_append(&writer->code, zeros, -writer->code.size_bytes & 7);
+        }
+    }
 }
 
 /* ---- weights ---- */
@@ -434,7 +467,7 @@ static void store_weights(struct writer *writer, uint8_t *weights)
 
 static uint32_t section_count(const struct writer *writer)
 {
-    return PLN_PLAN_KNOWN_END - 1u + (writer->program->graph_bytes > 0) + (writer->weights_bytes > 0);
+    return PLN_PLAN_KNOWN_END - 1u + (writer->program->graph_bytes > 0) + (writer->code.size_bytes > 0) + (writer->weights_bytes > 0);
 }
 
 static uint64_t metadata_bytes(const struct writer *writer)
@@ -442,6 +475,7 @@ static uint64_t metadata_bytes(const struct writer *writer)
     uint64_t bytes = sizeof(struct pln_plan_header) + section_count(writer) * sizeof(struct pln_plan_section);
     for (int id = 1; id < PLN_PLAN_KNOWN_END; id++) bytes = pln_align_up(bytes, 8) + writer->sections[id].size_bytes;
     if (writer->program->graph_bytes) bytes = pln_align_up(bytes, 8) + writer->program->graph_bytes;
+    if (writer->code.size_bytes) bytes = pln_align_up(bytes, 8) + writer->code.size_bytes;
     return bytes;
 }
 
@@ -467,6 +501,9 @@ static void store_metadata(const struct writer *writer, uint8_t *file, uint64_t 
     }
     const struct pln_plan_section graph = { PLN_PLAN_GRAPH, 0, pln_align_up(at, 8), writer->program->graph_bytes };
     if (graph.size_bytes) store_section(&graph, writer->program->graph, file, &entry);
+    if (graph.size_bytes) at = graph.offset + graph.size_bytes;
+    const struct pln_plan_section code = { PLN_PLAN_DEVICE_CODE, 1, pln_align_up(at, 8), writer->code.size_bytes };
+    if (code.size_bytes) store_section(&code, writer->code.data, file, &entry);
     const struct pln_plan_section weights = { PLN_PLAN_WEIGHTS, 1, weights_at, writer->weights_bytes };
     if (writer->weights_bytes) memcpy(entry, &weights, sizeof weights);
     memcpy(file, &header, sizeof header);
@@ -479,6 +516,8 @@ static enum pln_status check_sections(const struct writer *writer)
     if (writer->too_large || writer->program->graph_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
     for (int id = 1; id < PLN_PLAN_KNOWN_END; id++)
         if (writer->sections[id].failed) return pln_fail_memory(writer->diag, "plan", writer->sections[id].size_bytes);
+    if (writer->code.failed) return pln_fail_memory(writer->diag, "device code", writer->code.size_bytes);
+    if (writer->code.size_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's device code is larger than 2 GiB");
     return PLN_OK;
 }
 
@@ -505,6 +544,7 @@ static enum pln_status write_all(struct writer *writer, const struct pln_allocat
     for (uint32_t i = 0; i < writer->program->n_steps; i++) put_step(writer, &writer->program->steps[i]);
     put_blocks(writer);
     put_tables(writer);
+    put_code(writer);
     PLN_TRY(put_properties(writer));
     PLN_TRY(place_weights(writer));
     put_weight_table(writer);
@@ -520,10 +560,12 @@ enum pln_status pln_plan_write(const struct pln_program *program, const struct p
     struct pln_map *const maps[] = { &writer.texts, &writer.lists, &writer.attributes, &writer.weight_kinds };
     pln_arena_init(&writer.arena, alloc, limit_bytes);
     for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer.sections[id], alloc);
+    pln_text_init(&writer.code, alloc);
     for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_init(maps[i], alloc);
     enum pln_status status = write_all(&writer, alloc, limit_bytes, out_image);
     for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_deinit(maps[i]);
     for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_deinit(&writer.sections[id]);
+    pln_text_deinit(&writer.code);
     pln_arena_deinit(&writer.arena);
     if (status != PLN_OK) pln_plan_image_release(out_image);
     return status;

@@ -119,10 +119,13 @@ enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_
 {
     *out_context = NULL;
     struct pln_context_options own;
-    if (pln_options_copy(options, sizeof own, &own) || !engine) return PLN_INVALID_ARGUMENT;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !engine) why = "the engine is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    if (engine->why_not) return pln_fail(own.diagnostics, engine->why_not->entries[0].status, "this engine cannot run here: %s", engine->why_not->entries[0].text);
     const struct pln_allocator *base = own.allocator ? own.allocator : &engine->alloc;
     struct pln_context *context = pln_alloc_zeroed(base, sizeof *context, _Alignof(struct pln_context));
-    if (!context) return PLN_NO_MEMORY;
+    if (!context) return pln_fail_memory(own.diagnostics, "context", sizeof *context);
     pln_engine_retain(engine);
     context->engine = engine;
     context->base = *base;
@@ -136,11 +139,24 @@ enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_
     context->heap.diag = &context->diag;
     enum pln_status status = init_tables(context);
     if (status != PLN_OK) {
+        (void)pln_fail(own.diagnostics, status, "%s", context->diag.count ? context->diag.entries[0].text : pln_status_text(status));
         pln_context_destroy(context);
         return status;
     }
     *out_context = context;
     return PLN_OK;
+}
+
+/* What a device made of the commands of a segment; the queues are idle. */
+static void destroy_recordings(struct pln_context *context, uint32_t block, uint32_t segment)
+{
+    const struct pln_program_block *own = &context->engine->program->blocks[block];
+    const struct pln_segment *seg = &own->segments[segment];
+    struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    for (uint32_t i = 0; state->recordings && i < seg->count; i++) {
+        uint32_t device = context->engine->program->steps[own->steps[seg->first + i]].device;
+        if (state->recordings[i]) context->engine->devices[device].backend->recording_destroy(context->queues[device], state->recordings[i]);
+    }
 }
 
 static void destroy_segments(struct pln_context *context)
@@ -150,6 +166,7 @@ static void destroy_segments(struct pln_context *context)
         struct pln_block_state *block = &context->blocks[b];
         for (uint32_t s = 0; block->segments && s < program->blocks[b].n_segments; s++) {
             struct pln_segment_state *state = &block->segments[s];
+            destroy_recordings(context, b, s);
             for (uint32_t i = 0; state->arenas && state->arena_bytes && i < context->engine->n_devices; i++) {
                 struct pln_engine_device *device = &context->engine->devices[i];
                 if (!state->arenas[i]) continue;

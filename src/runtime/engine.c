@@ -85,26 +85,38 @@ static enum pln_status check_packed(const struct pln_engine *engine, uint32_t st
     return PLN_OK;
 }
 
-static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *diag)
+/* The table of steps, with their names. */
+static enum pln_status name_steps(struct pln_engine *engine, struct pln_diag *diag)
 {
     const struct pln_program *program = engine->program;
     engine->steps = pln_arena_array(&engine->arena, program->n_steps, sizeof *engine->steps);
     if (!engine->steps) return pln_fail_memory(diag, "steps", program->n_steps * sizeof *engine->steps);
     for (uint32_t i = 0; i < program->n_steps; i++) {
+        engine->steps[i].name = join_origins(engine, &program->steps[i]);
+        if (!engine->steps[i].name) return pln_fail_memory(diag, "names", 0);
+    }
+    return PLN_OK;
+}
+
+static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    PLN_TRY(name_steps(engine, diag));
+    for (uint32_t i = 0; i < program->n_steps; i++) {
         const struct pln_step *step = &program->steps[i];
         struct pln_engine_step *own = &engine->steps[i];
-        own->name = join_origins(engine, step);
-        if (!own->name) return pln_fail_memory(diag, "names", 0);
         PLN_TRY(load_program_attr(engine, &step->attrs, "epilogue", diag, &own->epilogue));
         PLN_TRY(load_program_attr(engine, &step->attrs, "program", diag, &own->program));
         if (step->kind == PLN_STEP_CALL && !pln_ref_kernels[step->op])
             return pln_fail(diag, PLN_BAD_PLAN, "step %u: '%s' is no host call", i, pln_op_name(step->op));
         const struct pln_engine_device *device = &engine->devices[step->device];
+        if (step->code) own->code = device->codes[step->code - 1];
         if (step->kind == PLN_STEP_CALL && step->device != 0 && !device->backend->runs_calls)
             return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' runs no reference kernels", i, device->backend->name);
         if (step->kind != PLN_STEP_LAUNCH) continue;
         own->kernel = pln_backend_kernel(device->backend, step->kernel);
         if (!own->kernel) return missing_kernels(engine, i, diag);
+        if (own->kernel->family->emit && !own->code) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' has no device code", i, step->kernel);
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
         if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
         PLN_TRY(check_packed(engine, i, diag));
@@ -148,8 +160,53 @@ static enum pln_status open_devices(struct pln_engine *engine, const char *wante
         engine->n_devices = i + 1;
         own->backend->caps(own->device, &own->caps);
         own->weights = pln_arena_array(&engine->arena, program->n_weights, sizeof *own->weights);
-        if (!own->weights) return pln_fail_memory(diag, "weights", 0);
+        own->codes = pln_arena_array(&engine->arena, program->n_codes + 1u, sizeof(struct pln_device_code *));
+        if (!own->weights || !own->codes) return pln_fail_memory(diag, "weights", 0);
         if (i == 0 && !own->caps.host_memory) return pln_fail(diag, PLN_BAD_PLAN, "device '%s' cannot run host steps", own->backend->name);
+    }
+    return PLN_OK;
+}
+
+/* Which images of the plan a device can run: those for its very architecture, else those for an earlier one of the same generation (cubins run on
+ * GPUs of the same major and a later minor capability: CUDA C++ Programming Guide, "Binary Compatibility"). */
+static uint32_t find_arch(const struct pln_program *program, const char *arch)
+{
+    uint32_t best = PLN_NONE;
+    const size_t length = strlen(arch), digits = length > 0 && arch[length - 1] == 'a' ? length - 1 : length;
+    for (uint32_t i = 0; i < program->n_archs; i++) {
+        const char *other = program->archs[i];
+        if (pln_str_equal(other, arch)) return i;
+        bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
+        if (same_major && (best == PLN_NONE || strcmp(other, program->archs[best]) > 0)) best = i;
+    }
+    return best;
+}
+
+static enum pln_status no_code(struct pln_engine *engine, const char *arch, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    struct pln_text text;
+    pln_text_init(&text, &engine->alloc);
+    for (uint32_t i = 0; i < program->n_archs && i < 16; i++) pln_text_printf(&text, "%s%.15s", i ? ", " : "", program->archs[i]);
+    enum pln_status status = pln_fail(diag, PLN_INCOMPATIBLE, "the plan has device code for %s, this GPU is %s; build it with --target cuda:%s for this machine", text.failed ? "other GPUs" : text.data,
+                                      arch, arch);
+    pln_text_deinit(&text);
+    return status;
+}
+
+/* Device code goes to the devices whose steps use it. */
+static enum pln_status load_codes(struct pln_engine *engine, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    for (uint32_t i = 0; i < program->n_steps; i++) {
+        const struct pln_step *step = &program->steps[i];
+        struct pln_engine_device *device = &engine->devices[step->device];
+        if (!step->code || device->codes[step->code - 1]) continue;
+        if (!device->backend->code_load) return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' takes no device code", i, device->backend->name);
+        const struct pln_program_code *code = &program->codes[step->code - 1];
+        uint32_t arch = find_arch(program, device->caps.arch);
+        if (arch == PLN_NONE || !code->images[arch]) return no_code(engine, device->caps.arch, diag);
+        PLN_TRY(device->backend->code_load(device->device, code->images[arch], (size_t)code->image_bytes[arch], diag, &device->codes[step->code - 1]));
     }
     return PLN_OK;
 }
@@ -174,7 +231,7 @@ static enum pln_status upload_weights(struct pln_engine *engine, struct pln_diag
         pln_tensor_init(&from, PLN_U8, 1, &bytes, (void *)(uintptr_t)weight->data);
         pln_tensor_init(&to, PLN_U8, 1, &bytes, memory);
         struct pln_command copy = { .kind = PLN_COMMAND_COPY, .from = &from, .to = &to, .from_host = true };
-        enum pln_status status = device->backend->submit(queue, &copy, 1, diag);
+        enum pln_status status = device->backend->submit(queue, &copy, 1, NULL, 0, diag);
         if (status == PLN_OK) status = device->backend->sync(queue, diag);
         device->backend->queue_destroy(queue);
         PLN_TRY(status);
@@ -188,6 +245,8 @@ static void destroy(struct pln_engine *engine)
         struct pln_engine_device *device = &engine->devices[i];
         for (uint32_t w = 0; device->weights && w < engine->program->n_weights; w++)
             if (device->weights[w]) device->backend->release(device->device, device->weights[w], engine->program->weights[w].size_bytes);
+        for (uint32_t c = 0; device->codes && c < engine->program->n_codes; c++)
+            if (device->codes[c]) device->backend->code_unload(device->device, device->codes[c]);
         device->backend->close(device->device);
     }
     if (engine->owner.release) engine->owner.release(engine->owner.user);
@@ -200,12 +259,34 @@ static void log_engine(const struct pln_engine *engine)
 {
     const struct pln_program *program = engine->program;
     struct pln_text line;
-    if (!engine->logger.log) return;
+    if (!engine->logger.log || engine->why_not) return;
     pln_text_init(&line, &engine->alloc);
     pln_text_printf(&line, "loaded '%s' for %s: %u steps, %u weights, host steps on %s (%s)", program->name, program->target, program->n_steps, program->n_weights,
                     engine->devices[0].backend->name, engine->devices[0].caps.name);
     if (!line.failed) engine->logger.log(engine->logger.user, PLN_LOG_VERBOSE, line.data);
     pln_text_deinit(&line);
+}
+
+static enum pln_status make_ready(struct pln_engine *engine, const char *device, struct pln_diag *diag)
+{
+    PLN_TRY(open_devices(engine, device, diag));
+    PLN_TRY(load_codes(engine, diag));
+    PLN_TRY(load_steps(engine, diag));
+    return upload_weights(engine, diag);
+}
+
+/* What is missing here is a failure, unless the caller only wants to look at the plan: then it is kept for who asks for a context. */
+static enum pln_status make_runnable(struct pln_engine *engine, const struct pln_engine_options *options)
+{
+    if (!options->may_be_foreign) return make_ready(engine, options->device, options->diagnostics);
+    struct pln_diag *why = pln_arena_alloc(&engine->arena, sizeof *why);
+    if (!why) return pln_fail_memory(options->diagnostics, "engine", sizeof *why);
+    pln_diag_init(why);
+    enum pln_status status = make_ready(engine, options->device, why);
+    if (status == PLN_OK) return PLN_OK;
+    if (status != PLN_DEVICE && status != PLN_INCOMPATIBLE) return pln_fail(options->diagnostics, status, "%s", why->count ? why->entries[0].text : pln_status_text(status));
+    engine->why_not = why;
+    return name_steps(engine, options->diagnostics);
 }
 
 enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine)
@@ -226,9 +307,7 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
     engine->pool = options->pool;
     if (options->logger) engine->logger = *options->logger;
     pln_arena_init(&engine->arena, &engine->alloc, 0);
-    enum pln_status status = open_devices(engine, options->device, options->diagnostics);
-    if (status == PLN_OK) status = load_steps(engine, options->diagnostics);
-    if (status == PLN_OK) status = upload_weights(engine, options->diagnostics);
+    enum pln_status status = make_runnable(engine, options);
     if (status != PLN_OK) {
         destroy(engine);
         return status;

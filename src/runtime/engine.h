@@ -16,6 +16,7 @@
 /* A step with its names looked up and its parameters parsed. */
 struct pln_engine_step {
     const struct pln_kernel *kernel; /* LAUNCH */
+    const struct pln_device_code *code; /* LAUNCH, COPY: loaded, NULL: none */
     const struct pln_rowprog *epilogue, *program;
     const char *name; /* joined origins */
 };
@@ -25,6 +26,7 @@ struct pln_engine_device {
     const struct pln_backend *backend;
     struct pln_device_caps caps;
     void **weights; /* by weight id: its copy in this space, NULL: not used there */
+    struct pln_device_code **codes; /* by code: loaded, NULL: not used there */
 };
 
 /* What an engine keeps alive: the plan's memory and the program read from it. */
@@ -44,6 +46,7 @@ struct pln_engine {
     struct pln_pool *pool;
     struct pln_logger logger;
     struct pln_engine_owner owner;
+    struct pln_diag *why_not; /* of an engine that this machine cannot run: in the arena; NULL: it can */
     const void *plan; /* as it lies in memory */
     size_t plan_bytes;
 };
@@ -83,6 +86,8 @@ struct pln_segment_state {
     void **arenas;                 /* by space */
     size_t *arena_bytes;
     struct pln_command *commands;  /* one a step */
+    uint64_t commands_version;     /* raised when any of them is made anew */
+    struct pln_recording **recordings; /* by step: of the commands submitted together from there on; NULL: none */
     struct pln_launch *launches;
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "runtime/engine.h"
 
-/* Commands handed to a host queue at a time, so that a cancel is seen soon. */
+/* Commands handed to the host's queue at a time, so that a cancel is seen soon. */
 #define BATCH 16
 #define DEPTH_MOST 64
 
@@ -137,11 +137,12 @@ static void forget_dead(struct pln_context *context, uint32_t block, uint32_t po
     while (state->next_item < state->n_items && slots[state->items[state->next_item]].last <= position) pln_exec_forget_slot(context, state->items[state->next_item++]);
 }
 
-static enum pln_status submit(struct pln_context *context, uint32_t device, struct pln_command *commands, uint32_t n)
+static enum pln_status submit(struct pln_context *context, struct pln_segment_state *state, uint32_t device, uint32_t first, uint32_t n)
 {
+    const struct pln_backend *backend = context->engine->devices[device].backend;
     if (device == 0) PLN_TRY(pln_exec_sync(context));
     else context->device_pending = true;
-    return context->engine->devices[device].backend->submit(context->queues[device], commands, n, &context->diag);
+    return backend->submit(context->queues[device], &state->commands[first], n, backend->recording_destroy ? &state->recordings[first] : NULL, state->commands_version, &context->diag);
 }
 
 static bool is_command(const struct pln_step *step)
@@ -187,11 +188,11 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
         uint32_t n = 1;
         enum pln_status status;
         if (is_command(step)) {
-            while (!context->profiling && n < BATCH && i + n < seg->count && is_command(&program->steps[own->steps[seg->first + i + n]]) &&
+            while (!context->profiling && (n < BATCH || step->device != 0) && i + n < seg->count && is_command(&program->steps[own->steps[seg->first + i + n]]) &&
                    program->steps[own->steps[seg->first + i + n]].device == step->device)
                 n++;
             name_step(context, step_id);
-            status = submit(context, step->device, &state->commands[i], n);
+            status = submit(context, state, step->device, i, n);
             if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
         } else {
             name_step(context, step_id);

@@ -50,7 +50,7 @@ void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *o
                                                 .steps = (int)program->n_steps,
                                                 .blocks = (int)program->n_blocks,
                                                 .plan_bytes = engine->plan_bytes };
-    out_summary->device_name = engine->devices[engine->n_devices - 1].caps.name;
+    out_summary->device_name = engine->why_not ? "a machine that is not here" : engine->devices[engine->n_devices - 1].caps.name;
     for (uint32_t i = 0; i < program->n_blocks; i++) out_summary->segments += (int)program->blocks[i].n_segments;
     for (uint32_t i = 0; i < program->n_weights; i++) out_summary->weights_bytes += program->weights[i].size_bytes;
 }
@@ -64,7 +64,7 @@ enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_
     const struct pln_step *step = &program->steps[index];
     out_info->op = step->op ? pln_op_name(step->op) : "copy";
     out_info->kernel = step->kind == PLN_STEP_LAUNCH ? step->kernel : kinds[step->kind];
-    out_info->device = engine->devices[step->device].backend->name;
+    out_info->device = !engine->why_not ? engine->devices[step->device].backend->name : step->device ? program->devices[step->device - 1] : "cpu";
     out_info->name = engine->steps[index].name;
     out_info->inputs = (int)step->n_inputs;
     out_info->outputs = (int)step->n_outputs;

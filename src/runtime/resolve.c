@@ -104,8 +104,9 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->operands_end = pln_arena_array(arena, seg->count + 1u, sizeof *state->operands_end);
     state->state_at = pln_arena_array(arena, seg->count + 1u, sizeof *state->state_at);
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
+    state->recordings = pln_arena_array(arena, seg->count + 1u, sizeof *state->recordings);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
-        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready || !state->recordings ||
         !state->depends || !state->arena_depends)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t k = *own; k < own[1]; k++) {
@@ -602,7 +603,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     PLN_TRY(fill_operands(context, step->inputs, step->n_inputs, (struct pln_tensor *)launch->inputs, step));
     PLN_TRY(fill_operands(context, step->outputs, step->n_outputs, (struct pln_tensor *)launch->outputs, step));
     PLN_TRY(pln_exec_apart(context, step));
-    *command = (struct pln_command){ .launch = launch };
+    *command = (struct pln_command){ .launch = launch, .code = context->engine->steps[step_id].code };
     if (step->kind == PLN_STEP_COPY) {
         command->kind = PLN_COMMAND_COPY;
         command->from = &launch->inputs[0];
@@ -658,6 +659,7 @@ static enum pln_status fill_commands(struct pln_context *context, uint32_t block
         if (same && state->ready[i]) continue;
         uint32_t step_id = program->blocks[block].steps[seg->first + i];
         state->ready[i] = false;
+        state->commands_version++;
         context->diag.node = context->engine->steps[step_id].name;
         context->diag.op = pln_op_name(program->steps[step_id].op);
         context->diag.node_index = -1;

@@ -302,7 +302,7 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
     pln_diag_init(&diag);
     void *state = aligned_alloc(64, pln_align_up(family->state_bytes, 64));
     memset(state, 0, family->state_bytes);
-    struct pln_prepared prepared = { 0, 0, 0, 0 };
+    struct pln_prepared prepared = { 0 };
     if (family->prepare(attempt->kernel, launch, state, &prepared, &diag) != PLN_OK)
         fail_msg("%s: %s refuses: %s", attempt->c->name, attempt->name, diag.entries[0].text);
     assert_true(prepared.n_tasks == 0 || prepared.grain >= 1);

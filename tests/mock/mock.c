@@ -194,8 +194,10 @@ static void run_some(struct pln_queue *queue, size_t n, struct pln_diag *diag)
     memmove(queue->pending, queue->pending + n, queue->n_pending * sizeof(struct pln_command *));
 }
 
-static enum pln_status submit(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_diag *diag)
+static enum pln_status submit(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_recording **recording, uint64_t version, struct pln_diag *diag)
 {
+    (void)recording;
+    (void)version;
     if (queue->n_pending + n_commands > queue->capacity) {
         size_t want = (queue->n_pending + n_commands) * 2;
         struct pln_command **grown = pln_alloc(queue->device->alloc, want * sizeof *grown, _Alignof(struct pln_command *));

@@ -185,8 +185,10 @@ static void copy(struct pln_queue *queue, const struct pln_tensor *from, const s
 }
 
 static enum pln_status submit_commands(struct pln_queue *queue, struct pln_command *commands, size_t n_commands,
-                                       struct pln_diag *diag)
+                                       struct pln_recording **recording, uint64_t version, struct pln_diag *diag)
 {
+    (void)recording;
+    (void)version;
     for (size_t i = 0; i < n_commands; i++) {
         struct pln_command *command = &commands[i];
         switch (command->kind) {

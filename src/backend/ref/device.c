@@ -67,8 +67,10 @@ static void destroy_queue(struct pln_queue *queue)
 }
 
 static enum pln_status submit_commands(struct pln_queue *queue, struct pln_command *commands, size_t n_commands,
-                                       struct pln_diag *diag)
+                                       struct pln_recording **recording, uint64_t version, struct pln_diag *diag)
 {
+    (void)recording;
+    (void)version;
     (void)queue;
     for (size_t i = 0; i < n_commands; i++) {
         if (commands[i].kind != PLN_COMMAND_COPY)

@@ -1,0 +1,190 @@
+#include "backend/cuda/device.h"
+
+#include <stdio.h>
+
+#include "backend/cuda/nvrtc.h"
+
+extern const struct pln_backend pln_backend_cuda;
+
+/* ---- architectures ---- */
+
+/* Compute capabilities that code is made for, in order; the bit of each is its place (family.h). */
+static const int levels[] = { 72, 75, 80, 86, 87, 89, 90, 100, 120 };
+
+static uint64_t level_features(int level)
+{
+    uint64_t features = 0;
+    for (size_t i = 0; i < PLN_COUNT_OF(levels); i++)
+        if (level >= levels[i]) features |= (uint64_t)1 << i;
+    return features;
+}
+
+bool pln_cuda_arch_features(const char *arch, uint64_t *out_features)
+{
+    int level = 0;
+    char suffix = '\0', more = '\0';
+    *out_features = 0;
+    int read = sscanf(arch, "sm_%3d%c%c", &level, &suffix, &more);
+    if (read < 1 || read > 2 || (read == 2 && suffix != 'a')) return false;
+    bool known = false;
+    for (size_t i = 0; i < PLN_COUNT_OF(levels); i++) known = known || levels[i] == level;
+    *out_features = level_features(level) | (read == 2 && level == 90 ? PLN_CUDA_90A : 0);
+    return known;
+}
+
+/* Code for sm_90 runs on 9.0 alone of all that can be had, so its own instructions may as well be used. */
+static void name_arch(int major, int minor, char *out_arch, size_t arch_bytes)
+{
+    snprintf(out_arch, arch_bytes, "sm_%d%s", major * 10 + minor, major == 9 && minor == 0 ? "a" : "");
+}
+
+/* ---- opening ---- */
+
+enum pln_status pln_cuda_enter(const struct pln_device *device, struct pln_diag *diag)
+{
+    PLN_CUDA_TRY(device->driver, diag, "the GPU's context", CtxPushCurrent, (device->context));
+    return PLN_OK;
+}
+
+void pln_cuda_leave(const struct pln_device *device)
+{
+    void *context;
+    (void)device->driver->CtxPopCurrent(&context);
+}
+
+static enum pln_status read_attributes(struct pln_device *device, struct pln_diag *diag)
+{
+    const struct pln_cuda_driver *driver = device->driver;
+    int major = 0, minor = 0, unified = 0;
+    PLN_CUDA_TRY(driver, diag, "the GPU's compute capability", DeviceGetAttribute, (&major, PLN_CUDA_ATTRIBUTE_MAJOR, device->handle));
+    PLN_CUDA_TRY(driver, diag, "the GPU's compute capability", DeviceGetAttribute, (&minor, PLN_CUDA_ATTRIBUTE_MINOR, device->handle));
+    PLN_CUDA_TRY(driver, diag, "the GPU's size", DeviceGetAttribute, (&device->multiprocessors, PLN_CUDA_ATTRIBUTE_MULTIPROCESSORS, device->handle));
+    PLN_CUDA_TRY(driver, diag, "the GPU's addressing", DeviceGetAttribute, (&unified, PLN_CUDA_ATTRIBUTE_UNIFIED_ADDRESSING, device->handle));
+    name_arch(major, minor, device->arch, sizeof device->arch);
+    if (!pln_cuda_arch_features(device->arch, &device->features)) device->features = level_features(major * 10 + minor);
+    if (device->features == 0 || !unified) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d; 7.2 or later is needed, or use --device cpu", major, minor);
+    return PLN_OK;
+}
+
+static enum pln_status open_handle(struct pln_device *device, int ordinal, struct pln_diag *diag)
+{
+    const struct pln_cuda_driver *driver = device->driver;
+    int count = 0;
+    PLN_CUDA_TRY(driver, diag, "counting GPUs", DeviceGetCount, (&count));
+    if (ordinal >= count) return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d; this machine has %d GPU%s", ordinal, count, count == 1 ? "" : "s");
+    PLN_CUDA_TRY(driver, diag, "the GPU", DeviceGet, (&device->handle, ordinal));
+    PLN_TRY(read_attributes(device, diag));
+    PLN_CUDA_TRY(driver, diag, "the GPU's primary context", DevicePrimaryCtxRetain, (&device->context, device->handle));
+    return PLN_OK;
+}
+
+static enum pln_status open_device(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device)
+{
+    *out_device = NULL;
+    const struct pln_cuda_driver *driver;
+    PLN_TRY(pln_cuda_driver_get(diag, &driver));
+    struct pln_device *device = pln_alloc_zeroed(options->alloc, sizeof *device, _Alignof(struct pln_device));
+    if (!device) return pln_fail_memory(diag, "the CUDA device", sizeof *device);
+    device->base = (struct pln_device_base){ .backend = &pln_backend_cuda, .ordinal = ordinal };
+    device->alloc = options->alloc;
+    device->driver = driver;
+    enum pln_status status = open_handle(device, ordinal, diag);
+    if (status != PLN_OK) pln_free(options->alloc, device, sizeof *device);
+    else *out_device = device;
+    return status;
+}
+
+static void close_device(struct pln_device *device)
+{
+    if (!device) return;
+    (void)device->driver->DevicePrimaryCtxRelease(device->handle);
+    pln_free(device->alloc, device, sizeof *device);
+}
+
+static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps)
+{
+    *out_caps = (struct pln_device_caps){ .features = device->features };
+    char name[100] = "";
+    if (device->driver->DeviceGetName(name, (int)sizeof name, device->handle) != 0) name[0] = '\0';
+    snprintf(out_caps->name, sizeof out_caps->name, "%.99s (%.15s)", name, device->arch);
+    snprintf(out_caps->arch, sizeof out_caps->arch, "%s", device->arch);
+    size_t bytes = 0;
+    if (device->driver->DeviceTotalMem(&bytes, device->handle) == 0) out_caps->memory_bytes = bytes;
+}
+
+/* ---- memory ---- */
+
+static void *alloc_memory(struct pln_device *device, size_t size_bytes)
+{
+    uint64_t address = 0;
+    if (pln_cuda_enter(device, NULL) != PLN_OK) return NULL;
+    if (device->driver->MemAlloc(&address, size_bytes) != 0) address = 0;
+    pln_cuda_leave(device);
+    return (void *)(uintptr_t)address;
+}
+
+static void release_memory(struct pln_device *device, void *memory, size_t size_bytes)
+{
+    (void)size_bytes;
+    if (!memory || pln_cuda_enter(device, NULL) != PLN_OK) return;
+    (void)device->driver->MemFree((uint64_t)(uintptr_t)memory);
+    pln_cuda_leave(device);
+}
+
+/* ---- code ---- */
+
+static enum pln_status load_module(struct pln_device *device, const void *image, struct pln_device_code *code, struct pln_diag *diag)
+{
+    const struct pln_cuda_driver *driver = device->driver;
+    PLN_CUDA_TRY(driver, diag, "device code of the plan", ModuleLoadData, (&code->module, image));
+    PLN_CUDA_TRY(driver, diag, "device code of the plan", ModuleGetFunction, (&code->function, code->module, "pln_entry"));
+    return PLN_OK;
+}
+
+static void unload_code(struct pln_device *device, struct pln_device_code *code)
+{
+    if (!code) return;
+    if (code->module && pln_cuda_enter(device, NULL) == PLN_OK) {
+        (void)device->driver->ModuleUnload(code->module);
+        pln_cuda_leave(device);
+    }
+    pln_free(device->alloc, code, sizeof *code);
+}
+
+static enum pln_status load_code(struct pln_device *device, const void *image, size_t size_bytes, struct pln_diag *diag, struct pln_device_code **out_code)
+{
+    (void)size_bytes; /* the driver reads the image's own headers */
+    *out_code = NULL;
+    struct pln_device_code *code = pln_alloc_zeroed(device->alloc, sizeof *code, _Alignof(struct pln_device_code));
+    if (!code) return pln_fail_memory(diag, "device code", sizeof *code);
+    enum pln_status status = pln_cuda_enter(device, diag);
+    if (status == PLN_OK) {
+        status = load_module(device, image, code, diag);
+        pln_cuda_leave(device);
+    }
+    if (status != PLN_OK) unload_code(device, code);
+    else *out_code = code;
+    return status;
+}
+
+const struct pln_backend pln_backend_cuda = {
+    .abi_version = PLN_KERNEL_ABI,
+    .name = "cuda",
+    .open = open_device,
+    .close = close_device,
+    .caps = get_caps,
+    .alloc = alloc_memory,
+    .release = release_memory,
+    .queue_create = pln_cuda_queue_create,
+    .queue_destroy = pln_cuda_queue_destroy,
+    .submit = pln_cuda_submit,
+    .recording_destroy = pln_cuda_recording_destroy,
+    .sync = pln_cuda_sync,
+    .kernels = pln_cuda_kernels,
+    .copy = &pln_cuda_copy_row,
+    .arch_features = pln_cuda_arch_features,
+    .code_key = pln_cuda_code_key,
+    .compile = pln_cuda_compile,
+    .code_load = load_code,
+    .code_unload = unload_code,
+};

@@ -1,0 +1,82 @@
+#include "backend/cuda/driver.h"
+
+#include <pthread.h>
+
+#include "base/dynlib.h"
+
+static const char *const names[] = {
+#define PLN_CUDA_SYM(name, parameters) "cu" #name,
+#include "backend/cuda/driver_syms.inc"
+#undef PLN_CUDA_SYM
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct pln_dynlib lib;
+    struct pln_cuda_driver driver;
+    bool open;
+} shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+typedef void (*any_function)(void);
+
+/* A driver of CUDA 12 and later has the second form, which also says why an entry point is not there. */
+static bool resolve(const struct pln_dynlib *lib, struct pln_cuda_driver *driver, const char **out_missing)
+{
+    int (*second)(const char *, void **, int, uint64_t, int *) = NULL;
+    int (*first)(const char *, void **, int, uint64_t) = NULL;
+    void *symbol = pln_dynlib_symbol(lib, "cuGetProcAddress_v2");
+    memcpy(&second, &symbol, sizeof symbol);
+    symbol = pln_dynlib_symbol(lib, "cuGetProcAddress");
+    memcpy(&first, &symbol, sizeof symbol);
+    *out_missing = "cuGetProcAddress";
+    if (!second && !first) return false;
+    for (size_t i = 0; i < PLN_COUNT_OF(names); i++) {
+        void *address = NULL;
+        int status = 0;
+        int result = second ? second(names[i], &address, PLN_CUDA_DRIVER_VERSION, 0, &status) : first(names[i], &address, PLN_CUDA_DRIVER_VERSION, 0);
+        *out_missing = names[i];
+        if (result != 0 || !address) return false;
+        memcpy((any_function *)(void *)driver + i, &address, sizeof address);
+    }
+    return true;
+}
+
+static enum pln_status open_driver(struct pln_diag *diag)
+{
+    static const char *const libraries[] = { "libcuda.so.1", "libcuda.so", NULL };
+    struct pln_diag quiet;
+    pln_diag_init(&quiet);
+    if (pln_dynlib_open(libraries, &quiet, &shared.lib) != PLN_OK)
+        return pln_fail(diag, PLN_DEVICE, "there is no NVIDIA driver here (libcuda.so.1 was not found); install one, or use --device cpu");
+    const char *missing;
+    int version = 0;
+    if (!resolve(&shared.lib, &shared.driver, &missing))
+        return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver is too old (it has no %s); CUDA 11.4 or later is needed, or use --device cpu", missing);
+    int result = shared.driver.Init(0);
+    if (result == PLN_CUDA_ERROR_NO_DEVICE) return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver sees no GPU; check CUDA_VISIBLE_DEVICES, or use --device cpu");
+    PLN_TRY(pln_cuda_check(&shared.driver, result, "cuInit", "starting the driver", diag));
+    PLN_CUDA_TRY(&shared.driver, diag, "the driver's version", DriverGetVersion, (&version));
+    if (version >= PLN_CUDA_DRIVER_VERSION) return PLN_OK;
+    return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver is too old (CUDA %d.%d); CUDA 11.4 or later is needed, or use --device cpu", version / 1000, version % 1000 / 10);
+}
+
+enum pln_status pln_cuda_driver_get(struct pln_diag *diag, const struct pln_cuda_driver **out_driver)
+{
+    *out_driver = NULL;
+    pthread_mutex_lock(&shared.lock);
+    enum pln_status status = shared.open ? PLN_OK : open_driver(diag);
+    if (!shared.open && status != PLN_OK) pln_dynlib_close(&shared.lib);
+    shared.open = status == PLN_OK;
+    pthread_mutex_unlock(&shared.lock);
+    if (status == PLN_OK) *out_driver = &shared.driver;
+    return status;
+}
+
+enum pln_status pln_cuda_check(const struct pln_cuda_driver *driver, int result, const char *call, const char *what, struct pln_diag *diag)
+{
+    if (PLN_LIKELY(result == 0)) return PLN_OK;
+    const char *name = NULL, *text = NULL;
+    if (driver->GetErrorName(result, &name) != 0 || !name) name = "unknown error";
+    if (driver->GetErrorString(result, &text) != 0 || !text) text = "";
+    return pln_fail(diag, result == PLN_CUDA_ERROR_OUT_OF_MEMORY ? PLN_NO_MEMORY : PLN_DEVICE, "%s failed with %s (%d): %s; for: %s", call, name, result, text, what);
+}

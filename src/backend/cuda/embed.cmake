@@ -1,0 +1,13 @@
+# Writes OUT: the device headers FILES of FOLDER as the table pln_cuda_header_files (nvrtc.h).
+set(arrays "")
+set(table "")
+set(number 0)
+foreach(file IN LISTS FILES)
+    file(READ ${FOLDER}/${file} bytes HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    string(REGEX REPLACE "((0x[0-9a-f][0-9a-f],){24})" "\\1\n" bytes "${bytes}")
+    string(APPEND arrays "static const char text_${number}[] = {\n${bytes}0 };\n")
+    string(APPEND table "    { \"backend/cuda/device/${file}\", text_${number} },\n")
+    math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"backend/cuda/nvrtc.h\"\n\n${arrays}\nconst struct pln_cuda_header_file pln_cuda_header_files[] = {\n${table}    { NULL, NULL },\n};\n")

@@ -1,0 +1,96 @@
+#include "build/target.h"
+
+#include <stdio.h>
+
+#include "base/cpu.h"
+#include "base/text.h"
+
+static enum pln_status add_arch(struct pln_target *target, const struct pln_backend *backend, const char *arch, struct pln_diag *diag)
+{
+    uint64_t features;
+    if (!backend->arch_features || !backend->arch_features(arch, &features))
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "target '%s' is no architecture of device '%s'; try cuda:sm_75, sm_80, sm_86, sm_89, sm_90a, sm_100 or sm_120", arch, backend->name);
+    if (target->n_archs == PLN_TARGET_MAX_ARCHS) return pln_fail(diag, PLN_INVALID_ARGUMENT, "more than %d architectures", PLN_TARGET_MAX_ARCHS);
+    snprintf(target->text[target->n_archs], sizeof target->text[0], "%s", arch);
+    target->archs[target->n_archs] = target->text[target->n_archs];
+    target->device_features = target->n_archs == 0 ? features : target->device_features & features;
+    target->n_archs++;
+    return PLN_OK;
+}
+
+static enum pln_status look_at_device(struct pln_target *target, const struct pln_backend *backend, int ordinal, const struct pln_allocator *alloc, struct pln_diag *diag)
+{
+    struct pln_device *device;
+    struct pln_device_caps caps;
+    const struct pln_device_options options = { .alloc = alloc };
+    PLN_TRY(backend->open(ordinal, &options, diag, &device));
+    backend->caps(device, &caps);
+    backend->close(device);
+    return add_arch(target, backend, caps.arch, diag);
+}
+
+/* One part of the list, which is not terminated. */
+static enum pln_status add_part(struct pln_target *target, const struct pln_backend *backend, const char *part, size_t length, bool *seen_cpu, struct pln_diag *diag)
+{
+    char name[128];
+    if (length == 0 || length >= sizeof name) return pln_fail(diag, PLN_INVALID_ARGUMENT, "a target's name is empty or too long");
+    memcpy(name, part, length);
+    name[length] = '\0';
+    const size_t prefix = strlen(backend->name);
+    if (strncmp(name, backend->name, prefix) == 0 && name[prefix] == ':' && backend->arch_features) return add_arch(target, backend, name + prefix + 1, diag);
+    if (backend->arch_features && pln_str_starts(name, "sm_")) return add_arch(target, backend, name, diag);
+    const char *cpu = pln_str_starts(name, "cpu:") ? name + 4 : name;
+    if (*seen_cpu) return pln_fail(diag, PLN_INVALID_ARGUMENT, "target '%s': a plan for several CPU levels cannot be built yet; build one each", name);
+    *seen_cpu = true;
+    if (pln_str_equal(cpu, "native") || pln_cpu_parse_features(cpu, &target->cpu_features)) return PLN_OK;
+    return pln_fail(diag, PLN_INVALID_ARGUMENT, "target '%s' is not known; try native, portable, x86-64-v2, x86-64-v3 or x86-64-v4%s", name,
+                    backend->arch_features ? ", or cuda:sm_90a and its like" : "");
+}
+
+enum pln_status pln_target_parse(const char *target, const struct pln_backend *backend, int ordinal, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_target *out_target)
+{
+    *out_target = (struct pln_target){ .cpu_features = pln_cpu_features() };
+    bool seen_cpu = false;
+    if (target && !pln_str_equal(target, "native")) {
+        out_target->foreign = true;
+        for (const char *part = target;; part++) {
+            size_t length = strcspn(part, ",");
+            PLN_TRY(add_part(out_target, backend, part, length, &seen_cpu, diag));
+            part += length;
+            if (*part == '\0') break;
+        }
+    }
+    return backend->arch_features && out_target->n_archs == 0 ? look_at_device(out_target, backend, ordinal, alloc, diag) : PLN_OK;
+}
+
+static enum pln_status compile_one(const struct pln_backend *backend, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_arena *arena,
+                                   struct pln_program_code *code, uint32_t at)
+{
+    void *image;
+    size_t bytes;
+    PLN_TRY(backend->compile(code->source, arch, alloc, diag, &image, &bytes));
+    code->images[at] = pln_arena_copy(arena, image, bytes);
+    code->image_bytes[at] = bytes;
+    pln_free(alloc, image, bytes);
+    return code->images[at] ? PLN_OK : pln_fail_memory(diag, "device code", bytes);
+}
+
+enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_program *program)
+{
+    if (program->n_codes == 0) return PLN_OK;
+    program->n_archs = target->n_archs;
+    program->archs = pln_arena_array(program->arena, target->n_archs, sizeof *program->archs);
+    if (!program->archs) return pln_fail_memory(diag, "device code", 0);
+    for (uint32_t k = 0; k < target->n_archs; k++) {
+        program->archs[k] = pln_arena_text(program->arena, target->archs[k], strlen(target->archs[k]));
+        if (!program->archs[k]) return pln_fail_memory(diag, "device code", 0);
+    }
+    for (uint32_t i = 0; i < program->n_codes; i++) {
+        struct pln_program_code *code = &program->codes[i];
+        code->images = pln_arena_array(program->arena, target->n_archs, sizeof *code->images);
+        code->image_bytes = pln_arena_array(program->arena, target->n_archs, sizeof *code->image_bytes);
+        if (!code->images || !code->image_bytes) return pln_fail_memory(diag, "device code", 0);
+        for (uint32_t k = 0; k < target->n_archs; k++) PLN_TRY(compile_one(backend, target->archs[k], alloc, diag, program->arena, code, k));
+    }
+    return PLN_OK;
+}
