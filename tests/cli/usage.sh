@@ -36,6 +36,9 @@ expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "'cuda" "$p" inspect "$model" --device cuda
 expect 2 "target 'pdp11' is not known" "$p" inspect "$model" --target pdp11
 expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
+expect 2 "there is no pass 'magic'" "$p" check "$source/tests/models/zoo" --disable-pass magic
+expect 0 "fuse" "$p" ops --passes
+expect 0 '"passes":["fold"' "$p" ops --passes --json
 expect 2 "give -o FILE.plan" "$p" build "$model"
 expect 1 "No such file or directory" "$p" build "$model" -o "$scratch/none/x.plan"
 expect 2 "--vs can be onnxruntime or a folder" "$p" compare "$model" --vs nothing
