@@ -12,8 +12,7 @@
 
 #include "commands.h"
 #include "json.h"
-#include "planish/builder.h"
-#include "planish/experimental/value.h"
+#include "model.h"
 
 static int run(int argc, char **argv);
 const struct command command_check = {
@@ -22,7 +21,7 @@ const struct command command_check = {
 };
 
 static struct {
-    const char *device, *json;
+    const char *device, *json, *tune, *timing_cache;
     struct text_list disabled; /* ended by NULL once the options are read */
     double rtol, atol, max_rel_err;
     long jobs, timeout;
@@ -36,6 +35,7 @@ static const struct option_row rows[] = {
     { "max-rel-err", 0, OPTION_REAL, &options.max_rel_err, "E", "judge floats by max|a-b| / max|b| of an output instead" },
     { "jobs", 'j', OPTION_INT, &options.jobs, "N", "cases at a time (the number of CPUs)" },
     { "timeout", 0, OPTION_INT, &options.timeout, "S", "seconds for one case (60)" },
+    TUNE_ROWS(options),
     { "disable-pass", 0, OPTION_LIST, &options.disabled, "PASS", "switch an optimization off (may be given again; planish ops --passes lists them)" },
     { "placement-seed", 0, OPTION_INT, &options.seed, "N", "place steps at random, on devices with memory of their own" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "results as JSON" },
@@ -348,7 +348,8 @@ static int run(int argc, char **argv)
         free(rest.items);
         return command_fail(&command_check, 2, "which folder? planish check --help tells more");
     }
-    status = check_passes();
+    status = model_check_tune(&command_check, options.tune, options.timing_cache);
+    if (status == 0) status = check_passes();
     if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > 64) options.jobs = 64;

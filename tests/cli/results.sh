@@ -29,4 +29,10 @@ expect 0 '"operator":"Conv"' "$p" ops --json
 head -c 480 /dev/zero >zero.bin
 expect 0 "output y f32[2,3,7]" "$p" run "$zoo/lstm_bi.ts/model.onnx" --input x=zero.bin --shapes x:2x3x20
 expect 0 "output y f32[0,3,7]: empty" "$p" run "$zoo/lstm_bi.ts/model.onnx" --random 1 --dim n=0,t=3
+# The same model, options, version and target: the same bytes, whatever the number of threads.
+for folder in "$zoo"/*/; do
+    expect 0 "plan first.plan" "$p" build "$folder/model.onnx" -o first.plan --tune off
+    expect 0 "plan second.plan" "$p" build "$folder/model.onnx" -o second.plan --tune off --threads 1
+    cmp first.plan second.plan || { echo "FAILED: two builds of $folder differ"; failures=$((failures + 1)); }
+done
 finish

@@ -39,6 +39,14 @@ expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
 expect 2 "there is no pass 'magic'" "$p" check "$source/tests/models/zoo" --disable-pass magic
 expect 0 "fuse" "$p" ops --passes
 expect 0 '"passes":["fold"' "$p" ops --passes --json
+for command in build run bench inspect compare check; do
+    case $command in build) output="-o x.plan" ;; *) output= ;; esac
+    expect 2 "only --tune off is there" "$p" $command --tune full $output "$model"
+    expect 0 "--tune off" "$p" $command --help
+done
+expect 2 "only --tune off is there" "$p" bench "$model" --tune=fast
+expect 2 "--tune wants off, fast or full, not 'most'" "$p" build "$model" -o x.plan --tune most
+expect 2 "keeps no timings" "$p" build "$model" -o x.plan --timing-cache t.cache
 expect 2 "give -o FILE.plan" "$p" build "$model"
 expect 1 "No such file or directory" "$p" build "$model" -o "$scratch/none/x.plan"
 expect 2 "--vs can be onnxruntime or a folder" "$p" compare "$model" --vs nothing
