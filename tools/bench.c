@@ -27,7 +27,7 @@ static struct {
 
 static const struct option_row rows[] = {
     MODEL_ROWS(options.model),
-    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given)" },
+    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     { "warm-up", 0, OPTION_INT, &options.warm_up, "MS", "run this long before measuring (200)" },
     { "duration", 0, OPTION_REAL, &options.duration, "S", "measure this long (3)" },
     { "iterations", 0, OPTION_INT, &options.iterations, "N", "runs at the least (10)" },

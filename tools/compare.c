@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
     { "layers", 0, OPTION_FLAG, &options.layers, "", "compare every value in between, in order" },
     { "bisect-passes", 0, OPTION_FLAG, &options.bisect, "", "name the pass that makes the answer wrong" },
     { "python", 0, OPTION_TEXT, &options.python, "PATH", "a Python that has onnxruntime (python3)" },
-    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given)" },
+    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     MODEL_ROWS(options.model),
     { "broken-pass", 0, OPTION_TEXT, &options.model.broken_pass, NULL, NULL },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the rows as JSON" },

@@ -8,6 +8,7 @@ unet=$zoo/unet.ts/model.onnx
 cd "$scratch"
 
 expect 0 "output y f32[2,12,64]" "$p" run "$bert/model.onnx" --input "input_ids=$bert/test_data_set_0/input_0.pb" --input "attention_mask=$bert/test_data_set_0/input_1.pb" --output out
+expect 0 "output y f32[2,12,64]" "$p" run "$bert/model.onnx" --input "$bert/test_data_set_0"
 [ -s out/y.npy ] || { echo "FAILED: out/y.npy was not written"; failures=$((failures + 1)); }
 expect 0 '"name":"y"' "$p" run "$bert/model.onnx" --random 1 --dim b=2,s=5 --json
 expect 0 "input_ids i64[2,5]" "$p" run "$bert/model.onnx" --random 1 --shapes input_ids:2x5,attention_mask=2x5
