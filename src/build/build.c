@@ -216,7 +216,7 @@ enum pln_status pln_build_plan_file(const char *path, const struct pln_build_opt
     if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
     build->path = path;
     enum pln_status status = pln_file_map(path, own.diagnostics, &build->map);
-    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, &build->arena, own.diagnostics, &build->old);
+    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, own.pool, &build->arena, own.diagnostics, &build->old);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;
