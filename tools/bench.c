@@ -30,8 +30,8 @@ static const struct option_row rows[] = {
     { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     { "warm-up", 0, OPTION_INT, &options.warm_up, "MS", "run this long before measuring (200)" },
     { "duration", 0, OPTION_REAL, &options.duration, "S", "measure this long (3)" },
-    { "iterations", 0, OPTION_INT, &options.iterations, "N", "runs at the least (10)" },
-    { "contexts", 0, OPTION_INT, &options.contexts, "N", "run in N contexts at a time, a thread each (1)" },
+    { "iterations", 0, OPTION_COUNT, &options.iterations, "N", "runs at the least (10)" },
+    { "contexts", 0, OPTION_COUNT, &options.contexts, "N", "run in N contexts at a time, a thread each (1)" },
     { "batch-dim", 0, OPTION_TEXT, &options.batch_dim, "NAME", "the symbolic dim that counts samples (the first dim of the first input)" },
     { "profile", 0, OPTION_FLAG, &options.profile, "", "a row a step: kernel, ONNX nodes, time" },
     { "vs", 0, OPTION_TEXT, &options.versus, "PEER", "onnxruntime: measure it in turns with ours, same threads and inputs" },
@@ -291,8 +291,7 @@ static int run(int argc, char **argv)
     const char *path = words.items[0];
     free(words.items);
     if (options.versus && strcmp(options.versus, "onnxruntime") != 0) return command_fail(&command_bench, 2, "--vs knows onnxruntime, not '%s'", options.versus);
-    if (options.contexts < 1 || options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
-    if (options.iterations < 1) options.iterations = 1;
+    if (options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
     char line[2000] = "planish";
     for (int i = 0; i < argc; i++) {
         size_t n = strlen(line);

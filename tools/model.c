@@ -42,7 +42,7 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
 static void print_log(void *user, enum pln_log_level level, const char *text)
 {
     (void)user;
-    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s\n", text);
+    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
 struct progress {

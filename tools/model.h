@@ -33,7 +33,7 @@ struct model_options {
 #define MODEL_ROWS(o)                                                                                                     \
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), ref" },                                              \
     { "target", 0, OPTION_TEXT, &(o).target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },    \
-    { "threads", 0, OPTION_INT, &(o).threads, "N", "threads (all that the process may use)" },                           \
+    { "threads", 0, OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
     TUNE_ROWS(o),                                                                                                         \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs" },                                     \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
