@@ -125,6 +125,18 @@ static int compare_outputs(struct bench *bench, struct peer *peer, pln_context *
     return status;
 }
 
+/* Of the last run. */
+static void note_trivial(struct bench *bench, pln_context *context)
+{
+    struct pln_tensor_info info;
+    for (int i = 0; pln_engine_output(bench->model->engine, i, &info) == PLN_OK; i++) {
+        pln_host_value *value;
+        if (pln_context_output_value(context, info.name, &value) == PLN_OK) trivial_note(&bench->trivial, info.name, value);
+        pln_host_value_destroy(value);
+    }
+    trivial_warn(&bench->trivial, &command_bench);
+}
+
 static int profile(struct bench *bench, pln_context *context)
 {
     struct pln_engine_summary summary;
@@ -234,6 +246,7 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
         for (size_t i = 0; i < bench->ours.count; i++) sum += bench->ours.values[i];
         bench->queries_per_s = sum > 0 ? (double)bench->ours.count / (sum * 1e-3) : 0;
     }
+    if (status == 0) note_trivial(bench, context);
     if (status == 0 && options.profile) status = profile(bench, context);
     struct pln_context_stats stats;
     pln_context_get_stats(context, &stats);
@@ -269,6 +282,7 @@ static int bench_model(const char *path, char *command_line)
     free(bench.ours.values);
     free(bench.peers.values);
     free(bench.steps);
+    trivial_free(&bench.trivial);
     model_close(&model);
     return status;
 }

@@ -30,6 +30,20 @@ expect 0 '"operator":"Conv"' "$p" ops --json
 head -c 480 /dev/zero >zero.bin
 expect 0 "output y f32[2,3,7]" "$p" run "$zoo/lstm_bi.ts/model.onnx" --input x=zero.bin --shapes x:2x3x20
 expect 0 "output y f32[0,3,7]: empty" "$p" run "$zoo/lstm_bi.ts/model.onnx" --random 1 --dim n=0,t=3
+# Outputs on which two agree whatever they compute are told.
+relu=$source/tests/fuzz/corpus/import/single_relu_model.onnx
+head -c 8 /dev/zero >zeros.bin
+printf '\000\000\300\177\000\000\300\177' >nan.bin
+for what in zeros nan; do
+    case $what in zeros) name=zeros ;; nan) name=NaN ;; esac
+    expect 0 "planish compare: warning: output 'y' is all $name" "$p" compare "$relu" --input x=$what.bin
+    expect 0 "\"trivial_outputs\":[{\"name\":\"y\",\"all\":\"$name\"}]" "$p" compare "$relu" --input x=$what.bin --json
+    expect 0 "planish bench: warning: output 'y' is all $name" "$p" bench "$relu" --input x=$what.bin --duration 0.01 --warm-up 1
+    expect 0 "\"trivial_outputs\":[{\"name\":\"y\",\"all\":\"$name\"}]" "$p" bench "$relu" --input x=$what.bin --duration 0.01 --warm-up 1 --json
+done
+printf '\000\000\200\077\000\000\200\277' >one.bin
+expect 0 '"trivial_outputs":[]' "$p" compare "$relu" --input x=one.bin --json
+
 # The same model, options, version and target: the same bytes, whatever the number of threads.
 for folder in "$zoo"/*/; do
     expect 0 "plan first.plan" "$p" build "$folder/model.onnx" -o first.plan --tune off
