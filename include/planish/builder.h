@@ -17,7 +17,7 @@ struct pln_build_options {
     const struct pln_allocator *allocator;
     pln_thread_pool *pool;
     pln_diagnostics *diagnostics;
-    const struct pln_logger *logger;
+    const struct pln_logger *logger; /* what is odd about a model that runs nevertheless, at PLN_LOG_WARNING; NULL: silent */
     pln_progress progress;
     void *progress_user;
     const char *device;              /* NULL: "cpu"; "ref": the reference interpreter */
