@@ -110,6 +110,7 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
         context->outputs[program->states[i].output].bound = false;
     }
     context->states = store;
+    context->generation++; /* a store may lie where another one lay, with other strides */
     return PLN_OK;
 }
 
