@@ -151,6 +151,10 @@ struct pln_context {
 /* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
 enum pln_status pln_states_begin(struct pln_context *context);
 void pln_states_commit(struct pln_context *context);
+/* Positions that the bound store has room for; 0: none is bound. */
+int64_t pln_states_capacity(const struct pln_context *context);
+/* Sets known symbols that are lengths of states to the capacity, when they are below it. A store is bound. */
+void pln_states_raise(const struct pln_context *context, int64_t *symbols);
 /* The state that input or output `index` belongs to; NULL: none. */
 const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output);
 

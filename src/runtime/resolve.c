@@ -189,51 +189,92 @@ static int64_t range_end(int64_t value)
     return value <= 1 ? value : end;
 }
 
+/* What upper ends are tried, best first. */
+enum reach {
+    REACH_CAPACITY_TOGETHER,
+    REACH_CAPACITY, /* lengths of states at the capacity of the store that is bound, other symbols that moved at the end of their range */
+    REACH_RANGE_TOGETHER,
+    REACH_RANGE,
+    REACH_COUNT
+};
+
 /* Sets upper_dims to extents with each symbol that moved since the last plan at the end of its range; together: all of them at the furthest of
  * these ends, since extents that grow mostly grow together (past, total). */
-static void raise_symbols(struct pln_context *context, const struct pln_segment_state *state, bool together)
+static void raise_symbols(struct pln_context *context, const struct pln_segment_state *state, enum reach reach)
 {
     const struct pln_program *program = context->engine->program;
+    const bool together = reach == REACH_CAPACITY_TOGETHER || reach == REACH_RANGE_TOGETHER;
     int64_t furthest = 0;
     for (uint32_t i = 0; i < program->n_symbols; i++) {
         int64_t value = context->symbols[i];
-        bool moved = state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
+        bool moved = state->planned && state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
         context->upper_symbols[i] = moved ? PLN_MAX(range_end(value), value) : value;
-        if (moved) furthest = PLN_MAX(furthest, context->upper_symbols[i]);
     }
+    if (reach == REACH_CAPACITY_TOGETHER || reach == REACH_CAPACITY) pln_states_raise(context, context->upper_symbols);
+    for (uint32_t i = 0; together && i < program->n_symbols; i++)
+        if (state->symbols[i] != context->symbols[i] && context->symbols[i] != PLN_DIM_UNKNOWN) furthest = PLN_MAX(furthest, context->upper_symbols[i]);
     for (uint32_t i = 0; together && i < program->n_symbols; i++)
         if (state->symbols[i] != context->symbols[i] && context->symbols[i] != PLN_DIM_UNKNOWN) context->upper_symbols[i] = furthest;
     pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
 }
 
-/* Is upper_dims worth planning for: nothing smaller than now, and not much more memory? */
-static enum pln_status worth_planning(struct pln_context *context, const struct pln_segment_state *state, bool *out_worth)
+/* Bytes of all arena slots for the extents of now and for upper_dims. *out_upper SIZE_MAX: more than can be addressed, or something is smaller than now. */
+static enum pln_status sum_slots(struct pln_context *context, const struct pln_segment_state *state, size_t *out_now, size_t *out_upper)
 {
     const struct pln_program *program = context->engine->program;
-    size_t now = 0, upper = 0;
-    *out_worth = false;
+    size_t upper = 0;
+    *out_now = 0;
+    *out_upper = SIZE_MAX;
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes, more;
         PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
-        now += bytes;
+        *out_now += bytes;
         const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
         int64_t dims[PLN_MAX_RANK];
         for (int k = 0; k < slot->rank; k++) dims[k] = context->upper_dims[slot->dims[k]];
         if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &more) || more < bytes || !pln_add_size(upper, more, &upper)) return PLN_OK;
     }
-    *out_worth = upper <= 8 * now + ((size_t)64 << 20);
+    *out_upper = upper;
     return PLN_OK;
 }
 
-/* When shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more memory. */
-static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, bool again, const int64_t **out_values)
+/* Extents of inputs that have symbols of their own and yet grow with the states (a mask over past and new positions) cost next to nothing when they
+ * are planned at the capacity as well; a batch or a number of new positions costs much more, and is left as it is. */
+static enum pln_status raise_companions(struct pln_context *context, const struct pln_segment_state *state, size_t upper)
+{
+    const struct pln_program *program = context->engine->program;
+    const int64_t capacity = pln_states_capacity(context);
+    const size_t most = upper + upper / 8 + ((size_t)64 << 10);
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const struct pln_slot *slot = &program->slots[program->inputs[i].slot];
+        for (int k = 0; k < slot->rank; k++) {
+            const struct pln_dim_node *node = &program->dims[slot->dims[k]];
+            if (node->op != PLN_DIM_SYMBOL || context->upper_symbols[node->a] >= capacity) continue;
+            const int64_t before = context->upper_symbols[node->a];
+            size_t now, with;
+            if (before == PLN_DIM_UNKNOWN) continue;
+            context->upper_symbols[node->a] = capacity;
+            pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+            PLN_TRY(sum_slots(context, state, &now, &with));
+            if (with > most) context->upper_symbols[node->a] = before;
+        }
+    }
+    pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+    return PLN_OK;
+}
+
+/* When a store bounds shapes, or shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more
+ * memory. */
+static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, const int64_t **out_values)
 {
     *out_values = context->dims;
-    for (int together = 1; again && together >= 0; together--) {
-        bool worth;
-        raise_symbols(context, state, together);
-        PLN_TRY(worth_planning(context, state, &worth));
-        if (!worth) continue;
+    for (enum reach reach = context->states ? REACH_CAPACITY_TOGETHER : REACH_RANGE_TOGETHER; reach < REACH_COUNT; reach++) {
+        size_t now, upper;
+        if (!state->planned && reach != REACH_CAPACITY) continue;
+        raise_symbols(context, state, reach);
+        PLN_TRY(sum_slots(context, state, &now, &upper));
+        if (upper == SIZE_MAX || upper / 8 > now + ((size_t)8 << 20)) continue;
+        if (reach <= REACH_CAPACITY) PLN_TRY(raise_companions(context, state, upper));
         *out_values = context->upper_dims;
         break;
     }
@@ -291,7 +332,7 @@ static enum pln_status plan_memory(struct pln_context *context, uint32_t block, 
     }
     if (fits) return PLN_OK;
     const int64_t *values;
-    PLN_TRY(upper_bytes(context, state, state->planned, &values));
+    PLN_TRY(upper_bytes(context, state, &values));
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes;
         PLN_TRY(slot_bytes(context, values, state->arena_slots[i], &bytes));

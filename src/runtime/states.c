@@ -114,6 +114,21 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
     return PLN_OK;
 }
 
+int64_t pln_states_capacity(const struct pln_context *context)
+{
+    return context->states ? context->states->capacity : 0;
+}
+
+void pln_states_raise(const struct pln_context *context, int64_t *symbols)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        const struct pln_state_pair *pair = &program->states[i];
+        const struct pln_dim_node *node = &program->dims[program->slots[program->inputs[pair->input].slot].dims[pair->axis]];
+        if (node->op == PLN_DIM_SYMBOL && symbols[node->a] != PLN_DIM_UNKNOWN) symbols[node->a] = PLN_MAX(symbols[node->a], pln_states_capacity(context));
+    }
+}
+
 enum pln_status pln_states_begin(struct pln_context *context)
 {
     struct pln_state_store *store = context->states;
