@@ -98,6 +98,9 @@ void pln_diag_init(struct pln_diag *diag);
 enum pln_status pln_fail(struct pln_diag *diag, enum pln_status status, const char *format, ...) PLN_PRINTF(3, 4);
 enum pln_status pln_failv(struct pln_diag *diag, enum pln_status status, const char *format, va_list args);
 
+/* Names entries from number `first` on that have no node: for loops too tight to set node and op before anything has failed. */
+void pln_diag_name(struct pln_diag *diag, int first, const char *node, const char *op);
+
 /* "out of memory: NAME needs N bytes" as an entry; returns PLN_NO_MEMORY. */
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes);
 

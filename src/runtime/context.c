@@ -38,6 +38,18 @@ static void sort_by_last(const struct pln_slot *slots, uint32_t *ids, uint32_t n
     }
 }
 
+/* Items in the order of their last steps, segments in that of their steps. */
+static void mark_frees(const struct pln_program *program, const struct pln_program_block *block, struct pln_block_state *state)
+{
+    uint32_t s = 0;
+    for (uint32_t i = 0; i < state->n_items; i++) {
+        const uint32_t last = program->slots[state->items[i]].last;
+        while (s < block->n_segments && last - block->segments[s].first >= block->segments[s].count) s++;
+        if (s == block->n_segments) return; /* to the end of the run */
+        state->segments[s].flow[last - block->segments[s].first].frees = true;
+    }
+}
+
 static enum pln_status init_block(struct pln_context *context, uint32_t block)
 {
     const struct pln_program *program = context->engine->program;
@@ -53,6 +65,7 @@ static enum pln_status init_block(struct pln_context *context, uint32_t block)
         if (program->slots[i].block == block && (program->slots[i].place == PLN_PLACE_ITEM || program->slots[i].place == PLN_PLACE_BLOCK_INPUT)) state->items[state->n_items++] = i;
     sort_by_last(program->slots, state->items, state->n_items);
     for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(pln_exec_resolve_init(context, block, s));
+    mark_frees(program, own, state);
     return PLN_OK;
 }
 
@@ -100,10 +113,9 @@ static enum pln_status init_tables(struct pln_context *context)
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
     context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
     context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
-    context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
-    context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
+    context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_ns || !context->step_count)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
     PLN_TRY(pln_exec_sort_slots(context));
@@ -372,10 +384,7 @@ static enum pln_status run(pln_context *context)
     int64_t start = pln_clock_ns();
     context->stats.last_kernel_ns = 0;
     context->depth = 0;
-    if (context->profiling) {
-        memset(context->step_ns, 0, context->engine->program->n_steps * sizeof *context->step_ns);
-        memset(context->step_count, 0, context->engine->program->n_steps * sizeof *context->step_count);
-    }
+    if (context->profiling) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));
@@ -550,8 +559,8 @@ enum pln_status pln_context_step_time(const pln_context *context, int index, uin
     *out_ns = *out_count = 0;
     if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
-    *out_ns = context->step_ns[index];
-    *out_count = context->step_count[index];
+    *out_ns = context->step_times[index].ns;
+    *out_count = context->step_times[index].count;
     return PLN_OK;
 }
 

@@ -65,6 +65,17 @@ struct pln_slot_state {
     struct pln_tensor seen; /* slots from outside of the segments' memory: what its version stands for */
 };
 
+/* What running a step looks at each time. Dense, as between two steps the weights sweep the caches. */
+struct pln_flow {
+    uint32_t step, device;
+    bool command; /* for a queue; else the runtime runs it alone */
+    bool frees;   /* items live no longer than to this step */
+};
+
+struct pln_step_time {
+    uint64_t ns, count;
+};
+
 /* What a segment was last resolved for. */
 struct pln_segment_state {
     bool resolved;
@@ -82,6 +93,7 @@ struct pln_segment_state {
     bool planned;
     void **arenas;                 /* by space */
     size_t *arena_bytes;
+    struct pln_flow *flow;         /* by step */
     struct pln_command *commands;  /* one a step */
     struct pln_launch *launches;
     struct pln_tensor *tensors;    /* of the launches */
@@ -142,7 +154,7 @@ struct pln_context {
     bool device_pending; /* something was submitted and not waited for */
     struct pln_context_stats stats;
     bool profiling;
-    uint64_t *step_ns, *step_count;
+    struct pln_step_time *step_times;
     pln_tap tap;
     void *tap_user;
     pln_state_store *states;

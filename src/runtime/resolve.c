@@ -94,6 +94,7 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->defined = pln_arena_array(arena, n_defined + 1u, sizeof *state->defined);
     state->arenas = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arenas);
     state->arena_bytes = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arena_bytes);
+    state->flow = pln_arena_array(arena, seg->count + 1u, sizeof *state->flow);
     state->commands = pln_arena_array(arena, seg->count + 1u, sizeof *state->commands);
     state->launches = pln_arena_array(arena, seg->count + 1u, sizeof *state->launches);
     state->tensors = pln_arena_array(arena, n_operands + 1u, sizeof *state->tensors);
@@ -106,7 +107,7 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
         !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
-        !state->depends || !state->arena_depends)
+        !state->depends || !state->arena_depends || !state->flow)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t k = *own; k < own[1]; k++) {
         const uint32_t i = context->by_segment[k];
@@ -121,6 +122,11 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
         }
     }
     return PLN_OK;
+}
+
+static bool is_command(const struct pln_step *step)
+{
+    return step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || (step->kind == PLN_STEP_CALL && step->device != 0);
 }
 
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment)
@@ -138,6 +144,7 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
         const struct pln_step *step = &program->steps[id];
         const struct pln_engine_step *own = &context->engine->steps[id];
         struct pln_launch *launch = &state->launches[i];
+        state->flow[i] = (struct pln_flow){ .step = id, .device = step->device, .command = is_command(step) };
         for (uint32_t k = 0; k < step->n_inputs; k++) note_outside(context, state, stamp, step->inputs[k]);
         for (uint32_t k = 0; k < step->n_outputs; k++) note_outside(context, state, stamp, step->outputs[k]);
         *launch = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
@@ -639,7 +646,6 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     const struct pln_step *step = &program->steps[step_id];
     struct pln_launch *launch = &state->launches[position];
     struct pln_command *command = &state->commands[position];
-    if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !(step->kind == PLN_STEP_CALL && step->device != 0)) return PLN_OK;
     PLN_TRY(fill_operands(context, step->inputs, step->n_inputs, (struct pln_tensor *)launch->inputs, step));
     PLN_TRY(fill_operands(context, step->outputs, step->n_outputs, (struct pln_tensor *)launch->outputs, step));
     PLN_TRY(pln_exec_apart(context, step));
@@ -689,21 +695,19 @@ static bool same_operands(const struct pln_context *context, struct pln_segment_
     return same;
 }
 
-static enum pln_status fill_commands(struct pln_context *context, uint32_t block, uint32_t segment)
+static enum pln_status fill_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps)
 {
-    const struct pln_program *program = context->engine->program;
-    const struct pln_segment *seg = &program->blocks[block].segments[segment];
-    struct pln_segment_state *state = &context->blocks[block].segments[segment];
-    for (uint32_t i = 0; i < seg->count; i++) {
+    for (uint32_t i = 0; i < n_steps; i++) {
         bool same = same_operands(context, state, i);
-        if (same && state->ready[i]) continue;
-        uint32_t step_id = program->blocks[block].steps[seg->first + i];
+        if (!state->flow[i].command || (same && state->ready[i])) continue;
+        const uint32_t step = state->flow[i].step;
+        const int before = context->diag.count;
         state->ready[i] = false;
-        context->diag.node = context->engine->steps[step_id].name;
-        context->diag.op = pln_op_name(program->steps[step_id].op);
-        context->diag.node_index = -1;
-        PLN_TRY(fill_command(context, state, i, step_id, state->states + (size_t)state->state_at[i] * 64));
-        context->diag.node = context->diag.op = NULL;
+        enum pln_status status = fill_command(context, state, i, step, state->states + (size_t)state->state_at[i] * 64);
+        if (status != PLN_OK) {
+            pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
+            return status;
+        }
         state->ready[i] = true;
     }
     return PLN_OK;
@@ -762,7 +766,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
     if (context->stats.memory_plans != plans) changed = UINT64_MAX;
     watch_outside(context, state);
     PLN_TRY(fill_slots(context, state, changed));
-    PLN_TRY(fill_commands(context, block, segment));
+    PLN_TRY(fill_commands(context, state, program->blocks[block].segments[segment].count));
     memcpy(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols);
     for (uint32_t i = 0; i < state->n_outside; i++) {
         const struct pln_slot *slot = &program->slots[state->outside[i]];
