@@ -56,8 +56,9 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
 
 /* Where a slot's value is in this run. */
 struct pln_slot_state {
-    struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
-    struct pln_item view;  /* for slots with planned memory */
+    /* Of a tensor of up to four dims, what changes from one decoding step to the next lies in one cache line. */
+    _Alignas(64) struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
+    struct pln_item view;               /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
     uint32_t listed;       /* at creation: the last segment, counted from 1, that listed it as coming from outside */
     uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
@@ -112,15 +113,22 @@ struct pln_block_state {
 };
 
 struct pln_binding {
-    bool bound;
+    struct pln_item view; /* tensor in the caller's memory */
     struct pln_buffer buffer;
-    int64_t strides[PLN_MAX_RANK];
-    struct pln_item view;        /* tensor in the caller's memory */
-    const struct pln_item *item; /* or a value of another kind */
+    bool bound, is_state;
+    const struct pln_item *item; /* instead of view: a value of another kind */
     pln_output_allocator allocator;
     void *allocator_user;
     void *own; /* outputs: the context's memory; inputs: row-major copy */
     size_t own_bytes;
+    int64_t strides[PLN_MAX_RANK];
+};
+
+/* What the bound store demands of the extents of inputs that are states: each expression once, though all layers' states have it. */
+struct pln_state_dim {
+    uint32_t dim;
+    bool is_length;
+    int64_t value; /* when it is not the length */
 };
 
 struct pln_context {
@@ -146,6 +154,10 @@ struct pln_context {
     bool dims_stale;
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
+    uint32_t *given, n_given; /* outputs that are no planned memory, or that no segment makes */
+    bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
+    struct pln_state_dim *state_dims;
+    uint32_t n_state_dims;
     struct pln_queue **queues; /* by device */
     struct pln_interval *intervals;
     uint32_t *order;
@@ -163,6 +175,10 @@ struct pln_context {
 /* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
 enum pln_status pln_states_begin(struct pln_context *context);
 void pln_states_commit(struct pln_context *context);
+/* All inputs that are states have been taken as slots' items: the next run need only look at their length. */
+void pln_states_note_taken(struct pln_context *context);
+/* Binds and checks the extents of inputs that are states, when states_taken. false: they do not fit what is known so far. */
+bool pln_states_take(struct pln_context *context);
 /* Positions that the bound store has room for; 0: none is bound. */
 int64_t pln_states_capacity(const struct pln_context *context);
 /* Sets known symbols that are lengths of states to the capacity, when they are below it. A store is bound. */
