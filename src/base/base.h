@@ -19,10 +19,12 @@
 #define PLN_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
 #define PLN_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PLN_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PLN_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define PLN_PRINTF(format_index, first)
 #define PLN_LIKELY(x) (x)
 #define PLN_UNLIKELY(x) (x)
+#define PLN_PREFETCH(address) ((void)(address))
 #endif
 
 #define PLN_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -304,6 +304,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     struct pln_binding *binding = &context->outputs[index];
+    context->rebound++;
     if (binding->is_state) context->states_taken = false;
     binding->bound = buffer && buffer->data;
     if (binding->bound && buffer->memory != PLN_MEMORY_HOST) {
@@ -328,6 +329,7 @@ enum pln_status pln_context_set_output_allocator(pln_context *context, const cha
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    context->rebound++;
     if (context->outputs[index].is_state) context->states_taken = false;
     context->outputs[index].allocator = allocator;
     context->outputs[index].allocator_user = user;

@@ -54,6 +54,12 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
 
 /* ---- context ---- */
 
+/* Counts changes of a slot's tensor. */
+struct pln_version {
+    uint32_t any;    /* type, extents, strides, address or shape value differ from the last time */
+    uint32_t layout; /* something else than extents does */
+};
+
 /* Where a slot's value is in this run. */
 struct pln_slot_state {
     /* Of a tensor of up to four dims, what changes from one decoding step to the next lies in one cache line. */
@@ -61,9 +67,9 @@ struct pln_slot_state {
     struct pln_item view;               /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
     uint32_t listed;       /* at creation: the last segment, counted from 1, that listed it as coming from outside */
-    uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
+    struct pln_version base_version; /* VIEW: of what it shows, when it was last filled */
     int64_t offset;        /* VIEW: then */
-    struct pln_tensor seen; /* slots from outside of the segments' memory: what its version stands for */
+    struct pln_tensor *seen; /* slots from outside of the segments' memory: what its version stands for */
 };
 
 /* What running a step looks at each time. Dense, as between two steps the weights sweep the caches. */
@@ -79,7 +85,7 @@ struct pln_step_time {
 
 /* What a segment was last resolved for. */
 struct pln_segment_state {
-    bool resolved;
+    bool resolved, resolved_once;
     uint64_t generation; /* the context's then */
     int64_t *symbols; /* values then */
     void **pointers;  /* of the slots in `outside` then */
@@ -88,7 +94,7 @@ struct pln_segment_state {
     uint32_t *defined, n_defined;   /* slots that it defines and that are not items, in order */
     uint64_t *depends;              /* of `defined`: symbols (bit: index mod 64) that they depend on */
     uint64_t *arena_depends;        /* of `arena_slots` */
-    uint64_t moves;                 /* context's then */
+    uint64_t moves, rebound;        /* context's then */
     size_t *planned_bytes;          /* by arena slot */
     size_t *offsets;
     bool planned;
@@ -99,9 +105,10 @@ struct pln_segment_state {
     struct pln_launch *launches;
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */
-    bool *ready;                   /* by step: its command stands for `versions` */
+    bool *ready;                   /* by step: its command was made, and stands for its tensors */
+    uint32_t *todo;                /* scratch: steps whose commands no longer do */
     uint32_t *operands;            /* slots of the steps' operands, all in one row */
-    uint32_t *versions;            /* of these, when the command was made */
+    struct pln_version *versions;  /* of these, when the command's tensors were set */
     uint32_t *operands_end;        /* by step: where its operands end in that row */
     uint32_t *state_at;            /* by step: where its kernel's state is in `states`, in units of 64 bytes */
 };
@@ -146,11 +153,12 @@ struct pln_context {
     uint32_t n_segments; /* of all blocks, made so far */
     uint32_t *by_segment, *segment_end; /* slots, sorted by segment; segment g has those from segment_end[g] to segment_end[g + 1] - 1 */
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
-    /* By slot: raised whenever type, extents, strides, address or shape value differ from the last time. Kept apart from the slots, and dense:
-     * between two decoding steps the weights sweep the caches, and each line touched in telling that nothing has changed is a miss. */
-    uint32_t *versions;
+    /* By slot. Kept apart from the slots, and dense: between two decoding steps the weights sweep the caches, and each line touched in telling that
+     * nothing has changed is a miss. */
+    struct pln_version *versions;
     uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
     uint64_t moves;        /* times that an arena was moved */
+    uint64_t rebound;      /* times that an output was bound anew */
     bool dims_stale;
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;

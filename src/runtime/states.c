@@ -111,6 +111,7 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
     }
     context->states = store;
     context->states_taken = false;
+    context->rebound++;
     context->generation++; /* a store may lie where another one lay, with other strides */
     return PLN_OK;
 }
