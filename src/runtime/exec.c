@@ -159,19 +159,19 @@ static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
     return pln_fail(&context->diag, PLN_INTERNAL, "step %u cannot be run alone", step_id);
 }
 
-static void note_time(struct pln_context *context, uint32_t step_id, int64_t start)
+static uint64_t note_time(struct pln_step_time *time, int64_t start)
 {
     uint64_t ns = (uint64_t)(pln_clock_ns() - start);
-    context->step_times[step_id].ns += ns;
-    context->step_times[step_id].count++;
-    context->stats.last_kernel_ns += ns;
+    time->ns += ns;
+    time->count++;
+    return ns;
 }
 
-/* The commands from step i on that one submit may take: one, when each is timed. */
-static uint32_t batch_of(const struct pln_context *context, const struct pln_flow *flow, uint32_t i, uint32_t n_steps)
+/* The commands from step i on that one submit may take. */
+static uint32_t batch_of(const struct pln_flow *flow, uint32_t i, uint32_t n_steps)
 {
     uint32_t n = 1;
-    while (!context->profiling && n < BATCH && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
+    while (n < BATCH && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
     return n;
 }
 
@@ -190,12 +190,15 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
 {
     const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
     const struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    const bool profiling = context->profiling;
+    const uint32_t n_steps = seg->count;
+    uint64_t kernel_ns = 0; /* summed here, so that the clock need not wait for the statistics to come into the cache */
     PLN_TRY(pln_exec_resolve(context, block, segment));
-    for (uint32_t i = 0, n; i < seg->count; i += n) {
+    for (uint32_t i = 0, n; i < n_steps; i += n) {
         const struct pln_flow *flow = &state->flow[i];
         if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
-        n = flow->command ? batch_of(context, state->flow, i, seg->count) : 1;
-        int64_t start = context->profiling ? pln_clock_ns() : 0;
+        n = flow->command && !profiling ? batch_of(state->flow, i, n_steps) : 1; /* one, when each is timed */
+        int64_t start = profiling ? pln_clock_ns() : 0;
         if (flow->command) {
             PLN_TRY(run_commands(context, state, i, n));
         } else {
@@ -203,9 +206,10 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
             PLN_TRY(run_one(context, flow->step));
             context->diag.node = context->diag.op = NULL;
         }
-        if (context->profiling) note_time(context, flow->step, start);
+        if (profiling) kernel_ns += note_time(&context->step_times[flow->step], start);
         if (state->flow[i + n - 1].frees) forget_dead(context, block, seg->first + i + n - 1);
     }
+    context->stats.last_kernel_ns += kernel_ns;
     return seg->end == PLN_END_NEXT ? PLN_OK : pln_exec_sync(context);
 }
 
