@@ -96,6 +96,10 @@ struct pln_kernel_family {
     enum pln_status (*emit)(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source);
     int packed_input;                    /* which input is taken packed; -1: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
+    /* prepare again, where types, ranks and parameters of the launch are those of the last prepare or update that went well, and so are state and
+     * prepared; extents, strides and addresses may be others, and what depends on them is checked as prepare does. For kernels whose
+     * extents change with every decoding step. NULL: prepare does it. */
+    enum pln_status (*update)(const struct pln_launch *launch, void *state, struct pln_prepared *prepared, struct pln_diag *diag);
 };
 
 enum pln_kernel_flag {
