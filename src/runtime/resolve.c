@@ -95,8 +95,8 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
         n_defined += slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT;
     }
     state->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *state->symbols);
-    state->outside = pln_arena_array(arena, n_operands + 1u, sizeof *state->outside);
-    state->pointers = pln_arena_array(arena, n_operands + 1u, sizeof *state->pointers);
+    state->outside = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *state->outside);
+    state->pointers = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *state->pointers);
     state->arena_slots = pln_arena_array(arena, n_arena + 1u, sizeof *state->arena_slots);
     state->planned_bytes = pln_arena_array(arena, n_arena + 1u, sizeof *state->planned_bytes);
     state->offsets = pln_arena_array(arena, n_arena + 1u, sizeof *state->offsets);
@@ -162,6 +162,9 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     const uint32_t stamp = ++context->n_segments;
     PLN_TRY(init_tables(context, block, segment));
+    /* A view that no step reads, because it is a result of the block, moves with what it shows all the same. */
+    for (uint32_t i = 0; i < state->n_defined; i++)
+        if (program->slots[state->defined[i]].place == PLN_PLACE_VIEW) note_outside(context, state, stamp, state->defined[i]);
     uint32_t end = 0;
     for (uint32_t i = 0; i < seg->count; i++) {
         uint32_t id = program->blocks[block].steps[seg->first + i];
