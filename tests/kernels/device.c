@@ -1,10 +1,11 @@
 #define _GNU_SOURCE
 /* The harness on a GPU, real or fake: PLANISH_TEST_DEVICE=cuda.
  *
- * Each case goes to every row that takes it, once as it is and, where it is made of f32, once more in f16 or bf16.
+ * Each case goes to every row that takes it, once as it is and, where it is made of f32, once more in another type.
  * Operands lie at the end of allocations of their own, behind bytes that nobody may change; outputs are NaN before. The
  * first round submits commands as they are, the second through a recording. PLANISH_TEST_SAMPLE=N keeps one in N
  * sources (0 keeps those that a row meets first), since compilers are slow. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "ops/op.h"
 #include "tests/kernels/attempt.h"
 
 #define FRONT_BYTES      256 /* in front of every operand */
@@ -374,7 +376,36 @@ static void run_rows(struct kernel_case *c)
     oracle_deinit(&oracle);
 }
 
-static void narrow_program(struct pln_rowprog *program, enum pln_dtype dtype)
+/* ---- other element types ---- */
+
+static bool kind_takes(unsigned kind, enum pln_dtype dtype)
+{
+    const enum pln_ew_class cls = pln_ew_get(kind)->cls;
+    return pln_dtype_is_float(dtype) || cls == PLN_EW_CLASS_N || cls == PLN_EW_CLASS_S || cls == PLN_EW_CLASS_C;
+}
+
+/* An f32 program in another type. */
+static bool program_takes(const struct pln_rowprog *program, enum pln_dtype dtype)
+{
+    if (pln_dtype_is_float(dtype)) return true;
+    for (int k = 0; k < program->n_instrs; k++) {
+        const struct pln_rowprog_instr *instr = &program->instrs[k];
+        if (instr->code == PLN_ROWPROG_REDUCE || (instr->code == PLN_ROWPROG_CONST && instr->imm != rint(instr->imm)))
+            return false;
+        if (instr->code == PLN_ROWPROG_EW && !kind_takes(instr->kind, dtype)) return false;
+    }
+    return true;
+}
+
+static bool case_takes(const struct kernel_case *c, enum pln_dtype dtype)
+{
+    if (c->has_epilogue && !program_takes(&c->epilogue, dtype)) return false;
+    if (c->has_program && !program_takes(&c->program, dtype)) return false;
+    if (pln_dtype_is_float(dtype) || c->op == PLN_OP_MATMUL || c->op == PLN_OP_GEMM || c->has_program) return true;
+    return c->op == PLN_OP_ELEMENTWISE ? kind_takes(c->kind, dtype) : pln_op_get(c->op)->tolerance == PLN_TOL_EXACT;
+}
+
+static void retype_program(struct pln_rowprog *program, enum pln_dtype dtype)
 {
     for (int i = 0; i < program->n_inputs; i++)
         if (program->inputs[i].dtype == PLN_F32) program->inputs[i].dtype = (uint8_t)dtype;
@@ -384,29 +415,36 @@ static void narrow_program(struct pln_rowprog *program, enum pln_dtype dtype)
         if (program->instrs[k].dtype == PLN_F32) program->instrs[k].dtype = (uint8_t)dtype;
 }
 
-static void run_narrow(const struct kernel_case *c, enum pln_dtype dtype)
+static void run_retyped(const struct kernel_case *c, enum pln_dtype dtype)
 {
-    struct kernel_case narrow = *c;
+    struct kernel_case other = *c;
     bool any = false;
-    memset(&narrow.attrs, 0, sizeof narrow.attrs);
-    pln_arena_init(&narrow.arena, NULL, 0);
-    assert_true(pln_attrs_copy(&narrow.attrs, &narrow.arena, &c->attrs));
+    memset(&other.attrs, 0, sizeof other.attrs);
+    pln_arena_init(&other.arena, NULL, 0);
+    assert_true(pln_attrs_copy(&other.attrs, &other.arena, &c->attrs));
     for (int i = 0; i < c->n_inputs; i++) {
         if (c->inputs[i].dtype != PLN_F32) continue;
-        narrow.inputs[i].dtype = dtype;
+        other.inputs[i].dtype = dtype;
         any = any || c->inputs[i].present;
     }
-    if (c->has_epilogue) narrow_program(&narrow.epilogue, dtype);
-    if (c->has_program) narrow_program(&narrow.program, dtype);
-    if (any) run_rows(&narrow);
-    pln_arena_deinit(&narrow.arena);
+    if (c->has_epilogue) retype_program(&other.epilogue, dtype);
+    if (c->has_program) retype_program(&other.program, dtype);
+    const char *why = c->has_epilogue  ? pln_rowprog_verify(&other.epilogue)
+                      : c->has_program ? pln_rowprog_verify(&other.program)
+                                       : NULL;
+    if (any && why == NULL) run_rows(&other);
+    pln_arena_deinit(&other.arena);
 }
 
 void device_case_run(struct kernel_case *c)
 {
+    static const enum pln_dtype types[] = { PLN_F16, PLN_BF16, PLN_F64,  PLN_F16, PLN_BF16,
+                                            PLN_I32, PLN_F16,  PLN_BF16, PLN_U8,  PLN_I64 };
     open_device();
     run_rows(c);
-    run_narrow(c, gpu.n_cases++ % 2 == 0 ? PLN_F16 : PLN_BF16);
+    /* A prime step: cases come in regular orders, too. */
+    const enum pln_dtype dtype = types[gpu.n_cases++ * 7 % PLN_COUNT_OF(types)];
+    if (case_takes(c, dtype)) run_retyped(c, dtype);
 }
 
 int device_rows_untested(unsigned op)
