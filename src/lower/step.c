@@ -163,6 +163,10 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
             step->inputs[i] = slot;
             continue;
         }
+        if (kernel && i < 32 && (kernel->family->host_inputs >> i & 1)) {
+            PLN_TRY(pln_lower_need(lower, value, 0, false, &step->inputs[i]));
+            continue;
+        }
         /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. */
         if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || i > 2)) {
             PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
