@@ -33,7 +33,9 @@ expect 2 "is no shape; write it as" "$p" run "$model" --random 1 --shapes x:axb
 expect 2 "has 4 dims, not 2" "$p" run "$model" --random 1 --shapes x:3x3
 expect 2 "no symbolic dim" "$p" run "$bert" --random 1 --dim batsch=3
 expect 1 "'abacus'" "$p" inspect "$model" --device abacus
-expect 1 "'cuda" "$p" inspect "$model" --device cuda
+expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
+expect 0 "cpu " "$p" doctor
+expect 2 "too much" "$p" doctor now
 expect 2 "target 'pdp11' is not known" "$p" inspect "$model" --target pdp11
 expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
 expect 2 "give -o FILE.plan" "$p" build "$model"
