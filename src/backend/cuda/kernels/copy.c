@@ -30,7 +30,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (launch->n_inputs != 1 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "a copy has one input and one output");
     const struct pln_tensor *from = &launch->inputs[0], *to = &launch->outputs[0];
     if (!pln_tensor_same_shape(from, to) || from->dtype != to->dtype || !pln_cuda_unit(from->dtype) || to->rank > PLN_CUDA_MAX_RANK)
-        return pln_fail(diag, PLN_BAD_PLAN, "a copy changes shape or type, or has more than %d dims", PLN_CUDA_MAX_RANK);
+    {
+        char a[128], b[128];
+        return pln_fail(diag, PLN_BAD_PLAN, "a copy of %s to %s changes shape or type, or has more than %d dims", pln_tensor_describe(from, a, sizeof a), pln_tensor_describe(to, b, sizeof b), PLN_CUDA_MAX_RANK);
+    }
     params->from = pln_cuda_address(from);
     params->to = pln_cuda_address(to);
     for (int d = 0; d < to->rank; d++) pln_cuda_walk_add(&walk, to->dims[d], (const int64_t[]){ to->strides[d], from->strides[d] });
