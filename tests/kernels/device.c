@@ -392,7 +392,7 @@ static void run_narrow(const struct kernel_case *c, enum pln_dtype dtype)
     pln_arena_init(&narrow.arena, NULL, 0);
     assert_true(pln_attrs_copy(&narrow.attrs, &narrow.arena, &c->attrs));
     for (int i = 0; i < c->n_inputs; i++) {
-        if (c->inputs[i].dtype != PLN_F32) continue;
+        if (c->inputs[i].dtype != PLN_F32 || c->inputs[i].values != NULL) continue;
         narrow.inputs[i].dtype = dtype;
         any = any || c->inputs[i].present;
     }

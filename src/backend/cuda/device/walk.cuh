@@ -35,6 +35,18 @@ PLN_INLINE int64_t pln_int_at(const struct pln_cuda_ints *ints, int64_t i)
     }
 }
 
+/* Element i of a list of floats of any type. */
+PLN_INLINE double pln_float_at(const struct pln_cuda_floats *floats, int64_t i)
+{
+    const int64_t at = i * floats->stride;
+    switch (floats->type) {
+    case PLN_CUDA_FLOAT_F64: return ((const double *)floats->data)[at];
+    case PLN_CUDA_FLOAT_F16: return (double)pln_value(((const f16 *)floats->data)[at]);
+    case PLN_CUDA_FLOAT_BF16: return (double)pln_value(((const bf16 *)floats->data)[at]);
+    default: return (double)((const float *)floats->data)[at];
+    }
+}
+
 /* The part of `task` of a copy of n elements: each thread moves PLN_CUDA_MOVE_ELEMENTS of them, neighbours neighbouring ones. */
 template <typename T>
 PLN_INLINE void pln_move_elements(const T *from, T *to, int64_t rank, const int64_t *dims, const int64_t *from_strides,

@@ -24,4 +24,13 @@ struct pln_cuda_ints {
     int64_t stride, type;
 };
 
+enum pln_cuda_float_type { PLN_CUDA_FLOAT_F32, PLN_CUDA_FLOAT_F64, PLN_CUDA_FLOAT_F16, PLN_CUDA_FLOAT_BF16 };
+
+/* The same of floats. */
+struct pln_cuda_floats {
+    PLN_DEVICE_PTR(const void) data;
+    int64_t n;
+    int64_t stride, type;
+};
+
 #endif

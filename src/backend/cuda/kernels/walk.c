@@ -85,6 +85,33 @@ bool pln_cuda_ints_fill(const struct pln_launch *launch, int i, struct pln_cuda_
     return true;
 }
 
+static int float_type(enum pln_dtype dtype)
+{
+    static const enum pln_dtype types[] = {
+        [PLN_CUDA_FLOAT_F32] = PLN_F32, [PLN_CUDA_FLOAT_F64] = PLN_F64, [PLN_CUDA_FLOAT_F16] = PLN_F16, [PLN_CUDA_FLOAT_BF16] = PLN_BF16,
+    };
+    for (int i = 0; i < (int)PLN_COUNT_OF(types); i++)
+        if (types[i] == dtype) return i;
+    return -1;
+}
+
+const char *pln_cuda_floats_supports(const struct pln_problem *problem, int i)
+{
+    if (i >= problem->n_inputs || !problem->inputs[i].present) return NULL;
+    return float_type(problem->inputs[i].dtype) < 0 || problem->inputs[i].rank != 1 ? "a parameter is no vector of floats" : NULL;
+}
+
+bool pln_cuda_floats_fill(const struct pln_launch *launch, int i, struct pln_cuda_floats *out_floats)
+{
+    *out_floats = (struct pln_cuda_floats){ .n = -1 };
+    if (!pln_cuda_has_input(launch, i)) return true;
+    const struct pln_tensor *tensor = &launch->inputs[i];
+    int type = float_type(tensor->dtype);
+    if (type < 0 || tensor->rank != 1) return false;
+    *out_floats = (struct pln_cuda_floats){ .data = pln_cuda_address(tensor), .n = tensor->dims[0], .stride = tensor->strides[0], .type = type };
+    return true;
+}
+
 double pln_cuda_move_cost(const struct pln_problem *problem, double bytes_an_element)
 {
     double bytes = bytes_an_element;

@@ -27,6 +27,10 @@ const char *pln_cuda_ints_supports(const struct pln_problem *problem, int i);
 /* Input i for the kernel to read, or one that is left out. false: neither scalar nor vector of integers. */
 bool pln_cuda_ints_fill(const struct pln_launch *launch, int i, struct pln_cuda_ints *out_ints);
 
+/* The same of floats. */
+const char *pln_cuda_floats_supports(const struct pln_problem *problem, int i);
+bool pln_cuda_floats_fill(const struct pln_launch *launch, int i, struct pln_cuda_floats *out_floats);
+
 /* True when the launch has input i. */
 bool pln_cuda_has_input(const struct pln_launch *launch, int i);
 /* An address as it travels to the device. */
