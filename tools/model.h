@@ -11,6 +11,7 @@
 struct model_options {
     const char *device;  /* --device */
     const char *target;  /* --target */
+    const char *tune, *timing_cache; /* --tune, --timing-cache */
     long threads;        /* --threads, 0: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list dims;   /* --dim batch=4,… */
@@ -23,11 +24,17 @@ struct model_options {
     bool fp16, bf16, int8; /* permissions */
 };
 
+/* Rows of every command that may build. */
+#define TUNE_ROWS(o)                                                                                                      \
+    { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
+    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL }
+
 /* Rows that most subcommands have; ended by name NULL. Copied in front of a command's own by MODEL_ROWS. */
 #define MODEL_ROWS(o)                                                                                                     \
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), ref" },                                              \
     { "target", 0, OPTION_TEXT, &(o).target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },    \
-    { "threads", 0, OPTION_INT, &(o).threads, "N", "threads (all that the process may use)" },                           \
+    { "threads", 0, OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
+    TUNE_ROWS(o),                                                                                                         \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs" },                                     \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
@@ -51,6 +58,8 @@ void model_close(struct model *model);
 void model_print_device(const struct model *model, FILE *out);
 /* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */
 int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options);
+/* What --tune and --timing-cache ask for must be what this version does. 0, or 2 after saying so. model_open asks, too. */
+int model_check_tune(const struct command *command, const char *tune, const char *timing_cache);
 /* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
 

@@ -47,6 +47,11 @@ struct pln_launch {
     size_t packed_bytes; /* of the family's packed input; 0: it is plain */
 };
 
+/* pln_fail with the shapes behind it: "… (inputs f32[2,3], f32[4,5]; outputs f32[2,5])". For prepare: what is wrong with operands is seen in them. */
+enum pln_status pln_launch_fail(const struct pln_launch *launch, struct pln_diag *diag, enum pln_status status, const char *format, ...) PLN_PRINTF(4, 5);
+/* Appends lead and "f32[2,3]", or "none", to text. */
+void pln_operand_describe(char *text, size_t text_bytes, const char *lead, const struct pln_tensor *tensor);
+
 /* What prepare tells about a launch. */
 struct pln_prepared {
     int64_t n_tasks;

@@ -49,14 +49,14 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return work * (total < 0 ? 128 : (double)total) / ((double)kernel->tile[0] * 5) + 500;
 }
 
-static enum pln_status split_heads(const struct pln_tensor *tensor, int64_t told_heads, struct pln_diag *diag, struct heads *out)
+static enum pln_status split_heads(const struct pln_launch *launch, const struct pln_tensor *tensor, int64_t told_heads, struct pln_diag *diag, struct heads *out)
 {
     const int64_t *d = tensor->dims, *s = tensor->strides;
     if (tensor->rank == 4) {
         *out = (struct heads){ tensor->data, d[0], d[1], d[2], d[3], s[0], s[1], s[2], s[3] };
         return PLN_OK;
     }
-    if (tensor->rank != 3 || told_heads <= 0 || d[2] % told_heads != 0) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: an operand does not fit %lld heads", (long long)told_heads);
+    if (tensor->rank != 3 || told_heads <= 0 || d[2] % told_heads != 0) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Attention: an operand does not fit %lld heads", (long long)told_heads);
     int64_t size = d[2] / told_heads;
     *out = (struct heads){ tensor->data, d[0], told_heads, d[1], size, s[0], size * s[2], s[1], s[2] };
     return PLN_OK;
@@ -69,7 +69,7 @@ static enum pln_status read_mask(const struct pln_launch *launch, struct attenti
     int64_t full[4] = { state->q.batch, state->q.heads, state->q.seq, state->k.seq };
     for (int d = 3, from = mask->rank - 1; d >= 0; d--, from--) {
         int64_t dim = from >= 0 ? mask->dims[from] : d == 3 ? full[3] : 1;
-        if (d == 3 ? dim > full[d] : dim != full[d] && dim != 1) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: dim %d of the mask is %lld, not %lld", from, (long long)dim, (long long)full[d]);
+        if (d == 3 ? dim > full[d] : dim != full[d] && dim != 1) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Attention: dim %d of the mask is %lld, not %lld", from, (long long)dim, (long long)full[d]);
         state->mask_strides[d] = from < 0 || (dim == 1 && d < 3) ? 0 : mask->strides[from];
         if (d == 3) state->mask_keys = dim;
     }
@@ -85,13 +85,13 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     int64_t q_heads = pln_attrs_int(launch->attrs, "q_num_heads", 0), kv_heads = pln_attrs_int(launch->attrs, "kv_num_heads", 0);
     for (int i = 0; i < 3; i++)
         if (launch->n_inputs < 3 || launch->n_outputs < 1 || launch->inputs[i].dtype != PLN_F32 || launch->outputs[0].dtype != PLN_F32) return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not f32");
-    PLN_TRY(split_heads(&launch->inputs[0], q_heads, diag, &state->q));
-    PLN_TRY(split_heads(&launch->inputs[1], kv_heads, diag, &state->k));
-    PLN_TRY(split_heads(&launch->inputs[2], kv_heads, diag, &state->v));
-    PLN_TRY(split_heads(&launch->outputs[0], q_heads, diag, &state->y));
+    PLN_TRY(split_heads(launch, &launch->inputs[0], q_heads, diag, &state->q));
+    PLN_TRY(split_heads(launch, &launch->inputs[1], kv_heads, diag, &state->k));
+    PLN_TRY(split_heads(launch, &launch->inputs[2], kv_heads, diag, &state->v));
+    PLN_TRY(split_heads(launch, &launch->outputs[0], q_heads, diag, &state->y));
     const struct heads *q = &state->q, *k = &state->k, *v = &state->v, *y = &state->y;
     bool fit = q->batch == k->batch && k->batch == v->batch && k->heads == v->heads && k->seq == v->seq && q->size == k->size && y->batch == q->batch && y->heads == q->heads && y->seq == q->seq && y->size == v->size;
-    if (!fit || (q->heads > 0 && (k->heads <= 0 || q->heads % k->heads != 0))) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
+    if (!fit || (q->heads > 0 && (k->heads <= 0 || q->heads % k->heads != 0))) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
     if ((k->col_stride != 1 && k->size > 1) || (v->col_stride != 1 && v->size > 1)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: keys and values must have stride 1 in their last dim");
     if (q->size > 1 << 16 || v->size > 1 << 16) return pln_fail(diag, PLN_UNSUPPORTED, "Attention: heads larger than 65536");
     PLN_TRY(read_mask(launch, state, diag));

@@ -34,9 +34,9 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
         const struct pln_tensor *in = &launch->inputs[i];
         bool fits = in->dtype == out->dtype && in->rank == out->rank;
         for (int d = 0; fits && d < out->rank; d++) fits = d == state->axis || in->dims[d] == out->dims[d];
-        if (!fits || !pln_add_i64(total, in->dims[state->axis], &total)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Concat: input %d does not fit the others", i);
+        if (!fits || !pln_add_i64(total, in->dims[state->axis], &total)) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Concat: input %d does not fit the others", i);
     }
-    if (total != out->dims[state->axis] || pln_dtype_bits(out->dtype) < 8 || out->dtype == PLN_STR) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Concat: the pieces do not make up the output");
+    if (total != out->dims[state->axis] || pln_dtype_bits(out->dtype) < 8 || out->dtype == PLN_STR) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Concat: the pieces do not make up the output");
     state->launch = launch;
     *out_prepared = (struct pln_prepared){ .n_tasks = launch->n_inputs, .grain = 1 };
     return PLN_OK;
