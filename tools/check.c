@@ -26,16 +26,18 @@ static struct {
     double rtol, atol, max_rel_err;
     long jobs, timeout;
     long seed;
+    struct device_options on;
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default) or ref" },
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default), cuda, ref" },
     { "rtol", 0, OPTION_REAL, &options.rtol, "R", "allowed |a-b| <= atol + rtol*|b| (1e-3)" },
     { "atol", 0, OPTION_REAL, &options.atol, "A", "(1e-7)" },
     { "max-rel-err", 0, OPTION_REAL, &options.max_rel_err, "E", "judge floats by max|a-b| / max|b| of an output instead" },
     { "jobs", 'j', OPTION_COUNT, &options.jobs, "N", "cases at a time (the number of CPUs)" },
     { "timeout", 0, OPTION_COUNT, &options.timeout, "S", "seconds for one case (60)" },
     TUNE_ROWS(options),
+    DEVICE_ROWS(options.on),
     { "disable-pass", 0, OPTION_LIST, &options.disabled, "PASS", "switch an optimization off (may be given again; planish ops --passes lists them)" },
     { "placement-seed", 0, OPTION_INT, &options.seed, "N", "place steps at random, on devices with memory of their own" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "results as JSON" },
@@ -170,7 +172,7 @@ static bool run_case(struct judge *judge)
     read_tolerance(judge);
     snprintf(path, sizeof path, "%s/model.onnx", judge->folder);
     enum pln_status status = pln_thread_pool_create(1, &pool);
-    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .disabled_passes = options.disabled.items, .placement_seed = (uint64_t)options.seed };
+    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .disabled_passes = options.disabled.items, .placement_seed = (uint64_t)options.seed, .half = model_half(&options.on), .require_device = options.on.require_device };
     if (status == PLN_OK) status = pln_build_file(path, &build, &engine);
     bool good = status == PLN_OK || fail(judge, "build", diagnostics, status);
     if (good) {

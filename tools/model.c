@@ -83,7 +83,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild };
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .require_device = options->on.require_device };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -106,6 +106,11 @@ static enum pln_status rebuild(const struct command *command, const char *path, 
         fprintf(stderr, "planish %s: %s: built again from the graph inside, in %.0f ms: %s\n", command->name, path, model->build_ms, message.text);
     pln_diagnostics_destroy(missing);
     return status;
+}
+
+enum pln_dtype model_half(const struct device_options *options)
+{
+    return options->bf16 ? PLN_BF16 : options->fp16 ? PLN_F16 : PLN_DTYPE_NONE;
 }
 
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache)

@@ -135,6 +135,7 @@ static enum pln_status compile(struct build *build)
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(progress(build, "choose kernels", 3));
     PLN_TRY(pln_lower(build->graph, &lower, &build->arena, diag, &build->program));
+    if (options->require_device && build->program.n_devices) PLN_TRY(pln_target_require_device(&build->program, &build->alloc, diag));
     PLN_TRY(pln_target_compile(&build->target, lower.backend, &build->alloc, diag, &build->program));
     if (again) build->program.n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->program, diag);

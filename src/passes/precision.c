@@ -20,6 +20,7 @@ struct precision {
     struct pln_diag *diag;
     size_t n_values;      /* when the pass began */
     bool *active;         /* by value: it comes from a product; then it is stored in half when it was f32 */
+    enum pln_status status; /* of the first node that no longer fits together */
     uint32_t *narrow, *wide; /* by value: the same in half and in f32; PLN_NONE: not there */
 };
 
@@ -129,6 +130,17 @@ static bool is_state(const struct pln_graph *graph, uint32_t value)
     return false;
 }
 
+/* Room for a cast of every operand. */
+static bool program_has_room(const struct pln_node *node, const char *name)
+{
+    const struct pln_attr *attr = pln_attrs_find(&node->attrs, name);
+    struct pln_rowprog program;
+    if (!attr || attr->kind != PLN_ATTR_STRING) return true;
+    if (pln_rowprog_read(attr->u.s.data, attr->u.s.size_bytes, NULL, &program) != PLN_OK) return false;
+    const int more = program.n_inputs + program.n_outputs;
+    return program.n_instrs + more <= PLN_ROWPROG_MAX_INSTRS && program.n_regs + more <= PLN_ROWPROG_MAX_REGS;
+}
+
 /* A node whose f32 results may be stored in half, and which takes them so. */
 static bool may_narrow(const struct precision *own, uint32_t node)
 {
@@ -143,6 +155,7 @@ static bool may_narrow(const struct precision *own, uint32_t node)
         any = true;
     }
     if (!any || !(is_product(own, n) || has_active_input(own, n))) return false;
+    if (!program_has_room(n, "epilogue") || !program_has_room(n, "program")) return false;
     for (uint32_t i = 0; i < n->n_inputs && i < 32; i++) {
         if (!(def->storage_inputs >> i & 1) || !is_f32(graph, n->inputs[i])) continue;
         const struct pln_tensor *data = pln_graph_value(graph, n->inputs[i])->data;
@@ -151,7 +164,44 @@ static bool may_narrow(const struct precision *own, uint32_t node)
     return true;
 }
 
-/* Operand types of the node's program are those of its inputs and outputs; the accumulator of an epilogue keeps its own. */
+/* ---- programs ---- */
+
+static struct pln_rowprog_instr cast_instr(enum pln_dtype dtype, unsigned pass, unsigned dst, unsigned src)
+{
+    return (struct pln_rowprog_instr){ .code = PLN_ROWPROG_EW, .kind = PLN_EW_IDENTITY, .dtype = (uint8_t)dtype, .pass = (uint8_t)pass, .dst = (uint8_t)dst, .src = { (uint8_t)src, 255, 255 } };
+}
+
+/* The pass in which a register is first known. */
+static unsigned known_in(const struct pln_rowprog *program, unsigned reg)
+{
+    for (int i = 0; i < program->n_instrs; i++)
+        if (program->instrs[i].dst == reg) return program->instrs[i].pass + (program->instrs[i].code == PLN_ROWPROG_REDUCE);
+    return 0;
+}
+
+/* Input `i` is loaded in `dtype`, and made what the program computes in. */
+static void cast_input(struct pln_rowprog *program, int i, enum pln_dtype dtype)
+{
+    struct pln_rowprog_operand *operand = &program->inputs[i];
+    if (operand->dtype == dtype) return;
+    memmove(program->instrs + 1, program->instrs, program->n_instrs * sizeof program->instrs[0]);
+    program->instrs[0] = cast_instr((enum pln_dtype)operand->dtype, 0, operand->reg, program->n_regs);
+    program->n_instrs++;
+    operand->reg = program->n_regs++;
+    operand->dtype = (uint8_t)dtype;
+}
+
+static void cast_output(struct pln_rowprog *program, int i, enum pln_dtype dtype)
+{
+    struct pln_rowprog_operand *operand = &program->outputs[i];
+    const unsigned last = program->n_passes > 0 ? program->n_passes - 1u : 0, known = known_in(program, operand->reg), pass = PLN_MAX(last, known);
+    program->instrs[program->n_instrs++] = cast_instr(dtype, pass, program->n_regs, operand->reg);
+    program->n_passes = (uint8_t)(pass + 1);
+    operand->reg = program->n_regs++;
+    operand->dtype = (uint8_t)dtype;
+}
+
+/* Operand types of the node's program become those of its inputs and outputs; the accumulator of an epilogue keeps its own. */
 static void retype_program(struct precision *own, uint32_t node, const char *name)
 {
     struct pln_graph *graph = own->graph;
@@ -166,17 +216,16 @@ static void retype_program(struct precision *own, uint32_t node, const char *nam
     }
     const int first = pln_str_equal(name, "epilogue");
     const uint32_t skipped = first ? n->n_inputs - (uint32_t)(program.n_inputs - 1) : 0;
-    for (int i = first; i < program.n_inputs; i++) {
-        uint32_t value = n->inputs[skipped + (uint32_t)(i - first)];
-        program.inputs[i].dtype = (uint8_t)pln_graph_value(graph, value)->type.dtype;
-    }
+    for (int i = first; i < program.n_inputs; i++) cast_input(&program, i, pln_graph_value(graph, n->inputs[skipped + (uint32_t)(i - first)])->type.dtype);
     for (int i = 0; i < program.n_outputs; i++)
-        if (program.outputs[i].dtype == PLN_F32) program.outputs[i].dtype = (uint8_t)graph->half;
+        if (program.outputs[i].dtype == PLN_F32) cast_output(&program, i, graph->half);
     pln_text_init(&text, graph->alloc);
     pln_rowprog_write(&program, &text);
     if (text.failed || !pln_attrs_set_string(&n->attrs, &graph->arena, name, text.data, text.size_bytes)) graph->failed = true;
     pln_text_deinit(&text);
 }
+
+/* ---- rewriting ---- */
 
 static void narrow_inputs(struct precision *own, uint32_t node)
 {
@@ -206,10 +255,8 @@ static void narrow_node(struct precision *own, uint32_t node)
     retype_program(own, node, "epilogue");
     retype_program(own, node, "program");
     if (graph->failed) return;
-    if (!pln_rewrite_infer(&own->rewrite, node)) {
-        graph->failed = true;
-        return;
-    }
+    own->status = pln_infer_node(graph, node, own->diag);
+    if (own->status != PLN_OK) return;
     for (uint32_t i = 0; i < pln_graph_node(graph, node)->n_outputs; i++) {
         uint32_t value = pln_graph_node(graph, node)->outputs[i];
         if (value != PLN_NONE && value < own->n_values && pln_graph_value(graph, value)->type.dtype == graph->half) own->active[value] = true;
@@ -254,10 +301,11 @@ enum pln_status pln_pass_precision(struct pln_graph *graph, struct pln_arena *sc
     if (!own.active || !own.narrow || !own.wide || !pln_rewrite_order(graph, scratch, &order, &n, &position)) return pln_fail_memory(diag, "precision", 0);
     memset(own.narrow, 0xff, (graph->n_values + 1) * sizeof *own.narrow);
     memset(own.wide, 0xff, (graph->n_values + 1) * sizeof *own.wide);
-    for (uint32_t i = 0; i < n && !graph->failed; i++) {
+    for (uint32_t i = 0; i < n && !graph->failed && own.status == PLN_OK; i++) {
         if (!may_narrow(&own, order[i])) widen_inputs(&own, order[i]);
         else narrow_node(&own, order[i]);
     }
+    PLN_TRY(own.status);
     widen_outputs(&own);
     for (size_t v = 0; v < own.n_values; v++) *out_changed = *out_changed || own.active[v];
     return PLN_OK;
