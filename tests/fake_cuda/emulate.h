@@ -75,7 +75,7 @@ static inline int pln_emu_lane(void)
 }
 
 #define __syncthreads() pln_emu->sync_threads(PLN_EMU_HERE)
-#define __syncwarp(...) pln_emu_sync_warp(PLN_EMU_HERE, ##__VA_ARGS__)
+#define __syncwarp(...) pln_emu_sync_warp(PLN_EMU_HERE __VA_OPT__(, ) __VA_ARGS__)
 static inline void pln_emu_sync_warp(const char *file, int line, unsigned mask = PLN_EMU_FULL)
 {
     pln_emu->exchange("", 0, mask, file, line);

@@ -181,19 +181,19 @@ static bool hash_all(const struct program *program, const char *arch, uint64_t *
     return read;
 }
 
-static int run_compiler(const char *folder, int level, const char *out_path, const char *log_path)
+/* In the folder of the sources, so that messages and __FILE__ are short and the same every time. */
+static int run_compiler(const char *folder, int level)
 {
-    char include[PATH_BYTES], source[PATH_BYTES], arch[40];
-    snprintf(include, sizeof include, "-I%.2000s", folder);
-    join(source, folder, "kernel.cpp");
+    char arch[40];
     snprintf(arch, sizeof arch, "-D__CUDA_ARCH__=%d", level);
     /* No contraction: --fmad=false. No unique symbols: they would be shared between objects, and keep them loaded. */
-    const char *const arguments[] = { compiler(), "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-exceptions", "-fno-rtti",
-                                      "-fno-threadsafe-statics", "-fno-gnu-unique", "-fvisibility=hidden", "-DPLN_EMULATED", arch, "-include", FAKE_CUDA_FOLDER "/emulate.h", include, "-o", out_path,
-                                      source, "-lm", NULL };
+    const char *const arguments[] = { compiler(), "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-w", "-fmax-errors=4", "-fno-diagnostics-show-caret", "-ffp-contract=off", "-fno-strict-aliasing",
+                                      "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-gnu-unique", "-fvisibility=hidden", "-DPLN_EMULATED", arch, "-include",
+                                      FAKE_CUDA_FOLDER "/emulate.h", "-I.", "-o", "kernel.so", "kernel.cpp", "-lm", NULL };
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addchdir_np(&actions, folder);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
     pid_t child;
     int failed = posix_spawnp(&child, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ), status = 0;
     posix_spawn_file_actions_destroy(&actions);
@@ -241,7 +241,7 @@ static int compile_to(struct program *program, int level, const char *cache, con
     if (!mkdtemp(folder)) return COMPILATION;
     join(out, folder, "kernel.so");
     join(log, folder, "log");
-    int status = write_sources(program, folder) ? run_compiler(folder, level, out, log) : 1;
+    int status = write_sources(program, folder) ? run_compiler(folder, level) : 1;
     if (status == -1) set_log(program, "a compiler is missing, with which the fake NVRTC compiles: ", compiler());
     size_t bytes;
     char *text = status > 0 ? read_file(log, &bytes) : NULL;
