@@ -21,7 +21,9 @@
  * may have made batch dims into rows, or have exchanged A and B, so that rows are columns; strides say it all. */
 struct pln_cuda_gemm_params {
     struct pln_cuda_head head;
-    PLN_DEVICE_PTR(const void) a, b, c; /* c NULL: none */
+    PLN_DEVICE_PTR(const void) a;
+    PLN_DEVICE_PTR(const void) b;
+    PLN_DEVICE_PTR(const void) c; /* NULL: none */
     PLN_DEVICE_PTR(void) out;
     int64_t m, n, k;
     int64_t a_row, a_k, b_k, b_col, c_row, c_col, out_row, out_col;

@@ -101,7 +101,7 @@ PLN_INLINE void pln_mma(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, u
     for (int i = 0; i < 4; i++) warp[lane][i] = a[i];
     warp[lane][4] = b0;
     warp[lane][5] = b1;
-    __syncwarp();
+    __syncwarp(0xffffffffu);
     for (int s = 0; s < 4; s++) {
         const int row = lane / 4, col = lane % 4 * 2 + s % 2, low = s / 2;
         for (int k = 0; k < 16; k++) {
@@ -110,7 +110,7 @@ PLN_INLINE void pln_mma(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, u
             sums[s] = fmaf(x, y, sums[s]);
         }
     }
-    __syncwarp();
+    __syncwarp(0xffffffffu);
 #else
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." PLN_MMA_TYPE "." PLN_MMA_TYPE ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
