@@ -60,6 +60,21 @@ PLN_INLINE void pln_gemm_finish(const struct pln_cuda_gemm_params *p, const stru
 #endif
 }
 
+/* Sums of a block's tile, which lie in shared memory, to their places: a line a row, PLN_GEMM_LINE(columns) long. Neighbouring threads have neighbours in
+ * memory. The loop is not unrolled: epilogues may be long. */
+#define PLN_GEMM_LINE(columns) ((columns) + 1)
+template <int M, int N> PLN_INLINE void pln_gemm_finish_tile(const struct pln_cuda_gemm_params *p, const struct pln_gemm_place *at, int64_t first_row, int64_t first_col, const PLN_ACC *sums)
+{
+    const bool along_rows = p->along_rows;
+#pragma unroll 1
+    for (int e = threadIdx.x; e < M * N; e += PLN_GEMM_THREADS) {
+        const int row = along_rows ? e % M : e / N, col = along_rows ? e / M : e % N;
+        if (first_row + row < p->m && first_col + col < p->n) pln_gemm_finish(p, at, first_row + row, first_col + col, sums[row * PLN_GEMM_LINE(N) + col]);
+    }
+}
+
+/* ---- at most 8 rows ---- */
+
 PLN_INLINE PLN_ACC pln_warp_sum(PLN_ACC x)
 {
 #pragma unroll
@@ -67,75 +82,56 @@ PLN_INLINE PLN_ACC pln_warp_sum(PLN_ACC x)
     return x;
 }
 
-/* ---- at most 8 rows ---- */
-
 /* Sums over k = first, first + step, ... of rows times one column. Rows that are not there repeat the last one. */
-template <int ROWS> PLN_INLINE void pln_skinny_sums(const struct pln_cuda_gemm_params *p, const PLN_T *a, const PLN_T *column, int64_t first, int64_t step, PLN_ACC (&sums)[ROWS])
+template <int ROWS> PLN_INLINE void pln_skinny_rows(const struct pln_cuda_gemm_params *p, const PLN_T *a, const PLN_T *column, int64_t first, int64_t step, PLN_ACC (&sums)[PLN_GEMM_SKINNY_ROWS])
 {
+    const int64_t n_k = p->k, a_k = p->a_k, b_k = p->b_k;
     int64_t rows[ROWS];
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-        rows[r] = (r < p->m ? r : p->m - 1) * p->a_row;
-        sums[r] = 0;
-    }
+    for (int r = 0; r < ROWS; r++) rows[r] = (r < p->m ? r : p->m - 1) * p->a_row;
 #pragma unroll 4
-    for (int64_t k = first; k < p->k; k += step) {
-        const PLN_ACC y = (PLN_ACC)pln_value(column[k * p->b_k]);
+    for (int64_t k = first; k < n_k; k += step) {
+        const PLN_ACC y = (PLN_ACC)pln_value(column[k * b_k]);
 #pragma unroll
-        for (int r = 0; r < ROWS; r++) sums[r] = pln_fma((PLN_ACC)pln_value(a[rows[r] + k * p->a_k]), y, sums[r]);
+        for (int r = 0; r < ROWS; r++) sums[r] = pln_fma((PLN_ACC)pln_value(a[rows[r] + k * a_k]), y, sums[r]);
     }
 }
 
-template <int ROWS> PLN_INLINE void pln_skinny_along_k(const struct pln_cuda_gemm_params *p)
+PLN_INLINE void pln_skinny_sums(const struct pln_cuda_gemm_params *p, const struct pln_gemm_place *at, int64_t col, int64_t first, int64_t step, PLN_ACC (&sums)[PLN_GEMM_SKINNY_ROWS])
 {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
-        const int64_t matrix = task / p->tiles_n, col = (task - matrix * p->tiles_n) * PLN_GEMM_WARPS + warp;
-        if (col >= p->n) continue;
-        const struct pln_gemm_place at = pln_gemm_find(p, matrix);
-        PLN_ACC sums[ROWS];
-        pln_skinny_sums<ROWS>(p, (const PLN_T *)p->a + at.a, (const PLN_T *)p->b + at.b + col * p->b_col, lane, 32, sums);
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            const PLN_ACC sum = pln_warp_sum(sums[r]);
-            if (lane == r && r < p->m) pln_gemm_finish(p, &at, r, col, sum);
-        }
-    }
+    const PLN_T *a = (const PLN_T *)p->a + at->a, *column = (const PLN_T *)p->b + at->b + col * p->b_col;
+    if (p->m == 1) pln_skinny_rows<1>(p, a, column, first, step, sums);
+    else if (p->m <= 4) pln_skinny_rows<4>(p, a, column, first, step, sums);
+    else pln_skinny_rows<8>(p, a, column, first, step, sums);
 }
 
 typedef PLN_ACC pln_skinny_parts[PLN_GEMM_WARPS][PLN_GEMM_SKINNY_ROWS][32];
 
-template <int ROWS> PLN_INLINE void pln_skinny_along_n(const struct pln_cuda_gemm_params *p, pln_skinny_parts &parts)
-{
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
-        const int64_t matrix = task / p->tiles_n, col = (task - matrix * p->tiles_n) * 32 + lane;
-        const struct pln_gemm_place at = pln_gemm_find(p, matrix);
-        PLN_ACC sums[ROWS] = {};
-        if (col < p->n) pln_skinny_sums<ROWS>(p, (const PLN_T *)p->a + at.a, (const PLN_T *)p->b + at.b + col * p->b_col, warp, PLN_GEMM_WARPS, sums);
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) parts[warp][r][lane] = sums[r];
-        __syncthreads();
-        if (warp < p->m && warp < ROWS && col < p->n) {
-            PLN_ACC sum = 0;
-            for (int part = 0; part < PLN_GEMM_WARPS; part++) sum += parts[part][warp][lane];
-            pln_gemm_finish(p, &at, warp, col, sum);
-        }
-        __syncthreads();
-    }
-}
-
-/* All tasks of a form other than PLN_GEMM_TILED. */
+/* All tasks of a form other than PLN_GEMM_TILED: first every lane has a part of the sums of its column, then a thread has the sum of a row. */
 PLN_INLINE void pln_gemm_skinny(const struct pln_cuda_gemm_params *p, pln_skinny_parts &parts)
 {
-    if (p->form == PLN_GEMM_SKINNY_K) {
-        if (p->m == 1) pln_skinny_along_k<1>(p);
-        else if (p->m <= 4) pln_skinny_along_k<4>(p);
-        else pln_skinny_along_k<8>(p);
-    } else {
-        if (p->m == 1) pln_skinny_along_n<1>(p, parts);
-        else if (p->m <= 4) pln_skinny_along_n<4>(p, parts);
-        else pln_skinny_along_n<8>(p, parts);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const bool along_k = p->form == PLN_GEMM_SKINNY_K;
+    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
+        const int64_t matrix = task / p->tiles_n, tile = task - matrix * p->tiles_n, col = along_k ? tile * PLN_GEMM_WARPS + warp : tile * 32 + lane;
+        const struct pln_gemm_place at = pln_gemm_find(p, matrix);
+        PLN_ACC sums[PLN_GEMM_SKINNY_ROWS] = {}, sum = 0;
+        if (col < p->n) pln_skinny_sums(p, &at, col, along_k ? lane : warp, along_k ? 32 : PLN_GEMM_WARPS, sums);
+        if (along_k) {
+#pragma unroll
+            for (int r = 0; r < PLN_GEMM_SKINNY_ROWS; r++) {
+                const PLN_ACC whole = r < p->m ? pln_warp_sum(sums[r]) : (PLN_ACC)0;
+                if (lane == r) sum = whole;
+            }
+        } else {
+#pragma unroll
+            for (int r = 0; r < PLN_GEMM_SKINNY_ROWS; r++) parts[warp][r][lane] = sums[r];
+            __syncthreads();
+            for (int part = 0; part < PLN_GEMM_WARPS; part++) sum += parts[part][warp][lane];
+            __syncthreads();
+        }
+        const int row = along_k ? lane : warp;
+        if (row < p->m && col < p->n) pln_gemm_finish(p, &at, row, col, sum);
     }
 }
 

@@ -4,6 +4,7 @@
 
 union pln_gemm_shared {
     struct pln_mma_tiles tiles;
+    float sums[PLN_MMA_M * PLN_GEMM_LINE(PLN_MMA_N)];
     pln_skinny_parts parts;
 };
 
@@ -18,8 +19,9 @@ template <int X> PLN_INLINE void load_tile(const uint16_t *from, int64_t x_strid
     }
 }
 
-PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task, struct pln_mma_tiles *tiles)
+PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task, union pln_gemm_shared *shared)
 {
+    struct pln_mma_tiles *tiles = &shared->tiles;
     const int64_t tile_m = task % p->tiles_m, rest = task / p->tiles_m, tile_n = rest % p->tiles_n;
     const int64_t first_row = tile_m * PLN_MMA_M, first_col = tile_n * PLN_MMA_N, m_left = p->m - first_row, n_left = p->n - first_col;
     const int64_t a_row = p->a_row, a_k = p->a_k, b_k = p->b_k, b_col = p->b_col;
@@ -49,16 +51,10 @@ PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task
         }
         __syncthreads();
     }
-#pragma unroll
-    for (int i = 0; i < 2; i++)
-#pragma unroll
-        for (int j = 0; j < 4; j++)
-#pragma unroll
-            for (int s = 0; s < 4; s++) {
-                int row, col;
-                pln_mma_place(i, j, s, &row, &col);
-                if (row < m_left && col < n_left) pln_gemm_finish(p, &at, first_row + row, first_col + col, sums[i][j][s]);
-            }
+    pln_mma_spread(shared->sums, sums);
+    __syncthreads();
+    pln_gemm_finish_tile<PLN_MMA_M, PLN_MMA_N>(p, &at, first_row, first_col, shared->sums);
+    __syncthreads();
 }
 
 extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS) pln_entry(const struct pln_cuda_gemm_params *p)
@@ -68,5 +64,5 @@ extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS) pln_entry(const s
         pln_gemm_skinny(p, shared.parts);
         return;
     }
-    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) multiply_tile(p, task, &shared.tiles);
+    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) multiply_tile(p, task, &shared);
 }

@@ -32,6 +32,7 @@ struct pln_cuda_gemm_params {
     int32_t row_axis, col_axis;   /* -1: the output has no such axis */
     int32_t a_along_k, b_along_k; /* neighbouring threads load neighbours along k, else along rows or columns */
     int32_t a_whole, b_whole;     /* eight elements of 2 bytes along that direction are one aligned load */
+    int32_t along_rows;           /* neighbours in the output's memory are rows, else columns */
     int32_t n_batch;              /* dims left */
     int64_t tiles_m, tiles_n;
     int64_t batch[PLN_CUDA_MAX_RANK];

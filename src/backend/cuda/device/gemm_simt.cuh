@@ -5,6 +5,7 @@
 
 union pln_gemm_shared {
     struct pln_tiles tiles;
+    PLN_ACC sums[PLN_TILE_M * PLN_GEMM_LINE(PLN_TILE_N)];
     pln_skinny_parts parts;
 };
 
@@ -29,8 +30,9 @@ template <int X> PLN_INLINE void keep_tile(PLN_ACC (&tile)[PLN_TILE_K][X + 4], b
     }
 }
 
-PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task, struct pln_tiles *tiles)
+PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task, union pln_gemm_shared *shared)
 {
+    struct pln_tiles *tiles = &shared->tiles;
     const int64_t tile_m = task % p->tiles_m, rest = task / p->tiles_m, tile_n = rest % p->tiles_n;
     const int64_t first_row = tile_m * PLN_TILE_M, first_col = tile_n * PLN_TILE_N, m_left = p->m - first_row, n_left = p->n - first_col;
     const int64_t a_row = p->a_row, a_k = p->a_k, b_k = p->b_k, b_col = p->b_col;
@@ -60,11 +62,10 @@ PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task
         }
         __syncthreads();
     }
-#pragma unroll
-    for (int i = 0; i < PLN_TILE_ROWS; i++)
-#pragma unroll
-        for (int j = 0; j < PLN_TILE_COLS; j++)
-            if (row + i < m_left && col + j < n_left) pln_gemm_finish(p, &at, first_row + row + i, first_col + col + j, sums[i][j]);
+    pln_tile_spread(shared->sums, row, col, sums);
+    __syncthreads();
+    pln_gemm_finish_tile<PLN_TILE_M, PLN_TILE_N>(p, &at, first_row, first_col, shared->sums);
+    __syncthreads();
 }
 
 extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS) pln_entry(const struct pln_cuda_gemm_params *p)
@@ -74,5 +75,5 @@ extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS) pln_entry(const s
         pln_gemm_skinny(p, shared.parts);
         return;
     }
-    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) multiply_tile(p, task, &shared.tiles);
+    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) multiply_tile(p, task, &shared);
 }

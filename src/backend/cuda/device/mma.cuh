@@ -139,12 +139,16 @@ PLN_INLINE void pln_mma_multiply(const uint16_t *a, bool a_along_k, const uint16
     }
 }
 
-/* Where in the block's tile element s of sums[i][j] lies. */
-PLN_INLINE void pln_mma_place(int i, int j, int s, int *row, int *col)
+/* A thread's sums to the block's tile of PLN_MMA_N + 1 a line. */
+PLN_INLINE void pln_mma_spread(float *to, const pln_mma_sums &sums)
 {
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    *row = warp % 4 * 32 + i * 16 + s / 2 * 8 + lane / 4;
-    *col = warp / 4 * 32 + j * 8 + lane % 4 * 2 + s % 2;
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+#pragma unroll
+            for (int s = 0; s < 4; s++) to[(warp % 4 * 32 + i * 16 + s / 2 * 8 + lane / 4) * (PLN_MMA_N + 1) + warp / 4 * 32 + j * 8 + lane % 4 * 2 + s % 2] = sums[i][j][s];
 }
 
 #endif

@@ -39,4 +39,13 @@ PLN_INLINE void pln_tile_multiply(const PLN_ACC (&a)[PLN_TILE_K][PLN_TILE_M + 4]
     }
 }
 
+/* A thread's sums to a tile of PLN_TILE_N + 1 a line. */
+PLN_INLINE void pln_tile_spread(PLN_ACC *to, int row, int col, const PLN_ACC (&sums)[PLN_TILE_ROWS][PLN_TILE_COLS])
+{
+#pragma unroll
+    for (int i = 0; i < PLN_TILE_ROWS; i++)
+#pragma unroll
+        for (int j = 0; j < PLN_TILE_COLS; j++) to[(row + i) * (PLN_TILE_N + 1) + col + j] = sums[i][j];
+}
+
 #endif

@@ -292,6 +292,7 @@ static void choose_form(struct pln_cuda_gemm_params *p)
     if (p->m > PLN_GEMM_SKINNY_ROWS && p->n <= PLN_GEMM_SKINNY_ROWS) transpose(p);
     p->a_along_k = p->m == 1 || (p->k > 1 && magnitude(p->a_k) <= magnitude(p->a_row));
     p->b_along_k = p->n == 1 || (p->k > 1 && magnitude(p->b_k) <= magnitude(p->b_col));
+    p->along_rows = p->n == 1 || (p->m > 1 && magnitude(p->out_row) < magnitude(p->out_col));
     p->form = p->m > PLN_GEMM_SKINNY_ROWS ? PLN_GEMM_TILED : p->b_along_k ? PLN_GEMM_SKINNY_K : PLN_GEMM_SKINNY_N;
     p->a_whole = is_whole(p->a, p->a_along_k ? p->a_k : p->a_row, p->a_along_k ? p->a_row : p->a_k, p->n_batch, p->a_batch);
     p->b_whole = is_whole(p->b, p->b_along_k ? p->b_k : p->b_col, p->b_along_k ? p->b_col : p->b_k, p->n_batch, p->b_batch);
