@@ -23,6 +23,9 @@
 extern const struct pln_kernel *const pln_cuda_kernels[]; /* rows of kernels.inc in their order, ended by NULL */
 extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (kernels/copy.c), which stands for no op */
 
+/* Families of rows (kernels/). */
+extern const struct pln_kernel_family pln_cuda_attention;
+
 /* What rows may need of a GPU: the compute capability at least, one bit each; PLN_CUDA_90A also that it is just that one. */
 enum {
     PLN_CUDA_SM72 = 1,
