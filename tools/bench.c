@@ -27,11 +27,11 @@ static struct {
 
 static const struct option_row rows[] = {
     MODEL_ROWS(options.model),
-    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given)" },
+    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     { "warm-up", 0, OPTION_INT, &options.warm_up, "MS", "run this long before measuring (200)" },
     { "duration", 0, OPTION_REAL, &options.duration, "S", "measure this long (3)" },
-    { "iterations", 0, OPTION_INT, &options.iterations, "N", "runs at the least (10)" },
-    { "contexts", 0, OPTION_INT, &options.contexts, "N", "run in N contexts at a time, a thread each (1)" },
+    { "iterations", 0, OPTION_COUNT, &options.iterations, "N", "runs at the least (10)" },
+    { "contexts", 0, OPTION_COUNT, &options.contexts, "N", "run in N contexts at a time, a thread each (1)" },
     { "batch-dim", 0, OPTION_TEXT, &options.batch_dim, "NAME", "the symbolic dim that counts samples (the first dim of the first input)" },
     { "profile", 0, OPTION_FLAG, &options.profile, "", "a row a step: kernel, ONNX nodes, time" },
     { "vs", 0, OPTION_TEXT, &options.versus, "PEER", "onnxruntime: measure it in turns with ours, same threads and inputs" },
@@ -123,6 +123,18 @@ static int compare_outputs(struct bench *bench, struct peer *peer, pln_context *
     for (int i = 0; i < n; i++) pln_host_value_destroy(theirs[i]);
     free(theirs);
     return status;
+}
+
+/* Of the last run. */
+static void note_trivial(struct bench *bench, pln_context *context)
+{
+    struct pln_tensor_info info;
+    for (int i = 0; pln_engine_output(bench->model->engine, i, &info) == PLN_OK; i++) {
+        pln_host_value *value;
+        if (pln_context_output_value(context, info.name, &value) == PLN_OK) trivial_note(&bench->trivial, info.name, value);
+        pln_host_value_destroy(value);
+    }
+    trivial_warn(&bench->trivial, &command_bench);
 }
 
 static int profile(struct bench *bench, pln_context *context)
@@ -234,6 +246,7 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
         for (size_t i = 0; i < bench->ours.count; i++) sum += bench->ours.values[i];
         bench->queries_per_s = sum > 0 ? (double)bench->ours.count / (sum * 1e-3) : 0;
     }
+    if (status == 0) note_trivial(bench, context);
     if (status == 0 && options.profile) status = profile(bench, context);
     struct pln_context_stats stats;
     pln_context_get_stats(context, &stats);
@@ -269,6 +282,7 @@ static int bench_model(const char *path, char *command_line)
     free(bench.ours.values);
     free(bench.peers.values);
     free(bench.steps);
+    trivial_free(&bench.trivial);
     model_close(&model);
     return status;
 }
@@ -291,8 +305,7 @@ static int run(int argc, char **argv)
     const char *path = words.items[0];
     free(words.items);
     if (options.versus && strcmp(options.versus, "onnxruntime") != 0) return command_fail(&command_bench, 2, "--vs knows onnxruntime, not '%s'", options.versus);
-    if (options.contexts < 1 || options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
-    if (options.iterations < 1) options.iterations = 1;
+    if (options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
     char line[2000] = "planish";
     for (int i = 0; i < argc; i++) {
         size_t n = strlen(line);

@@ -3,6 +3,7 @@
 #define PLANISH_TOOLS_BENCH_H
 
 #include "peer.h"
+#include "summary.h"
 #include "text.h"
 
 struct bench_step {
@@ -26,6 +27,7 @@ struct bench {
     struct bench_step *steps; /* with --profile */
     int n_steps;
     double profiled_ms; /* of a run with its steps timed */
+    struct trivial trivial;
     /* with --vs */
     const struct peer *peer;
     uint64_t peer_peak_bytes;

@@ -212,6 +212,8 @@ void bench_write_json(FILE *out, struct bench *bench)
     number(out, "arena_bytes", (double)bench->arena_bytes);
     fputs(",\"device_bytes\":null", out);
     number(out, "peak_rss_bytes", (double)bench->peak_bytes);
+    fputc(',', out);
+    trivial_write_json(out, &bench->trivial);
     write_steps(out, bench);
     write_peer(out, bench);
     number(out, "clock_mhz", clock_mhz());

@@ -23,9 +23,11 @@ static struct {
 
 static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
-    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), ref" },
-    { "target", 0, OPTION_TEXT, &options.model.target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },
-    { "threads", 0, OPTION_INT, &options.model.threads, "N", "threads (all that the process may use)" },
+    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), cuda, cuda:1, ref" },
+    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" },
+    { "threads", 0, OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    TUNE_ROWS(options.model),
+    DEVICE_ROWS(options.model.on),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "no-rebuild", 0, OPTION_FLAG, &options.model.no_rebuild, "", "leave the graph out of the plan: other machines cannot build it again" },

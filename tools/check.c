@@ -12,29 +12,33 @@
 
 #include "commands.h"
 #include "json.h"
-#include "planish/builder.h"
-#include "planish/experimental/value.h"
+#include "model.h"
 
 static int run(int argc, char **argv);
 const struct command command_check = {
     "check", "[options] DIR…", "Runs test cases in the layout of the ONNX backend tests and compares the outputs.",
-    "  planish check tests/models/zoo\n  planish check --device ref --max-rel-err 1e-3 cases/\n", run
+    "  planish check tests/models/zoo\n  planish check --device ref --max-rel-err 1e-3 cases/\n  planish check --disable-pass fuse cases/\n", run
 };
 
 static struct {
-    const char *device, *json;
+    const char *device, *json, *tune, *timing_cache;
+    struct text_list disabled; /* ended by NULL once the options are read */
     double rtol, atol, max_rel_err;
     long jobs, timeout;
     long seed;
+    struct device_options on;
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default) or ref" },
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default), cuda, ref" },
     { "rtol", 0, OPTION_REAL, &options.rtol, "R", "allowed |a-b| <= atol + rtol*|b| (1e-3)" },
     { "atol", 0, OPTION_REAL, &options.atol, "A", "(1e-7)" },
     { "max-rel-err", 0, OPTION_REAL, &options.max_rel_err, "E", "judge floats by max|a-b| / max|b| of an output instead" },
-    { "jobs", 'j', OPTION_INT, &options.jobs, "N", "cases at a time (the number of CPUs)" },
-    { "timeout", 0, OPTION_INT, &options.timeout, "S", "seconds for one case (60)" },
+    { "jobs", 'j', OPTION_COUNT, &options.jobs, "N", "cases at a time (the number of CPUs)" },
+    { "timeout", 0, OPTION_COUNT, &options.timeout, "S", "seconds for one case (60)" },
+    TUNE_ROWS(options),
+    DEVICE_ROWS(options.on),
+    { "disable-pass", 0, OPTION_LIST, &options.disabled, "PASS", "switch an optimization off (may be given again; planish ops --passes lists them)" },
     { "placement-seed", 0, OPTION_INT, &options.seed, "N", "place steps at random, on devices with memory of their own" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "results as JSON" },
     { 0 },
@@ -168,7 +172,7 @@ static bool run_case(struct judge *judge)
     read_tolerance(judge);
     snprintf(path, sizeof path, "%s/model.onnx", judge->folder);
     enum pln_status status = pln_thread_pool_create(1, &pool);
-    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .placement_seed = (uint64_t)options.seed };
+    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .disabled_passes = options.disabled.items, .placement_seed = (uint64_t)options.seed, .half = model_half(&options.on), .require_device = options.on.require_device };
     if (status == PLN_OK) status = pln_build_file(path, &build, &engine);
     bool good = status == PLN_OK || fail(judge, "build", diagnostics, status);
     if (good) {
@@ -316,6 +320,22 @@ static int report(const struct text_list *cases, const struct result *results)
     return passed == cases->count ? 0 : 1;
 }
 
+/* A misspelt pass is one mistake of the user, not a failure of each case. */
+static int check_passes(void)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (; n < 64 && pln_pass_name((int)n); n++) names[n] = pln_pass_name((int)n);
+    for (size_t i = 0; i < options.disabled.count; i++) {
+        const char *name = options.disabled.items[i];
+        size_t k = 0;
+        while (k < n && strcmp(names[k], name) != 0) k++;
+        if (k == n) return command_fail(&command_check, 2, "there is no pass '%s'; planish ops --passes lists them", name);
+    }
+    text_list_add(&options.disabled, NULL);
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     static struct text_list rest, cases; /* live as long as the process */
@@ -330,6 +350,9 @@ static int run(int argc, char **argv)
         free(rest.items);
         return command_fail(&command_check, 2, "which folder? planish check --help tells more");
     }
+    status = model_check_tune(&command_check, options.tune, options.timing_cache);
+    if (status == 0) status = check_passes();
+    if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > 64) options.jobs = 64;
     for (size_t i = 0; i < rest.count; i++) {

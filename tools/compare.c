@@ -7,6 +7,7 @@
 #include "json.h"
 #include "outputs.h"
 #include "peer.h"
+#include "summary.h"
 #include "text.h"
 
 static int run(int argc, char **argv);
@@ -33,7 +34,7 @@ static const struct option_row rows[] = {
     { "layers", 0, OPTION_FLAG, &options.layers, "", "compare every value in between, in order" },
     { "bisect-passes", 0, OPTION_FLAG, &options.bisect, "", "name the pass that makes the answer wrong" },
     { "python", 0, OPTION_TEXT, &options.python, "PATH", "a Python that has onnxruntime (python3)" },
-    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given)" },
+    { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     MODEL_ROWS(options.model),
     { "broken-pass", 0, OPTION_TEXT, &options.model.broken_pass, NULL, NULL },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the rows as JSON" },
@@ -162,8 +163,12 @@ static int run_peer(const char *path, const struct model *model, const struct in
     return status;
 }
 
-static int finish(const struct verdict *outputs, const struct verdict *taps, struct output *output)
+/* `reference`: what is right. Where that is all zeros or NaN, agreement says little, which is told. */
+static int finish(const struct verdict *outputs, const struct verdict *taps, const struct outputs *reference, struct output *output)
 {
+    struct trivial trivial = { 0 };
+    for (int i = 0; i < reference->count; i++) trivial_note(&trivial, reference->items[i].name, reference->items[i].value);
+    trivial_warn(&trivial, &command_compare);
     bool wrong = outputs->wrong > 0 || taps->wrong > 0;
     if (taps->compared) {
         fprintf(output->text, "layers: %d compared, %d differ, largest relative error %.3g\n", taps->compared, taps->wrong, taps->worst);
@@ -175,8 +180,11 @@ static int finish(const struct verdict *outputs, const struct verdict *taps, str
         json_text(output->json, taps->first ? taps->first : outputs->first);
         fprintf(output->json, ",\"equal\":%s,\"max_rel_err\":", wrong ? "false" : "true");
         json_number(output->json, outputs->worst);
+        fputc(',', output->json);
+        trivial_write_json(output->json, &trivial);
         fputs("}\n", output->json);
     }
+    trivial_free(&trivial);
     if (outputs->compared == 0) return command_fail(&command_compare, 1, "no output could be compared: the two have no output name in common");
     return wrong ? 1 : 0;
 }
@@ -201,7 +209,7 @@ static int compare(const char *path, const char *path_b, const struct model *mod
         if (status == 0 && options.layers) judge(output, "layer", &taps_a, &taps_b, verbosity > 0, &taps);
         struct output text = { output->text, options.layers ? NULL : output->json };
         if (status == 0) judge(&text, "output", &a, &b, verbosity >= 0, &outputs);
-        if (status == 0) status = finish(&outputs, &taps, output);
+        if (status == 0) status = finish(&outputs, &taps, &b, output);
     }
     outputs_free(&a), outputs_free(&b), outputs_free(&taps_a), outputs_free(&taps_b);
     if (other.engine) model_close(&other);

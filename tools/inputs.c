@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "text.h"
 
@@ -105,8 +106,15 @@ static int begin(const struct command *command, const struct model *model, struc
     return 0;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 int inputs_make(const struct command *command, const struct model *model, const struct model_options *options, const struct text_list *files, bool random, struct inputs *out_inputs)
 {
+    if (files->count == 1 && is_folder(files->items[0])) return inputs_read_set(command, model, files->items[0], out_inputs);
     int status = begin(command, model, out_inputs);
     if (status == 0) status = check_names(command, model, files);
     if (status == 0) status = model_check_shapes(command, model, options);

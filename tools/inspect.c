@@ -20,8 +20,10 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), ref" },
-    { "target", 0, OPTION_TEXT, &options.model.target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },
+    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), cuda, cuda:1, ref" },
+    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" },
+    TUNE_ROWS(options.model),
+    DEVICE_ROWS(options.model.on),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "steps", 0, OPTION_FLAG, &options.steps, "", "a row a step" },

@@ -42,7 +42,7 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
 static void print_log(void *user, enum pln_log_level level, const char *text)
 {
     (void)user;
-    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s\n", text);
+    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
 struct progress {
@@ -83,7 +83,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild };
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .require_device = options->on.require_device };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -108,8 +108,24 @@ static enum pln_status rebuild(const struct command *command, const char *path, 
     return status;
 }
 
+enum pln_dtype model_half(const struct device_options *options)
+{
+    return options->bf16 ? PLN_BF16 : options->fp16 ? PLN_F16 : PLN_DTYPE_NONE;
+}
+
+int model_check_tune(const struct command *command, const char *tune, const char *timing_cache)
+{
+    if (timing_cache) return command_fail(command, 2, "--timing-cache: this version chooses kernels by estimate and keeps no timings; leave it out");
+    if (!tune || strcmp(tune, "off") == 0) return 0;
+    if (strcmp(tune, "fast") == 0 || strcmp(tune, "full") == 0)
+        return command_fail(command, 2, "--tune %s: this version chooses kernels by estimate, without measuring: only --tune off is there", tune);
+    return command_fail(command, 2, "--tune wants off, fast or full, not '%s'", tune);
+}
+
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
+    int bad = model_check_tune(command, options->tune, options->timing_cache);
+    if (bad) return bad;
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = looks_like_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);

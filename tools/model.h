@@ -8,9 +8,16 @@
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
 
+/* How a command may build for a device. */
+struct device_options {
+    bool fp32, fp16, bf16; /* permissions */
+    bool require_device;
+};
+
 struct model_options {
     const char *device;  /* --device */
     const char *target;  /* --target */
+    const char *tune, *timing_cache; /* --tune, --timing-cache */
     long threads;        /* --threads, 0: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list dims;   /* --dim batch=4,… */
@@ -20,14 +27,28 @@ struct model_options {
     bool all_taps; /* every value is made visible */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
     long seed;
-    bool fp16, bf16, int8; /* permissions */
+    struct device_options on;
 };
+
+/* Rows of every command that may build. */
+#define TUNE_ROWS(o)                                                                                                      \
+    { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
+    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL }
+
+/* The same. */
+#define DEVICE_ROWS(o)                                                                                                    \
+    { "fp16", 0, OPTION_FLAG, &(o).fp16, "", "floats may be stored in 16 bits (f16) where the device gains by it" },      \
+    { "bf16", 0, OPTION_FLAG, &(o).bf16, "", "the same as bf16" },                                                        \
+    { "fp32", 0, OPTION_FLAG, &(o).fp32, "", "floats stay as the model has them (default)" },                             \
+    { "require-device", 0, OPTION_FLAG, &(o).require_device, "", "fail if any step would run elsewhere than on --device" }
 
 /* Rows that most subcommands have; ended by name NULL. Copied in front of a command's own by MODEL_ROWS. */
 #define MODEL_ROWS(o)                                                                                                     \
-    { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), ref" },                                              \
-    { "target", 0, OPTION_TEXT, &(o).target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },    \
-    { "threads", 0, OPTION_INT, &(o).threads, "N", "threads (all that the process may use)" },                           \
+    { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), cuda, cuda:1, ref" },                                \
+    { "target", 0, OPTION_TEXT, &(o).target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" }, \
+    { "threads", 0, OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
+    TUNE_ROWS(o),                                                                                                         \
+    DEVICE_ROWS((o).on),                                                                                                  \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs" },                                     \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
@@ -51,6 +72,10 @@ void model_close(struct model *model);
 void model_print_device(const struct model *model, FILE *out);
 /* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */
 int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options);
+/* What --tune and --timing-cache ask for must be what this version does. 0, or 2 after saying so. model_open asks, too. */
+/* The element type that --fp16 or --bf16 permit; bf16 when both do. */
+enum pln_dtype model_half(const struct device_options *options);
+int model_check_tune(const struct command *command, const char *tune, const char *timing_cache);
 /* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
 

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "planish/builder.h"
 #include "planish/experimental/ops.h"
 #include "text.h"
 
@@ -15,12 +16,13 @@ const struct command command_ops = {
 
 static struct {
     const char *device, *json;
-    bool markdown;
+    bool markdown, passes;
 } options;
 
 static const struct option_row rows[] = {
     { "device", 0, OPTION_TEXT, &options.device, "NAME", "whose kernels (cpu)" },
     { "markdown", 0, OPTION_FLAG, &options.markdown, "", "as a Markdown table" },
+    { "passes", 0, OPTION_FLAG, &options.passes, "", "the optimization passes instead, a name a line, in order: what --disable-pass takes" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the table as JSON" },
     { 0 },
 };
@@ -122,12 +124,33 @@ static int list(const struct text_list *words)
     return output_close(&command_ops, options.json, &output);
 }
 
+/* One that runs again later in the order is named once: it is switched off by name. */
+static int list_passes(void)
+{
+    struct output output;
+    int status = output_open(&command_ops, options.json, &output);
+    if (status) return status;
+    if (output.json) fputs("{\"schema\":1,\"passes\":[", output.json);
+    for (int i = 0; pln_pass_name(i); i++) {
+        bool seen = false;
+        for (int k = 0; k < i; k++) seen |= strcmp(pln_pass_name(k), pln_pass_name(i)) == 0;
+        if (seen) continue;
+        fprintf(output.text, "%s\n", pln_pass_name(i));
+        if (!output.json) continue;
+        if (i) fputc(',', output.json);
+        json_text(output.json, pln_pass_name(i));
+    }
+    if (output.json) fputs("]}\n", output.json);
+    return output_close(&command_ops, options.json, &output);
+}
+
 static int run(int argc, char **argv)
 {
     static struct text_list words; /* lives as long as the process */
     options.device = "cpu";
     int status = options_parse(&command_ops, rows, argc, argv, &words);
     if (status >= 0) return status;
+    if (options.passes) return list_passes();
     status = check_words(&words);
     if (status == 0) status = list(&words);
     return status;

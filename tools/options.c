@@ -98,6 +98,7 @@ static bool parse_size(const char *text, long *out)
 static int set_value(const struct command *command, const struct option_row *row, const char *value)
 {
     char *end;
+    long count;
     switch (row->kind) {
     case OPTION_FLAG: *(bool *)row->value = true; return -1;
     case OPTION_TEXT:
@@ -106,6 +107,12 @@ static int set_value(const struct command *command, const struct option_row *row
     case OPTION_INT:
         if (parse_size(value, row->value)) return -1;
         return command_fail(command, 2, "--%s wants a whole number, not '%s'", row->name, value);
+    case OPTION_COUNT:
+        if (parse_size(value, &count) && count >= 1 && count <= INT_MAX) {
+            *(long *)row->value = count;
+            return -1;
+        }
+        return command_fail(command, 2, "--%s wants a whole number from 1 on, not '%s'", row->name, value);
     case OPTION_REAL:
         *(double *)row->value = strtod(value, &end);
         if (end != value && !*end) return -1;

@@ -9,6 +9,7 @@ enum option_kind {
     OPTION_FLAG,     /* --quiet: bool */
     OPTION_TEXT,     /* --device cpu: const char * */
     OPTION_INT,      /* --jobs 4: long; K, M, G are base 2 */
+    OPTION_COUNT,    /* the same, 1 to 2^31 - 1 */
     OPTION_REAL,     /* --rtol 1e-3: double */
     OPTION_OPTIONAL, /* --json or --json=FILE: const char *, "" without a value */
     OPTION_LIST      /* may be given again: struct text_list */

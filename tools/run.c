@@ -27,7 +27,7 @@ static struct {
 
 static const struct option_row rows[] = {
     MODEL_ROWS(options.model),
-    { "input", 'i', OPTION_LIST, &options.input, "NAME=FILE", "an input: .npy, .npz, .pb, or .bin with --shapes (may be given again)" },
+    { "input", 'i', OPTION_LIST, &options.input, "NAME=FILE", "an input: .npy, .npz, .pb, or .bin with --shapes (may be given again); or a folder with input_J.pb for all" },
     { "random", 0, OPTION_INT, &options.random, "SEED", "random values for inputs without a file" },
     { "output", 'o', OPTION_TEXT, &options.output, "DIR", "write each output to DIR/NAME.npy" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "shapes and summaries as JSON" },

@@ -1,7 +1,10 @@
 #include "summary.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "json.h"
 
 /* IEEE 754 binary16. */
 static double from_half(uint16_t bits)
@@ -89,4 +92,44 @@ void summary_print(FILE *out, const struct pln_buffer *buffer)
         for (int i = 0; i < s.n_first; i++) fprintf(out, " %.6g", s.first[i]);
         if (s.count > s.n_first) fputs(" …", out);
     }
+}
+
+void trivial_note(struct trivial *trivial, const char *name, const pln_host_value *value)
+{
+    struct pln_buffer buffer;
+    struct summary s;
+    if (pln_host_value_buffer(value, &buffer) != PLN_OK) return;
+    bool real = buffer.dtype == PLN_F32 || buffer.dtype == PLN_F64 || buffer.dtype == PLN_F16 || buffer.dtype == PLN_BF16;
+    if (!real || !summary_make(&buffer, &s) || s.count == 0) return;
+    bool zeros = s.nans + s.infs == 0 && s.min >= 0 && s.max <= 0;
+    if (!zeros && s.nans < s.count) return;
+    text_list_add(&trivial->names, name);
+    text_list_add(&trivial->what, zeros ? "zeros" : "NaN");
+}
+
+void trivial_warn(const struct trivial *trivial, const struct command *command)
+{
+    char more[40] = "";
+    if (trivial->names.count == 0) return;
+    if (trivial->names.count > 1) snprintf(more, sizeof more, " (and %zu more)", trivial->names.count - 1);
+    fprintf(stderr, "planish %s: warning: output '%s' is all %s%s, where to agree proves little; try other inputs with --input or --seed\n", command->name, trivial->names.items[0],
+            trivial->what.items[0], more);
+}
+
+void trivial_write_json(FILE *out, const struct trivial *trivial)
+{
+    fputs("\"trivial_outputs\":[", out);
+    for (size_t i = 0; i < trivial->names.count; i++) {
+        fputs(i ? ",{\"name\":" : "{\"name\":", out);
+        json_text(out, trivial->names.items[i]);
+        fprintf(out, ",\"all\":\"%s\"}", trivial->what.items[i]);
+    }
+    fputc(']', out);
+}
+
+void trivial_free(struct trivial *trivial)
+{
+    free(trivial->names.items);
+    free(trivial->what.items);
+    *trivial = (struct trivial){ 0 };
 }

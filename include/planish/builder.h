@@ -17,7 +17,7 @@ struct pln_build_options {
     const struct pln_allocator *allocator;
     pln_thread_pool *pool;
     pln_diagnostics *diagnostics;
-    const struct pln_logger *logger;
+    const struct pln_logger *logger; /* what is odd about a model that runs nevertheless, at PLN_LOG_WARNING; NULL: silent */
     pln_progress progress;
     void *progress_user;
     const char *device;              /* NULL: "cpu"; "ref": the reference interpreter */
@@ -28,6 +28,8 @@ struct pln_build_options {
     uint64_t memory_limit_bytes;     /* of the build's own memory; 0: none */
     const char *broken_pass;         /* tests: this pass's result is falsified on purpose */
     uint64_t placement_seed;         /* tests: with a device that has own memory, place steps at random */
+    enum pln_dtype half;             /* PLN_F16, PLN_BF16: floats may be stored so on devices that gain by it (arithmetic stays f32); 0: as the model has them */
+    int require_device;              /* fail with PLN_UNSUPPORTED, naming them, when steps would run on the host though another device was asked for */
     int no_rebuild;                  /* leave the graph out of the plan: it is smaller, and runs where its kernels and CPU features are, nowhere else */
 };
 

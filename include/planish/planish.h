@@ -9,6 +9,7 @@
 
 #include "planish/builder.h"
 #include "planish/context.h"
+#include "planish/device.h"
 #include "planish/diagnostics.h"
 #include "planish/engine.h"
 #include "planish/network.h"

@@ -91,6 +91,8 @@ struct pln_backend {
     /* Source of a family's emit to code for an architecture, in memory of alloc. Errors: PLN_DEVICE the compiler is missing, with the remedy;
      * PLN_INTERNAL what it said of the source. */
     enum pln_status (*compile)(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes);
+    /* Version of the compiler on this machine. Errors: PLN_DEVICE: there is none, with the remedy. */
+    enum pln_status (*compiler)(struct pln_diag *diag, int *out_major, int *out_minor);
     enum pln_status (*code_load)(struct pln_device *device, const void *code, size_t size_bytes, struct pln_diag *diag, struct pln_device_code **out_code);
     void (*code_unload)(struct pln_device *device, struct pln_device_code *code);
 };

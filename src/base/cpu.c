@@ -105,7 +105,7 @@ static const struct cpu_feature level_names[] = {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static uint64_t raw_features, capped_features;
-static char cpu_name[64];
+static char cpu_name[64], bad_cap[64]; /* bad_cap: "" when it is good */
 
 static void read_cpu(void)
 {
@@ -116,9 +116,15 @@ static void read_cpu(void)
     while (n > lead && cpu_name[n - 1] == ' ') cpu_name[--n] = '\0';
     memmove(cpu_name, cpu_name + lead, n - lead + 1);
     const char *text = getenv("PLANISH_CPU_ISA");
-    if (text == NULL || strcmp(text, "native") == 0) return;
-    /* A name that we do not know caps nothing; the tool tells the user. */
+    if (text == NULL || text[0] == '\0' || strcmp(text, "native") == 0) return;
     if (pln_cpu_parse_features(text, &cap)) capped_features &= cap;
+    else snprintf(bad_cap, sizeof bad_cap, "%s", text);
+}
+
+const char *pln_cpu_bad_cap(void)
+{
+    pthread_once(&once, read_cpu);
+    return bad_cap[0] != '\0' ? bad_cap : NULL;
 }
 
 uint64_t pln_cpu_features_raw(void)

@@ -38,6 +38,8 @@ enum pln_cpu_feature_bit {
 /* Features that the CPU has and the system saves, capped by the environment variable PLANISH_CPU_ISA
  * (portable, x86-64-v2, x86-64-v3 = avx2, x86-64-v4 = avx512, or feature names joined by '+'). Read once. */
 uint64_t pln_cpu_features(void);
+/* What PLANISH_CPU_ISA says when it is none of these, and so caps nothing; else NULL. Opening the CPU device fails then. */
+const char *pln_cpu_bad_cap(void);
 /* The same without the cap. */
 uint64_t pln_cpu_features_raw(void);
 /* "portable", "avx2", "x86-64-v4", "native", "avx2+fma", … to bits. false: unknown name. */

@@ -59,21 +59,37 @@ static uint64_t finish(uint64_t acc, const uint8_t *p, size_t left)
     return acc ^ (acc >> 32);
 }
 
+/* How far ahead memory is asked for. The CPU's own prefetchers stop at the end of a page, which is where a stream through a file that lies in the page
+ * cache spends half of its time. */
+#define PREFETCH_BYTES 4096
+
+struct lanes {
+    uint64_t a, b, c, d;
+};
+
+static inline void mix_stripe(struct lanes *l, const uint8_t *p)
+{
+    l->a = mix_round(l->a, read64(p));
+    l->b = mix_round(l->b, read64(p + 8));
+    l->c = mix_round(l->c, read64(p + 16));
+    l->d = mix_round(l->d, read64(p + 24));
+}
+
 uint64_t pln_hash64(const void *data, size_t size_bytes, uint64_t seed)
 {
     const uint8_t *p = data;
     size_t left = size_bytes;
     uint64_t acc = seed + PRIME5;
     if (left >= 32) {
-        uint64_t a = seed + PRIME1 + PRIME2, b = seed + PRIME2, c = seed, d = seed - PRIME1;
-        for (; left >= 32; p += 32, left -= 32) {
-            a = mix_round(a, read64(p));
-            b = mix_round(b, read64(p + 8));
-            c = mix_round(c, read64(p + 16));
-            d = mix_round(d, read64(p + 24));
+        struct lanes l = { seed + PRIME1 + PRIME2, seed + PRIME2, seed, seed - PRIME1 };
+        for (; left >= PREFETCH_BYTES + 64; p += 64, left -= 64) {
+            __builtin_prefetch(p + PREFETCH_BYTES);
+            mix_stripe(&l, p);
+            mix_stripe(&l, p + 32);
         }
-        acc = rotl(a, 1) + rotl(b, 7) + rotl(c, 12) + rotl(d, 18);
-        acc = merge_round(merge_round(merge_round(merge_round(acc, a), b), c), d);
+        for (; left >= 32; p += 32, left -= 32) mix_stripe(&l, p);
+        acc = rotl(l.a, 1) + rotl(l.b, 7) + rotl(l.c, 12) + rotl(l.d, 18);
+        acc = merge_round(merge_round(merge_round(merge_round(acc, l.a), l.b), l.c), l.d);
     }
     return finish(acc + (uint64_t)size_bytes, p, left);
 }

@@ -1,4 +1,6 @@
 /* The façade: model (or the graph inside a plan) → graph → passes → program → plan, and an engine loaded from it. */
+#include <stdio.h>
+
 #include "backend/backend.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -68,11 +70,25 @@ static enum pln_status set_taps(struct build *build)
     return PLN_OK;
 }
 
+/* What the file is said to be, beside being readable: a warning where an answer may depend on it. */
+static void log_notes(const struct build *build)
+{
+    const struct pln_onnx_model *model = &build->file->model;
+    const struct pln_logger *logger = build->options->logger;
+    for (uint32_t i = 0; logger && logger->log && i < model->notes.count; i++) {
+        char line[PLN_DIAG_TEXT];
+        bool newer = i == 0 && model->ir_version > PLN_ONNX_IR_VERSION;
+        snprintf(line, sizeof line, "%s%s%s", build->file->path, build->file->path[0] ? ": " : "", model->notes.items[i]);
+        logger->log(logger->user, newer ? PLN_LOG_WARNING : PLN_LOG_VERBOSE, line);
+    }
+}
+
 static enum pln_status import_model(struct build *build)
 {
     const struct pln_build_options *options = build->options;
     PLN_TRY(progress(build, "check", 0));
     PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, options->diagnostics));
+    log_notes(build);
     PLN_TRY(progress(build, "import", 1));
     const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes };
     return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
@@ -113,10 +129,13 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(set_taps(build));
     PLN_TRY(progress(build, "optimize", 2));
     lower.oracle = pln_str_equal(lower.backend->name, "ref");
+    if (options->half != PLN_DTYPE_NONE && options->half != PLN_F16 && options->half != PLN_BF16) return pln_fail(diag, PLN_INVALID_ARGUMENT, "floats are stored as f16 or bf16, not as %s", pln_dtype_name(options->half));
+    build->graph->half = lower.backend->arch_features ? options->half : PLN_DTYPE_NONE; /* kernels of the host have f32 alone */
     /* What a plan keeps has been through the passes, but for the reference device's. */
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(progress(build, "choose kernels", 3));
     PLN_TRY(pln_lower(build->graph, &lower, &build->arena, diag, &build->program));
+    if (options->require_device && build->program.n_devices) PLN_TRY(pln_target_require_device(&build->program, &build->alloc, diag));
     PLN_TRY(pln_target_compile(&build->target, lower.backend, &build->alloc, diag, &build->program));
     if (again) build->program.n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->program, diag);
@@ -213,7 +232,7 @@ enum pln_status pln_build_plan_file(const char *path, const struct pln_build_opt
     if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
     build->path = path;
     enum pln_status status = pln_file_map(path, own.diagnostics, &build->map);
-    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, &build->arena, own.diagnostics, &build->old);
+    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, own.pool, &build->arena, own.diagnostics, &build->old);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;

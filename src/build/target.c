@@ -94,3 +94,23 @@ enum pln_status pln_target_compile(const struct pln_target *target, const struct
     }
     return PLN_OK;
 }
+
+enum pln_status pln_target_require_device(const struct pln_program *program, const struct pln_allocator *alloc, struct pln_diag *diag)
+{
+    enum { SHOWN = 12 };
+    struct pln_text text;
+    int n = 0;
+    pln_text_init(&text, alloc);
+    for (uint32_t i = 0; i < program->n_steps; i++) {
+        const struct pln_step *step = &program->steps[i];
+        if (step->device != 0 || (step->kind != PLN_STEP_CALL && step->kind != PLN_STEP_LAUNCH)) continue;
+        const char *name = step->n_origins ? program->origins[step->origins[0]].name : "";
+        if (n++ < SHOWN) pln_text_printf(&text, "%s%s%s%.80s%s", n > 1 ? ", " : "", pln_op_name(step->op), name[0] ? " (" : "", name, name[0] ? ")" : "");
+    }
+    enum pln_status status = PLN_OK;
+    if (n > 0)
+        status = pln_fail(diag, PLN_UNSUPPORTED, "%d step%s would run on the host, for want of a kernel on the device: %s%s; leave the requirement out to let them", n, n == 1 ? "" : "s",
+                          text.failed ? "" : text.data, n > SHOWN ? " and others" : "");
+    pln_text_deinit(&text);
+    return status;
+}

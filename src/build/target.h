@@ -24,4 +24,7 @@ enum pln_status pln_target_parse(const char *target, const struct pln_backend *b
 /* Compiles the program's sources for all architectures; images lie in the program's arena. Errors: those of the backend's compile. */
 enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_program *program);
 
+/* PLN_UNSUPPORTED with the first nodes whose steps run on the host; control flow and copies do not count. */
+enum pln_status pln_target_require_device(const struct pln_program *program, const struct pln_allocator *alloc, struct pln_diag *diag);
+
 #endif

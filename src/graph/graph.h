@@ -116,6 +116,7 @@ struct pln_graph {
     size_t n_states, states_capacity;
     struct pln_map names; /* value name to id */
     uint32_t next_name;   /* for made-up names */
+    enum pln_dtype half;  /* what floats may be stored as: PLN_F16, PLN_BF16; PLN_DTYPE_NONE: as they are */
     bool failed;
 };
 

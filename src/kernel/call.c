@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "kernel/kernel.h"
 #include "tensor/convert.h"
 
 bool pln_call_has(const struct pln_call *call, int i)
@@ -125,6 +126,14 @@ enum pln_status pln_call_fail(struct pln_call *call, enum pln_status status, con
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    /* The shapes are the cause of most, and what a user can change. */
+    bool operands = call->n_inputs > 0 && (status == PLN_BAD_MODEL || status == PLN_INVALID_ARGUMENT);
+    for (int i = 0; operands && i < call->n_inputs; i++) {
+        const struct pln_item *item = call->inputs[i];
+        const char *lead = i ? ", " : " (inputs ";
+        if (!item || item->kind == PLN_TENSOR) pln_operand_describe(text, sizeof(text), lead, item ? &item->tensor : NULL);
+        else snprintf(text + strlen(text), sizeof(text) - strlen(text), "%sno tensor", lead);
+    }
     const char *op = pln_op_name(call->op), *kind = pln_op_kind_name(call->op, call->kind);
-    return pln_fail(call->diag, status, "%s%s%s: %s", op ? op : "?", kind ? "." : "", kind ? kind : "", text);
+    return pln_fail(call->diag, status, "%s%s%s: %s%s", op ? op : "?", kind ? "." : "", kind ? kind : "", text, operands ? ")" : "");
 }

@@ -42,7 +42,7 @@ enum pln_status pln_call_string(struct pln_call *call, int i, const char *data, 
 enum pln_status pln_call_scratch(struct pln_call *call, size_t count, size_t elem_bytes, void **out_memory);
 /* Reads input i as integers (any integer type, rank 0 or 1) into scratch. n is -1 and ints NULL when it is left out. */
 enum pln_status pln_call_ints(struct pln_call *call, int i, const int64_t **out_ints, int64_t *out_n);
-/* "OP: reason" with PLN_BAD_MODEL unless another status fits better. */
+/* "OP: reason" with PLN_BAD_MODEL unless another status fits better; with it and PLN_INVALID_ARGUMENT the inputs follow: " (inputs f32[2,3], i64[4])". */
 enum pln_status pln_call_fail(struct pln_call *call, enum pln_status status, const char *format, ...) PLN_PRINTF(3, 4);
 
 /* The reference kernel of each op, indexed by enum pln_op; NULL for control flow. Defined in backend/ref/table.c. */

@@ -79,7 +79,8 @@ static const char *check_inputs(const struct walk *walk, const struct pln_step *
         if (id == PLN_NONE) continue;
         if (id >= program->n_slots) return "reads a value that does not exist";
         const struct pln_slot *slot = &program->slots[id];
-        if (step->kind != PLN_STEP_COPY && slot->space != step->device) return "reads a value in another space";
+        bool parameter = step->kind == PLN_STEP_LAUNCH && slot->space == 0 && (slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_WEIGHT); /* the engine asks the kernel */
+        if (step->kind != PLN_STEP_COPY && slot->space != step->device && !parameter) return "reads a value in another space";
         if (step->kind != PLN_STEP_LAUNCH && is_packed(program, slot)) return "reads a packed weight";
         if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !is_dense(slot)) return "wants a value in row-major order";
         bool command = step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || step->device != 0;

@@ -290,7 +290,7 @@ static enum pln_status check_tables(const struct pln_program_check *check)
     }
     for (uint32_t i = 0; i < program->n_states; i++) {
         const struct pln_state_pair *state = &program->states[i];
-        if (!in_list(state->input, program->n_inputs) || !in_list(state->output, program->n_outputs) || state->axis < 0 || state->axis >= PLN_MAX_RANK || state->kind != PLN_STATE_APPEND)
+        if (!in_list(state->input, program->n_inputs) || !in_list(state->output, program->n_outputs) || state->axis < 0 || state->kind != PLN_STATE_APPEND || state->axis >= program->slots[program->inputs[state->input].slot].rank)
             return pln_program_bad(check, "state", i, "is no pair of an input and an output");
     }
     for (uint32_t i = 0; i < program->n_origins; i++)

@@ -98,13 +98,15 @@ const char *pln_window_output(struct pln_window *window, const int64_t *in, int6
             continue;
         }
         int64_t room = in[d] + window->pad_begin[d] + window->pad_end[d] - span;
-        if (room < 0) return "kernel is larger than the padded input";
+        int64_t steps = room / stride; /* towards 0 */
         if (window->ceil_mode) {
-            int64_t steps = room / stride + (room % stride != 0);
+            steps += room > 0 && room % stride != 0;
             out[d] = steps + (steps * stride < in[d] + window->pad_begin[d]);
         } else {
-            out[d] = room / stride + 1;
+            steps -= room < 0 && room % stride != 0;
+            out[d] = steps + 1;
         }
+        if (out[d] < 0) return "kernel is larger than the padded input";
     }
     return NULL;
 }

@@ -30,7 +30,9 @@ struct pln_window {
 const char *pln_window_read(const struct pln_attrs *attrs, int rank, const int64_t *kernel, struct pln_window *out_window);
 
 /* Spatial output dims of convolution and pooling; resolves the pads of SAME_UPPER and SAME_LOWER (ONNX Conv-22, MaxPool-22: out = ceil(in /
- * stride), the odd cell at the end or at the begin). With ceil_mode a last window that would start in the end padding is left out. */
+ * stride), the odd cell at the end or at the begin). With ceil_mode a last window that would start in the end padding is left out. A window
+ * that is larger than the padded input by at most a stride gives what the formula of ONNX says: no output, or with ceil_mode the one that begins
+ * inside. (ONNX Runtime 1.31 rounds -1/2 to 0 there, and has one output without ceil_mode, too.) Beyond, where the formula is negative, it is an error. */
 const char *pln_window_output(struct pln_window *window, const int64_t *in, int64_t *out);
 
 /* The same for transposed convolution (ONNX ConvTranspose-22). */

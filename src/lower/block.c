@@ -14,7 +14,7 @@ static enum pln_status block_inputs(struct pln_lower *lower, uint32_t graph_bloc
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
         lower->program->slots[slot].index = i;
         lower->program->slots[slot].segment = PLN_NONE;
-        lower->host[value] = slot;
+        lower->made[0][value] = slot;
         lower->blocks[lower->block].inputs[i] = slot;
         PLN_TRY(pln_lower_bind(lower, slot));
     }
@@ -71,7 +71,7 @@ static enum pln_status block_outputs(struct pln_lower *lower, uint32_t graph_blo
 static void forget_block(struct pln_lower *lower, uint32_t block)
 {
     const struct pln_slot *slots = lower->program->slots;
-    uint32_t *const lists[] = { lower->host, lower->device, lower->dense, lower->last };
+    uint32_t *const lists[] = { lower->made[0], lower->made[1], lower->dense[0], lower->dense[1], lower->last[0], lower->last[1] };
     for (size_t k = 0; k < PLN_COUNT_OF(lists); k++)
         for (uint32_t v = 0; v < lower->n_values; v++)
             if (lists[k][v] != PLN_NONE && slots[lists[k][v]].block == block && slots[lists[k][v]].place != PLN_PLACE_WEIGHT) lists[k][v] = PLN_NONE;
@@ -160,7 +160,7 @@ static enum pln_status copy_tables(struct pln_lower *lower)
         program->states[program->n_states++] = (struct pln_state_pair){ graph->states[i].input, graph->states[i].output, graph->states[i].axis, 0 };
     for (uint32_t i = 0; i < program->n_slots; i++) program->slots[i].name = program->slots[i].name ? program->slots[i].name : "";
     for (uint32_t v = 0; v < lower->n_values; v++)
-        if (graph->values[v].tapped && lower->host[v] != PLN_NONE) program->taps[program->n_taps++] = lower->host[v];
+        if (graph->values[v].tapped && lower->made[0][v] != PLN_NONE) program->taps[program->n_taps++] = lower->made[0][v];
     return PLN_OK;
 }
 
@@ -178,12 +178,15 @@ enum pln_status pln_lower(struct pln_graph *graph, const struct pln_lower_option
     out_program->name = graph->name ? graph->name : "";
     out_program->target = pln_arena_text(arena, options->device, strlen(options->device));
     struct pln_lower lower = { .graph = graph, .options = options, .arena = arena, .diag = diag, .program = out_program, .n_values = (uint32_t)graph->n_values, .random = options->placement_seed };
-    lower.host = new_map(&lower);
-    lower.device = new_map(&lower);
-    lower.dense = new_map(&lower);
-    lower.last = new_map(&lower);
+    bool all = out_program->target != NULL;
+    for (int space = 0; space < 2; space++) {
+        lower.made[space] = new_map(&lower);
+        lower.dense[space] = new_map(&lower);
+        lower.last[space] = new_map(&lower);
+        all = all && lower.made[space] && lower.dense[space] && lower.last[space];
+    }
     lower.weight = new_map(&lower);
-    if (!lower.host || !lower.device || !lower.dense || !lower.last || !lower.weight || !out_program->target) return pln_fail_memory(diag, "lowering", 0);
+    if (!all || !lower.weight) return pln_fail_memory(diag, "lowering", 0);
     lower.device_memory = !pln_str_equal(options->backend->name, "cpu") && !pln_str_equal(options->backend->name, "ref");
     if (lower.device_memory) {
         out_program->devices = pln_arena_copy(arena, &options->device, sizeof options->device);

@@ -197,7 +197,7 @@ enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const 
 
 static enum pln_status constant_slot(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot)
 {
-    uint32_t *known = space == 0 ? &lower->host[value] : &lower->device[value];
+    uint32_t *known = &lower->made[space][value];
     if (lower->weight[value] == PLN_NONE) PLN_TRY(pln_lower_weight(lower, value, NULL, &lower->weight[value]));
     uint32_t slot = pln_lower_new_slot(lower, value, PLN_PLACE_WEIGHT, space);
     if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
@@ -236,18 +236,18 @@ bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot_id)
     return slot->order != NULL;
 }
 
-enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t *out_slot)
+enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot)
 {
-    PLN_TRY(pln_lower_need(lower, value, 0, true, out_slot));
+    PLN_TRY(pln_lower_need(lower, value, space, true, out_slot));
     const struct pln_slot *slot = &lower->program->slots[*out_slot];
     if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && (slot->rank < 3 || spatial_is_one(lower, slot)))) return PLN_OK;
-    if (lower->last[value] == PLN_NONE) {
-        uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_ARENA, 0);
+    if (lower->last[space][value] == PLN_NONE) {
+        uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_ARENA, space);
         if (to == PLN_NONE || !pln_lower_order_last(lower, to)) return pln_fail_memory(lower->diag, "slots", 0);
         PLN_TRY(pln_lower_copy(lower, *out_slot, to));
-        lower->last[value] = to;
+        lower->last[space][value] = to;
     }
-    *out_slot = lower->last[value];
+    *out_slot = lower->last[space][value];
     return PLN_OK;
 }
 
@@ -263,32 +263,23 @@ static enum pln_status copy_to(struct pln_lower *lower, uint32_t value, uint32_t
 
 enum pln_status pln_lower_need(struct pln_lower *lower, uint32_t value, uint32_t space, bool strided, uint32_t *out_slot)
 {
+    uint32_t *made = &lower->made[space][value], *dense = &lower->dense[space][value], *elsewhere = &lower->made[1 - space][value];
     *out_slot = PLN_NONE;
     if (pln_graph_value(lower->graph, value)->data) {
-        uint32_t known = space == 0 ? lower->host[value] : lower->device[value];
-        if (known == PLN_NONE) return constant_slot(lower, value, space, out_slot);
-        *out_slot = known;
+        if (*made == PLN_NONE) return constant_slot(lower, value, space, out_slot);
+        *out_slot = *made;
         return PLN_OK;
     }
-    if (lower->host[value] == PLN_NONE && lower->device[value] == PLN_NONE) {
+    if (*made == PLN_NONE && *elsewhere == PLN_NONE) {
         if (!pln_lower_is_shape_value(lower, value)) return pln_fail(lower->diag, PLN_INTERNAL, "'%s' is used before it is made", pln_graph_value(lower->graph, value)->name);
-        PLN_TRY(shape_slot(lower, value, &lower->host[value]));
+        PLN_TRY(shape_slot(lower, value, &lower->made[0][value]));
     }
-    if (space == 1) {
-        if (lower->device[value] == PLN_NONE) {
-            uint32_t from = PLN_NONE;
-            PLN_TRY(pln_lower_need(lower, value, 0, false, &from));
-            PLN_TRY(copy_to(lower, value, from, 1, &lower->device[value]));
-        }
-        *out_slot = lower->device[value];
+    if (*made == PLN_NONE) PLN_TRY(copy_to(lower, value, *elsewhere, space, made));
+    if (strided || pln_lower_slot_dense(lower, *made)) {
+        *out_slot = *made;
         return PLN_OK;
     }
-    if (lower->host[value] == PLN_NONE) PLN_TRY(copy_to(lower, value, lower->device[value], 0, &lower->host[value]));
-    if (strided || pln_lower_slot_dense(lower, lower->host[value])) {
-        *out_slot = lower->host[value];
-        return PLN_OK;
-    }
-    if (lower->dense[value] == PLN_NONE) PLN_TRY(copy_to(lower, value, lower->host[value], 0, &lower->dense[value]));
-    *out_slot = lower->dense[value];
+    if (*dense == PLN_NONE) PLN_TRY(copy_to(lower, value, *made, space, dense));
+    *out_slot = *dense;
     return PLN_OK;
 }

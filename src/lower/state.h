@@ -27,10 +27,10 @@ struct pln_lower {
     struct pln_lower_block *blocks;
     size_t n_blocks, blocks_capacity;
     uint32_t block; /* at work on */
-    /* By graph value: its slots. PLN_NONE: not there. */
-    uint32_t *host, *device; /* as it was made, perhaps a strided view */
-    uint32_t *dense;         /* row-major copy of a host slot that is not */
-    uint32_t *last;          /* channels-last copy of a host slot that is not */
+    /* By space and graph value: its slots. PLN_NONE: not there. */
+    uint32_t *made[2];  /* as it was made, perhaps a strided view */
+    uint32_t *dense[2]; /* row-major copy of one that is not */
+    uint32_t *last[2];  /* channels-last copy of one that is not */
     uint32_t *weight;        /* plain weight id of a constant */
     uint32_t n_values;
     bool *bound; /* by symbol */
@@ -55,8 +55,8 @@ bool pln_lower_is_shape_value(struct pln_lower *lower, uint32_t value);
 /* The value in a space; row-major unless strided is allowed. Adds copies as needed. */
 enum pln_status pln_lower_need(struct pln_lower *lower, uint32_t value, uint32_t space, bool strided, uint32_t *out_slot);
 enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const struct pln_pack_format *pack, uint32_t *out_weight);
-/* An image in host memory, stored channels last (n, spatial…, c). */
-enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t *out_slot);
+/* An image stored channels last (n, spatial…, c). */
+enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot);
 /* Makes the slot channels last; nothing to do when its spatial extents are 1 or it has fewer than three dims. false: no memory. */
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot);
 /* An input or output that is a state: its memory may have any strides, which only the run knows. */

@@ -71,24 +71,24 @@ static enum pln_status make_view(struct pln_lower *lower, uint32_t value, uint32
         if (!made->strides) return pln_fail_memory(lower->diag, "slots", 0);
         for (int i = 0; i < made->rank; i++) made->strides[i] = pln_dim_resolve(&lower->graph->dims, strides[i]).id;
     }
-    *(space == 0 ? &lower->host[value] : &lower->device[value]) = slot;
+    lower->made[space][value] = slot;
     return PLN_OK;
 }
 
 /* The space in which a value is at hand; the device wins when it is in both. */
 static uint32_t space_of(const struct pln_lower *lower, uint32_t value)
 {
-    return lower->device[value] != PLN_NONE ? 1 : 0;
+    return lower->made[1][value] != PLN_NONE ? 1 : 0;
 }
 
-/* A view with strides of its own in host memory; one of dense memory in the same order needs none. *out_done false: there is no such view. */
-static enum pln_status try_strided(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def, bool *out_done)
+/* A view with strides of its own; one of dense memory in the same order needs none. *out_done false: there is no such view. */
+static enum pln_status try_strided(struct pln_lower *lower, uint32_t node_id, const struct pln_op_def *def, uint32_t space, bool *out_done)
 {
     const struct pln_node *node = pln_graph_node(lower->graph, node_id);
     uint32_t from = node->inputs[0], to = node->outputs[0], base;
     struct pln_dim in_strides[PLN_MAX_RANK], out_strides[PLN_MAX_RANK], offset = pln_dim_const(&lower->graph->dims, 0);
-    PLN_TRY(pln_lower_need(lower, from, 0, true, &base));
-    if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, 0, false, &base));
+    PLN_TRY(pln_lower_need(lower, from, space, true, &base));
+    if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     if ((def->traits & PLN_TRAIT_VIEW) && pln_lower_slot_dense(lower, base)) return PLN_OK;
     if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
     if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
@@ -109,7 +109,7 @@ static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const
     if (to == PLN_NONE || !pln_lower_is_planned(lower, to) || !pln_lower_is_planned(lower, from)) return PLN_OK;
     if (pln_graph_value(lower->graph, from)->type.dtype != pln_graph_value(lower->graph, to)->type.dtype || pln_dtype_bits(pln_graph_value(lower->graph, from)->type.dtype) < 8) return PLN_OK;
     uint32_t space = space_of(lower, from), base;
-    if (space == 0 && def->view) PLN_TRY(try_strided(lower, node_id, def, out_done));
+    if (def->view) PLN_TRY(try_strided(lower, node_id, def, space, out_done));
     if (*out_done || !(def->traits & PLN_TRAIT_VIEW)) return PLN_OK;
     PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     *out_done = true;
@@ -154,8 +154,8 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
         uint32_t value = pln_graph_node(lower->graph, node_id)->inputs[i];
         step->inputs[i] = PLN_NONE;
         if (value == PLN_NONE) continue;
-        if (kernel && (int)i == kernel->family->packed_input && pln_graph_value(lower->graph, value)->data && space == 0) {
-            uint32_t weight, slot = pln_lower_new_slot(lower, value, PLN_PLACE_WEIGHT, 0);
+        if (kernel && (int)i == kernel->family->packed_input && pln_graph_value(lower->graph, value)->data) {
+            uint32_t weight, slot = pln_lower_new_slot(lower, value, PLN_PLACE_WEIGHT, space);
             if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
             PLN_TRY(pln_lower_weight(lower, value, kernel->family->pack(kernel), &weight));
             lower->program->slots[slot].index = weight;
@@ -163,9 +163,13 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
             step->inputs[i] = slot;
             continue;
         }
+        if (kernel && i < 32 && (kernel->family->host_inputs >> i & 1)) {
+            PLN_TRY(pln_lower_need(lower, value, 0, false, &step->inputs[i]));
+            continue;
+        }
         /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. */
         if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || i > 2)) {
-            PLN_TRY(pln_lower_need_last(lower, value, &step->inputs[i]));
+            PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
             continue;
         }
         bool any = kernel && (kernel->flags & PLN_KERNEL_STRIDED_IN), rows = kernel && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN);
@@ -207,7 +211,7 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         bool last = kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
         if ((last || follows_last(lower, kernel, step, &lower->program->slots[slot])) && !pln_lower_order_last(lower, slot)) return pln_fail_memory(lower->diag, "slots", 0);
         step->outputs[i] = slot;
-        *(space == 0 ? &lower->host[value] : &lower->device[value]) = slot;
+        lower->made[space][value] = slot;
     }
     return PLN_OK;
 }

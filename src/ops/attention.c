@@ -136,6 +136,7 @@ const struct pln_op_def pln_op_attention = {
     .max_inputs = 7,
     .min_outputs = 1,
     .max_outputs = 4,
+    .storage_inputs = 0x37,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_attention,
     .flops = attention_flops,
@@ -149,6 +150,7 @@ const struct pln_op_def pln_op_rotary_embedding = {
     .max_inputs = 4,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 7,
     .tolerance = PLN_TOL_ROUND,
     .infer = infer_rotary,
 };

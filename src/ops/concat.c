@@ -60,6 +60,7 @@ const struct pln_op_def pln_op_concat = {
     .max_inputs = -1,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = UINT32_MAX,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_concat,
 };
@@ -130,6 +131,7 @@ const struct pln_op_def pln_op_split = {
     .max_inputs = 2,
     .min_outputs = 1,
     .max_outputs = -1,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_split,
 };

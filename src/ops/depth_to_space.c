@@ -45,6 +45,7 @@ const struct pln_op_def pln_op_depth_to_space = {
     .max_inputs = 1,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_depth_to_space,
 };
@@ -57,6 +58,7 @@ const struct pln_op_def pln_op_space_to_depth = {
     .max_inputs = 1,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_space_to_depth,
 };

@@ -199,6 +199,7 @@ const struct pln_op_def pln_op_elementwise = {
     .min_outputs = 1,
     .max_outputs = 1,
     .traits = PLN_TRAIT_ELEMENTWISE | PLN_TRAIT_BROADCAST | PLN_TRAIT_COMMUTATIVE | PLN_TRAIT_INPLACE,
+    .storage_inputs = UINT32_MAX,
     .tolerance = PLN_TOL_TRANSCENDENTAL,
     .infer = infer_elementwise,
 };

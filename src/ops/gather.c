@@ -46,6 +46,7 @@ const struct pln_op_def pln_op_gather = {
     .max_inputs = 2,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_gather,
 };

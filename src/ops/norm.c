@@ -72,6 +72,7 @@ const struct pln_op_def pln_op_instance_norm = {
     .min_outputs = 1,
     .max_outputs = 1,
     .traits = PLN_TRAIT_INPLACE,
+    .storage_inputs = 7,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_instance_norm,
 };
@@ -113,6 +114,7 @@ const struct pln_op_def pln_op_layer_norm = {
     .min_outputs = 1,
     .max_outputs = 3,
     .traits = PLN_TRAIT_ROWWISE | PLN_TRAIT_INPLACE,
+    .storage_inputs = 7,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_layer_norm,
 };

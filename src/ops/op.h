@@ -46,6 +46,7 @@ struct pln_op_def {
     int min_inputs, max_inputs;       /* max -1: any number */
     int min_outputs, max_outputs;
     uint32_t traits;              /* enum pln_trait */
+    uint32_t storage_inputs;      /* bit i: input i is stored as output 0 is, and any float type will do; 0: it has one type (passes/precision.c) */
     uint32_t shape_inputs;        /* bit i: input i only says what shape output 0 has; not needed once that is known */
     enum pln_tolerance_class tolerance;
     /* Sets the types of all wanted outputs, and elems where they are known. Errors: PLN_BAD_MODEL with the reason. Called again whenever

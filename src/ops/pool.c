@@ -78,6 +78,7 @@ const struct pln_op_def pln_op_pool = {
     .max_inputs = 1,
     .min_outputs = 1,
     .max_outputs = 2,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_pool,
     .flops = pool_flops,

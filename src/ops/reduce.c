@@ -97,6 +97,7 @@ const struct pln_op_def pln_op_reduce = {
     .max_inputs = 2,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 1,
     .shape_inputs = 1u << 1,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_reduce,

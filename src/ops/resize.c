@@ -97,6 +97,7 @@ const struct pln_op_def pln_op_resize = {
     .max_inputs = 4,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_ACCUMULATE,
     .infer = infer_resize,
     .flops = resize_flops,

@@ -74,6 +74,7 @@ const struct pln_op_def pln_op_row_program = {
     .min_outputs = 1,
     .max_outputs = PLN_ROWPROG_MAX_OPERANDS,
     .traits = PLN_TRAIT_ROWWISE,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_TRANSCENDENTAL,
     .infer = infer_row_program,
     .flops = program_flops,

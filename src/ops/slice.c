@@ -128,6 +128,7 @@ const struct pln_op_def pln_op_slice = {
     .min_outputs = 1,
     .max_outputs = 1,
     .traits = PLN_TRAIT_PERMUTE,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_slice,
     .view = view_slice,
@@ -167,6 +168,7 @@ const struct pln_op_def pln_op_pad = {
     .max_inputs = 4,
     .min_outputs = 1,
     .max_outputs = 1,
+    .storage_inputs = 5,
     .tolerance = PLN_TOL_EXACT,
     .infer = infer_pad,
 };

@@ -24,6 +24,7 @@ const struct pln_op_def pln_op_softmax = {
     .min_outputs = 1,
     .max_outputs = 1,
     .traits = PLN_TRAIT_ROWWISE | PLN_TRAIT_INPLACE,
+    .storage_inputs = 1,
     .tolerance = PLN_TOL_TRANSCENDENTAL,
     .infer = infer_softmax,
 };

@@ -32,29 +32,34 @@ static enum pln_status check_extent(struct pln_infer *infer, struct pln_dim exte
     return PLN_OK;
 }
 
+/* One axis: floor(room / stride) + 1, or with ceil_mode ceil(room / stride) and the last window, if it begins before the end padding. */
+static struct pln_dim window_count(struct pln_dim_table *dims, const struct pln_window *window, int d, struct pln_dim in, struct pln_dim room)
+{
+    struct pln_dim one = pln_dim_const(dims, 1), stride = pln_dim_const(dims, window->stride[d]);
+    if (!window->ceil_mode) return pln_dim_add(dims, pln_dim_binary(dims, PLN_DIM_FLOORDIV, room, stride), one);
+    struct pln_dim steps = pln_dim_binary(dims, PLN_DIM_CEILDIV, room, stride);
+    struct pln_dim last_start = pln_dim_mul(dims, steps, stride);
+    struct pln_dim data_end = pln_dim_add(dims, in, pln_dim_const(dims, window->pad_begin[d]));
+    return pln_dim_add(dims, steps, pln_dim_binary(dims, PLN_DIM_LT, last_start, data_end));
+}
+
 enum pln_status pln_infer_window_output(struct pln_infer *infer, const struct pln_window *window, const struct pln_dim *in,
                                         const struct pln_dim *kernel, struct pln_dim *out)
 {
     struct pln_dim_table *dims = &infer->graph->dims;
-    struct pln_dim one = pln_dim_const(dims, 1);
     for (int d = 0; d < window->rank; d++) {
-        struct pln_dim stride = pln_dim_const(dims, window->stride[d]);
         if (is_same(window)) {
-            out[d] = pln_dim_binary(dims, PLN_DIM_CEILDIV, in[d], stride);
+            out[d] = pln_dim_binary(dims, PLN_DIM_CEILDIV, in[d], pln_dim_const(dims, window->stride[d]));
             continue;
         }
-        struct pln_dim pads = pln_dim_const(dims, window->pad_begin[d] + window->pad_end[d]);
-        struct pln_dim room = pln_dim_sub(dims, pln_dim_add(dims, in[d], pads), span(infer, window, kernel, d));
-        PLN_TRY(check_extent(infer, room, "kernel is larger than the padded input"));
-        if (!window->ceil_mode) {
-            out[d] = pln_dim_add(dims, pln_dim_binary(dims, PLN_DIM_FLOORDIV, room, stride), one);
-            continue;
+        struct pln_dim pads = pln_dim_const(dims, window->pad_begin[d] + window->pad_end[d]), reach = span(infer, window, kernel, d);
+        struct pln_dim room = pln_dim_sub(dims, pln_dim_add(dims, in[d], pads), reach);
+        int64_t count, spans, extent;
+        out[d] = window_count(dims, window, d, in[d], room);
+        if (pln_dim_value(dims, out[d], &count) && count < 0 && pln_dim_value(dims, reach, &spans) && pln_dim_value(dims, in[d], &extent)) {
+            return pln_infer_fail(infer, "kernel is larger than the padded input: it spans %lld on axis %d, whose extent is %lld + %lld of padding", (long long)spans, d + 2, (long long)extent,
+                                  (long long)(window->pad_begin[d] + window->pad_end[d]));
         }
-        struct pln_dim steps = pln_dim_binary(dims, PLN_DIM_CEILDIV, room, stride);
-        struct pln_dim last_start = pln_dim_mul(dims, steps, stride);
-        struct pln_dim data_end = pln_dim_add(dims, in[d], pln_dim_const(dims, window->pad_begin[d]));
-        struct pln_dim inside = pln_dim_binary(dims, PLN_DIM_LT, last_start, data_end);
-        out[d] = pln_dim_add(dims, steps, inside);
     }
     return PLN_OK;
 }

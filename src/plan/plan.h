@@ -18,12 +18,13 @@ struct pln_plan_image {
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image);
 void pln_plan_image_release(struct pln_plan_image *image);
 
+struct pln_pool;
 enum pln_plan_verify { PLN_PLAN_VERIFY_USUAL, PLN_PLAN_VERIFY_ALL, PLN_PLAN_VERIFY_NONE };
 
 /* Reads and verifies (pln_program_verify included) a plan from memory aligned to 64, which the program keeps using; its tables lie in arena. name:
- * for messages, a path. verify: which weights' checksums are computed. Errors: PLN_BAD_PLAN damaged, cut, forged, or no plan at all;
- * PLN_INCOMPATIBLE of another version. */
-enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_arena *arena, struct pln_diag *diag,
+ * for messages, a path. verify: which weights' checksums are computed, by the threads of pool (NULL: the process's, once there is more than one
+ * block). Errors: PLN_BAD_PLAN damaged, cut, forged, or no plan at all; PLN_INCOMPATIBLE of another version. */
+enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_pool *pool, struct pln_arena *arena, struct pln_diag *diag,
                               struct pln_program *out_program);
 
 /* header.checksum of a plan whose metadata are these bytes. */

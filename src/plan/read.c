@@ -1,6 +1,9 @@
 /* From a plan in memory to a program: what is checked here is that every reference stays inside its section; what a program may do is checked by
  * pln_program_verify. */
+#include <stdatomic.h>
+
 #include "base/hash.h"
+#include "base/pool.h"
 #include "plan/format.h"
 #include "plan/plan.h"
 
@@ -10,6 +13,7 @@ struct reader {
     const char *name;
     struct pln_arena *arena;
     struct pln_diag *diag;
+    struct pln_pool *pool; /* NULL: the process's */
     struct pln_plan_header header;
     struct pln_plan_section sections[PLN_PLAN_KNOWN_END]; /* by id */
     struct pln_plan_section graph, code, weights;
@@ -167,18 +171,37 @@ static enum pln_status check_sections(struct reader *reader)
     return PLN_OK;
 }
 
+struct weight_check {
+    const struct reader *reader;
+    _Atomic bool wrong;
+};
+
+/* Blocks [first, last) of the weights against their checksums. */
+static void check_chunks(void *user, int64_t first, int64_t last, int worker)
+{
+    struct weight_check *check = user;
+    const struct reader *reader = check->reader;
+    const uint8_t *sums = reader->data + reader->sections[PLN_PLAN_CHECKSUMS].offset, *weights = reader->data + reader->weights.offset;
+    (void)worker;
+    for (uint64_t i = (uint64_t)first; i < (uint64_t)last && !atomic_load_explicit(&check->wrong, memory_order_relaxed); i++) {
+        uint64_t sum, at = i * PLN_PLAN_CHUNK_BYTES;
+        memcpy(&sum, sums + i * sizeof sum, sizeof sum);
+        if (pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, reader->weights.size_bytes - at), 0) != sum) atomic_store_explicit(&check->wrong, true, memory_order_relaxed);
+    }
+}
+
+/* Most of a load: pages come in and bytes are read, which all threads do at once. */
 static enum pln_status check_weights(struct reader *reader, enum pln_plan_verify verify)
 {
     const struct pln_plan_section *sums = &reader->sections[PLN_PLAN_CHECKSUMS];
     uint64_t bytes = reader->weights.size_bytes, n = bytes / PLN_PLAN_CHUNK_BYTES + (bytes % PLN_PLAN_CHUNK_BYTES != 0);
+    struct weight_check check = { .reader = reader };
     if (sums->size_bytes / sizeof(uint64_t) != n) return damaged(reader, "it has checksums for other weights");
     if (verify == PLN_PLAN_VERIFY_NONE || (verify == PLN_PLAN_VERIFY_USUAL && bytes > PLN_PLAN_VERIFY_BYTES)) return PLN_OK;
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t sum, at = i * PLN_PLAN_CHUNK_BYTES;
-        memcpy(&sum, reader->data + sums->offset + i * sizeof sum, sizeof sum);
-        if (pln_hash64(reader->data + reader->weights.offset + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, bytes - at), 0) != sum) return damaged(reader, "a checksum of its weights is wrong");
-    }
-    return PLN_OK;
+    struct pln_pool *pool = reader->pool || n <= 1 ? reader->pool : pln_pool_shared();
+    if (pool) pln_pool_run(pool, (int64_t)n, 1, check_chunks, &check);
+    else check_chunks(&check, 0, (int64_t)n, 0);
+    return atomic_load_explicit(&check.wrong, memory_order_relaxed) ? damaged(reader, "a checksum of its weights is wrong") : PLN_OK;
 }
 
 /* ---- references: bad ones set reader->failed and give something harmless ---- */
@@ -492,12 +515,12 @@ static enum pln_status read_properties(struct reader *reader)
     return PLN_OK;
 }
 
-enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_arena *arena, struct pln_diag *diag,
+enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_pool *pool, struct pln_arena *arena, struct pln_diag *diag,
                               struct pln_program *out_program)
 {
     memset(out_program, 0, sizeof *out_program);
     out_program->arena = arena;
-    struct reader reader = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .program = out_program };
+    struct reader reader = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = pool, .program = out_program };
     PLN_TRY(check_header(&reader));
     PLN_TRY(check_sections(&reader));
     PLN_TRY(read_properties(&reader));

@@ -38,6 +38,18 @@ static void sort_by_last(const struct pln_slot *slots, uint32_t *ids, uint32_t n
     }
 }
 
+/* Items in the order of their last steps, segments in that of their steps. */
+static void mark_frees(const struct pln_program *program, const struct pln_program_block *block, struct pln_block_state *state)
+{
+    uint32_t s = 0;
+    for (uint32_t i = 0; i < state->n_items; i++) {
+        const uint32_t last = program->slots[state->items[i]].last;
+        while (s < block->n_segments && last - block->segments[s].first >= block->segments[s].count) s++;
+        if (s == block->n_segments) return; /* to the end of the run */
+        state->segments[s].flow[last - block->segments[s].first].frees = true;
+    }
+}
+
 static enum pln_status init_block(struct pln_context *context, uint32_t block)
 {
     const struct pln_program *program = context->engine->program;
@@ -53,6 +65,7 @@ static enum pln_status init_block(struct pln_context *context, uint32_t block)
         if (program->slots[i].block == block && (program->slots[i].place == PLN_PLACE_ITEM || program->slots[i].place == PLN_PLACE_BLOCK_INPUT)) state->items[state->n_items++] = i;
     sort_by_last(program->slots, state->items, state->n_items);
     for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(pln_exec_resolve_init(context, block, s));
+    mark_frees(program, own, state);
     return PLN_OK;
 }
 
@@ -83,11 +96,24 @@ static void init_depends(struct pln_context *context)
     }
 }
 
+static void init_io(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        context->inputs[program->states[i].input].is_state = true;
+        context->outputs[program->states[i].output].is_state = true;
+    }
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        const struct pln_slot *slot = &program->slots[program->outputs[i].slot];
+        if (slot->place != PLN_PLACE_OUTPUT || slot->segment >= program->blocks[0].n_segments) context->given[context->n_given++] = i;
+    }
+}
+
 static enum pln_status init_tables(struct pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
     struct pln_arena *arena = &context->arena;
-    context->slots = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->slots);
+    context->slots = pln_arena_alloc_aligned(arena, (program->n_slots + (size_t)1) * sizeof *context->slots, 64);
     context->blocks = pln_arena_array(arena, program->n_blocks, sizeof *context->blocks);
     context->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->symbols);
     context->upper_symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->upper_symbols);
@@ -97,15 +123,17 @@ static enum pln_status init_tables(struct pln_context *context)
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
     context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
     context->outputs = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->outputs);
+    context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
+    context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
     context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
     context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
-    context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
-    context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
+    context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_ns || !context->step_count)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->given || !context->state_dims)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
+    init_io(context);
     PLN_TRY(pln_exec_sort_slots(context));
     for (uint32_t i = 0; i < program->n_blocks; i++) PLN_TRY(init_block(context, i));
     for (uint32_t i = 0; i < context->engine->n_devices; i++) {
@@ -279,6 +307,7 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
     if (!binding->bound || binding->item || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
         context->generation++;
+    if (binding->is_state) context->states_taken = false;
     binding->bound = true;
     binding->item = NULL;
     binding->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = tensor };
@@ -292,12 +321,14 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     struct pln_binding *binding = &context->outputs[index];
+    context->rebound++;
+    if (binding->is_state) context->states_taken = false;
     binding->bound = buffer && buffer->data;
     if (binding->bound && buffer->memory != PLN_MEMORY_HOST) {
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
     }
-    if (binding->bound && buffer->strides && !pln_states_find(program, index, true)) {
+    if (binding->bound && buffer->strides && !binding->is_state) {
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "output '%s' can only be bound row-major", name);
     }
@@ -315,6 +346,8 @@ enum pln_status pln_context_set_output_allocator(pln_context *context, const cha
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    context->rebound++;
+    if (context->outputs[index].is_state) context->states_taken = false;
     context->outputs[index].allocator = allocator;
     context->outputs[index].allocator_user = user;
     return PLN_OK;
@@ -329,7 +362,7 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     *out_item = (struct pln_item *)(uintptr_t)binding->item;
     if (binding->item) return PLN_OK;
     *out_item = &binding->view;
-    if (pln_tensor_is_contiguous(&binding->view.tensor) || pln_states_find(context->engine->program, index, false)) return PLN_OK;
+    if (binding->is_state || pln_tensor_is_contiguous(&binding->view.tensor)) return PLN_OK;
     size_t bytes = pln_tensor_bytes(&binding->view.tensor);
     if (bytes > binding->own_bytes) {
         pln_free(&context->alloc, binding->own, binding->own_bytes);
@@ -352,7 +385,12 @@ static enum pln_status take_inputs(pln_context *context)
     const struct pln_program *program = context->engine->program;
     for (uint32_t i = 0; i < program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
     context->dims_stale = true;
+    bool checked = false;
     for (uint32_t i = 0; i < program->n_inputs; i++) {
+        if (context->states_taken && context->inputs[i].is_state) { /* all of them with the first */
+            if (!checked) context->states_taken = checked = pln_states_take(context);
+            if (checked) continue;
+        }
         if (!context->inputs[i].bound) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is not bound; call pln_context_bind_input before the run", program->inputs[i].name);
         struct pln_item *item;
         PLN_TRY(input_item(context, i, &item));
@@ -362,6 +400,7 @@ static enum pln_status take_inputs(pln_context *context)
         context->slots[program->inputs[i].slot].owned = false;
         PLN_TRY(status);
     }
+    pln_states_note_taken(context);
     return PLN_OK;
 }
 
@@ -369,11 +408,12 @@ static enum pln_status take_inputs(pln_context *context)
 static enum pln_status give_outputs(pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
-    for (uint32_t i = 0; i < program->n_outputs; i++) {
+    for (uint32_t k = 0; k < context->n_given; k++) {
+        const uint32_t i = context->given[k];
         struct pln_binding *binding = &context->outputs[i];
         struct pln_item *item;
         PLN_TRY(pln_exec_item(context, program->outputs[i].slot, &item));
-        if (program->slots[program->outputs[i].slot].place == PLN_PLACE_OUTPUT || item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
+        if (item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
         size_t bytes = pln_tensor_bytes(&item->tensor);
         void *to = binding->allocator ? pln_exec_request(binding, program->outputs[i].name, &item->tensor) : binding->buffer.data;
         if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
@@ -389,10 +429,7 @@ static enum pln_status run(pln_context *context)
     int64_t start = pln_clock_ns();
     context->stats.last_kernel_ns = 0;
     context->depth = 0;
-    if (context->profiling) {
-        memset(context->step_ns, 0, context->engine->program->n_steps * sizeof *context->step_ns);
-        memset(context->step_count, 0, context->engine->program->n_steps * sizeof *context->step_count);
-    }
+    if (context->profiling) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));
@@ -567,8 +604,8 @@ enum pln_status pln_context_step_time(const pln_context *context, int index, uin
     *out_ns = *out_count = 0;
     if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
-    *out_ns = context->step_ns[index];
-    *out_count = context->step_count[index];
+    *out_ns = context->step_times[index].ns;
+    *out_count = context->step_times[index].count;
     return PLN_OK;
 }
 

@@ -98,6 +98,20 @@ static enum pln_status name_steps(struct pln_engine *engine, struct pln_diag *di
     return PLN_OK;
 }
 
+/* Parameters that a device's kernel wants in host memory are there, and all else is in the device's. */
+static enum pln_status check_spaces(const struct pln_engine *engine, uint32_t step_id, struct pln_diag *diag)
+{
+    const struct pln_step *step = &engine->program->steps[step_id];
+    const struct pln_kernel *kernel = engine->steps[step_id].kernel;
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        if (step->inputs[i] == PLN_NONE) continue;
+        bool parameter = step->device != 0 && i < 32 && (kernel->family->host_inputs >> i & 1);
+        if (engine->program->slots[step->inputs[i]].space != (parameter ? 0 : step->device))
+            return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' does not take input %u from where it lies", step_id, kernel->name, i);
+    }
+    return PLN_OK;
+}
+
 static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *diag)
 {
     const struct pln_program *program = engine->program;
@@ -120,6 +134,7 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
         if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
         PLN_TRY(check_packed(engine, i, diag));
+        PLN_TRY(check_spaces(engine, i, diag));
     }
     return PLN_OK;
 }

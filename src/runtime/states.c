@@ -110,14 +110,34 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
         context->outputs[program->states[i].output].bound = false;
     }
     context->states = store;
+    context->states_taken = false;
+    context->rebound++;
+    context->generation++; /* a store may lie where another one lay, with other strides */
     return PLN_OK;
+}
+
+int64_t pln_states_capacity(const struct pln_context *context)
+{
+    return context->states ? context->states->capacity : 0;
+}
+
+void pln_states_raise(const struct pln_context *context, int64_t *symbols)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        const struct pln_state_pair *pair = &program->states[i];
+        const struct pln_dim_node *node = &program->dims[program->slots[program->inputs[pair->input].slot].dims[pair->axis]];
+        if (node->op == PLN_DIM_SYMBOL && symbols[node->a] != PLN_DIM_UNKNOWN) symbols[node->a] = PLN_MAX(symbols[node->a], pln_states_capacity(context));
+    }
 }
 
 enum pln_status pln_states_begin(struct pln_context *context)
 {
     struct pln_state_store *store = context->states;
     const struct pln_program *program = context->engine->program;
-    for (uint32_t i = 0; store && i < program->n_states; i++) {
+    for (uint32_t i = 0; context->states_taken && i < program->n_states; i++)
+        context->inputs[program->states[i].input].view.tensor.dims[program->states[i].axis] = store->length;
+    for (uint32_t i = 0; store && !context->states_taken && i < program->n_states; i++) {
         const struct pln_state_pair *pair = &program->states[i];
         const struct state *state = &store->states[i];
         struct pln_binding *input = &context->inputs[pair->input], *output = &context->outputs[pair->output];
@@ -131,6 +151,48 @@ enum pln_status pln_states_begin(struct pln_context *context)
         memcpy(output->strides, state->full.strides, sizeof output->strides);
     }
     return PLN_OK;
+}
+
+/* Lists what one input that is a state demands; false: an extent is an expression, which has its value only in the order of the inputs. */
+static bool note_dims(struct pln_context *context, const struct pln_state_pair *pair, const struct pln_tensor *full)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_slot *slot = &program->slots[program->inputs[pair->input].slot];
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_state_dim own = { slot->dims[i], i == pair->axis, i == pair->axis ? 0 : full->dims[i] };
+        const enum pln_dim_op op = program->dims[own.dim].op;
+        uint32_t k = 0;
+        if (op != PLN_DIM_SYMBOL && op != PLN_DIM_CONST) return false;
+        while (k < context->n_state_dims && !(context->state_dims[k].dim == own.dim && context->state_dims[k].is_length == own.is_length && context->state_dims[k].value == own.value)) k++;
+        if (k == context->n_state_dims) context->state_dims[context->n_state_dims++] = own;
+    }
+    return true;
+}
+
+void pln_states_note_taken(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    if (!context->states || context->states_taken) return;
+    context->n_state_dims = 0;
+    context->states_taken = true;
+    for (uint32_t i = 0; i < program->n_states; i++)
+        context->states_taken = context->states_taken && note_dims(context, &program->states[i], &context->states->states[i].full);
+}
+
+bool pln_states_take(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < context->n_state_dims; i++) {
+        const struct pln_state_dim *own = &context->state_dims[i];
+        const struct pln_dim_node *node = &program->dims[own->dim];
+        int64_t value = own->is_length ? context->states->length : own->value;
+        if (node->op == PLN_DIM_SYMBOL && context->symbols[node->a] == PLN_DIM_UNKNOWN) {
+            context->symbols[node->a] = value;
+            context->dims_stale = true;
+        }
+        if (value != (node->op == PLN_DIM_SYMBOL ? context->symbols[node->a] : node->value)) return false;
+    }
+    return true;
 }
 
 void pln_states_commit(struct pln_context *context)

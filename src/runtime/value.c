@@ -93,6 +93,7 @@ enum pln_status pln_context_bind_value(pln_context *context, const char *name, c
     pln_diag_init(&context->diag);
     for (uint32_t i = 0; i < program->n_inputs; i++) {
         if (!pln_str_equal(program->inputs[i].name, name)) continue;
+        context->states_taken = context->states_taken && !context->inputs[i].is_state;
         context->inputs[i].bound = true;
         context->inputs[i].item = value->item;
         return PLN_OK;

@@ -8,6 +8,7 @@ unet=$zoo/unet.ts/model.onnx
 cd "$scratch"
 
 expect 0 "output y f32[2,12,64]" "$p" run "$bert/model.onnx" --input "input_ids=$bert/test_data_set_0/input_0.pb" --input "attention_mask=$bert/test_data_set_0/input_1.pb" --output out
+expect 0 "output y f32[2,12,64]" "$p" run "$bert/model.onnx" --input "$bert/test_data_set_0"
 [ -s out/y.npy ] || { echo "FAILED: out/y.npy was not written"; failures=$((failures + 1)); }
 expect 0 '"name":"y"' "$p" run "$bert/model.onnx" --random 1 --dim b=2,s=5 --json
 expect 0 "input_ids i64[2,5]" "$p" run "$bert/model.onnx" --random 1 --shapes input_ids:2x5,attention_mask=2x5
@@ -29,4 +30,24 @@ expect 0 '"operator":"Conv"' "$p" ops --json
 head -c 480 /dev/zero >zero.bin
 expect 0 "output y f32[2,3,7]" "$p" run "$zoo/lstm_bi.ts/model.onnx" --input x=zero.bin --shapes x:2x3x20
 expect 0 "output y f32[0,3,7]: empty" "$p" run "$zoo/lstm_bi.ts/model.onnx" --random 1 --dim n=0,t=3
+# Outputs on which two agree whatever they compute are told.
+relu=$source/tests/fuzz/corpus/import/single_relu_model.onnx
+head -c 8 /dev/zero >zeros.bin
+printf '\000\000\300\177\000\000\300\177' >nan.bin
+for what in zeros nan; do
+    case $what in zeros) name=zeros ;; nan) name=NaN ;; esac
+    expect 0 "planish compare: warning: output 'y' is all $name" "$p" compare "$relu" --input x=$what.bin
+    expect 0 "\"trivial_outputs\":[{\"name\":\"y\",\"all\":\"$name\"}]" "$p" compare "$relu" --input x=$what.bin --json
+    expect 0 "planish bench: warning: output 'y' is all $name" "$p" bench "$relu" --input x=$what.bin --duration 0.01 --warm-up 1
+    expect 0 "\"trivial_outputs\":[{\"name\":\"y\",\"all\":\"$name\"}]" "$p" bench "$relu" --input x=$what.bin --duration 0.01 --warm-up 1 --json
+done
+printf '\000\000\200\077\000\000\200\277' >one.bin
+expect 0 '"trivial_outputs":[]' "$p" compare "$relu" --input x=one.bin --json
+
+# The same model, options, version and target: the same bytes, whatever the number of threads.
+for folder in "$zoo"/*/; do
+    expect 0 "plan first.plan" "$p" build "$folder/model.onnx" -o first.plan --tune off
+    expect 0 "plan second.plan" "$p" build "$folder/model.onnx" -o second.plan --tune off --threads 1
+    cmp first.plan second.plan || { echo "FAILED: two builds of $folder differ"; failures=$((failures + 1)); }
+done
 finish

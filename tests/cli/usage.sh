@@ -18,7 +18,13 @@ expect 2 "which model?" "$p" run
 expect 2 "which model?" "$p" bench
 expect 2 "one model at a time" "$p" inspect "$model" "$model"
 expect 2 "did you mean --threads?" "$p" bench "$model" --thread 2
-expect 2 "--threads wants a whole number, not 'two'" "$p" bench "$model" --threads two
+expect 2 "--threads wants a whole number from 1 on, not 'two'" "$p" bench "$model" --threads two
+for n in 0 -1 -4G 4294967297 1.5; do
+    expect 2 "--threads wants a whole number from 1 on, not '$n'" "$p" bench "$model" --threads "$n"
+done
+expect 2 "--threads wants a whole number from 1 on" "$p" build "$model" -o "$scratch/x.plan" --threads=0
+expect 2 "--jobs wants a whole number from 1 on" "$p" check "$source/tests/models/zoo" --jobs 0
+expect 2 "--contexts wants a whole number from 1 on" "$p" bench "$model" --contexts 0
 expect 2 "--threads wants a value" "$p" bench "$model" --threads
 expect 2 "--profile takes no value" "$p" bench "$model" --profile=yes
 expect 2 "there is no option -z" "$p" run -z "$model"
@@ -33,12 +39,42 @@ expect 2 "is no shape; write it as" "$p" run "$model" --random 1 --shapes x:axb
 expect 2 "has 4 dims, not 2" "$p" run "$model" --random 1 --shapes x:3x3
 expect 2 "no symbolic dim" "$p" run "$bert" --random 1 --dim batsch=3
 expect 1 "'abacus'" "$p" inspect "$model" --device abacus
-expect 1 "'cuda" "$p" inspect "$model" --device cuda
+expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
+expect 0 "cpu " "$p" doctor
+expect 2 "too much" "$p" doctor now
 expect 2 "target 'pdp11' is not known" "$p" inspect "$model" --target pdp11
 expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
+expect 2 "there is no pass 'magic'" "$p" check "$source/tests/models/zoo" --disable-pass magic
+expect 0 "fuse" "$p" ops --passes
+expect 0 '"passes":["fold"' "$p" ops --passes --json
+for command in build run bench inspect compare check; do
+    case $command in build) output="-o x.plan" ;; *) output= ;; esac
+    expect 2 "only --tune off is there" "$p" $command --tune full $output "$model"
+    expect 0 "--tune off" "$p" $command --help
+done
+expect 2 "only --tune off is there" "$p" bench "$model" --tune=fast
+expect 2 "--tune wants off, fast or full, not 'most'" "$p" build "$model" -o x.plan --tune most
+expect 2 "keeps no timings" "$p" build "$model" -o x.plan --timing-cache t.cache
 expect 2 "give -o FILE.plan" "$p" build "$model"
 expect 1 "No such file or directory" "$p" build "$model" -o "$scratch/none/x.plan"
 expect 2 "--vs can be onnxruntime or a folder" "$p" compare "$model" --vs nothing
 expect 2 "did you mean 'Conv'?" "$p" ops Conf
 expect 1 "no case" "$p" check "$source/docs"
+
+# What the machine is told to be must be something.
+for command in build run bench inspect compare; do
+    case $command in build) more="-o $scratch/x.plan" ;; run) more="--random 1" ;; *) more= ;; esac
+    # shellcheck disable=SC2086
+    expect 1 "PLANISH_CPU_ISA is 'avx1024'" env PLANISH_CPU_ISA=avx1024 "$p" $command "$model" $more
+done
+expect 1 "x86-64-v3 (avx2)" env PLANISH_CPU_ISA=AVX2 "$p" run "$model" --random 1
+expect 0 "device ref" env PLANISH_CPU_ISA=avx1024 "$p" run "$model" --random 1 --device ref
+expect 0 "device cpu" env PLANISH_CPU_ISA= "$p" run "$model" --random 1
+expect 0 "device cpu" env PLANISH_CPU_ISA=portable "$p" run "$model" --random 1
+
+# A model of a format that is newer than this program runs with a warning: the last ir_version in the file counts.
+{ cat "$model" && printf '\010\347\007'; } >"$scratch/newer.onnx"
+expect 0 "newer.onnx: IR version 999 is newer than" "$p" build "$scratch/newer.onnx" -o "$scratch/x.plan"
+expect 0 "warning: $scratch/newer.onnx: IR version 999 is newer than" "$p" run "$scratch/newer.onnx" --random 1
+expect 0 "IR version 999 is newer than" "$p" bench "$scratch/newer.onnx" --duration 0.01 --warm-up 1 -q
 finish

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "kernel/call.h"
+#include "kernel/kernel.h"
 #include "ops/op.h"
 
 struct fixture {
@@ -118,6 +119,22 @@ static void strings_live_with_their_output(void **state)
     assert_int_equal(f->heap.live_bytes, 0);
 }
 
+/* Whatever a kernel complains of, the shapes that it was given stand behind it, once. */
+static void failures_show_the_operands(void **state)
+{
+    struct fixture *f = *state;
+    const struct pln_tensor launch_inputs[2] = { f->tensor.tensor, { .dtype = PLN_DTYPE_NONE } };
+    const struct pln_launch launch = { .n_inputs = 2, .inputs = launch_inputs, .n_outputs = 1, .outputs = &f->tensor.tensor }, empty = { 0 };
+    assert_int_equal(pln_call_fail(&f->call, PLN_BAD_MODEL, "they do not fit %d", 2), PLN_BAD_MODEL);
+    assert_int_equal(pln_call_fail(&f->call, PLN_UNSUPPORTED, "too large"), PLN_UNSUPPORTED);
+    assert_int_equal(pln_launch_fail(&launch, &f->diag, PLN_INVALID_ARGUMENT, "they do not fit %d", 3), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_launch_fail(&empty, &f->diag, PLN_INVALID_ARGUMENT, "nothing"), PLN_INVALID_ARGUMENT);
+    assert_string_equal(f->diag.entries[0].text, "cast: they do not fit 2 (inputs i32[3], none, no tensor)");
+    assert_string_equal(f->diag.entries[1].text, "cast: too large");
+    assert_string_equal(f->diag.entries[2].text, "they do not fit 3 (inputs i32[3], none; outputs i32[3])");
+    assert_string_equal(f->diag.entries[3].text, "nothing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +142,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(integers_are_read, setup, teardown),
         cmocka_unit_test_setup_teardown(outputs_go_where_they_belong, setup, teardown),
         cmocka_unit_test_setup_teardown(strings_live_with_their_output, setup, teardown),
+        cmocka_unit_test_setup_teardown(failures_show_the_operands, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

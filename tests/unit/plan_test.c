@@ -55,7 +55,7 @@ static void same_program_same_bytes(void **state)
     struct pln_arena arena;
     struct pln_program program;
     pln_arena_init(&arena, NULL, 0);
-    assert_int_equal(pln_plan_read(first.data, first.size_bytes, "plan", PLN_PLAN_VERIFY_ALL, &arena, NULL, &program), PLN_OK);
+    assert_int_equal(pln_plan_read(first.data, first.size_bytes, "plan", PLN_PLAN_VERIFY_ALL, NULL, &arena, NULL, &program), PLN_OK);
     struct pln_plan_image again = write_program(&program);
     assert_int_equal(first.size_bytes, again.size_bytes);
     assert_memory_equal(first.data, again.data, first.size_bytes);
@@ -321,6 +321,41 @@ static void weights_are_checked(void **state)
     pln_plan_image_release(&image);
 }
 
+/* Weights of several blocks are checked by a pool, each block; what is said does not depend on the number of threads. */
+static void every_block_is_checked(void **state)
+{
+    (void)state;
+    size_t bytes = (size_t)2 * PLN_PLAN_CHUNK_BYTES + 4000;
+    uint8_t *large = calloc(bytes, 1);
+    struct make make;
+    assert_non_null(large);
+    make_program(&make);
+    make_weight(&make, 5, "large", PLN_F32, 1, (int64_t)(bytes / 4), large, bytes);
+    struct pln_plan_image image = write_program(&make.program);
+    make_free(&make);
+    free(large);
+    uint8_t *plan = copy_image(&image);
+    size_t start = image.size_bytes - bytes; /* or a little before: the first block holds the small weights, too */
+    const size_t at[] = { start, start + PLN_PLAN_CHUNK_BYTES, image.size_bytes - 1 };
+    for (int threads = 1; threads <= 4; threads += 3) {
+        pln_thread_pool *pool;
+        pln_engine *engine;
+        assert_int_equal(pln_thread_pool_create(threads, &pool), PLN_OK);
+        const struct pln_engine_options options = { .struct_size = sizeof options, .pool = pool };
+        assert_int_equal(pln_engine_load_memory(plan, image.size_bytes, &options, &engine), PLN_OK);
+        pln_engine_release(engine);
+        for (size_t i = 0; i < PLN_COUNT_OF(at); i++) {
+            plan[at[i]] ^= 1;
+            assert_int_equal(pln_engine_load_memory(plan, image.size_bytes, &options, &engine), PLN_BAD_PLAN);
+            assert_non_null(strstr(load_message(plan, image.size_bytes, PLN_BAD_PLAN), "checksum of its weights"));
+            plan[at[i]] ^= 1;
+        }
+        pln_thread_pool_destroy(pool);
+    }
+    free(plan);
+    pln_plan_image_release(&image);
+}
+
 /* ---- what is not a plan, or not ours ---- */
 
 static void other_files_are_named(void **state)
@@ -411,7 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_program_same_bytes),    cmocka_unit_test(loaded_plan_runs), cmocka_unit_test(save_and_load_a_file),  cmocka_unit_test(devices_can_be_chosen),
         cmocka_unit_test(survives_no_memory),         cmocka_unit_test(cut_anywhere),     cmocka_unit_test(any_byte_changed),      cmocka_unit_test(forged_at_random),
-        cmocka_unit_test(weights_are_checked),        cmocka_unit_test(other_files_are_named), cmocka_unit_test(versions_are_told), cmocka_unit_test(missing_features_are_named),
+        cmocka_unit_test(weights_are_checked),        cmocka_unit_test(every_block_is_checked), cmocka_unit_test(other_files_are_named), cmocka_unit_test(versions_are_told), cmocka_unit_test(missing_features_are_named),
         cmocka_unit_test(missing_kernels_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+
 #include <cmocka.h>
 
 #include "kernel/window.h"
@@ -102,6 +104,34 @@ static void pool_ceil_drops_a_window_in_the_padding(void **state)
     expect(f, n, 0, "1,1,1,3");
 }
 
+/* ONNX's formula, where the window does not fit: rounding is towards minus infinity, so that -1 / 2 + 1 is 0; with ceil_mode it is 1. */
+static void a_window_that_does_not_fit_gives_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        int64_t extent, kernel, stride, pad, ceil, out; /* out -1: an error */
+    } cases[] = { { 2, 3, 1, 0, 0, 0 }, { 2, 3, 1, 0, 1, 0 }, { 2, 3, 2, 0, 0, 0 }, { 2, 3, 2, 0, 1, 1 }, { 2, 4, 2, 0, 0, 0 }, { 2, 5, 2, 0, 0, -1 }, { 2, 4, 3, 0, 1, 1 },
+                  { 2, 4, 1, 0, 0, -1 }, { 2, 4, 1, 1, 0, 0 }, { 0, 1, 1, 0, 0, 0 },  { 0, 2, 1, 1, 0, 0 },  { 0, 1, 4, 0, 1, 0 },  { 3, 6, 4, 0, 1, 1 } };
+    for (size_t i = 0; i < PLN_COUNT_OF(cases); i++) {
+        char dims[32], want[32];
+        snprintf(dims, sizeof dims, "1,1,%d", (int)cases[i].extent);
+        snprintf(want, sizeof want, "1,1,%d", (int)cases[i].out);
+        uint32_t n = node(f, PLN_OP_POOL, PLN_POOL_MAX, value(f, dims), PLN_NONE, 1);
+        set_ints(f, n, "kernel_shape", 1, &cases[i].kernel);
+        set_ints(f, n, "strides", 1, &cases[i].stride);
+        set_ints(f, n, "pads", 2, (const int64_t[]){ cases[i].pad, 0 });
+        set_int(f, n, "ceil_mode", cases[i].ceil);
+        struct pln_window window;
+        int64_t out = -1;
+        assert_null(pln_window_read(&pln_graph_node(f->graph, n)->attrs, 1, NULL, &window));
+        const char *why = pln_window_output(&window, &cases[i].extent, &out);
+        assert_int_equal(why ? -1 : out, cases[i].out);
+        if (cases[i].out < 0) expect_bad(f, n);
+        else expect(f, n, 0, want);
+    }
+    assert_non_null(strstr(f->diag.entries[0].text, "spans 5 on axis 2, whose extent is 2 + 0 of padding"));
+}
+
 static void symbols_become_expressions(void **state)
 {
     struct fixture *f = *state;
@@ -123,7 +153,7 @@ static void hostile_attributes_are_refused(void **state)
         const char *name;
         int64_t n, ints[4];
     } bad[] = { { "strides", 2, { 0, 1 } },      { "strides", 1, { 1 } },           { "dilations", 2, { 1, -1 } },        { "pads", 4, { 0, 0, -1, 0 } },
-                { "pads", 2, { 1, 1 } },         { "kernel_shape", 2, { 0, 1 } },   { "kernel_shape", 1, { 2 } },         { "kernel_shape", 2, { 9, 1 } },
+                { "pads", 2, { 1, 1 } },         { "kernel_shape", 2, { 0, 1 } },   { "kernel_shape", 1, { 2 } },         { "kernel_shape", 2, { 10, 1 } },
                 { "dilations", 2, { INT64_MAX, 1 } }, { "pads", 4, { INT64_MAX, 0, INT64_MAX, 0 } }, { "strides", 2, { INT64_MIN, 1 } } };
     for (size_t i = 0; i < PLN_COUNT_OF(bad); i++) {
         uint32_t n = node(f, PLN_OP_POOL, PLN_POOL_AVERAGE, value(f, "1,1,8,8"), PLN_NONE, 1);
@@ -184,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pool_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(pool_ceil_drops_a_window_in_the_padding, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_window_that_does_not_fit_gives_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(symbols_become_expressions, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_attributes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_must_fit, setup, teardown),

@@ -27,6 +27,13 @@ static enum pln_status open_device(int ordinal, const struct pln_device_options 
 {
     *out_device = NULL;
     if (ordinal != 0) return pln_fail(diag, PLN_DEVICE, "there is one CPU device, cpu:0, no cpu:%d", ordinal);
+    const char *cap = pln_cpu_bad_cap();
+    if (cap != NULL) {
+        return pln_fail(diag, PLN_DEVICE,
+                        "PLANISH_CPU_ISA is '%s', which is no level that is known: set it to native, portable, x86-64-v2, "
+                        "x86-64-v3 (avx2) or x86-64-v4 (avx512), to features joined by '+', or not at all",
+                        cap);
+    }
     struct pln_pool *pool = options->pool != NULL ? options->pool : pln_pool_shared();
     if (pool == NULL) return pln_fail(diag, PLN_NO_MEMORY, "the thread pool could not be made");
     struct pln_device *device = pln_alloc_zeroed(options->alloc, sizeof *device, _Alignof(struct pln_device));

@@ -82,7 +82,7 @@ static enum pln_status open_device(int ordinal, const struct pln_device_options 
 {
     *out_device = NULL;
     const struct pln_cuda_driver *driver;
-    PLN_TRY(pln_cuda_driver_get(diag, &driver));
+    PLN_TRY(pln_cuda_driver_get(ordinal, diag, &driver));
     struct pln_device *device = pln_alloc_zeroed(options->alloc, sizeof *device, _Alignof(struct pln_device));
     if (!device) return pln_fail_memory(diag, "the CUDA device", sizeof *device);
     device->base = (struct pln_device_base){ .backend = &pln_backend_cuda, .ordinal = ordinal };
@@ -185,6 +185,7 @@ const struct pln_backend pln_backend_cuda = {
     .arch_features = pln_cuda_arch_features,
     .code_key = pln_cuda_code_key,
     .compile = pln_cuda_compile,
+    .compiler = pln_cuda_nvrtc_version,
     .code_load = load_code,
     .code_unload = unload_code,
 };

@@ -41,30 +41,30 @@ static bool resolve(const struct pln_dynlib *lib, struct pln_cuda_driver *driver
     return true;
 }
 
-static enum pln_status open_driver(struct pln_diag *diag)
+static enum pln_status open_driver(int ordinal, struct pln_diag *diag)
 {
     static const char *const libraries[] = { "libcuda.so.1", "libcuda.so", NULL };
     struct pln_diag quiet;
     pln_diag_init(&quiet);
     if (pln_dynlib_open(libraries, &quiet, &shared.lib) != PLN_OK)
-        return pln_fail(diag, PLN_DEVICE, "there is no NVIDIA driver here (libcuda.so.1 was not found); install one, or use --device cpu");
+        return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d: no NVIDIA driver was found (libcuda.so.1); install one, or use --device cpu", ordinal);
     const char *missing;
     int version = 0;
     if (!resolve(&shared.lib, &shared.driver, &missing))
-        return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver is too old (it has no %s); CUDA 11.4 or later is needed, or use --device cpu", missing);
+        return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d: the NVIDIA driver is too old (it has no %s); CUDA 11.4 or later is needed, or use --device cpu", ordinal, missing);
     int result = shared.driver.Init(0);
-    if (result == PLN_CUDA_ERROR_NO_DEVICE) return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver sees no GPU; check CUDA_VISIBLE_DEVICES, or use --device cpu");
+    if (result == PLN_CUDA_ERROR_NO_DEVICE) return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d: the NVIDIA driver sees no GPU; check CUDA_VISIBLE_DEVICES, or use --device cpu", ordinal);
     PLN_TRY(pln_cuda_check(&shared.driver, result, "cuInit", "starting the driver", diag));
     PLN_CUDA_TRY(&shared.driver, diag, "the driver's version", DriverGetVersion, (&version));
     if (version >= PLN_CUDA_DRIVER_VERSION) return PLN_OK;
-    return pln_fail(diag, PLN_DEVICE, "the NVIDIA driver is too old (CUDA %d.%d); CUDA 11.4 or later is needed, or use --device cpu", version / 1000, version % 1000 / 10);
+    return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d: the NVIDIA driver is too old (CUDA %d.%d); CUDA 11.4 or later is needed, or use --device cpu", ordinal, version / 1000, version % 1000 / 10);
 }
 
-enum pln_status pln_cuda_driver_get(struct pln_diag *diag, const struct pln_cuda_driver **out_driver)
+enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const struct pln_cuda_driver **out_driver)
 {
     *out_driver = NULL;
     pthread_mutex_lock(&shared.lock);
-    enum pln_status status = shared.open ? PLN_OK : open_driver(diag);
+    enum pln_status status = shared.open ? PLN_OK : open_driver(ordinal, diag);
     if (!shared.open && status != PLN_OK) pln_dynlib_close(&shared.lib);
     shared.open = status == PLN_OK;
     pthread_mutex_unlock(&shared.lock);

@@ -49,8 +49,8 @@ struct pln_cuda_driver {
 #undef PLN_CUDA_SYM
 };
 
-/* The driver, opened and initialized once a process. Errors: PLN_DEVICE no libcuda.so.1, one that is too old, or no GPU, with the remedy. */
-enum pln_status pln_cuda_driver_get(struct pln_diag *diag, const struct pln_cuda_driver **out_driver);
+/* The driver, opened and initialized once a process. ordinal: of the GPU that it is for, for messages. Errors: PLN_DEVICE no libcuda.so.1, one that is too old, or no GPU, with the remedy. */
+enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const struct pln_cuda_driver **out_driver);
 /* PLN_OK for 0; else PLN_DEVICE, or PLN_NO_MEMORY, with the call, the driver's words and what it was for. */
 enum pln_status pln_cuda_check(const struct pln_cuda_driver *driver, int result, const char *call, const char *what, struct pln_diag *diag);
 

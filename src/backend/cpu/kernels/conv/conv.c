@@ -63,7 +63,7 @@ static enum pln_status read_epilogue(const struct pln_kernel *kernel, const stru
     if (n_own > 2 && launch->inputs[2].dtype != PLN_DTYPE_NONE) {
         own.bias = &launch->inputs[2];
         if (own.bias->dtype != PLN_F32 || own.bias->rank != 1 || own.bias->dims[0] != conv->y.c)
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the bias is not one number a channel", kernel->name);
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the bias is not one number a channel", kernel->name);
         own.strides[1] = own.bias->strides[0];
     }
     struct pln_epilogue *epilogue = &conv->epilogue;
@@ -74,7 +74,7 @@ static enum pln_status read_epilogue(const struct pln_kernel *kernel, const stru
         conv->e_c[i] = epilogue->operands[i].strides[1];
         pln_image_spatial(epilogue->operands[i].strides + 2, output->rank - 2, 0, spatial);
         if (!pln_image_uniform(conv->y.dims, spatial, &conv->e_pixel[i]))
-            return pln_fail(diag, PLN_INVALID_ARGUMENT,
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT,
                             "%s: an operand of the epilogue is stored in an order that this kernel does not take",
                             kernel->name);
     }
@@ -90,7 +90,7 @@ enum pln_status pln_cpu_conv_read(const struct pln_kernel *kernel, const struct 
     const struct pln_tensor *x = &launch->inputs[0], *w = &launch->inputs[1], *y = &launch->outputs[0];
     if (x->dtype != PLN_F32 || w->dtype != PLN_F32 || x->rank < 3 || x->rank > 5 || w->rank != x->rank ||
         y->rank != x->rank)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the operands are not f32 images of one to three axes",
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the operands are not f32 images of one to three axes",
                         kernel->name);
     pln_image_of(x, &conv->x);
     pln_image_of(y, &conv->y);
@@ -99,14 +99,14 @@ enum pln_status pln_cpu_conv_read(const struct pln_kernel *kernel, const struct 
     int64_t channels = 0;
     if (conv->groups < 1 || !pln_mul_i64(conv->groups, conv->group_in, &channels) || channels != conv->x.c ||
         w->dims[0] != conv->y.c || conv->y.c % conv->groups != 0 || conv->x.n != conv->y.n)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: image, weights, groups and output do not fit", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: image, weights, groups and output do not fit", kernel->name);
     conv->group_out = conv->y.c / conv->groups;
     const char *why = pln_image_window(launch->attrs, x->rank, w->dims + 2, &conv->x, &conv->y, &conv->window);
-    if (why != NULL) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
+    if (why != NULL) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     if (!pln_mul_i64(conv->group_in, conv->window.taps, &conv->k))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the weights are too large", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the weights are too large", kernel->name);
     if (!conv->y.uniform)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT,
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT,
                         "%s: the output is stored in an order that this kernel does not take", kernel->name);
     conv->weights = w->data;
     conv->packed = launch->packed_bytes != 0;
@@ -118,7 +118,7 @@ enum pln_status pln_cpu_conv_read(const struct pln_kernel *kernel, const struct 
             return pln_fail(diag, PLN_BAD_PLAN, "%s: the packed weight has %zu bytes, not %zu", kernel->name,
                             launch->packed_bytes, want_bytes);
     } else if (!pln_tensor_is_contiguous(w)) {
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the weights have gaps", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the weights have gaps", kernel->name);
     }
     return read_epilogue(kernel, launch, diag, conv);
 }

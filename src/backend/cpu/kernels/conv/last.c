@@ -121,7 +121,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     PLN_TRY(pln_cpu_conv_read(kernel, launch, diag, conv));
     if (!conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must be packed", kernel->name);
     if (conv->x.c_stride != 1)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
     s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;

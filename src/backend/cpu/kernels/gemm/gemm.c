@@ -79,14 +79,14 @@ static enum pln_status read_a_b(const struct pln_kernel *kernel, const struct pl
     bool ta = gemm && pln_attrs_int(launch->attrs, "transA", 0) != 0,
          tb = gemm && pln_attrs_int(launch->attrs, "transB", 0) != 0;
     if (a->dtype != PLN_F32 || b->dtype != PLN_F32 || a->rank < 2 || b->rank < 2)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: A and B must be f32 matrices", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: A and B must be f32 matrices", kernel->name);
     int am = ta ? a->rank - 1 : a->rank - 2, ak = ta ? a->rank - 2 : a->rank - 1;
     int bn = tb ? b->rank - 2 : b->rank - 1, bk = tb ? b->rank - 1 : b->rank - 2;
     state->m = a->dims[am];
     state->k = a->dims[ak];
     state->n = b->dims[bn];
     if (b->dims[bk] != state->k)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: A has %lld columns, B %lld rows", kernel->name,
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: A has %lld columns, B %lld rows", kernel->name,
                         (long long)state->k, (long long)b->dims[bk]);
     state->a = a->data;
     state->a_row = a->strides[am];
@@ -130,7 +130,7 @@ static enum pln_status read_output(const struct pln_kernel *kernel, const struct
         !pln_shape_broadcast(a->rank - 2, a->dims, b->rank - 2, b->dims, &batch_rank, dims) ||
         memcmp(dims, c->dims, (size_t)batch_rank * sizeof dims[0]) != 0 || !batch_strides(a, c, 0, state->a_batch) ||
         !batch_strides(b, c, packed_floats, state->b_batch))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the shapes of A, B and the output do not fit", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the shapes of A, B and the output do not fit", kernel->name);
     state->n_batch = rank - 2;
     for (int d = 0; d < state->n_batch; d++) {
         state->batch[d] = c->dims[d];
@@ -158,7 +158,7 @@ static enum pln_status read_epilogue(const struct pln_kernel *kernel, const stru
         own.beta = pln_attrs_float(launch->attrs, "beta", 1.0f);
         own.bias = &launch->inputs[2];
         if (own.bias->dtype != PLN_F32 || !pln_epilogue_broadcast(own.bias, output, own.strides))
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: C does not broadcast to the output", kernel->name);
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: C does not broadcast to the output", kernel->name);
     }
     struct pln_epilogue *epilogue = &state->epilogue;
     PLN_TRY(pln_epilogue_prepare(&own, launch->epilogue, launch->inputs + n_own, output, diag, epilogue));

@@ -40,7 +40,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
         fits = out->dims[d] == want;
     }
     fits = fits && pln_tensor_is_contiguous(data) && pln_tensor_is_contiguous(indices) && pln_tensor_is_contiguous(out) && pln_dtype_bits(data->dtype) >= 8 && data->dtype != PLN_STR;
-    if (!fits) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Gather: the shapes do not fit together");
+    if (!fits) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Gather: the shapes do not fit together");
     *state = (struct gather_state){ .data = data->data, .indices = indices->data, .out = out->data, .outer = 1, .n_indices = pln_tensor_count(indices), .extent = data->dims[axis],
                                     .run_bytes = pln_dtype_bits(data->dtype) / 8, .wide = indices->dtype == PLN_I64 };
     for (int d = 0; d < axis; d++) state->outer *= data->dims[d];

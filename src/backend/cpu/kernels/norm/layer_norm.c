@@ -81,12 +81,12 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
         !pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", -1), x->rank, &axis) || !is_dense_from(x, axis) ||
         !is_dense_from(y, axis) || !is_parameter(&launch->inputs[1], x, axis) ||
         (bias != NULL && !is_parameter(bias, x, axis)))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: input, scale, bias, output and axis do not fit", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: input, scale, bias, output and axis do not fit", kernel->name);
     float **statistics[2] = { &s->means, &s->factors };
     for (int o = 1; o < launch->n_outputs; o++) {
         if (launch->outputs[o].dtype == PLN_DTYPE_NONE) continue;
         if (!is_statistic(&launch->outputs[o], x, axis))
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: output %d does not fit", kernel->name, o);
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: output %d does not fit", kernel->name, o);
         *statistics[o - 1] = launch->outputs[o].data;
     }
     s->isa = ((isa_fn)kernel->micro)();

@@ -42,7 +42,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     int axis;
     if (x->dtype != PLN_F32 || y->dtype != PLN_F32 || !pln_tensor_same_shape(x, y) ||
         !pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", -1), x->rank, &axis))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: input, output and axis do not fit", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: input, output and axis do not fit", kernel->name);
     s->isa = ((isa_fn)kernel->micro)();
     s->x = x->data;
     s->y = y->data;

@@ -49,7 +49,7 @@ static enum pln_status read(const struct pln_kernel *kernel, const struct pln_la
         return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
     const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
     if (x->dtype != PLN_F32 || y->dtype != PLN_F32 || x->rank < 3 || x->rank > 5 || y->rank != x->rank)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the operands are not f32 images of one to three axes",
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the operands are not f32 images of one to three axes",
                         kernel->name);
     if (launch->kind != PLN_POOL_MAX && launch->kind != PLN_POOL_AVERAGE)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: not a maximum or an average", kernel->name);
@@ -58,7 +58,7 @@ static enum pln_status read(const struct pln_kernel *kernel, const struct pln_la
     const char *why = s->x.n != s->y.n || s->x.c != s->y.c ? "image and output do not fit" : NULL;
     if (why == NULL) why = pln_image_window(launch->attrs, x->rank, NULL, &s->x, &s->y, &s->window);
     if (why == NULL && s->window.taps > PLN_TAPS_MAX) why = "the window is too large";
-    if (why != NULL) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
+    if (why != NULL) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     s->isa = ((isa_fn)kernel->micro)();
     s->average = launch->kind == PLN_POOL_AVERAGE;
     s->count_pads = pln_attrs_int(launch->attrs, "count_include_pad", 0) != 0;
@@ -84,7 +84,7 @@ static enum pln_status last_prepare(const struct pln_kernel *kernel, const struc
     *out_prepared = (struct pln_prepared){ .grain = 1 };
     PLN_TRY(read(kernel, launch, diag, s));
     if (s->x.c_stride != 1 || s->y.c_stride != 1)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the images are not stored channels last", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the images are not stored channels last", kernel->name);
     out_prepared->n_tasks = s->y.n * s->y.dims[0] * s->y.dims[1];
     out_prepared->grain = 1 + 100000 / (s->y.dims[2] * s->y.c * s->window.taps + 1);
     return PLN_OK;
@@ -128,9 +128,9 @@ static enum pln_status plain_prepare(const struct pln_kernel *kernel, const stru
     *out_prepared = (struct pln_prepared){ .grain = 1 };
     PLN_TRY(read(kernel, launch, diag, s));
     if (s->y.dims[2] > 1 && s->y.strides[2] != 1)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the output's rows have gaps", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the output's rows have gaps", kernel->name);
     if (!pln_phases_plan(&s->window, &s->x, &s->y, s->average ? 0.0f : -INFINITY, &s->phases))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
     out_prepared->n_tasks = s->y.pixels == 0 ? 0 : s->y.n * s->y.c;
     out_prepared->grain = 1 + 100000 / (s->y.pixels * s->window.taps + 1);
     out_prepared->scratch_bytes = (size_t)(s->phases.floats + s->y.dims[2]) * sizeof(float);

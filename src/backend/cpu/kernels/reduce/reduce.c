@@ -140,7 +140,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (launch->n_inputs < 1 || launch->n_outputs != 1 || !known_kind(launch->kind))
         return pln_fail(diag, PLN_BAD_PLAN, "%s: not a reduction of this kernel", kernel->name);
     if (launch->inputs[0].dtype != PLN_F32 || launch->outputs[0].dtype != PLN_F32 || !split_axes(launch, s))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: input, axes and output do not fit", kernel->name);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: input, axes and output do not fit", kernel->name);
     s->isa = ((isa_fn)kernel->micro)();
     s->kind = launch->kind;
     s->x = launch->inputs[0].data;

@@ -11,13 +11,15 @@ struct axes {
 };
 
 static enum pln_status read_operand(const char *name, const struct pln_rowprog *program, int number,
-                                    const struct pln_tensor *tensor, struct pln_diag *diag, struct axes *axes)
+                                    const struct pln_launch *launch, struct pln_diag *diag, struct axes *axes)
 {
+    const struct pln_tensor *tensor =
+        number < program->n_inputs ? &launch->inputs[number] : &launch->outputs[number - program->n_inputs];
     bool output = number >= program->n_inputs;
     const struct pln_rowprog_operand *operand =
         output ? &program->outputs[number - program->n_inputs] : &program->inputs[number];
     if (tensor->dtype != (enum pln_dtype)operand->dtype || tensor->rank != operand->rank)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d has another type or rank than the program says",
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: operand %d has another type or rank than the program says",
                         name, number);
     bool walked[PLN_MAX_RANK] = { false };
     for (int i = 0; i < program->rank; i++) {
@@ -26,13 +28,13 @@ static enum pln_status read_operand(const char *name, const struct pln_rowprog *
         if (dim >= 0) walked[dim] = true;
         bool fits = output ? dim < 0 || extent == axes->extent[i] : extent == 1 || extent == axes->extent[i];
         if (!fits)
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d does not fit the program's extents", name,
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: operand %d does not fit the program's extents", name,
                             number);
         axes->stride[i][number] = dim < 0 || extent == 1 ? 0 : tensor->strides[dim];
     }
     for (int d = 0; d < tensor->rank; d++)
         if (!walked[d] && tensor->dims[d] != 1)
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: operand %d has a dim that is not walked", name, number);
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: operand %d has a dim that is not walked", name, number);
     return PLN_OK;
 }
 
@@ -153,21 +155,18 @@ static void find_births(struct pln_rowprog_state *state)
     }
 }
 
-enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
-                                 const struct pln_tensor *outputs, struct pln_diag *diag,
-                                 struct pln_rowprog_state *state)
+enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                  const struct pln_tensor *outputs, struct pln_diag *diag,
+                                  struct pln_rowprog_state *state)
 {
     struct axes axes = { .n = program->rank };
+    const struct pln_launch launch = { .n_inputs = program->n_inputs, .n_outputs = program->n_outputs, .inputs = inputs, .outputs = outputs }; /* for messages */
     const struct pln_tensor *list[PLN_ROWPROG_MAX_OPERANDS];
     for (int i = 0; i < program->n_inputs; i++) list[i] = &inputs[i];
     if (!pln_rowprog_extents(program, list, axes.extent))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the inputs' shapes do not fit together", name);
+        return pln_launch_fail(&launch, diag, PLN_INVALID_ARGUMENT, "%s: the inputs' shapes do not fit together", name);
     int n_operands = program->n_inputs + program->n_outputs;
-    for (int k = 0; k < n_operands; k++) {
-        const struct pln_tensor *tensor = k < program->n_inputs ? &inputs[k] : &outputs[k - program->n_inputs];
-        PLN_TRY(read_operand(name, program, k, tensor, diag, &axes));
-    }
-    pln_vec_compile(program, &state->code);
+    for (int k = 0; k < n_operands; k++) PLN_TRY(read_operand(name, program, k, &launch, diag, &axes));
     state->by_rows = false;
     for (int i = 0; i < program->n_instrs; i++)
         state->by_rows = state->by_rows || program->instrs[i].code == PLN_ROWPROG_REDUCE;
@@ -184,6 +183,14 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
     place_operands(state, &axes, inputs, outputs);
     find_births(state);
     return PLN_OK;
+}
+
+enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                 const struct pln_tensor *outputs, struct pln_diag *diag,
+                                 struct pln_rowprog_state *state)
+{
+    pln_vec_compile(program, &state->code);
+    return pln_rowprog_place(name, program, inputs, outputs, diag, state);
 }
 
 int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain)

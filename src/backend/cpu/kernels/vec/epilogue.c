@@ -162,12 +162,13 @@ static struct pln_epilogue_sum find_sum(const struct pln_rowprog *program)
 }
 
 static enum pln_status place_operand(const struct pln_rowprog *fused, int i, const struct pln_tensor *tensor,
-                                     const struct pln_tensor *output, struct pln_diag *diag,
+                                     const struct pln_launch *launch, struct pln_diag *diag,
                                      struct pln_epilogue_operand *out_operand)
 {
     const struct pln_rowprog_operand *operand = &fused->inputs[i];
+    const struct pln_tensor *output = &launch->outputs[0];
     if (tensor->dtype != (enum pln_dtype)operand->dtype || tensor->rank != operand->rank)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "epilogue: input %d has another type or rank than the program says",
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "epilogue: input %d has another type or rank than the program says",
                         i);
     *out_operand = (struct pln_epilogue_operand){ .data = tensor->data, .is_bool = tensor->dtype == PLN_BOOL };
     int64_t count = 1, walked = 1;
@@ -176,12 +177,12 @@ static enum pln_status place_operand(const struct pln_rowprog *fused, int i, con
         int dim = operand->axis[d];
         if (dim < 0 || tensor->dims[dim] == 1) continue;
         if (tensor->dims[dim] != output->dims[d])
-            return pln_fail(diag, PLN_INVALID_ARGUMENT, "epilogue: input %d does not broadcast to the output", i);
+            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "epilogue: input %d does not broadcast to the output", i);
         out_operand->strides[d] = tensor->strides[dim];
         walked *= 2;
     }
     if (count != walked)
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "epilogue: input %d has a dim that is not walked", i);
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "epilogue: input %d has a dim that is not walked", i);
     return PLN_OK;
 }
 
@@ -190,11 +191,13 @@ enum pln_status pln_epilogue_prepare(const struct pln_epilogue_own *own, const s
                                      struct pln_diag *diag, struct pln_epilogue *out_epilogue)
 {
     struct pln_epilogue *epilogue = out_epilogue;
+    /* For messages: what the program adds, and the output. */
+    const struct pln_launch launch = { .n_inputs = program ? program->n_inputs - 1 : 0, .inputs = operands, .n_outputs = 1, .outputs = output };
     epilogue->present = program != NULL || own->bias != NULL || own->alpha != 1.0f;
     epilogue->n_operands = 0;
     epilogue->out_bool = pln_epilogue_dtype(program) == PLN_BOOL;
     if (output->dtype != pln_epilogue_dtype(program))
-        return pln_fail(diag, PLN_INVALID_ARGUMENT, "the output has another type than the kernel gives");
+        return pln_launch_fail(&launch, diag, PLN_INVALID_ARGUMENT, "the output has another type than the kernel gives");
     if (!epilogue->present) return PLN_OK;
     const char *why = pln_epilogue_check(program);
     if (why != NULL) return pln_fail(diag, PLN_BAD_PLAN, "%s", why);
@@ -217,7 +220,7 @@ enum pln_status pln_epilogue_prepare(const struct pln_epilogue_own *own, const s
         memcpy(bias->strides, own->strides, sizeof bias->strides);
     }
     for (int i = 1; program != NULL && i < program->n_inputs; i++)
-        PLN_TRY(place_operand(program, i, &operands[i - 1], output, diag, &epilogue->operands[epilogue->n_operands++]));
+        PLN_TRY(place_operand(program, i, &operands[i - 1], &launch, diag, &epilogue->operands[epilogue->n_operands++]));
     epilogue->sum = find_sum(&composer.program);
     epilogue->in_place =
         epilogue->code.slot[composer.acc] != PLN_VEC_NO_SLOT && can_overwrite(&composer.program, composer.acc);

@@ -1,0 +1,30 @@
+/* Devices: what this machine has to run plans on. */
+#ifndef PLANISH_DEVICE_H
+#define PLANISH_DEVICE_H
+
+#include "planish/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pln_device_info {
+    char name[32];         /* as engines and builds take it: "cpu", "cuda:0" */
+    char description[128]; /* "NVIDIA H100 80GB HBM3 (sm_90a)" */
+    char arch[16];         /* what device code is compiled for: "sm_90a"; "": it runs none */
+    uint64_t memory_bytes; /* 0: not known */
+    int usable;            /* 0: problem says why not, and what to do */
+    char problem[512];
+    char compiler[64];     /* of device code, on this machine: "NVRTC 13.0"; "": none, or none needed */
+    char compiler_problem[512]; /* why there is none: plans can be run, but not built */
+    uint64_t reserved[8];
+};
+
+/* The kinds of device of this build in the order of preference for a look around, all devices of each kind; a kind that has none here is one entry that
+ * is not usable. Devices are opened for a moment, which takes a while the first time (a GPU: a second). PLN_NOT_FOUND: no such index. Thread-safe. */
+PLN_API PLN_MUST_USE enum pln_status pln_device_get(int index, struct pln_device_info *out_info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
