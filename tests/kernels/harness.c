@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "tests/kernels/harness.h"
+#include "tests/kernels/attempt.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,10 +10,9 @@
 
 #include <cmocka.h>
 
-#include "backend/backend.h"
 #include "base/cpu.h"
 #include "ops/op.h"
-#include "tensor/compare.h"
+#include "tensor/convert.h"
 
 enum { MAX_ROWS = 1024 };
 static bool row_tested[MAX_ROWS];
@@ -70,18 +69,27 @@ static float random_value(enum fill fill)
     return 0;
 }
 
+static double random_integer(enum pln_dtype dtype)
+{
+    double u = random_unit();
+    switch (pln_dtype_bits(dtype)) {
+    case 8: return (double)(int64_t)(u * 256) - (pln_dtype_is_signed(dtype) ? 128 : 0);
+    default: return (double)(int64_t)(u * 200) - (pln_dtype_is_signed(dtype) ? 100 : 0);
+    }
+}
+
 static void fill_tensor(struct pln_tensor *tensor, enum fill fill)
 {
     int64_t count = pln_tensor_count(tensor);
     for (int64_t i = 0; i < count; i++) {
         if (tensor->dtype == PLN_F32)
             ((float *)tensor->data)[i] = random_value(fill);
+        else if (pln_dtype_is_float(tensor->dtype))
+            pln_store_f64(tensor->dtype, tensor->data, i, (double)random_value(fill), false);
         else if (tensor->dtype == PLN_BOOL)
             ((uint8_t *)tensor->data)[i] = random_unit() < 0.5;
-        else if (tensor->dtype == PLN_I64)
-            ((int64_t *)tensor->data)[i] = (int64_t)(random_unit() * 200) - 100;
-        else if (tensor->dtype == PLN_I32)
-            ((int32_t *)tensor->data)[i] = (int32_t)(random_unit() * 200) - 100;
+        else if (pln_dtype_is_integer(tensor->dtype))
+            pln_store_f64(tensor->dtype, tensor->data, i, random_integer(tensor->dtype), false);
     }
 }
 
@@ -161,17 +169,21 @@ void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, doubl
 
 /* ---- the reference ---- */
 
-struct oracle {
-    struct pln_heap heap;
-    struct pln_arena arena;
-    struct pln_item items[CASE_INPUTS];
-    const struct pln_item *list[CASE_INPUTS];
-    struct pln_item *outputs[4];
-};
+static void set_programs(struct kernel_case *c)
+{
+    if (!c->has_epilogue && !c->has_program) return;
+    struct pln_text text;
+    pln_text_init(&text, NULL);
+    pln_rowprog_write(c->has_epilogue ? &c->epilogue : &c->program, &text);
+    assert_true(pln_attrs_set_string(&c->attrs, &c->arena, c->has_epilogue ? "epilogue" : "program", text.data,
+                                     text.size_bytes));
+    pln_text_deinit(&text);
+}
 
-static void oracle_run(struct oracle *oracle, struct kernel_case *c)
+void oracle_init(struct oracle *oracle, struct kernel_case *c)
 {
     memset(oracle, 0, sizeof *oracle);
+    set_programs(c);
     pln_heap_init(&oracle->heap, NULL, 0);
     pln_arena_init(&oracle->arena, NULL, 0);
     for (int i = 0; i < c->n_inputs; i++) {
@@ -206,7 +218,7 @@ static void oracle_run(struct oracle *oracle, struct kernel_case *c)
                  diag.count > 0 ? diag.entries[0].text : pln_status_text(status));
 }
 
-static void oracle_deinit(struct oracle *oracle)
+void oracle_deinit(struct oracle *oracle)
 {
     pln_heap_deinit(&oracle->heap);
     pln_arena_deinit(&oracle->arena);
@@ -214,10 +226,7 @@ static void oracle_deinit(struct oracle *oracle)
 
 /* ---- layouts ---- */
 
-enum layout { LAYOUT_PLAIN, LAYOUT_STRIDED, LAYOUT_ROW_STRIDED, LAYOUT_CHANNELS_LAST };
-
-/* Elements that the layout spans; fills strides. */
-static int64_t lay_out(struct pln_tensor *tensor, enum layout layout)
+int64_t case_lay_out(struct pln_tensor *tensor, enum layout layout)
 {
     int order[PLN_MAX_RANK];
     int rank = tensor->rank;
@@ -242,20 +251,18 @@ static int64_t lay_out(struct pln_tensor *tensor, enum layout layout)
 static struct guarded place(const struct pln_tensor *plain, enum layout layout, struct pln_tensor *out_tensor)
 {
     *out_tensor = *plain;
-    int64_t span = lay_out(out_tensor, layout);
+    int64_t span = case_lay_out(out_tensor, layout);
     size_t elem_bytes = (size_t)pln_dtype_bits(plain->dtype) / 8;
-    struct guarded g = guarded_alloc((size_t)span * elem_bytes, elem_bytes, 0xab);
+    struct guarded g = guarded_alloc((size_t)span * elem_bytes, elem_bytes, CANARY);
     out_tensor->data = g.data;
     return g;
 }
 
-/* The bytes between the elements are as they were. */
-static void check_canaries(const struct kernel_case *c, const char *row, const struct pln_tensor *tensor,
-                           const struct guarded *g)
+char *case_mark_elements(const struct pln_tensor *tensor, size_t span_bytes)
 {
     int64_t count = pln_tensor_count(tensor);
     size_t elem_bytes = (size_t)pln_dtype_bits(tensor->dtype) / 8;
-    char *mark = calloc(g->size_bytes + 1, 1);
+    char *mark = calloc(span_bytes + 1, 1);
     for (int64_t i = 0; i < count; i++) {
         int64_t at = 0, index = i;
         for (int d = tensor->rank - 1; d >= 0; d--) {
@@ -264,15 +271,34 @@ static void check_canaries(const struct kernel_case *c, const char *row, const s
         }
         memset(mark + (size_t)at * elem_bytes, 1, elem_bytes);
     }
+    return mark;
+}
+
+/* The bytes between the elements are as they were. */
+static void check_canaries(const struct kernel_case *c, const char *row, const struct pln_tensor *tensor,
+                           const struct guarded *g)
+{
+    char *mark = case_mark_elements(tensor, g->size_bytes);
     for (size_t i = 0; i < g->size_bytes; i++)
-        if (!mark[i] && (uint8_t)g->data[i] != 0xab)
+        if (!mark[i] && (uint8_t)g->data[i] != CANARY)
             fail_msg("%s: %s wrote between the elements of its output", c->name, row);
     for (const char *p = g->map + sysconf(_SC_PAGESIZE); p < g->data; p++)
-        if ((uint8_t)*p != 0xab) fail_msg("%s: %s wrote in front of its output", c->name, row);
+        if ((uint8_t)*p != CANARY) fail_msg("%s: %s wrote in front of its output", c->name, row);
     free(mark);
 }
 
 /* ---- one row ---- */
+
+/* Narrow results are an ulp or two apart; where an epilogue or a program comes behind, of the largest number that was
+ * added. */
+static void widen_for(struct pln_tolerance *tolerance, enum pln_dtype dtype, bool fused)
+{
+    if (dtype != PLN_F16 && dtype != PLN_BF16) return;
+    const double ulp = dtype == PLN_F16 ? 0x1p-10 : 0x1p-7;
+    if (fused) *tolerance = (struct pln_tolerance){ .max_rel_err = 3 * ulp };
+    if (!fused && tolerance->rtol > 0) tolerance->rtol = PLN_MAX(tolerance->rtol, 1.5 * ulp);
+    tolerance->atol = PLN_MAX(tolerance->atol, 1e-6);
+}
 
 static struct pln_tolerance tolerance_of(const struct kernel_case *c)
 {
@@ -286,14 +312,20 @@ static struct pln_tolerance tolerance_of(const struct kernel_case *c)
     return (struct pln_tolerance){ .rtol = 0 };
 }
 
-struct attempt {
-    const struct pln_kernel *kernel;
-    struct kernel_case *c;
-    const struct oracle *oracle;
-    enum layout in, out;
-    bool packed;
-    char name[160];
-};
+void *attempt_compare(const struct attempt *attempt, int o, const struct pln_tensor *result)
+{
+    const struct kernel_case *c = attempt->c;
+    const struct pln_tensor *want = &attempt->oracle->outputs[o]->tensor;
+    struct pln_tensor got = *want;
+    got.data = calloc(pln_tensor_bytes(want) + 1, 1);
+    pln_tensor_copy(result, &got);
+    struct pln_tolerance tolerance = tolerance_of(c);
+    widen_for(&tolerance, want->dtype, c->has_epilogue || c->has_program);
+    struct pln_difference difference;
+    pln_compare(&got, want, &tolerance, &difference);
+    if (!difference.equal) fail_msg("%s: %s: output %d: %s", c->name, attempt->name, o, difference.text);
+    return got.data;
+}
 
 static void run_tasks(const struct attempt *attempt, const struct pln_launch *launch, bool reversed)
 {
@@ -317,19 +349,25 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
     free(state);
 }
 
-static enum layout layout_of(const struct attempt *attempt, int i)
+enum layout attempt_input_layout(const struct attempt *attempt, int i)
 {
     bool last = (attempt->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
     if (last) return i == 0 || i > 2 ? LAYOUT_CHANNELS_LAST : LAYOUT_PLAIN;
     return attempt->in;
 }
 
+enum layout attempt_output_layout(const struct attempt *attempt, int o)
+{
+    bool last = (attempt->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
+    return last && o == 0 ? LAYOUT_CHANNELS_LAST : attempt->out;
+}
+
 static void run_attempt(const struct attempt *attempt)
 {
     struct kernel_case *c = attempt->c;
     const struct pln_kernel *kernel = attempt->kernel;
-    struct pln_tensor inputs[CASE_INPUTS], outputs[4];
-    struct guarded in_memory[CASE_INPUTS] = { { 0 } }, out_memory[4];
+    struct pln_tensor inputs[CASE_INPUTS], outputs[CASE_OUTPUTS];
+    struct guarded in_memory[CASE_INPUTS] = { { 0 } }, out_memory[CASE_OUTPUTS];
     memset(inputs, 0, sizeof inputs);
     struct pln_launch launch = { .op = (uint16_t)c->op,
                                  .kind = (uint16_t)c->kind,
@@ -358,74 +396,71 @@ static void run_attempt(const struct attempt *attempt)
             free(back.data);
             continue;
         }
-        in_memory[i] = place(plain, layout_of(attempt, i), &inputs[i]);
+        in_memory[i] = place(plain, attempt_input_layout(attempt, i), &inputs[i]);
         pln_tensor_copy(plain, &inputs[i]);
     }
-    bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
-    struct pln_tensor first[4];
+    void *first[CASE_OUTPUTS];
     for (int round = 0; round < 2; round++) {
         for (int o = 0; o < c->n_outputs; o++)
-            out_memory[o] = place(&attempt->oracle->outputs[o]->tensor,
-                                  last && o == 0 ? LAYOUT_CHANNELS_LAST : attempt->out, &outputs[o]);
+            out_memory[o] = place(&attempt->oracle->outputs[o]->tensor, attempt_output_layout(attempt, o), &outputs[o]);
         run_tasks(attempt, &launch, round == 1);
         for (int o = 0; o < c->n_outputs; o++) {
-            const struct pln_tensor *want = &attempt->oracle->outputs[o]->tensor;
             check_canaries(c, attempt->name, &outputs[o], &out_memory[o]);
-            struct pln_tensor got = *want;
-            got.data = calloc(pln_tensor_bytes(want) + 1, 1);
-            pln_tensor_copy(&outputs[o], &got);
-            struct pln_tolerance tolerance = tolerance_of(c);
-            struct pln_difference difference;
-            pln_compare(&got, want, &tolerance, &difference);
-            if (!difference.equal) fail_msg("%s: %s: output %d: %s", c->name, attempt->name, o, difference.text);
-            if (round == 1) {
-                if (memcmp(first[o].data, got.data, pln_tensor_bytes(&got)) != 0)
-                    fail_msg("%s: %s: the split of tasks changes bits", c->name, attempt->name);
-                free(first[o].data);
-                free(got.data);
-            } else {
-                first[o] = got;
-            }
+            void *got = attempt_compare(attempt, o, &outputs[o]);
+            if (round == 0) first[o] = got;
             guarded_free(&out_memory[o]);
+            if (round == 0) continue;
+            if (memcmp(first[o], got, pln_tensor_bytes(&attempt->oracle->outputs[o]->tensor)) != 0)
+                fail_msg("%s: %s: the split of tasks changes bits", c->name, attempt->name);
+            free(first[o]);
+            free(got);
         }
     }
     for (int i = 0; i < c->n_inputs; i++) guarded_free(&in_memory[i]);
 }
 
-static bool supported(const struct pln_kernel *kernel, const struct kernel_case *c, const struct oracle *oracle)
+void case_problem_init(struct case_problem *out, const struct kernel_case *c, const struct oracle *oracle,
+                       uint64_t features)
 {
-    struct pln_operand inputs[CASE_INPUTS], outputs[4];
-    memset(inputs, 0, sizeof inputs);
-    memset(outputs, 0, sizeof outputs);
+    memset(out, 0, sizeof *out);
     for (int i = 0; i < c->n_inputs; i++) {
-        inputs[i] = (struct pln_operand){ .present = c->inputs[i].present,
-                                          .constant = c->inputs[i].constant,
-                                          .dtype = c->inputs[i].dtype,
-                                          .rank = c->inputs[i].rank };
-        memcpy(inputs[i].dims, c->inputs[i].dims, sizeof inputs[i].dims);
+        out->inputs[i] = (struct pln_operand){ .present = c->inputs[i].present,
+                                               .constant = c->inputs[i].constant,
+                                               .known = c->inputs[i].constant || c->inputs[i].values != NULL,
+                                               .dtype = c->inputs[i].dtype,
+                                               .rank = c->inputs[i].rank };
+        memcpy(out->inputs[i].dims, c->inputs[i].dims, sizeof out->inputs[i].dims);
     }
     for (int o = 0; o < c->n_outputs; o++) {
         const struct pln_tensor *tensor = &oracle->outputs[o]->tensor;
-        outputs[o] = (struct pln_operand){ .present = true, .dtype = tensor->dtype, .rank = tensor->rank };
-        memcpy(outputs[o].dims, tensor->dims, sizeof outputs[o].dims);
+        out->outputs[o] = (struct pln_operand){ .present = true, .dtype = tensor->dtype, .rank = tensor->rank };
+        memcpy(out->outputs[o].dims, tensor->dims, sizeof out->outputs[o].dims);
     }
-    struct pln_problem problem = { .op = (uint16_t)c->op,
-                                   .kind = (uint16_t)c->kind,
-                                   .attrs = &c->attrs,
-                                   .n_inputs = c->n_inputs,
-                                   .n_outputs = c->n_outputs,
-                                   .inputs = inputs,
-                                   .outputs = outputs,
-                                   .epilogue = c->has_epilogue ? &c->epilogue : NULL,
-                                   .program = c->has_program ? &c->program : NULL,
-                                   .features = pln_cpu_features_raw() };
-    const char *why = kernel->family->supports(kernel, &problem);
-    if (why == NULL) assert_true(kernel->family->cost(kernel, &problem) > 0);
+    out->problem = (struct pln_problem){ .op = (uint16_t)c->op,
+                                         .kind = (uint16_t)c->kind,
+                                         .attrs = &c->attrs,
+                                         .n_inputs = c->n_inputs,
+                                         .n_outputs = c->n_outputs,
+                                         .inputs = out->inputs,
+                                         .outputs = out->outputs,
+                                         .epilogue = c->has_epilogue ? &c->epilogue : NULL,
+                                         .program = c->has_program ? &c->program : NULL,
+                                         .features = features };
+}
+
+bool case_supported(const struct pln_kernel *kernel, const struct kernel_case *c, const struct oracle *oracle,
+                    uint64_t features)
+{
+    struct case_problem p;
+    case_problem_init(&p, c, oracle, features);
+    const char *why = kernel->family->supports(kernel, &p.problem);
+    if (why == NULL) assert_true(kernel->family->cost(kernel, &p.problem) > 0);
     if (why != NULL && getenv("PLN_TEST_VERBOSE") != NULL) printf("%s: %s: %s\n", c->name, kernel->name, why);
     return why == NULL;
 }
 
-static void try_row(const struct pln_kernel *kernel, struct kernel_case *c, const struct oracle *oracle)
+void attempt_each(const struct pln_kernel *kernel, struct kernel_case *c, const struct oracle *oracle,
+                  uint64_t features, void (*run)(const struct attempt *attempt))
 {
     struct attempt attempt = { .kernel = kernel, .c = c, .oracle = oracle };
     int packed_input = kernel->family->packed_input;
@@ -434,23 +469,23 @@ static void try_row(const struct pln_kernel *kernel, struct kernel_case *c, cons
     bool can_be_plain = true;
     if (can_pack) {
         c->inputs[packed_input].constant = false;
-        can_be_plain = supported(kernel, c, oracle);
+        can_be_plain = case_supported(kernel, c, oracle, features);
         c->inputs[packed_input].constant = true;
     }
     bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
+    enum layout in = kernel->flags & PLN_KERNEL_STRIDED_IN       ? LAYOUT_STRIDED
+                     : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN ? LAYOUT_ROW_STRIDED
+                                                                 : LAYOUT_PLAIN;
+    enum layout out = kernel->flags & PLN_KERNEL_STRIDED_OUT ? LAYOUT_STRIDED : LAYOUT_PLAIN;
     for (int strided = 0; strided < 2; strided++) {
+        if (strided && (last || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
         for (int packed = can_be_plain ? 0 : 1; packed <= (can_pack ? 1 : 0); packed++) {
-            enum layout in = kernel->flags & PLN_KERNEL_STRIDED_IN       ? LAYOUT_STRIDED
-                             : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN ? LAYOUT_ROW_STRIDED
-                                                                         : LAYOUT_PLAIN;
-            enum layout out = kernel->flags & PLN_KERNEL_STRIDED_OUT ? LAYOUT_STRIDED : LAYOUT_PLAIN;
-            if (strided && (last || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
             attempt.in = strided ? in : LAYOUT_PLAIN;
             attempt.out = strided ? out : LAYOUT_PLAIN;
             attempt.packed = packed != 0;
             snprintf(attempt.name, sizeof attempt.name, "%s%s%s", kernel->name, strided ? ", strided" : "",
                      packed ? ", packed" : "");
-            run_attempt(&attempt);
+            run(&attempt);
         }
     }
 }
@@ -465,21 +500,18 @@ static const struct pln_kernel *const *cpu_rows(void)
 
 void kernel_case_run(struct kernel_case *c)
 {
-    struct oracle oracle;
-    if (c->has_epilogue || c->has_program) {
-        struct pln_text text;
-        pln_text_init(&text, NULL);
-        pln_rowprog_write(c->has_epilogue ? &c->epilogue : &c->program, &text);
-        assert_true(pln_attrs_set_string(&c->attrs, &c->arena, c->has_epilogue ? "epilogue" : "program", text.data,
-                                         text.size_bytes));
-        pln_text_deinit(&text);
+    if (device_wanted()) {
+        device_case_run(c);
+        return;
     }
-    oracle_run(&oracle, c);
+    struct oracle oracle;
+    oracle_init(&oracle, c);
+    const uint64_t features = pln_cpu_features_raw();
     const struct pln_kernel *const *rows = cpu_rows();
     for (size_t i = 0; rows[i] != NULL; i++) {
-        if (rows[i]->op != c->op || (rows[i]->needs & ~pln_cpu_features_raw()) != 0 || !supported(rows[i], c, &oracle))
+        if (rows[i]->op != c->op || (rows[i]->needs & ~features) != 0 || !case_supported(rows[i], c, &oracle, features))
             continue;
-        try_row(rows[i], c, &oracle);
+        attempt_each(rows[i], c, &oracle, features, run_attempt);
         if (i < MAX_ROWS) row_tested[i] = true;
     }
     oracle_deinit(&oracle);
@@ -487,6 +519,7 @@ void kernel_case_run(struct kernel_case *c)
 
 int kernel_rows_untested(unsigned op)
 {
+    if (device_wanted()) return device_rows_untested(op);
     int untested = 0;
     const struct pln_kernel *const *rows = cpu_rows();
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {

@@ -23,6 +23,15 @@ struct boolean { uint8_t bits; }; /* 0 or 1 */
 struct f16 { uint16_t bits; };
 struct bf16 { uint16_t bits; };
 
+/* PLN_DYNAMIC_SHARED(float, tile): tile points to the block's dynamic shared memory (prepared.block_bytes of it), aligned to 128 bytes. */
+#ifdef PLN_EMULATED
+#define PLN_DYNAMIC_SHARED(type, name) type *const name = (type *)pln_emu->dynamic_shared
+#else
+#define PLN_DYNAMIC_SHARED(type, name)                                  \
+    extern __shared__ __align__(128) unsigned char pln_dynamic_shared[]; \
+    type *const name = (type *)pln_dynamic_shared
+#endif
+
 PLN_INLINE uint32_t pln_float_bits(float x)
 {
     return __float_as_uint(x);

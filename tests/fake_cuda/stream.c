@@ -1,0 +1,277 @@
+/* Streams and graphs of the fake driver. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fake.h"
+
+struct fake_stream {
+    struct fake_stream *next;
+    bool alive;
+    int gpu;
+    struct fake_op *ops;
+    size_t n, capacity;
+};
+
+struct node {
+    struct fake_op op;
+    size_t *before; /* numbers of the nodes that it waits for */
+    size_t n_before;
+};
+
+/* Nodes are handed out as addresses of these. */
+struct handle {
+    struct fake_graph *graph;
+    size_t number;
+};
+
+struct fake_graph {
+    struct fake_graph *next;
+    bool alive;
+    struct node *nodes;
+    struct handle **handles;
+    size_t n;
+};
+
+struct fake_exec {
+    struct fake_exec *next;
+    bool alive;
+    struct node *nodes;
+    size_t n;
+};
+
+/* All that ever were: a handle that is used after it was given back is found out. */
+static struct fake_stream *streams;
+static struct fake_graph *graphs;
+static struct fake_exec *execs;
+
+static void *grow(void *old, size_t bytes)
+{
+    void *fresh = realloc(old, bytes);
+    if (!fresh) fake_die("no memory");
+    return fresh;
+}
+
+static void *zeroed(size_t bytes)
+{
+    void *fresh = calloc(1, bytes);
+    if (!fresh) fake_die("no memory");
+    return fresh;
+}
+
+/* ---- running ---- */
+
+static void run_copy(int gpu, const struct fake_op *op)
+{
+    if (op->to_device && !fake_memory_has(gpu, (uint64_t)(uintptr_t)op->to, op->size_bytes)) fake_die("device memory was given back while a copy to it was waiting");
+    if (op->from_device && !fake_memory_has(gpu, (uint64_t)(uintptr_t)op->from, op->size_bytes)) fake_die("device memory was given back while a copy from it was waiting");
+    memmove(op->to, op->from, op->size_bytes);
+}
+
+static void run_exec(int gpu, const struct fake_exec *exec);
+
+static void run_op(int gpu, const struct fake_op *op)
+{
+    switch (op->kind) {
+    case FAKE_OP_COPY: run_copy(gpu, op); break;
+    case FAKE_OP_KERNEL:
+        if (!op->function->alive) fake_die("the module of %s was unloaded while the kernel was waiting", op->function->name);
+        fake_grid_run(op);
+        break;
+    case FAKE_OP_GRAPH:
+        if (!op->exec->alive) fake_die("a graph was destroyed while it was waiting");
+        run_exec(gpu, op->exec);
+        break;
+    }
+}
+
+/* Any node whose predecessors have run may be next. */
+static void run_exec(int gpu, const struct fake_exec *exec)
+{
+    bool *done = zeroed(exec->n + 1);
+    for (size_t left = exec->n; left > 0; left--) {
+        size_t chosen = exec->n, n_ready = 0;
+        for (size_t i = 0; i < exec->n; i++) {
+            bool ready = !done[i];
+            for (size_t k = 0; k < exec->nodes[i].n_before && ready; k++) ready = done[exec->nodes[i].before[k]];
+            if (ready && fake_random() % ++n_ready == 0) chosen = i;
+        }
+        run_op(gpu, &exec->nodes[chosen].op);
+        done[chosen] = true;
+    }
+    free(done);
+}
+
+static void run_first(struct fake_stream *stream, size_t n)
+{
+    if (n == 0) return;
+    fake_memory_open(stream->gpu);
+    for (size_t i = 0; i < n; i++) run_op(stream->gpu, &stream->ops[i]);
+    fake_memory_close(stream->gpu);
+    stream->n -= n;
+    memmove(stream->ops, stream->ops + n, stream->n * sizeof *stream->ops);
+}
+
+/* ---- streams ---- */
+
+struct fake_stream *fake_stream_create(int gpu)
+{
+    struct fake_stream *stream = zeroed(sizeof *stream);
+    stream->next = streams;
+    streams = stream;
+    stream->alive = true;
+    stream->gpu = gpu;
+    fake_count_live(1);
+    return stream;
+}
+
+struct fake_stream *fake_stream_check(void *handle)
+{
+    for (struct fake_stream *stream = streams; stream; stream = stream->next)
+        if (stream == handle && stream->alive) return stream;
+    return NULL;
+}
+
+int fake_stream_gpu(const struct fake_stream *stream)
+{
+    return stream->gpu;
+}
+
+/* What waits still runs: the manual has the stream released when its work is done. */
+int fake_stream_destroy(struct fake_stream *stream)
+{
+    run_first(stream, stream->n);
+    free(stream->ops);
+    stream->ops = NULL;
+    stream->capacity = 0;
+    stream->alive = false;
+    fake_count_live(-1);
+    return 0;
+}
+
+void fake_stream_push(struct fake_stream *stream, const struct fake_op *op)
+{
+    if (stream->n == stream->capacity) {
+        stream->capacity = stream->capacity ? stream->capacity * 2 : 16;
+        stream->ops = grow(stream->ops, stream->capacity * sizeof *stream->ops);
+    }
+    stream->ops[stream->n++] = *op;
+    const uint64_t random = fake_random();
+    if (random % 4 == 0) run_first(stream, (size_t)(random >> 8) % (stream->n + 1));
+}
+
+void fake_stream_run(struct fake_stream *stream)
+{
+    run_first(stream, stream->n);
+}
+
+void fake_stream_drop(struct fake_stream *stream)
+{
+    stream->n = 0;
+}
+
+/* ---- graphs ---- */
+
+struct fake_graph *fake_graph_create(void)
+{
+    struct fake_graph *graph = zeroed(sizeof *graph);
+    graph->next = graphs;
+    graphs = graph;
+    graph->alive = true;
+    fake_count_live(1);
+    return graph;
+}
+
+static struct fake_graph *check_graph(void *handle)
+{
+    for (struct fake_graph *graph = graphs; graph; graph = graph->next)
+        if (graph == handle && graph->alive) return graph;
+    return NULL;
+}
+
+static void free_nodes(struct node *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) free(nodes[i].before);
+    free(nodes);
+}
+
+int fake_graph_destroy(void *handle)
+{
+    struct fake_graph *graph = check_graph(handle);
+    if (!graph) return FAKE_INVALID_HANDLE;
+    free_nodes(graph->nodes, graph->n);
+    for (size_t i = 0; i < graph->n; i++) free(graph->handles[i]);
+    free(graph->handles);
+    graph->nodes = NULL;
+    graph->handles = NULL;
+    graph->n = 0;
+    graph->alive = false;
+    fake_count_live(-1);
+    return 0;
+}
+
+static bool number_of(const struct fake_graph *graph, const void *node, size_t *out_number)
+{
+    for (size_t i = 0; i < graph->n; i++) {
+        *out_number = i;
+        if (graph->handles[i] == node) return true;
+    }
+    return false;
+}
+
+int fake_graph_add(void *handle, void *const *dependencies, size_t n_dependencies, const struct fake_op *op, void **out_node)
+{
+    struct fake_graph *graph = check_graph(handle);
+    if (!graph) return FAKE_INVALID_HANDLE;
+    if (n_dependencies > 0 && !dependencies) return FAKE_INVALID_VALUE;
+    struct node node = { .op = *op, .n_before = n_dependencies };
+    node.before = zeroed((n_dependencies + 1) * sizeof *node.before);
+    for (size_t i = 0; i < n_dependencies; i++) {
+        if (number_of(graph, dependencies[i], &node.before[i])) continue;
+        free(node.before);
+        return FAKE_INVALID_VALUE;
+    }
+    graph->nodes = grow(graph->nodes, (graph->n + 1) * sizeof *graph->nodes);
+    graph->handles = grow(graph->handles, (graph->n + 1) * sizeof *graph->handles);
+    graph->nodes[graph->n] = node;
+    graph->handles[graph->n] = zeroed(sizeof **graph->handles);
+    *graph->handles[graph->n] = (struct handle){ graph, graph->n };
+    *out_node = graph->handles[graph->n++];
+    return 0;
+}
+
+int fake_graph_instantiate(void *handle, void **out_exec)
+{
+    const struct fake_graph *graph = check_graph(handle);
+    *out_exec = NULL;
+    if (!graph) return FAKE_INVALID_HANDLE;
+    struct fake_exec *exec = zeroed(sizeof *exec);
+    *exec = (struct fake_exec){ .next = execs, .alive = true, .n = graph->n, .nodes = zeroed((graph->n + 1) * sizeof *exec->nodes) };
+    execs = exec;
+    for (size_t i = 0; i < graph->n; i++) {
+        exec->nodes[i] = graph->nodes[i];
+        exec->nodes[i].before = zeroed((graph->nodes[i].n_before + 1) * sizeof(size_t));
+        memcpy(exec->nodes[i].before, graph->nodes[i].before, graph->nodes[i].n_before * sizeof(size_t));
+    }
+    fake_count_live(1);
+    *out_exec = exec;
+    return 0;
+}
+
+struct fake_exec *fake_exec_check(void *handle)
+{
+    for (struct fake_exec *exec = execs; exec; exec = exec->next)
+        if (exec == handle && exec->alive) return exec;
+    return NULL;
+}
+
+int fake_exec_destroy(void *handle)
+{
+    struct fake_exec *exec = fake_exec_check(handle);
+    if (!exec) return FAKE_INVALID_HANDLE;
+    free_nodes(exec->nodes, exec->n);
+    exec->nodes = NULL;
+    exec->n = 0;
+    exec->alive = false;
+    fake_count_live(-1);
+    return 0;
+}
