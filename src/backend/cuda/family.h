@@ -31,6 +31,9 @@ extern const struct pln_kernel_family pln_cuda_move, pln_cuda_concat, pln_cuda_c
     pln_cuda_rearrange, pln_cuda_generate;
 extern const struct pln_kernel_family pln_cuda_pool, pln_cuda_resize, pln_cuda_sample, pln_cuda_roi, pln_cuda_rnn;
 
+/* Families of rows (kernels/). */
+extern const struct pln_kernel_family pln_cuda_attention;
+
 /* What rows may need of a GPU: the compute capability at least, one bit each; PLN_CUDA_90A also that it is just that one. */
 enum {
     PLN_CUDA_SM72 = 1,
