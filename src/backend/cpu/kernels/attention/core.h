@@ -154,7 +154,10 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
     vf total = vf_set(0), shift = vf_set(largest);
     for (j = 0; j < n; j += VF_LANES) {
         int64_t lanes = PLN_MIN((int64_t)VF_LANES, n - j);
-        vf weight = vf_exp(vf_load_n(scores + j, lanes) - shift);
+        /* Weights too small for a normal number are 0: a denormal one takes the processor a hundred times as long. The order of operands lets
+         * NaN through. */
+        vf x = vf_load_n(scores + j, lanes) - shift, least = vf_set(-87.0f);
+        vf weight = vf_select(vf_lt(x, least), vf_set(0), vf_exp(vf_max(least, x)));
         vf_store_n(scores + j, weight, lanes);
         total += vf_load_n(scores + j, lanes);
     }
