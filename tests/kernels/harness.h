@@ -19,7 +19,7 @@ struct case_input {
     int rank;
     int64_t dims[PLN_MAX_RANK];
     enum fill fill;
-    const int64_t *values; /* of an i64 input; NULL: random */
+    const void *values; /* contiguous, of the input's type; NULL: random */
 };
 
 struct kernel_case {
