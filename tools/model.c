@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,9 +118,28 @@ int model_check_tune(const struct command *command, const char *tune, const char
     return command_fail(command, 2, "--tune wants off, fast or full, not '%s'", tune);
 }
 
+/* Each part of the lists of --dim must be NAME=N (or NAME:N) with a whole number; whether the model has NAME is asked elsewhere. */
+static int check_dim_values(const struct command *command, const struct text_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *part = list->items[i];
+        for (size_t length; part; part = part[length] ? part + length + 1 : NULL) {
+            char *end = NULL;
+            length = strcspn(part, ",");
+            const char *value = part + length;
+            while (value > part && value[-1] != '=' && value[-1] != ':') value--;
+            errno = 0;
+            if (value > part + 1 && isdigit((unsigned char)*value)) (void)strtoll(value, &end, 10);
+            if (end != part + length || errno) return command_fail(command, 2, "--dim wants NAME=N with a whole number from 0 on, not '%.*s'", (int)length, part);
+        }
+    }
+    return 0;
+}
+
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
     int bad = model_check_tune(command, options->tune, options->timing_cache);
+    if (!bad) bad = check_dim_values(command, &options->dims);
     if (bad) return bad;
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = looks_like_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
