@@ -1,6 +1,7 @@
 /* One node, and lists of them. */
 #include "onnx/importer.h"
 #include "onnx/opset.h"
+#include "onnx/schema.h"
 
 static enum pln_status bind_inputs(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, uint32_t *inputs)
 {
@@ -19,6 +20,7 @@ static bool apply_hint(struct pln_importer *importer, const struct pln_scope *sc
 {
     uint32_t at;
     struct pln_type type = pln_graph_value(importer->graph, value)->type;
+    if (!importer->use_hints) return true;
     bool unknown = type.kind == PLN_TENSOR ? type.dtype == PLN_DTYPE_NONE || type.rank < 0 : !type.elem;
     if (!unknown || !pln_map_get_str(&scope->hints, name, &at)) return true;
     struct pln_type hint;
@@ -48,6 +50,9 @@ static enum pln_status bind_outputs(struct pln_importer *importer, const struct 
         }
         if (!pln_scope_set(emit->scope, name, emit->outputs[i]) || !apply_hint(importer, emit->scope, name, emit->outputs[i])) {
             return pln_fail_memory(importer->diag, "names", 0);
+        }
+        if (!emit->scope->frame && pln_map_get_str(&emit->scope->hints, name, &known)) {
+            PLN_TRY(pln_importer_check_declared(importer, emit->scope->infos[known], name, emit->outputs[i]));
         }
     }
     return PLN_OK;
@@ -117,7 +122,8 @@ static enum pln_status import_node(struct pln_importer *importer, struct pln_emi
     if (status == PLN_NOT_FOUND) {
         pln_onnx_handler handler;
         PLN_TRY(find_handler(importer, emit, &handler));
-        handler(emit);
+        pln_onnx_schema_check(emit);
+        if (emit->status == PLN_OK) handler(emit);
         status = emit->status;
     }
     PLN_TRY(status);
@@ -152,7 +158,7 @@ enum pln_status pln_importer_node(struct pln_importer *importer, const struct pl
 
 enum pln_status pln_importer_hints(struct pln_importer *importer, const struct pln_onnx_value_info *infos, uint32_t count, struct pln_scope *scope)
 {
-    if (!importer->use_hints || count == 0) return PLN_OK;
+    if (count == 0) return PLN_OK;
     const struct pln_onnx_type **list = pln_arena_array(&importer->arena, (size_t)scope->n_infos + count, sizeof *list);
     if (!list) return pln_fail_memory(importer->diag, "value_info", 0);
     if (scope->n_infos) memcpy(list, scope->infos, scope->n_infos * sizeof *list);
