@@ -313,8 +313,9 @@ static int report(const struct text_list *cases, const struct result *results)
         fputc('}', json);
     }
     if (json) fprintf(json, "\n],\"passed\":%zu,\"failed\":%zu}\n", passed, cases->count - passed);
-    if (json && json != stdout) fclose(json);
+    if (json && json != stdout && fclose(json) != 0) return command_fail(&command_check, 1, "%s: %s", options.json, strerror(errno));
     printf("%zu passed, %zu failed, 0 skipped\n", passed, cases->count - passed);
+    if (fflush(stdout) != 0) return command_fail(&command_check, 1, "stdout: %s", strerror(errno));
     return passed == cases->count ? 0 : 1;
 }
 

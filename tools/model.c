@@ -155,6 +155,8 @@ int model_open(const struct command *command, const char *path, const struct mod
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);
+        if (out_model->threads < options->threads)
+            fprintf(stderr, "planish %s: warning: --threads %ld: at most %d threads can be had, and are used\n", command->name, options->threads, out_model->threads);
         return 0;
     }
     model_fail(command, out_model->diagnostics, status, path);

@@ -12,7 +12,7 @@ extern "C" {
 typedef struct pln_engine pln_engine;
 typedef struct pln_pool pln_thread_pool;
 
-/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). Thread-safe: a run that
+/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota); at most 1024. Thread-safe: a run that
  * finds it busy computes in its own thread. Errors: PLN_INVALID_ARGUMENT fewer than 0; PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */

@@ -44,6 +44,14 @@ done
 printf '\000\000\200\077\000\000\200\277' >one.bin
 expect 0 '"trivial_outputs":[]' "$p" compare "$relu" --input x=one.bin --json
 
+expect 0 "output y f32[1,2]: 2 NaN; first nan nan" "$p" run "$relu" --input x=nan.bin
+# What cannot be written is an error, and a failed job leaves no empty result.
+expect 1 "No space left" sh -c "'$p' check '$zoo/bert.ts' >/dev/full"
+expect 1 "No space left" "$p" check "$zoo/bert.ts" --json=/dev/full
+expect 1 "No such file" "$p" build "$relu" -o none/x.plan --json=left.json
+[ ! -e left.json ] || { echo "FAILED: a failed build leaves left.json"; failures=$((failures + 1)); }
+expect 0 "1024 threads can be had" "$p" run "$relu" --random 1 --threads 99999
+
 # The same model, options, version and target: the same bytes, whatever the number of threads.
 for folder in "$zoo"/*/; do
     expect 0 "plan first.plan" "$p" build "$folder/model.onnx" -o first.plan --tune off

@@ -494,8 +494,8 @@ static void shapes_that_do_not_fit(void **state)
     pln_context_destroy(context);
 }
 
-/* op(x, i) → y with x: f32[1] and i: i64[count], which only the run knows: fails with the name of the node. */
-static void refuse_numbers(const char *op, const char *inputs, const int64_t *values, int64_t count)
+/* op(x, i) → y with x: f32[1] and i: i64[count], which only the run knows: fails with the name of the node and these words. */
+static void refuse_numbers(const char *op, const char *inputs, const int64_t *values, int64_t count, const char *words)
 {
     static const float data[1];
     const char *const devices[] = { "cpu", "ref" };
@@ -515,6 +515,7 @@ static void refuse_numbers(const char *op, const char *inputs, const int64_t *va
         if (status != PLN_NO_MEMORY && status != PLN_INVALID_ARGUMENT && status != PLN_BAD_MODEL) fail_msg("%s on %s: status %d", op, devices[d], status);
         assert_true(seconds() - start < 5);
         expect_words(pln_context_diagnostics(context), "culprit");
+        expect_words(pln_context_diagnostics(context), words);
         pln_context_destroy(context);
     }
 }
@@ -523,21 +524,21 @@ static void numbers_that_do_not_fit(void **state)
 {
     (void)state;
     static const int64_t huge[] = { INT64_MAX, INT64_MAX }, many[] = { (int64_t)1 << 40, 3 }, wrap[] = { (int64_t)1 << 32, (int64_t)1 << 32 }, negative[] = { -10, -10 };
-    refuse_numbers("Expand", "x,i", huge, 2);
-    refuse_numbers("Expand", "x,i", wrap, 2);
-    refuse_numbers("Expand", "x,i", negative, 2);
-    refuse_numbers("ConstantOfShape", "i", huge, 2);
-    refuse_numbers("ConstantOfShape", "i", many, 2);
-    refuse_numbers("ConstantOfShape", "i", wrap, 2);
-    refuse_numbers("ConstantOfShape", "i", negative, 2);
-    refuse_numbers("Tile", "x,i", many, 1);
-    refuse_numbers("Tile", "x,i", negative, 1);
-    refuse_numbers("Gather", "x,i", negative, 2);
-    refuse_numbers("Gather", "x,i", huge, 2);
-    refuse_numbers("Reshape", "x,i", huge, 2);
-    refuse_numbers("Pad", "x,i", many, 2);
-    refuse_numbers("Pad", "x,i", huge, 2);
-    refuse_numbers("TopK", "x,i", many, 1);
+    refuse_numbers("Expand", "x,i", huge, 2, "");
+    refuse_numbers("Expand", "x,i", wrap, 2, "");
+    refuse_numbers("Expand", "x,i", negative, 2, "");
+    refuse_numbers("ConstantOfShape", "i", huge, 2, "");
+    refuse_numbers("ConstantOfShape", "i", many, 2, "");
+    refuse_numbers("ConstantOfShape", "i", wrap, 2, "");
+    refuse_numbers("ConstantOfShape", "i", negative, 2, "");
+    refuse_numbers("Tile", "x,i", many, 1, "");
+    refuse_numbers("Tile", "x,i", negative, 1, "");
+    refuse_numbers("Gather", "x,i", negative, 2, "index -10 is outside an axis of extent 1");
+    refuse_numbers("Gather", "x,i", huge, 2, "index 9223372036854775807 is outside an axis of extent 1");
+    refuse_numbers("Reshape", "x,i", huge, 2, "");
+    refuse_numbers("Pad", "x,i", many, 2, "");
+    refuse_numbers("Pad", "x,i", huge, 2, "");
+    refuse_numbers("TopK", "x,i", many, 1, "");
 }
 
 /* ---- devices ---- */
