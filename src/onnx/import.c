@@ -216,11 +216,11 @@ enum pln_status pln_onnx_import(const struct pln_onnx_model *model, struct pln_o
     struct pln_diag *before = local + 1, *used = diag ? diag : local;
     if (diag) *before = *diag;
     uint64_t nodes = options->max_nodes ? options->max_nodes : count_nodes(model->graph) + SPARE_NODES;
-    struct pln_importer importer = { .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .use_hints = !options->ignore_hints, .options = options };
+    struct pln_importer importer = { .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .use_hints = !options->ignore_hints, .options = options, .unmade = PLN_NONE };
     enum pln_status status = import_once(&importer, options, alloc, out_graph);
     if (status == PLN_BAD_MODEL && importer.hints_used) {
         if (diag) *diag = *before;
-        importer = (struct pln_importer){ .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .options = options, .n_warned = importer.n_warnings };
+        importer = (struct pln_importer){ .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .options = options, .n_warned = importer.n_warnings, .unmade = PLN_NONE };
         status = import_once(&importer, options, alloc, out_graph);
     }
     pln_free(alloc, local, 2 * sizeof *local);

@@ -29,6 +29,8 @@ struct pln_onnx_import_options {
     size_t limit_bytes; /* of the graph's arena; 0: none */
     uint64_t max_nodes; /* ONNX nodes imported, functions and repeated bodies counted as often as they are; 0: 200,000 more than the
                          * model itself has */
+    bool all_faults;    /* go on behind nodes of the main graph that are wrong, leaving out those that need them, so that diag gets every fault; the
+                         * import fails all the same */
     bool ignore_hints;  /* fill in nothing from value_info */
     void (*warn)(void *user, const char *text); /* a declared shape that is wrong; at most 8 times. NULL: silent */
     void *warn_user;

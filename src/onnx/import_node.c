@@ -11,6 +11,10 @@ static enum pln_status bind_inputs(struct pln_importer *importer, const struct p
         if (name[0] && !pln_scope_find(scope, name, &inputs[i])) {
             return pln_fail(importer->diag, PLN_BAD_MODEL, "input %u, '%s', is nobody's output before this node", i, name);
         }
+        if (inputs[i] != PLN_NONE && inputs[i] == importer->unmade) {
+            importer->needs_unmade = true;
+            return PLN_BAD_MODEL;
+        }
     }
     return PLN_OK;
 }
@@ -208,13 +212,35 @@ static enum pln_status import_initializers(struct pln_importer *importer, const 
     return PLN_OK;
 }
 
+/* Behind a node of the main graph that is wrong, when all faults are wanted: its outputs are there in name, and nodes that need them are left out
+ * without a word. */
+static enum pln_status go_on(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, enum pln_status status)
+{
+    uint32_t known;
+    if (status == PLN_NO_MEMORY) return status;
+    if (importer->fault == PLN_OK) importer->fault = status;
+    importer->needs_unmade = false;
+    if (importer->unmade == PLN_NONE) importer->unmade = pln_graph_add_value(importer->graph, NULL, NULL);
+    bool done = importer->unmade != PLN_NONE;
+    for (uint32_t i = 0; i < node->outputs.count && done; i++) {
+        const char *name = node->outputs.items[i];
+        if (name[0] && !pln_map_get_str(&scope->values, name, &known)) done = pln_scope_set(scope, name, importer->unmade);
+    }
+    return done ? PLN_OK : pln_fail_memory(importer->diag, "names", 0);
+}
+
 enum pln_status pln_importer_graph(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block)
 {
+    bool all = importer->options->all_faults && !scope->parent && !scope->frame;
     PLN_TRY(pln_importer_hints(importer, graph->value_infos.items, graph->value_infos.count, scope));
     PLN_TRY(pln_importer_hints(importer, graph->outputs.items, graph->outputs.count, scope));
     PLN_TRY(import_initializers(importer, graph, scope));
-    for (uint32_t i = 0; i < graph->nodes.count; i++) PLN_TRY(pln_importer_node(importer, &graph->nodes.items[i], scope, block));
-    return PLN_OK;
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
+        enum pln_status status = pln_importer_node(importer, &graph->nodes.items[i], scope, block);
+        if (status != PLN_OK && all) status = go_on(importer, &graph->nodes.items[i], scope, status);
+        PLN_TRY(status);
+    }
+    return all ? importer->fault : PLN_OK;
 }
 
 enum pln_status pln_importer_outputs(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block)
@@ -224,6 +250,10 @@ enum pln_status pln_importer_outputs(struct pln_importer *importer, const struct
         uint32_t value;
         if (!pln_scope_find(scope, name, &value) || value == PLN_NONE) {
             return pln_fail(importer->diag, PLN_BAD_MODEL, "graph output '%s' is nobody's output", name);
+        }
+        if (value == importer->unmade) {
+            importer->needs_unmade = true;
+            return PLN_BAD_MODEL;
         }
         if (!pln_graph_add_block_output(importer->graph, block, value, name)) return pln_fail_memory(importer->diag, "outputs", 0);
     }

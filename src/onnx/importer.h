@@ -49,6 +49,9 @@ struct pln_importer {
     bool use_hints;
     uint32_t hints_used;
     const struct pln_onnx_import_options *options;
+    enum pln_status fault; /* all_faults: of the first node that was wrong */
+    uint32_t unmade;       /* the value that stands for outputs of such nodes, else PLN_NONE */
+    bool needs_unmade;     /* the node at hand failed for want of it */
     uint32_t n_warnings, n_warned; /* those of a first attempt are not given again */
 };
 

@@ -642,6 +642,38 @@ static void turns_scans_into_loops(void **state)
     done(&im);
 }
 
+/* ---- all faults ---- */
+
+/* Every node that is wrong is told, and none that only needs the outputs of one, be it in a branch. */
+static void tells_all_faults(void **state)
+{
+    (void)state;
+    struct pln_text graph = make_message(), first = make_node("Relu", "first", "x", "a"), branch = make_message(), other = make_message(), choice;
+    add_int(&first, "slope", 1);
+    make_add(&branch, 1, make_node("Neg", "inner", "a", "p"));
+    make_add(&branch, 12, output_of("p"));
+    make_add(&other, 12, output_of("a"));
+    choice = make_node("If", "choice", "c", "d");
+    add_graph(&choice, "then_branch", branch);
+    add_graph(&choice, "else_branch", other);
+    make_add(&graph, 1, first);
+    make_add(&graph, 1, make_node("Neg", "needs_first", "a", "b"));
+    make_add(&graph, 1, choice);
+    make_add(&graph, 1, make_node("Softmax", "second", "x,x", "e"));
+    make_add(&graph, 1, make_node("Add", "needs_both", "b,e", "y"));
+    make_add(&graph, 1, make_node("Abs", "fine", "x", "z"));
+    make_add(&graph, 11, make_value("x", 3, NULL));
+    make_add(&graph, 11, value_of("c", PLN_BOOL, 0, NULL, NULL));
+    make_add(&graph, 12, output_of("y"));
+    make_add(&graph, 12, output_of("d"));
+    struct imported im = run(model_of(graph, 8, 17), &(struct pln_onnx_import_options){ .all_faults = true });
+    assert_null(im.graph);
+    assert_int_equal(im.diag.count, 2);
+    assert_string_equal(im.diag.entries[0].node, "first");
+    assert_string_equal(im.diag.entries[1].node, "second");
+    done(&im);
+}
+
 /* ---- memory ---- */
 
 static void survives_every_failing_allocation(void **state)
@@ -688,6 +720,7 @@ int main(void)
         cmocka_unit_test(captures_in_branches),
         cmocka_unit_test(finds_types_that_loops_change),
         cmocka_unit_test(turns_scans_into_loops),
+        cmocka_unit_test(tells_all_faults),
         cmocka_unit_test(survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
