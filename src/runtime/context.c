@@ -1,4 +1,6 @@
 /* Contexts: creation, binding, running. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "runtime/engine.h"
 #include "base/text.h"
@@ -194,6 +196,10 @@ static enum pln_status find_io(pln_context *context, const struct pln_io *list, 
         *out_index = i;
         return PLN_OK;
     }
+    char key[PLN_DIAG_NAME + 32];
+    int size = snprintf(key, sizeof key, "planish.input_default.%s", name);
+    const char *type = size > 0 && (size_t)size < sizeof key && list == context->engine->program->inputs ? pln_engine_metadata(context->engine, key) : NULL;
+    if (type) return pln_fail(&context->diag, PLN_NOT_FOUND, "'%s' has a default (%s) in the model and is built in as a constant; take its initializer out of the model to bind it", name, type);
     return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no %s '%s'%s%s", what, name, n ? "; its first is " : "", n ? list[0].name : "");
 }
 

@@ -494,6 +494,23 @@ static void shapes_that_do_not_fit(void **state)
     pln_context_destroy(context);
 }
 
+/* An input with a default is a constant: who binds it is told so. */
+static void inputs_with_defaults(void **state)
+{
+    (void)state;
+    static const float data[2];
+    struct pln_text graph = make_graph(make_node("Add", "sum", "x,w", "y"));
+    make_add(&graph, 5, make_zeros("w", 1));
+    make_add(&graph, 11, make_value("w", 1, NULL));
+    pln_engine *engine = build(make_model(8, graph), PLN_OK, "");
+    assert_string_equal(pln_engine_metadata(engine, "planish.input_default.w"), "f32[1]");
+    pln_context *context = make_context(engine);
+    const struct pln_buffer w = { .dtype = PLN_F32, .rank = 1, .dims = { 1 }, .data = (void *)(uintptr_t)data, .size_bytes = 4 };
+    assert_int_equal(pln_context_bind_input(context, "w", &w), PLN_NOT_FOUND);
+    expect_words(pln_context_diagnostics(context), "'w' has a default (f32[1])|constant");
+    pln_context_destroy(context);
+}
+
 /* op(x, i) → y with x: f32[1] and i: i64[count], which only the run knows: fails with the name of the node and these words. */
 static void refuse_numbers(const char *op, const char *inputs, const int64_t *values, int64_t count, const char *words)
 {
@@ -797,6 +814,7 @@ int main(void)
         cmocka_unit_test(files_that_are_no_models), cmocka_unit_test(a_model_cut_off),        cmocka_unit_test(nodes_that_do_not_fit),   cmocka_unit_test(cycles),
         cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
         cmocka_unit_test(external_data_elsewhere),  cmocka_unit_test(shapes_that_do_not_fit), cmocka_unit_test(numbers_that_do_not_fit), cmocka_unit_test(devices_that_are_missing),
+        cmocka_unit_test(inputs_with_defaults),
         cmocka_unit_test(no_memory_anywhere),
         cmocka_unit_test(no_memory_while_folding),       cmocka_unit_test(no_disk_space),          cmocka_unit_test(endless_loops),           cmocka_unit_test(diagnostics_used_again),
     };
