@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
     { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), ref" },
     { "target", 0, OPTION_TEXT, &options.model.target, "LEVEL", "native (default), portable, x86-64-v2, x86-64-v3, x86-64-v4" },
-    { "threads", 0, OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
     TUNE_ROWS(options.model),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
