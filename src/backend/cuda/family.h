@@ -24,6 +24,7 @@ extern const struct pln_kernel *const pln_cuda_kernels[]; /* rows of kernels.inc
 extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (kernels/copy.c), which stands for no op */
 
 extern const struct pln_kernel_family pln_cuda_rows;
+extern const struct pln_kernel_family pln_cuda_reduce;
 
 /* What rows may need of a GPU: the compute capability at least, one bit each; PLN_CUDA_90A also that it is just that one. */
 enum {

@@ -36,7 +36,8 @@ static const char *make_for_problem(const struct pln_kernel *kernel, const struc
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_operand *operand = i < op.n_inputs ? &problem->inputs[i] : &problem->outputs[i - op.n_inputs];
         if (operand->present && operand->rank < 0) return "an operand's rank is not known";
-        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ operand->present, operand->dtype, operand->rank };
+        if (i < op.n_inputs && (kernel->family->host_inputs >> i & 1) && operand->present && !operand->known) return "a parameter is not known before the run";
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ operand->present, operand->dtype, operand->rank, NULL };
     }
     return make(kernel, &op, out);
 }
@@ -48,7 +49,7 @@ static const char *make_for_launch(const struct pln_kernel *kernel, const struct
     if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_tensor *tensor = i < op.n_inputs ? &launch->inputs[i] : &launch->outputs[i - op.n_inputs];
-        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ tensor->dtype != PLN_DTYPE_NONE, tensor->dtype, tensor->rank };
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ tensor->dtype != PLN_DTYPE_NONE, tensor->dtype, tensor->rank, tensor };
     }
     return make(kernel, &op, out);
 }
@@ -95,6 +96,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     return pln_rows_plan(kernel->name, &work, inputs, outputs, kernel->tile[3], diag, state, &out_prepared->n_tasks);
 }
 
-const struct pln_kernel_family pln_cuda_rows = {
-    .name = "rows", .state_bytes = sizeof(struct pln_cuda_rows_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1
-};
+#define ROWS(name_, host_inputs_)                                                                                                                                              \
+    {                                                                                                                                                                          \
+        .name = name_, .state_bytes = sizeof(struct pln_cuda_rows_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .host_inputs = host_inputs_, \
+        .packed_input = -1                                                                                                                                                     \
+    }
+const struct pln_kernel_family pln_cuda_rows = ROWS("rows", 0);
+const struct pln_kernel_family pln_cuda_reduce = ROWS("reduce", 1u << 1); /* the axes */

@@ -12,7 +12,8 @@
 struct pln_rows_shape {
     bool present;
     enum pln_dtype dtype;
-    int rank; /* -1: not known */
+    int rank;
+    const struct pln_tensor *tensor; /* of a launch; a problem: NULL */
 };
 
 struct pln_rows_op {
@@ -31,7 +32,7 @@ struct pln_rows_work {
     uint8_t input_of[PLN_ROWPROG_MAX_OPERANDS], output_of[PLN_ROWPROG_MAX_OPERANDS];
 };
 
-/* Fills *out (zeroed) for an op; NULL, or why it cannot be done. */
+/* Fills *out (zeroed, n_row_axes 1) for an op; NULL, or why it cannot be done. The program made for a launch is printed as that made for its problem. */
 typedef const char *(*pln_rows_make_fn)(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_program(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_elementwise(const struct pln_rows_op *op, struct pln_rows_work *out);
