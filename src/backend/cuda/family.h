@@ -25,6 +25,8 @@ extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (
 
 extern const struct pln_kernel_family pln_cuda_rows;
 extern const struct pln_kernel_family pln_cuda_reduce;
+extern const struct pln_kernel_family pln_cuda_cumulate;
+extern const struct pln_kernel_family pln_cuda_topk;
 
 /* What rows may need of a GPU: the compute capability at least, one bit each; PLN_CUDA_90A also that it is just that one. */
 enum {
