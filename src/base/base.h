@@ -19,10 +19,12 @@
 #define PLN_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
 #define PLN_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PLN_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define PLN_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define PLN_PRINTF(format_index, first)
 #define PLN_LIKELY(x) (x)
 #define PLN_UNLIKELY(x) (x)
+#define PLN_PREFETCH(address) ((void)(address))
 #endif
 
 #define PLN_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -97,6 +99,9 @@ void pln_diag_init(struct pln_diag *diag);
 /* Adds an entry and returns status, so that `return pln_fail(diag, PLN_BAD_MODEL, "…", …);` does both. */
 enum pln_status pln_fail(struct pln_diag *diag, enum pln_status status, const char *format, ...) PLN_PRINTF(3, 4);
 enum pln_status pln_failv(struct pln_diag *diag, enum pln_status status, const char *format, va_list args);
+
+/* Names entries from number `first` on that have no node: for loops too tight to set node and op before anything has failed. */
+void pln_diag_name(struct pln_diag *diag, int first, const char *node, const char *op);
 
 /* "out of memory: NAME needs N bytes" as an entry; returns PLN_NO_MEMORY. */
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes);

@@ -59,6 +59,16 @@ enum pln_status pln_fail(struct pln_diag *diag, enum pln_status status, const ch
     return status;
 }
 
+void pln_diag_name(struct pln_diag *diag, int first, const char *node, const char *op)
+{
+    for (int i = first; i < diag->count; i++) {
+        struct pln_diag_entry *entry = &diag->entries[i];
+        if (entry->node[0] != '\0') continue;
+        copy_name(entry->node, sizeof entry->node, node);
+        copy_name(entry->op, sizeof entry->op, op);
+    }
+}
+
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes)
 {
     return pln_fail(diag, PLN_NO_MEMORY, "out of memory: %s needs %zu bytes", what, size_bytes);

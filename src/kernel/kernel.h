@@ -21,6 +21,7 @@
 struct pln_operand {
     bool present;
     bool constant; /* a weight: may be packed */
+    bool known;    /* to the host before the launch: a weight, or a value of the shape program */
     enum pln_dtype dtype;
     int rank;                   /* -1: not known */
     int64_t dims[PLN_MAX_RANK]; /* -1: not known until the run */
@@ -94,8 +95,15 @@ struct pln_kernel_family {
      * source says depends on the row and the problem's types, ranks, attributes and programs; extents and addresses come with the state, which
      * `prepare` fills and the backend hands to the device as it is. */
     enum pln_status (*emit)(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source);
+    /* Device code: bit i: input i is a parameter that prepare reads (axes, pads): it stays in host memory, where it is known before the launch
+     * (pln_operand.known, which `supports` asks for). */
+    uint32_t host_inputs;
     int packed_input;                    /* which input is taken packed; -1: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
+    /* prepare again, where types, ranks and parameters of the launch are those of the last prepare or update that went well, and so are state and
+     * prepared; extents, strides and addresses may be others, and what depends on them is checked as prepare does. For kernels whose
+     * extents change with every decoding step. NULL: prepare does it. */
+    enum pln_status (*update)(const struct pln_launch *launch, void *state, struct pln_prepared *prepared, struct pln_diag *diag);
 };
 
 enum pln_kernel_flag {

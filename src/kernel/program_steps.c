@@ -79,7 +79,8 @@ static const char *check_inputs(const struct walk *walk, const struct pln_step *
         if (id == PLN_NONE) continue;
         if (id >= program->n_slots) return "reads a value that does not exist";
         const struct pln_slot *slot = &program->slots[id];
-        if (step->kind != PLN_STEP_COPY && slot->space != step->device) return "reads a value in another space";
+        bool parameter = step->kind == PLN_STEP_LAUNCH && slot->space == 0 && (slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_WEIGHT); /* the engine asks the kernel */
+        if (step->kind != PLN_STEP_COPY && slot->space != step->device && !parameter) return "reads a value in another space";
         if (step->kind != PLN_STEP_LAUNCH && is_packed(program, slot)) return "reads a packed weight";
         if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !is_dense(slot)) return "wants a value in row-major order";
         bool command = step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || step->device != 0;
@@ -227,7 +228,7 @@ static enum pln_status check_results(const struct walk *walk, uint32_t block)
     const struct pln_program_block *own = &program->blocks[block];
     for (uint32_t i = 0; i < own->n_outputs; i++) {
         const struct pln_slot *slot = &program->slots[own->outputs[i]];
-        if (slot->space != 0 || is_packed(program, slot)) return bad(walk, "result is not a value on the host");
+        if ((slot->space != 0 && !(block == 0 && slot->place == PLN_PLACE_OUTPUT)) || is_packed(program, slot)) return bad(walk, "result is not a value on the host");
         const char *why = use(walk, own->outputs[i]);
         if (why) return bad(walk, why);
     }

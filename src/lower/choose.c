@@ -9,6 +9,7 @@ static void describe_operand(struct pln_lower *lower, uint32_t value, struct pln
     const struct pln_value *own = pln_graph_value(lower->graph, value);
     out->present = true;
     out->constant = own->data != NULL;
+    out->known = out->constant || pln_lower_is_shape_value(lower, value);
     out->dtype = own->type.kind == PLN_TENSOR ? own->type.dtype : PLN_DTYPE_NONE;
     out->rank = own->type.kind == PLN_TENSOR ? own->type.rank : -1;
     for (int i = 0; i < out->rank; i++)

@@ -163,6 +163,10 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
             step->inputs[i] = slot;
             continue;
         }
+        if (kernel && i < 32 && (kernel->family->host_inputs >> i & 1)) {
+            PLN_TRY(pln_lower_need(lower, value, 0, false, &step->inputs[i]));
+            continue;
+        }
         /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. */
         if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || i > 2)) {
             PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
@@ -199,7 +203,7 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         if (value == PLN_NONE) continue;
         uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
-        uint32_t state = lower->block == 0 && kernel && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
+        uint32_t state = lower->block == 0 && kernel && space == (lower->device_memory ? 1u : 0u) && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
         if (state != PLN_NONE) {
             lower->program->slots[slot].place = PLN_PLACE_OUTPUT;
             lower->program->slots[slot].index = state;

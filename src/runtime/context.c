@@ -38,6 +38,18 @@ static void sort_by_last(const struct pln_slot *slots, uint32_t *ids, uint32_t n
     }
 }
 
+/* Items in the order of their last steps, segments in that of their steps. */
+static void mark_frees(const struct pln_program *program, const struct pln_program_block *block, struct pln_block_state *state)
+{
+    uint32_t s = 0;
+    for (uint32_t i = 0; i < state->n_items; i++) {
+        const uint32_t last = program->slots[state->items[i]].last;
+        while (s < block->n_segments && last - block->segments[s].first >= block->segments[s].count) s++;
+        if (s == block->n_segments) return; /* to the end of the run */
+        state->segments[s].flow[last - block->segments[s].first].frees = true;
+    }
+}
+
 static enum pln_status init_block(struct pln_context *context, uint32_t block)
 {
     const struct pln_program *program = context->engine->program;
@@ -53,6 +65,7 @@ static enum pln_status init_block(struct pln_context *context, uint32_t block)
         if (program->slots[i].block == block && (program->slots[i].place == PLN_PLACE_ITEM || program->slots[i].place == PLN_PLACE_BLOCK_INPUT)) state->items[state->n_items++] = i;
     sort_by_last(program->slots, state->items, state->n_items);
     for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(pln_exec_resolve_init(context, block, s));
+    mark_frees(program, own, state);
     return PLN_OK;
 }
 
@@ -83,11 +96,24 @@ static void init_depends(struct pln_context *context)
     }
 }
 
+static void init_io(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        context->inputs[program->states[i].input].is_state = true;
+        context->outputs[program->states[i].output].is_state = true;
+    }
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        const struct pln_slot *slot = &program->slots[program->outputs[i].slot];
+        if (slot->place != PLN_PLACE_OUTPUT || slot->segment >= program->blocks[0].n_segments) context->given[context->n_given++] = i;
+    }
+}
+
 static enum pln_status init_tables(struct pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
     struct pln_arena *arena = &context->arena;
-    context->slots = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->slots);
+    context->slots = pln_arena_alloc_aligned(arena, (program->n_slots + (size_t)1) * sizeof *context->slots, 64);
     context->blocks = pln_arena_array(arena, program->n_blocks, sizeof *context->blocks);
     context->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->symbols);
     context->upper_symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *context->upper_symbols);
@@ -97,15 +123,17 @@ static enum pln_status init_tables(struct pln_context *context)
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
     context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
     context->outputs = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->outputs);
+    context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
+    context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
     context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
     context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
-    context->step_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_ns);
-    context->step_count = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_count);
+    context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_ns || !context->step_count)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->given || !context->state_dims)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
+    init_io(context);
     PLN_TRY(pln_exec_sort_slots(context));
     for (uint32_t i = 0; i < program->n_blocks; i++) PLN_TRY(init_block(context, i));
     for (uint32_t i = 0; i < context->engine->n_devices; i++) {
@@ -177,6 +205,12 @@ static void destroy_segments(struct pln_context *context)
     }
 }
 
+static void forget_binding(struct pln_context *context, struct pln_binding *binding, uint32_t slot)
+{
+    pln_free(&context->alloc, binding->own, binding->own_bytes);
+    if (binding->moved) pln_transfer_release(context, binding, context->engine->program->slots[slot].space);
+}
+
 void pln_context_destroy(pln_context *context)
 {
     if (!context) return;
@@ -184,8 +218,8 @@ void pln_context_destroy(pln_context *context)
     destroy_segments(context);
     for (uint32_t i = 0; context->queues && i < context->engine->n_devices; i++)
         if (context->queues[i]) context->engine->devices[i].backend->queue_destroy(context->queues[i]);
-    for (uint32_t i = 0; context->inputs && i < program->n_inputs; i++) pln_free(&context->alloc, context->inputs[i].own, context->inputs[i].own_bytes);
-    for (uint32_t i = 0; context->outputs && i < program->n_outputs; i++) pln_free(&context->alloc, context->outputs[i].own, context->outputs[i].own_bytes);
+    for (uint32_t i = 0; context->inputs && i < program->n_inputs; i++) forget_binding(context, &context->inputs[i], program->inputs[i].slot);
+    for (uint32_t i = 0; context->outputs && i < program->n_outputs; i++) forget_binding(context, &context->outputs[i], program->outputs[i].slot);
     pln_heap_deinit(&context->heap);
     pln_arena_deinit(&context->scratch);
     pln_arena_deinit(&context->arena);
@@ -245,13 +279,23 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
     return bits >= 8 && (uint64_t)last < size_bytes / (size_t)(bits / 8);
 }
 
+/* Device memory is that of the plan's first device, and dense. */
+static enum pln_status check_memory(pln_context *context, const char *name, const struct pln_buffer *buffer)
+{
+    if (buffer->memory == PLN_MEMORY_HOST) return PLN_OK;
+    if (buffer->memory != PLN_MEMORY_DEVICE) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': memory kind %d does not exist", name, (int)buffer->memory);
+    if (context->engine->n_devices == 1) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': the plan runs on the host alone, so only host memory can be bound", name);
+    if (buffer->strides) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': device memory can only be bound row-major", name);
+    return PLN_OK;
+}
+
 static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, struct pln_tensor *out_tensor)
 {
     memset(out_tensor, 0, sizeof *out_tensor);
     if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
     for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
         if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
-    if (buffer->memory != PLN_MEMORY_HOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
+    PLN_TRY(check_memory(context, name, buffer));
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
     int64_t count;
@@ -277,9 +321,12 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
     PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
-    if (!binding->bound || binding->item || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
+    const bool on_device = buffer->memory == PLN_MEMORY_DEVICE;
+    if (!binding->bound || binding->item || on_device != binding->on_device || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
         context->generation++;
+    if (binding->is_state) context->states_taken = false;
     binding->bound = true;
+    binding->on_device = on_device;
     binding->item = NULL;
     binding->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = tensor };
     return PLN_OK;
@@ -292,12 +339,15 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     struct pln_binding *binding = &context->outputs[index];
+    context->rebound++;
+    if (binding->is_state) context->states_taken = false;
+    binding->bound = false;
+    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, buffer));
     binding->bound = buffer && buffer->data;
-    if (binding->bound && buffer->memory != PLN_MEMORY_HOST) {
-        binding->bound = false;
-        return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
-    }
-    if (binding->bound && buffer->strides && !pln_states_find(program, index, true)) {
+    const bool on_device = binding->bound && buffer->memory == PLN_MEMORY_DEVICE;
+    if (binding->on_device != on_device) context->generation++;
+    binding->on_device = on_device;
+    if (binding->bound && buffer->strides && (!binding->is_state || program->slots[program->outputs[index].slot].space != 0)) {
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "output '%s' can only be bound row-major", name);
     }
@@ -315,6 +365,8 @@ enum pln_status pln_context_set_output_allocator(pln_context *context, const cha
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    context->rebound++;
+    if (context->outputs[index].is_state) context->states_taken = false;
     context->outputs[index].allocator = allocator;
     context->outputs[index].allocator_user = user;
     return PLN_OK;
@@ -329,7 +381,15 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     *out_item = (struct pln_item *)(uintptr_t)binding->item;
     if (binding->item) return PLN_OK;
     *out_item = &binding->view;
-    if (pln_tensor_is_contiguous(&binding->view.tensor) || pln_states_find(context->engine->program, index, false)) return PLN_OK;
+    const uint32_t slot_id = context->engine->program->inputs[index].slot;
+    const bool moves = context->engine->program->slots[slot_id].space != 0 ? !context->states || !binding->is_state : binding->on_device;
+    if (!moves && (binding->is_state || pln_tensor_is_contiguous(&binding->view.tensor))) return PLN_OK;
+    struct pln_slot_state *slot = &context->slots[slot_id];
+    if (pln_tensor_is_contiguous(&binding->view.tensor)) {
+        slot->view = binding->view;
+        *out_item = &slot->view;
+        return pln_transfer_input(context, index, &slot->view.tensor);
+    }
     size_t bytes = pln_tensor_bytes(&binding->view.tensor);
     if (bytes > binding->own_bytes) {
         pln_free(&context->alloc, binding->own, binding->own_bytes);
@@ -341,10 +401,9 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     struct pln_tensor dense;
     pln_tensor_init(&dense, binding->view.tensor.dtype, binding->view.tensor.rank, binding->view.tensor.dims, binding->own);
     pln_tensor_copy(&binding->view.tensor, &dense);
-    struct pln_slot_state *slot = &context->slots[context->engine->program->inputs[index].slot];
     slot->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = dense };
     *out_item = &slot->view;
-    return PLN_OK;
+    return moves ? pln_transfer_input(context, index, &slot->view.tensor) : PLN_OK;
 }
 
 static enum pln_status take_inputs(pln_context *context)
@@ -352,7 +411,12 @@ static enum pln_status take_inputs(pln_context *context)
     const struct pln_program *program = context->engine->program;
     for (uint32_t i = 0; i < program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
     context->dims_stale = true;
+    bool checked = false;
     for (uint32_t i = 0; i < program->n_inputs; i++) {
+        if (context->states_taken && context->inputs[i].is_state) { /* all of them with the first */
+            if (!checked) context->states_taken = checked = pln_states_take(context);
+            if (checked) continue;
+        }
         if (!context->inputs[i].bound) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is not bound; call pln_context_bind_input before the run", program->inputs[i].name);
         struct pln_item *item;
         PLN_TRY(input_item(context, i, &item));
@@ -362,6 +426,7 @@ static enum pln_status take_inputs(pln_context *context)
         context->slots[program->inputs[i].slot].owned = false;
         PLN_TRY(status);
     }
+    pln_states_note_taken(context);
     return PLN_OK;
 }
 
@@ -369,18 +434,22 @@ static enum pln_status take_inputs(pln_context *context)
 static enum pln_status give_outputs(pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
-    for (uint32_t i = 0; i < program->n_outputs; i++) {
+    for (uint32_t k = 0; k < context->n_given; k++) {
+        const uint32_t i = context->given[k];
         struct pln_binding *binding = &context->outputs[i];
         struct pln_item *item;
         PLN_TRY(pln_exec_item(context, program->outputs[i].slot, &item));
-        if (program->slots[program->outputs[i].slot].place == PLN_PLACE_OUTPUT || item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
+        if (item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
         size_t bytes = pln_tensor_bytes(&item->tensor);
         void *to = binding->allocator ? pln_exec_request(binding, program->outputs[i].name, &item->tensor) : binding->buffer.data;
         if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
         if (!binding->allocator && bytes > binding->buffer.size_bytes)
             return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", program->outputs[i].name, bytes, binding->buffer.size_bytes);
-        if (bytes) memcpy(to, item->tensor.data, bytes);
+        if (bytes && binding->bound && binding->on_device) PLN_TRY(pln_transfer_give(context, i, &item->tensor));
+        else if (bytes) memcpy(to, item->tensor.data, bytes);
     }
+    for (uint32_t i = 0; context->engine->n_devices > 1 && i < program->n_outputs; i++)
+        if (pln_transfer_output_moves(context, i)) PLN_TRY(pln_transfer_give(context, i, &context->slots[program->outputs[i].slot].view.tensor));
     return PLN_OK;
 }
 
@@ -389,10 +458,7 @@ static enum pln_status run(pln_context *context)
     int64_t start = pln_clock_ns();
     context->stats.last_kernel_ns = 0;
     context->depth = 0;
-    if (context->profiling) {
-        memset(context->step_ns, 0, context->engine->program->n_steps * sizeof *context->step_ns);
-        memset(context->step_count, 0, context->engine->program->n_steps * sizeof *context->step_count);
-    }
+    if (context->profiling) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));
@@ -454,7 +520,11 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
     if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
     if (item->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is no tensor; ask for its value", name);
     const struct pln_tensor *tensor = &item->tensor;
-    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    const struct pln_binding *binding = &context->outputs[index];
+    const bool moved = pln_transfer_output_moves(context, index);
+    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = moved ? binding->given : tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    const bool in_device = moved ? binding->bound && binding->on_device : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
+    out_buffer->memory = in_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
     return PLN_OK;
 }
@@ -567,8 +637,8 @@ enum pln_status pln_context_step_time(const pln_context *context, int index, uin
     *out_ns = *out_count = 0;
     if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
-    *out_ns = context->step_ns[index];
-    *out_count = context->step_count[index];
+    *out_ns = context->step_times[index].ns;
+    *out_count = context->step_times[index].count;
     return PLN_OK;
 }
 

@@ -43,6 +43,7 @@ struct pln_engine {
     struct pln_engine_step *steps;
     struct pln_engine_device *devices; /* [0]: the host's, then program->devices */
     uint32_t n_devices;
+    bool *input_copied, *output_copied; /* by number: only copies of the first device read, or write, its slot, so it may lie on either side */
     struct pln_pool *pool;
     struct pln_logger logger;
     struct pln_engine_owner owner;
@@ -57,20 +58,38 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
 
 /* ---- context ---- */
 
+/* Counts changes of a slot's tensor. */
+struct pln_version {
+    uint32_t any;    /* type, extents, strides, address or shape value differ from the last time */
+    uint32_t layout; /* something else than extents does */
+};
+
 /* Where a slot's value is in this run. */
 struct pln_slot_state {
-    struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
-    struct pln_item view;  /* for slots with planned memory */
+    /* Of a tensor of up to four dims, what changes from one decoding step to the next lies in one cache line. */
+    _Alignas(64) struct pln_item *item; /* NULL: not known yet; &view, or an item of the heap */
+    struct pln_item view;               /* for slots with planned memory */
     bool owned;            /* item is counted for this slot */
     uint32_t listed;       /* at creation: the last segment, counted from 1, that listed it as coming from outside */
-    uint32_t base_version; /* VIEW: of what it shows, when it was last filled */
+    struct pln_version base_version; /* VIEW: of what it shows, when it was last filled */
     int64_t offset;        /* VIEW: then */
-    struct pln_tensor seen; /* slots from outside of the segments' memory: what its version stands for */
+    struct pln_tensor *seen; /* slots from outside of the segments' memory: what its version stands for */
+};
+
+/* What running a step looks at each time. Dense, as between two steps the weights sweep the caches. */
+struct pln_flow {
+    uint32_t step, device;
+    bool command; /* for a queue; else the runtime runs it alone */
+    bool frees;   /* items live no longer than to this step */
+};
+
+struct pln_step_time {
+    uint64_t ns, count;
 };
 
 /* What a segment was last resolved for. */
 struct pln_segment_state {
-    bool resolved;
+    bool resolved, resolved_once;
     uint64_t generation; /* the context's then */
     int64_t *symbols; /* values then */
     void **pointers;  /* of the slots in `outside` then */
@@ -79,21 +98,23 @@ struct pln_segment_state {
     uint32_t *defined, n_defined;   /* slots that it defines and that are not items, in order */
     uint64_t *depends;              /* of `defined`: symbols (bit: index mod 64) that they depend on */
     uint64_t *arena_depends;        /* of `arena_slots` */
-    uint64_t moves;                 /* context's then */
+    uint64_t moves, rebound;        /* context's then */
     size_t *planned_bytes;          /* by arena slot */
     size_t *offsets;
     bool planned;
     void **arenas;                 /* by space */
     size_t *arena_bytes;
+    struct pln_flow *flow;         /* by step */
     struct pln_command *commands;  /* one a step */
     uint64_t commands_version;     /* raised when any of them is made anew */
     struct pln_recording **recordings; /* by step: of the commands submitted together from there on; NULL: none */
     struct pln_launch *launches;
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */
-    bool *ready;                   /* by step: its command stands for `versions` */
+    bool *ready;                   /* by step: its command was made, and stands for its tensors */
+    uint32_t *todo;                /* scratch: steps whose commands no longer do */
     uint32_t *operands;            /* slots of the steps' operands, all in one row */
-    uint32_t *versions;            /* of these, when the command was made */
+    struct pln_version *versions;  /* of these, when the command's tensors were set */
     uint32_t *operands_end;        /* by step: where its operands end in that row */
     uint32_t *state_at;            /* by step: where its kernel's state is in `states`, in units of 64 bytes */
 };
@@ -105,15 +126,26 @@ struct pln_block_state {
 };
 
 struct pln_binding {
-    bool bound;
+    struct pln_item view; /* tensor in the caller's memory */
     struct pln_buffer buffer;
-    int64_t strides[PLN_MAX_RANK];
-    struct pln_item view;        /* tensor in the caller's memory */
-    const struct pln_item *item; /* or a value of another kind */
+    bool bound, is_state;
+    bool on_device; /* the caller's memory is the first device's */
+    const struct pln_item *item; /* instead of view: a value of another kind */
     pln_output_allocator allocator;
     void *allocator_user;
     void *own; /* outputs: the context's memory; inputs: row-major copy */
     size_t own_bytes;
+    int64_t strides[PLN_MAX_RANK];
+    void *moved; /* where the plan reads or writes it when the caller has it elsewhere; of the slot's space */
+    size_t moved_bytes;
+    void *given; /* outputs that were moved: where the last run put them */
+};
+
+/* What the bound store demands of the extents of inputs that are states: each expression once, though all layers' states have it. */
+struct pln_state_dim {
+    uint32_t dim;
+    bool is_length;
+    int64_t value; /* when it is not the length */
 };
 
 struct pln_context {
@@ -131,14 +163,19 @@ struct pln_context {
     uint32_t n_segments; /* of all blocks, made so far */
     uint32_t *by_segment, *segment_end; /* slots, sorted by segment; segment g has those from segment_end[g] to segment_end[g + 1] - 1 */
     int64_t *symbols, *dims, *upper_dims, *upper_symbols;
-    /* By slot: raised whenever type, extents, strides, address or shape value differ from the last time. Kept apart from the slots, and dense:
-     * between two decoding steps the weights sweep the caches, and each line touched in telling that nothing has changed is a miss. */
-    uint32_t *versions;
+    /* By slot. Kept apart from the slots, and dense: between two decoding steps the weights sweep the caches, and each line touched in telling that
+     * nothing has changed is a miss. */
+    struct pln_version *versions;
     uint64_t *dim_depends; /* symbols (bit: index mod 64) that each extent depends on */
     uint64_t moves;        /* times that an arena was moved */
+    uint64_t rebound;      /* times that an output was bound anew */
     bool dims_stale;
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
+    uint32_t *given, n_given; /* outputs that are no planned memory, or that no segment makes */
+    bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
+    struct pln_state_dim *state_dims;
+    uint32_t n_state_dims;
     struct pln_queue **queues; /* by device */
     struct pln_interval *intervals;
     uint32_t *order;
@@ -147,7 +184,7 @@ struct pln_context {
     bool device_pending; /* something was submitted and not waited for */
     struct pln_context_stats stats;
     bool profiling;
-    uint64_t *step_ns, *step_count;
+    struct pln_step_time *step_times;
     pln_tap tap;
     void *tap_user;
     pln_state_store *states;
@@ -156,8 +193,29 @@ struct pln_context {
 /* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
 enum pln_status pln_states_begin(struct pln_context *context);
 void pln_states_commit(struct pln_context *context);
+/* All inputs that are states have been taken as slots' items: the next run need only look at their length. */
+void pln_states_note_taken(struct pln_context *context);
+/* Binds and checks the extents of inputs that are states, when states_taken. false: they do not fit what is known so far. */
+bool pln_states_take(struct pln_context *context);
+/* Positions that the bound store has room for; 0: none is bound. */
+int64_t pln_states_capacity(const struct pln_context *context);
+/* Sets known symbols that are lengths of states to the capacity, when they are below it. A store is bound. */
+void pln_states_raise(const struct pln_context *context, int64_t *symbols);
 /* The state that input or output `index` belongs to; NULL: none. */
 const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output);
+
+/* transfer.c: memory of inputs and outputs that lies elsewhere than where the plan wants it. */
+/* The plan writes output `index` to memory of its own, from where pln_transfer_give brings it to the caller's. */
+bool pln_transfer_output_moves(const struct pln_context *context, uint32_t index);
+/* The slot, an input or output on the host by the plan, lies in the device's memory, which suits the copies that use it. */
+bool pln_transfer_in_place(const struct pln_context *context, uint32_t slot);
+/* Brings an input's dense tensor to where the plan reads it; sets its data. */
+enum pln_status pln_transfer_input(struct pln_context *context, uint32_t index, struct pln_tensor *tensor);
+enum pln_status pln_transfer_hold_output(struct pln_context *context, uint32_t index, size_t size_bytes, void **out_memory);
+enum pln_status pln_transfer_give(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor);
+/* The values of output `index` in host memory, after a run: sets the data of its tensor. PLN_UNSUPPORTED: a state whose memory is not dense. */
+enum pln_status pln_transfer_fetch(struct pln_context *context, uint32_t index, struct pln_tensor *tensor);
+void pln_transfer_release(struct pln_context *context, struct pln_binding *binding, uint32_t space);
 
 /* exec.c */
 enum pln_status pln_exec_block(struct pln_context *context, uint32_t block);

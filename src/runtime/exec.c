@@ -145,11 +145,6 @@ static enum pln_status submit(struct pln_context *context, struct pln_segment_st
     return backend->submit(context->queues[device], &state->commands[first], n, backend->recording_destroy ? &state->recordings[first] : NULL, state->commands_version, &context->diag);
 }
 
-static bool is_command(const struct pln_step *step)
-{
-    return step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || (step->kind == PLN_STEP_CALL && step->device != 0);
-}
-
 static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
 {
     const struct pln_step *step = &context->engine->program->steps[step_id];
@@ -165,46 +160,59 @@ static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
     return pln_fail(&context->diag, PLN_INTERNAL, "step %u cannot be run alone", step_id);
 }
 
-static void note_time(struct pln_context *context, uint32_t step_id, int64_t start)
+static uint64_t note_time(struct pln_step_time *time, int64_t start)
 {
     uint64_t ns = (uint64_t)(pln_clock_ns() - start);
-    context->step_ns[step_id] += ns;
-    context->step_count[step_id]++;
-    context->stats.last_kernel_ns += ns;
+    time->ns += ns;
+    time->count++;
+    return ns;
+}
+
+/* The commands from step i on that one submit may take. */
+static uint32_t batch_of(const struct pln_flow *flow, uint32_t i, uint32_t n_steps)
+{
+    uint32_t n = 1;
+    while ((n < BATCH || flow[i].device != 0) && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
+    return n;
+}
+
+static enum pln_status run_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t i, uint32_t n)
+{
+    const int before = context->diag.count;
+    enum pln_status status = submit(context, state, state->flow[i].device, i, n);
+    if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
+    if (status == PLN_OK) return PLN_OK;
+    const uint32_t step = state->flow[i].step;
+    pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
+    return status;
 }
 
 static enum pln_status run_segment(struct pln_context *context, uint32_t block, uint32_t segment)
 {
-    const struct pln_program *program = context->engine->program;
-    const struct pln_program_block *own = &program->blocks[block];
-    const struct pln_segment *seg = &own->segments[segment];
+    const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
+    const bool profiling = context->profiling;
+    const uint32_t n_steps = seg->count;
+    uint64_t kernel_ns = 0; /* summed here, so that the clock need not wait for the statistics to come into the cache */
     PLN_TRY(pln_exec_resolve(context, block, segment));
-    for (uint32_t i = 0; i < seg->count;) {
+    for (uint32_t i = 0, n; i < n_steps; i += n) {
+        const struct pln_flow *flow = &state->flow[i];
         if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
-        uint32_t step_id = own->steps[seg->first + i];
-        const struct pln_step *step = &program->steps[step_id];
-        int64_t start = context->profiling ? pln_clock_ns() : 0;
-        uint32_t n = 1;
-        enum pln_status status;
-        if (is_command(step)) {
-            while (!context->profiling && (n < BATCH || step->device != 0) && i + n < seg->count && is_command(&program->steps[own->steps[seg->first + i + n]]) &&
-                   program->steps[own->steps[seg->first + i + n]].device == step->device)
-                n++;
-            name_step(context, step_id);
-            status = submit(context, state, step->device, i, n);
-            if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
+        n = flow->command && !profiling ? batch_of(state->flow, i, n_steps) : 1; /* one, when each is timed */
+        int64_t start = profiling ? pln_clock_ns() : 0;
+        if (flow->command) {
+            PLN_TRY(run_commands(context, state, i, n));
         } else {
-            name_step(context, step_id);
-            status = run_one(context, step_id);
+            name_step(context, flow->step);
+            PLN_TRY(run_one(context, flow->step));
+            context->diag.node = context->diag.op = NULL;
         }
-        if (status != PLN_OK) return status;
-        context->diag.node = NULL;
-        context->diag.op = NULL;
-        if (context->profiling) note_time(context, step_id, start);
-        i += n;
-        forget_dead(context, block, seg->first + i - 1);
+        if (profiling) kernel_ns += note_time(&context->step_times[flow->step], start);
+        if (!state->flow[i + n - 1].frees) continue;
+        PLN_TRY(pln_exec_sync(context)); /* a copy of what is let go may be on its way */
+        forget_dead(context, block, seg->first + i + n - 1);
     }
+    context->stats.last_kernel_ns += kernel_ns;
     return seg->end == PLN_END_NEXT ? PLN_OK : pln_exec_sync(context);
 }
 

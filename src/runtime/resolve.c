@@ -3,6 +3,12 @@
 #include "runtime/memory.h"
 #include "tensor/convert.h"
 
+/* Steps whose commands are fetched before they are at hand, and lines of each one's kernel state. */
+#define PREFETCH_AHEAD 3
+#define PREFETCH_STATE_LINES 8
+/* States of kernels larger than this are not put with those that are updated often. */
+#define UPDATED_BYTES 1024
+
 static bool is_outside(enum pln_place place)
 {
     return place == PLN_PLACE_INPUT || place == PLN_PLACE_ITEM || place == PLN_PLACE_BLOCK_INPUT || place == PLN_PLACE_OUTPUT;
@@ -16,15 +22,18 @@ static uint32_t base_of(const struct pln_program *program, uint32_t slot)
 }
 
 /* stamp: a number that each segment has for itself, so that a slot is listed once without a search. */
-static void note_outside(struct pln_context *context, struct pln_segment_state *state, uint32_t stamp, uint32_t slot)
+static enum pln_status note_outside(struct pln_context *context, struct pln_segment_state *state, uint32_t stamp, uint32_t slot)
 {
     const struct pln_program *program = context->engine->program;
-    if (slot == PLN_NONE) return;
+    if (slot == PLN_NONE) return PLN_OK;
     slot = base_of(program, slot);
-    if (!is_outside(program->slots[slot].place)) return;
-    if (context->slots[slot].listed == stamp) return;
+    if (!is_outside(program->slots[slot].place)) return PLN_OK;
+    if (context->slots[slot].listed == stamp) return PLN_OK;
+    if (!context->slots[slot].seen) context->slots[slot].seen = pln_arena_alloc(&context->arena, sizeof *context->slots[slot].seen);
+    if (!context->slots[slot].seen) return pln_fail_memory(&context->diag, "segment tables", sizeof *context->slots[slot].seen);
     context->slots[slot].listed = stamp;
     state->outside[state->n_outside++] = slot;
+    return PLN_OK;
 }
 
 /* Symbols that a slot's place, extents and strides depend on; all of them when it depends on what is bound from outside. */
@@ -86,14 +95,15 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
         n_defined += slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE || slot->place == PLN_PLACE_OUTPUT;
     }
     state->symbols = pln_arena_array(arena, program->n_symbols + 1u, sizeof *state->symbols);
-    state->outside = pln_arena_array(arena, n_operands + 1u, sizeof *state->outside);
-    state->pointers = pln_arena_array(arena, n_operands + 1u, sizeof *state->pointers);
+    state->outside = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *state->outside);
+    state->pointers = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *state->pointers);
     state->arena_slots = pln_arena_array(arena, n_arena + 1u, sizeof *state->arena_slots);
     state->planned_bytes = pln_arena_array(arena, n_arena + 1u, sizeof *state->planned_bytes);
     state->offsets = pln_arena_array(arena, n_arena + 1u, sizeof *state->offsets);
     state->defined = pln_arena_array(arena, n_defined + 1u, sizeof *state->defined);
     state->arenas = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arenas);
     state->arena_bytes = pln_arena_array(arena, context->engine->n_devices, sizeof *state->arena_bytes);
+    state->flow = pln_arena_array(arena, seg->count + 1u, sizeof *state->flow);
     state->commands = pln_arena_array(arena, seg->count + 1u, sizeof *state->commands);
     state->launches = pln_arena_array(arena, seg->count + 1u, sizeof *state->launches);
     state->tensors = pln_arena_array(arena, n_operands + 1u, sizeof *state->tensors);
@@ -104,10 +114,11 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->operands_end = pln_arena_array(arena, seg->count + 1u, sizeof *state->operands_end);
     state->state_at = pln_arena_array(arena, seg->count + 1u, sizeof *state->state_at);
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
+    state->todo = pln_arena_array(arena, seg->count + 1u, sizeof *state->todo);
     state->recordings = pln_arena_array(arena, seg->count + 1u, sizeof *state->recordings);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
-        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready || !state->recordings ||
-        !state->depends || !state->arena_depends)
+        !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
+        !state->depends || !state->arena_depends || !state->flow || !state->todo || !state->recordings)
         return pln_fail_memory(&context->diag, "segment tables", 0);
     for (uint32_t k = *own; k < own[1]; k++) {
         const uint32_t i = context->by_segment[k];
@@ -124,6 +135,26 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     return PLN_OK;
 }
 
+static bool is_command(const struct pln_step *step)
+{
+    return step->kind == PLN_STEP_LAUNCH || step->kind == PLN_STEP_COPY || (step->kind == PLN_STEP_CALL && step->device != 0);
+}
+
+/* Those that are updated with every decoding step lie together, on few pages. */
+static void place_launches(const struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps, bool updated, struct pln_tensor **tensors, size_t *state_bytes)
+{
+    for (uint32_t i = 0; i < n_steps; i++) {
+        const struct pln_step *step = &context->engine->program->steps[state->flow[i].step];
+        const struct pln_engine_step *own = &context->engine->steps[state->flow[i].step];
+        if (updated != (own->kernel && own->kernel->family->update && own->kernel->family->state_bytes <= UPDATED_BYTES)) continue;
+        state->launches[i] = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
+                                                  .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = *tensors, .outputs = *tensors + step->n_inputs };
+        *tensors += step->n_inputs + step->n_outputs;
+        state->state_at[i] = (uint32_t)(*state_bytes / 64);
+        if (own->kernel) *state_bytes += pln_align_up(own->kernel->family->state_bytes, 64);
+    }
+}
+
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
@@ -131,26 +162,24 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     const uint32_t stamp = ++context->n_segments;
     PLN_TRY(init_tables(context, block, segment));
-    struct pln_tensor *tensors = state->tensors;
-    size_t state_bytes = 0;
+    /* A view that no step reads, because it is a result of the block, moves with what it shows all the same. */
+    for (uint32_t i = 0; i < state->n_defined; i++)
+        if (program->slots[state->defined[i]].place == PLN_PLACE_VIEW) note_outside(context, state, stamp, state->defined[i]);
     uint32_t end = 0;
     for (uint32_t i = 0; i < seg->count; i++) {
         uint32_t id = program->blocks[block].steps[seg->first + i];
         const struct pln_step *step = &program->steps[id];
-        const struct pln_engine_step *own = &context->engine->steps[id];
-        struct pln_launch *launch = &state->launches[i];
-        for (uint32_t k = 0; k < step->n_inputs; k++) note_outside(context, state, stamp, step->inputs[k]);
-        for (uint32_t k = 0; k < step->n_outputs; k++) note_outside(context, state, stamp, step->outputs[k]);
-        *launch = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
-                                       .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = tensors, .outputs = tensors + step->n_inputs };
-        tensors += step->n_inputs + step->n_outputs;
+        state->flow[i] = (struct pln_flow){ .step = id, .device = step->device, .command = is_command(step) };
+        for (uint32_t k = 0; k < step->n_inputs; k++) PLN_TRY(note_outside(context, state, stamp, step->inputs[k]));
+        for (uint32_t k = 0; k < step->n_outputs; k++) PLN_TRY(note_outside(context, state, stamp, step->outputs[k]));
         for (uint32_t k = 0; k < step->n_inputs; k++) state->operands[end++] = step->inputs[k];
         for (uint32_t k = 0; k < step->n_outputs; k++) state->operands[end++] = step->outputs[k];
         state->operands_end[i] = end;
-        state->state_at[i] = (uint32_t)(state_bytes / 64);
-        if (own->kernel) state_bytes += pln_align_up(own->kernel->family->state_bytes, 64);
     }
-    state->states = pln_arena_alloc_aligned(&context->arena, state_bytes + 64, 64);
+    size_t state_bytes = 0;
+    struct pln_tensor *tensors = state->tensors;
+    for (int updated = 1; updated >= 0; updated--) place_launches(context, state, seg->count, updated, &tensors, &state_bytes);
+    state->states = pln_arena_alloc_aligned(&context->arena, state_bytes + PREFETCH_STATE_LINES * (size_t)64, 64);
     return state->states ? PLN_OK : pln_fail_memory(&context->diag, "kernel states", state_bytes);
 }
 
@@ -190,51 +219,92 @@ static int64_t range_end(int64_t value)
     return value <= 1 ? value : end;
 }
 
+/* What upper ends are tried, best first. */
+enum reach {
+    REACH_CAPACITY_TOGETHER,
+    REACH_CAPACITY, /* lengths of states at the capacity of the store that is bound, other symbols that moved at the end of their range */
+    REACH_RANGE_TOGETHER,
+    REACH_RANGE,
+    REACH_COUNT
+};
+
 /* Sets upper_dims to extents with each symbol that moved since the last plan at the end of its range; together: all of them at the furthest of
  * these ends, since extents that grow mostly grow together (past, total). */
-static void raise_symbols(struct pln_context *context, const struct pln_segment_state *state, bool together)
+static void raise_symbols(struct pln_context *context, const struct pln_segment_state *state, enum reach reach)
 {
     const struct pln_program *program = context->engine->program;
+    const bool together = reach == REACH_CAPACITY_TOGETHER || reach == REACH_RANGE_TOGETHER;
     int64_t furthest = 0;
     for (uint32_t i = 0; i < program->n_symbols; i++) {
         int64_t value = context->symbols[i];
-        bool moved = state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
+        bool moved = state->planned && state->symbols[i] != value && value != PLN_DIM_UNKNOWN;
         context->upper_symbols[i] = moved ? PLN_MAX(range_end(value), value) : value;
-        if (moved) furthest = PLN_MAX(furthest, context->upper_symbols[i]);
     }
+    if (reach == REACH_CAPACITY_TOGETHER || reach == REACH_CAPACITY) pln_states_raise(context, context->upper_symbols);
+    for (uint32_t i = 0; together && i < program->n_symbols; i++)
+        if (state->symbols[i] != context->symbols[i] && context->symbols[i] != PLN_DIM_UNKNOWN) furthest = PLN_MAX(furthest, context->upper_symbols[i]);
     for (uint32_t i = 0; together && i < program->n_symbols; i++)
         if (state->symbols[i] != context->symbols[i] && context->symbols[i] != PLN_DIM_UNKNOWN) context->upper_symbols[i] = furthest;
     pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
 }
 
-/* Is upper_dims worth planning for: nothing smaller than now, and not much more memory? */
-static enum pln_status worth_planning(struct pln_context *context, const struct pln_segment_state *state, bool *out_worth)
+/* Bytes of all arena slots for the extents of now and for upper_dims. *out_upper SIZE_MAX: more than can be addressed, or something is smaller than now. */
+static enum pln_status sum_slots(struct pln_context *context, const struct pln_segment_state *state, size_t *out_now, size_t *out_upper)
 {
     const struct pln_program *program = context->engine->program;
-    size_t now = 0, upper = 0;
-    *out_worth = false;
+    size_t upper = 0;
+    *out_now = 0;
+    *out_upper = SIZE_MAX;
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes, more;
         PLN_TRY(slot_bytes(context, context->dims, state->arena_slots[i], &bytes));
-        now += bytes;
+        *out_now += bytes;
         const struct pln_slot *slot = &program->slots[state->arena_slots[i]];
         int64_t dims[PLN_MAX_RANK];
         for (int k = 0; k < slot->rank; k++) dims[k] = context->upper_dims[slot->dims[k]];
         if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &more) || more < bytes || !pln_add_size(upper, more, &upper)) return PLN_OK;
     }
-    *out_worth = upper <= 8 * now + ((size_t)64 << 20);
+    *out_upper = upper;
     return PLN_OK;
 }
 
-/* When shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more memory. */
-static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, bool again, const int64_t **out_values)
+/* Extents of inputs that have symbols of their own and yet grow with the states (a mask over past and new positions) cost next to nothing when they
+ * are planned at the capacity as well; a batch or a number of new positions costs much more, and is left as it is. */
+static enum pln_status raise_companions(struct pln_context *context, const struct pln_segment_state *state, size_t upper)
+{
+    const struct pln_program *program = context->engine->program;
+    const int64_t capacity = pln_states_capacity(context);
+    const size_t most = upper + upper / 8 + ((size_t)64 << 10);
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const struct pln_slot *slot = &program->slots[program->inputs[i].slot];
+        for (int k = 0; k < slot->rank; k++) {
+            const struct pln_dim_node *node = &program->dims[slot->dims[k]];
+            if (node->op != PLN_DIM_SYMBOL || context->upper_symbols[node->a] >= capacity) continue;
+            const int64_t before = context->upper_symbols[node->a];
+            size_t now, with;
+            if (before == PLN_DIM_UNKNOWN) continue;
+            context->upper_symbols[node->a] = capacity;
+            pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+            PLN_TRY(sum_slots(context, state, &now, &with));
+            if (with > most) context->upper_symbols[node->a] = before;
+        }
+    }
+    pln_dim_eval_all(program->dims, program->n_dims, context->upper_symbols, context->upper_dims);
+    return PLN_OK;
+}
+
+/* When a store bounds shapes, or shapes have changed since the last plan, plans for the upper end of their range, unless that asks for much more
+ * memory. */
+static enum pln_status upper_bytes(struct pln_context *context, struct pln_segment_state *state, const int64_t **out_values)
 {
     *out_values = context->dims;
-    for (int together = 1; again && together >= 0; together--) {
-        bool worth;
-        raise_symbols(context, state, together);
-        PLN_TRY(worth_planning(context, state, &worth));
-        if (!worth) continue;
+    for (enum reach reach = context->states ? REACH_CAPACITY_TOGETHER : REACH_RANGE_TOGETHER; reach < REACH_COUNT; reach++) {
+        size_t now, upper;
+        if (!state->planned && reach != REACH_CAPACITY) continue;
+        raise_symbols(context, state, reach);
+        PLN_TRY(sum_slots(context, state, &now, &upper));
+        if (upper == SIZE_MAX || upper / 8 > now + ((size_t)8 << 20)) continue;
+        if (reach <= REACH_CAPACITY) PLN_TRY(raise_companions(context, state, upper));
         *out_values = context->upper_dims;
         break;
     }
@@ -292,7 +362,7 @@ static enum pln_status plan_memory(struct pln_context *context, uint32_t block, 
     }
     if (fits) return PLN_OK;
     const int64_t *values;
-    PLN_TRY(upper_bytes(context, state, state->planned, &values));
+    PLN_TRY(upper_bytes(context, state, &values));
     for (uint32_t i = 0; i < state->n_arena; i++) {
         size_t bytes;
         PLN_TRY(slot_bytes(context, values, state->arena_slots[i], &bytes));
@@ -396,6 +466,7 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
     struct pln_binding *binding = &context->outputs[slot->index];
     const char *name = context->engine->program->outputs[slot->index].name;
     size_t bytes = pln_tensor_bytes(tensor);
+    if (pln_transfer_output_moves(context, slot->index)) return pln_transfer_hold_output(context, slot->index, bytes, &tensor->data);
     if (binding->allocator) {
         tensor->data = pln_exec_request(binding, name, tensor);
         return tensor->data || bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, bytes);
@@ -421,6 +492,32 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
     return PLN_OK;
 }
 
+static bool same_layout(const struct pln_tensor *a, const struct pln_tensor *b)
+{
+    return a->data == b->data && a->dtype == b->dtype && a->rank == b->rank && memcmp(a->strides, b->strides, (size_t)a->rank * sizeof(int64_t)) == 0;
+}
+
+static bool same_dims(const struct pln_tensor *a, const struct pln_tensor *b)
+{
+    return memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(int64_t)) == 0;
+}
+
+/* Not more than there is: a tensor has room for many more dims than most have. */
+static void set_tensor(struct pln_tensor *to, const struct pln_tensor *from)
+{
+    to->dtype = from->dtype;
+    to->rank = from->rank;
+    to->data = from->data;
+    memcpy(to->dims, from->dims, (size_t)from->rank * sizeof(int64_t));
+    memcpy(to->strides, from->strides, (size_t)from->rank * sizeof(int64_t));
+}
+
+static void note_change(struct pln_context *context, uint32_t slot_id, bool layout)
+{
+    context->versions[slot_id].any++;
+    if (layout) context->versions[slot_id].layout++;
+}
+
 static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id, struct pln_item *view)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
@@ -430,10 +527,10 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
         if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
         view->tensor.data = data;
     }
-    uint32_t *version = &context->versions[slot_id];
+    bool changed = false;
     for (uint32_t i = 0; i < slot->n_elems; i++) {
         int64_t value = context->dims[slot->elems[i]];
-        if (pln_load_i64(slot->dtype, view->tensor.data, i) != value) ++*version;
+        changed = changed || pln_load_i64(slot->dtype, view->tensor.data, i) != value;
         if (value == PLN_DIM_UNKNOWN) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "an element of '%s' is out of range for these inputs", slot->name);
         switch (pln_dtype_bits(slot->dtype)) {
         case 64: ((int64_t *)view->tensor.data)[i] = value; break;
@@ -442,13 +539,8 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
         default: ((int8_t *)view->tensor.data)[i] = (int8_t)value; break;
         }
     }
+    if (changed) note_change(context, slot_id, true);
     return PLN_OK;
-}
-
-static bool same_tensor(const struct pln_tensor *a, const struct pln_tensor *b)
-{
-    size_t bytes = (size_t)a->rank * sizeof(int64_t);
-    return a->data == b->data && a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, bytes) == 0 && memcmp(a->strides, b->strides, bytes) == 0;
 }
 
 /* Slots whose tensors come from elsewhere: has anything about them changed? */
@@ -457,15 +549,17 @@ static void watch_outside(struct pln_context *context, const struct pln_segment_
     for (uint32_t i = 0; i < state->n_outside; i++) {
         struct pln_slot_state *own = &context->slots[state->outside[i]];
         if (context->engine->program->slots[state->outside[i]].place == PLN_PLACE_OUTPUT) continue; /* fill_slot sees to it */
-        if (!own->item || own->item->kind != PLN_TENSOR || same_tensor(&own->seen, &own->item->tensor)) continue;
-        own->seen = own->item->tensor;
-        context->versions[state->outside[i]]++;
+        if (!own->item || own->item->kind != PLN_TENSOR) continue;
+        const bool layout = !same_layout(own->seen, &own->item->tensor);
+        if (!layout && same_dims(own->seen, &own->item->tensor)) continue;
+        set_tensor(own->seen, &own->item->tensor);
+        note_change(context, state->outside[i], layout);
     }
 }
 
 static bool same_view(const struct pln_context *context, const struct pln_slot *slot, const struct pln_slot_state *own)
 {
-    if (own->base_version != context->versions[slot->index] || own->offset != context->dims[slot->offset]) return false;
+    if (own->base_version.any != context->versions[slot->index].any || own->offset != context->dims[slot->offset]) return false;
     for (int i = 0; slot->strides && i < slot->rank; i++)
         if (own->view.tensor.strides[i] != context->dims[slot->strides[i]]) return false;
     return true;
@@ -488,7 +582,27 @@ static bool is_filled(const struct pln_context *context, const struct pln_segmen
     if (slot->place == PLN_PLACE_VIEW) return same_view(context, slot, own);
     if (slot->place == PLN_PLACE_SHAPE) return same_shape_value(context, slot, own);
     const struct pln_binding *binding = &context->outputs[slot->index];
-    return state->generation == context->generation && !binding->allocator && !binding->buffer.strides && own->view.tensor.data == (binding->bound ? binding->buffer.data : binding->own);
+    return state->rebound == context->rebound && !binding->allocator && own->view.tensor.data == (binding->bound ? binding->buffer.data : binding->own);
+}
+
+/* An output that lies in a state's memory as it did before, and there is room for what it has grown to. */
+static bool grow_state(struct pln_context *context, const struct pln_segment_state *state, uint32_t slot_id)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    struct pln_slot_state *own = &context->slots[slot_id];
+    if (slot->place != PLN_PLACE_OUTPUT || !state->resolved_once || own->item != &own->view || state->rebound != context->rebound) return false;
+    const struct pln_binding *binding = &context->outputs[slot->index];
+    const int64_t room = (int64_t)PLN_MIN(binding->buffer.size_bytes, (size_t)INT64_MAX) / PLN_MAX(pln_dtype_bits(slot->dtype) / 8, 1);
+    int64_t last = 0, reach;
+    if (!binding->is_state || !binding->bound || !binding->buffer.strides || binding->allocator) return false;
+    for (int i = 0; i < slot->rank; i++) {
+        const int64_t dim = context->dims[slot->dims[i]];
+        if (dim < 1 || !pln_mul_i64(dim - 1, own->view.tensor.strides[i], &reach) || !pln_add_i64(last, reach, &last)) return false;
+    }
+    if (last >= room) return false;
+    for (int i = 0; i < slot->rank; i++) own->view.tensor.dims[i] = context->dims[slot->dims[i]];
+    note_change(context, slot_id, false);
+    return true;
 }
 
 static enum pln_status fill_slot(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t *next_arena)
@@ -499,8 +613,10 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         *next_arena += slot->place == PLN_PLACE_ARENA;
         return PLN_OK;
     }
+    if (grow_state(context, state, slot_id)) return PLN_OK;
     void *data = own->view.tensor.data;
-    const struct pln_tensor before = own->view.tensor;
+    struct pln_tensor before;
+    set_tensor(&before, &own->view.tensor);
     own->item = NULL; /* until it is filled */
     PLN_TRY(fill_extents(context, slot_id, &own->view.tensor));
     own->view.kind = PLN_TENSOR;
@@ -517,63 +633,105 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
         own->view.tensor.data = data;
         PLN_TRY(fill_shape(context, slot_id, &own->view));
     }
-    if (!same_tensor(&before, &own->view.tensor)) context->versions[slot_id]++;
+    const bool layout = !same_layout(&before, &own->view.tensor);
+    if (layout || !same_dims(&before, &own->view.tensor)) note_change(context, slot_id, layout);
     own->item = &own->view;
     return PLN_OK;
 }
 
 /* ---- commands ---- */
 
-static enum pln_status fill_operands(struct pln_context *context, const uint32_t *slots, uint32_t n, struct pln_tensor *tensors, const struct pln_step *step)
+static bool operands_changed(const struct pln_context *context, const struct pln_segment_state *state, uint32_t i)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (slots[i] == PLN_NONE) {
-            tensors[i].dtype = PLN_DTYPE_NONE;
+    for (uint32_t k = i == 0 ? 0 : state->operands_end[i - 1]; k < state->operands_end[i]; k++)
+        if (state->operands[k] != PLN_NONE && state->versions[k].any != context->versions[state->operands[k]].any) return true;
+    return false;
+}
+
+/* Sets the tensors of the operands that have changed, or all of them. *out_retyped: the type or the rank of one is another than before. */
+static enum pln_status fill_operands(struct pln_context *context, struct pln_segment_state *state, uint32_t i, bool all, bool *out_retyped)
+{
+    *out_retyped = false;
+    const uint32_t first = i == 0 ? 0 : state->operands_end[i - 1];
+    for (uint32_t k = first; k < state->operands_end[i]; k++) {
+        const uint32_t slot = state->operands[k];
+        struct pln_tensor *tensor = (struct pln_tensor *)(uintptr_t)&state->launches[i].inputs[k - first];
+        if (slot == PLN_NONE) {
+            if (all) tensor->dtype = PLN_DTYPE_NONE;
             continue;
         }
-        const struct pln_item *item = context->slots[slots[i]].item;
+        const struct pln_version now = context->versions[slot];
+        if (!all && state->versions[k].any == now.any) continue;
+        const struct pln_item *item = context->slots[slot].item;
         if (!item || item->kind != PLN_TENSOR) {
-            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': '%s' must be a tensor", pln_op_name(step->op), context->engine->program->slots[slots[i]].name);
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': '%s' must be a tensor", pln_op_name(state->launches[i].op), context->engine->program->slots[slot].name);
         }
-        tensors[i] = item->tensor;
+        *out_retyped = *out_retyped || tensor->dtype != item->tensor.dtype || tensor->rank != item->tensor.rank;
+        if (all || state->versions[k].layout != now.layout) set_tensor(tensor, &item->tensor);
+        else memcpy(tensor->dims, item->tensor.dims, (size_t)tensor->rank * sizeof(int64_t));
+        state->versions[k] = now;
     }
     return PLN_OK;
 }
 
-/* Memory that a slot's tensor touches, as addresses [first, last). */
-static bool memory_of(const struct pln_context *context, uint32_t slot, uintptr_t *out_first, uintptr_t *out_last)
+/* Memory that a tensor touches, as addresses [first, last). */
+static bool memory_of(const struct pln_tensor *tensor, uintptr_t *out_first, uintptr_t *out_last)
 {
-    if (slot == PLN_NONE) return false;
-    const struct pln_item *item = context->slots[slot].item;
     int64_t first, last;
-    if (!item || item->kind != PLN_TENSOR || !item->tensor.data || !reach_of(&item->tensor, &first, &last) || last < first) return false;
-    int64_t bits = pln_dtype_bits(item->tensor.dtype);
-    *out_first = (uintptr_t)item->tensor.data + (uintptr_t)(first * bits / 8);
-    *out_last = (uintptr_t)item->tensor.data + (uintptr_t)(((last + 1) * bits + 7) / 8);
+    if (!tensor || tensor->dtype == PLN_DTYPE_NONE || !tensor->data || !reach_of(tensor, &first, &last) || last < first) return false;
+    int64_t bits = pln_dtype_bits(tensor->dtype);
+    *out_first = (uintptr_t)tensor->data + (uintptr_t)(first * bits / 8);
+    *out_last = (uintptr_t)tensor->data + (uintptr_t)(((last + 1) * bits + 7) / 8);
     return true;
+}
+
+static bool overlap(const struct pln_tensor *a, const struct pln_tensor *b)
+{
+    uintptr_t first, last, other_first, other_last;
+    return memory_of(a, &first, &last) && memory_of(b, &other_first, &other_last) && other_first < last && first < other_last;
+}
+
+static enum pln_status fail_apart(struct pln_context *context, uint32_t slot, uint32_t other)
+{
+    const struct pln_slot *slots = context->engine->program->slots;
+    return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' and '%s' overlap in memory", slots[slot].name, slots[other].name);
+}
+
+static const struct pln_tensor *tensor_of(const struct pln_context *context, uint32_t slot)
+{
+    const struct pln_item *item = slot == PLN_NONE ? NULL : context->slots[slot].item;
+    return item && item->kind == PLN_TENSOR ? &item->tensor : NULL;
 }
 
 enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step)
 {
     const struct pln_slot *slots = context->engine->program->slots;
-    const struct pln_kernel *kernel = context->engine->steps[step - context->engine->program->steps].kernel;
-    if (kernel && (kernel->flags & PLN_KERNEL_OVERLAP)) return PLN_OK;
     for (uint32_t o = 0; o < step->n_outputs; o++) {
-        uintptr_t first, last, other_first, other_last;
-        if (step->outputs[o] == PLN_NONE || slots[step->outputs[o]].place == PLN_PLACE_ITEM || !memory_of(context, step->outputs[o], &first, &last)) continue;
+        if (step->outputs[o] == PLN_NONE || slots[step->outputs[o]].place == PLN_PLACE_ITEM) continue;
         for (uint32_t i = 0; i < step->n_inputs + o; i++) {
             uint32_t other = i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
-            if (!memory_of(context, other, &other_first, &other_last) || other_first >= last || first >= other_last) continue;
-            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' and '%s' overlap in memory", slots[step->outputs[o]].name, slots[other].name);
+            if (overlap(tensor_of(context, step->outputs[o]), tensor_of(context, other))) return fail_apart(context, step->outputs[o], other);
         }
     }
+    return PLN_OK;
+}
+
+/* The same for a command, whose tensors are at hand. */
+static enum pln_status check_apart(struct pln_context *context, const struct pln_segment_state *state, uint32_t position)
+{
+    const struct pln_launch *launch = &state->launches[position];
+    const uint32_t *operands = &state->operands[position == 0 ? 0 : state->operands_end[position - 1]];
+    for (int o = launch->n_inputs; o < launch->n_inputs + launch->n_outputs; o++)
+        for (int i = 0; i < o; i++)
+            if (overlap(&launch->inputs[o], &launch->inputs[i])) return fail_apart(context, operands[o], operands[i]);
     return PLN_OK;
 }
 
 /* What a row does not say it takes never reaches it. */
 static enum pln_status check_strides(struct pln_context *context, const struct pln_kernel *kernel, const struct pln_launch *launch, const struct pln_step *step)
 {
-    if (kernel->flags & PLN_KERNEL_CHANNELS_LAST) return PLN_OK; /* its own order, which prepare checks */
+    const uint32_t any = PLN_KERNEL_STRIDED_IN | PLN_KERNEL_STRIDED_OUT;
+    if ((kernel->flags & PLN_KERNEL_CHANNELS_LAST) || (kernel->flags & any) == any) return PLN_OK; /* its own order, which prepare checks; or all */
     for (int i = 0; i < launch->n_inputs + launch->n_outputs; i++) {
         bool output = i >= launch->n_inputs;
         const struct pln_tensor *tensor = output ? &launch->outputs[i - launch->n_inputs] : &launch->inputs[i];
@@ -599,17 +757,17 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     const struct pln_step *step = &program->steps[step_id];
     struct pln_launch *launch = &state->launches[position];
     struct pln_command *command = &state->commands[position];
-    if (step->kind != PLN_STEP_LAUNCH && step->kind != PLN_STEP_COPY && !(step->kind == PLN_STEP_CALL && step->device != 0)) return PLN_OK;
-    PLN_TRY(fill_operands(context, step->inputs, step->n_inputs, (struct pln_tensor *)launch->inputs, step));
-    PLN_TRY(fill_operands(context, step->outputs, step->n_outputs, (struct pln_tensor *)launch->outputs, step));
-    PLN_TRY(pln_exec_apart(context, step));
+    bool retyped;
+    PLN_TRY(fill_operands(context, state, position, true, &retyped));
+    const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
+    if (!kernel || !(kernel->flags & PLN_KERNEL_OVERLAP)) PLN_TRY(check_apart(context, state, position));
     *command = (struct pln_command){ .launch = launch, .code = context->engine->steps[step_id].code };
     if (step->kind == PLN_STEP_COPY) {
         command->kind = PLN_COMMAND_COPY;
         command->from = &launch->inputs[0];
         command->to = &launch->outputs[0];
-        command->from_host = program->slots[step->inputs[0]].space == 0;
-        command->to_host = program->slots[step->outputs[0]].space == 0;
+        command->from_host = program->slots[step->inputs[0]].space == 0 && !pln_transfer_in_place(context, step->inputs[0]);
+        command->to_host = program->slots[step->outputs[0]].space == 0 && !pln_transfer_in_place(context, step->outputs[0]);
         if (!pln_tensor_same_shape(command->from, command->to) || command->from->dtype != command->to->dtype)
             return pln_fail(&context->diag, PLN_BAD_PLAN, "copy of '%s' changes its shape", program->slots[step->inputs[0]].name);
         return PLN_OK;
@@ -618,7 +776,6 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
         command->kind = PLN_COMMAND_CALL;
         return PLN_OK;
     }
-    const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
     const struct pln_kernel_family *family = kernel->family;
     PLN_TRY(check_strides(context, kernel, launch, step));
     int packed = family->packed_input;
@@ -631,41 +788,80 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     memset(kernel_state, 0, bytes);
     command->kind = PLN_COMMAND_LAUNCH;
     command->kernel = kernel;
+    if (makes_nothing(launch)) return PLN_OK; /* no tasks, no state */
     command->state = kernel_state;
-    if (makes_nothing(launch)) return PLN_OK; /* no tasks */
     PLN_TRY(family->prepare(kernel, launch, kernel_state, &command->prepared, &context->diag));
     return PLN_OK;
 }
 
-/* Does the command of step i still stand for its operands? Notes what it stands for from now on. */
-static bool same_operands(const struct pln_context *context, struct pln_segment_state *state, uint32_t i)
+/* A prepared launch for other extents and places, if its kernel can do that. *out_done false: it must be prepared. */
+static enum pln_status update_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint8_t *kernel_state, bool *out_done)
 {
-    bool same = true;
-    for (uint32_t k = i == 0 ? 0 : state->operands_end[i - 1]; k < state->operands_end[i]; k++) {
-        uint32_t slot = state->operands[k], version = slot == PLN_NONE ? 0 : context->versions[slot];
-        same = same && state->versions[k] == version;
-        state->versions[k] = version;
-    }
-    return same;
+    const struct pln_launch *launch = &state->launches[position];
+    struct pln_command *command = &state->commands[position];
+    const struct pln_step *step = &context->engine->program->steps[state->flow[position].step];
+    bool retyped;
+    *out_done = false;
+    if (command->kind != PLN_COMMAND_LAUNCH || !command->state || !command->kernel->family->update) return PLN_OK;
+    PLN_TRY(fill_operands(context, state, position, false, &retyped));
+    if (retyped || makes_nothing(launch)) return PLN_OK;
+    if (!(command->kernel->flags & PLN_KERNEL_OVERLAP)) PLN_TRY(check_apart(context, state, position));
+    PLN_TRY(check_strides(context, command->kernel, launch, step));
+    *out_done = true;
+    return command->kernel->family->update(launch, kernel_state, &command->prepared, &context->diag);
 }
 
-static enum pln_status fill_commands(struct pln_context *context, uint32_t block, uint32_t segment)
+static enum pln_status make_command(struct pln_context *context, struct pln_segment_state *state, uint32_t i)
 {
-    const struct pln_program *program = context->engine->program;
-    const struct pln_segment *seg = &program->blocks[block].segments[segment];
-    struct pln_segment_state *state = &context->blocks[block].segments[segment];
-    for (uint32_t i = 0; i < seg->count; i++) {
-        bool same = same_operands(context, state, i);
-        if (same && state->ready[i]) continue;
-        uint32_t step_id = program->blocks[block].steps[seg->first + i];
-        state->ready[i] = false;
-        state->commands_version++;
-        context->diag.node = context->engine->steps[step_id].name;
-        context->diag.op = pln_op_name(program->steps[step_id].op);
-        context->diag.node_index = -1;
-        PLN_TRY(fill_command(context, state, i, step_id, state->states + (size_t)state->state_at[i] * 64));
-        context->diag.node = context->diag.op = NULL;
-        state->ready[i] = true;
+    uint8_t *kernel_state = state->states + (size_t)state->state_at[i] * 64;
+    bool done = false, update = state->ready[i];
+    state->ready[i] = false;
+    state->commands_version++;
+    if (update) PLN_TRY(update_command(context, state, i, kernel_state, &done));
+    if (!done) PLN_TRY(fill_command(context, state, i, state->flow[i].step, kernel_state));
+    state->ready[i] = true;
+    return PLN_OK;
+}
+
+/* Commands are small and far apart, and out of the caches: many can be on their way at once. */
+static void prefetch_command(const struct pln_segment_state *state, uint32_t i)
+{
+    const uint8_t *command = (const uint8_t *)&state->commands[i], *kernel_state = state->states + (size_t)state->state_at[i] * 64;
+    PLN_PREFETCH(command);
+    PLN_PREFETCH(command + sizeof *state->commands - 1);
+    PLN_PREFETCH(&state->launches[i]);
+    PLN_PREFETCH((const uint8_t *)(&state->launches[i] + 1) - 1);
+    for (int line = 0; line < PREFETCH_STATE_LINES; line++) PLN_PREFETCH(kernel_state + (size_t)line * 64);
+}
+
+/* As prefetch_command: the tensors, once the launch has come that tells where they are. */
+static void prefetch_tensors(const struct pln_segment_state *state, uint32_t i)
+{
+    const struct pln_launch *launch = &state->launches[i];
+    for (int k = 0; k < launch->n_inputs + launch->n_outputs; k++) {
+        PLN_PREFETCH(&launch->inputs[k]);
+        PLN_PREFETCH(&launch->inputs[k].dims[3]);
+        PLN_PREFETCH(&launch->inputs[k].strides[0]);
+        PLN_PREFETCH(&launch->inputs[k].strides[3]);
+    }
+}
+
+static enum pln_status fill_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_steps; i++)
+        if (state->flow[i].command && (!state->ready[i] || operands_changed(context, state, i))) state->todo[n++] = i;
+    for (uint32_t k = 0; k < n && k < 2 * PREFETCH_AHEAD; k++) prefetch_command(state, state->todo[k]);
+    for (uint32_t k = 0; k < n && k < PREFETCH_AHEAD; k++) prefetch_tensors(state, state->todo[k]);
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = state->todo[k], step = state->flow[i].step;
+        const int before = context->diag.count;
+        if (k + 2 * PREFETCH_AHEAD < n) prefetch_command(state, state->todo[k + 2 * PREFETCH_AHEAD]);
+        if (k + PREFETCH_AHEAD < n) prefetch_tensors(state, state->todo[k + PREFETCH_AHEAD]);
+        enum pln_status status = make_command(context, state, i);
+        if (status == PLN_OK) continue;
+        pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
+        return status;
     }
     return PLN_OK;
 }
@@ -697,12 +893,35 @@ static uint64_t changed_symbols(const struct pln_context *context, const struct 
     return changed;
 }
 
+/* As prefetch_command, for slot i of those that are defined; near: what it points to, which must have come. */
+static void prefetch_slot(const struct pln_context *context, const struct pln_segment_state *state, uint32_t i, bool near)
+{
+    const struct pln_slot *slot = &context->engine->program->slots[state->defined[i]];
+    const struct pln_slot_state *own = &context->slots[state->defined[i]];
+    if (!near) {
+        PLN_PREFETCH(slot);
+        PLN_PREFETCH((const uint8_t *)(slot + 1) - 1);
+        PLN_PREFETCH(own);
+        PLN_PREFETCH(own->view.tensor.strides);
+        return;
+    }
+    PLN_PREFETCH(slot->dims);
+    if (slot->place == PLN_PLACE_OUTPUT) PLN_PREFETCH(&context->outputs[slot->index].buffer.size_bytes);
+}
+
+static bool depends_on(const struct pln_segment_state *state, uint32_t i, uint64_t changed)
+{
+    return state->depends[i] == UINT64_MAX || (state->depends[i] & changed) || changed == UINT64_MAX;
+}
+
 static enum pln_status fill_slots(struct pln_context *context, struct pln_segment_state *state, uint64_t changed)
 {
     uint32_t next_arena = 0;
     for (uint32_t i = 0; i < state->n_defined; i++) {
-        uint64_t depends = state->depends[i];
-        if (depends == UINT64_MAX || (depends & changed) || changed == UINT64_MAX) {
+        const uint32_t far = i + 2 * PREFETCH_AHEAD, near = i + PREFETCH_AHEAD;
+        if (far < state->n_defined && depends_on(state, far, changed)) prefetch_slot(context, state, far, false);
+        if (near < state->n_defined && depends_on(state, near, changed)) prefetch_slot(context, state, near, true);
+        if (depends_on(state, i, changed)) {
             PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
             continue;
         }
@@ -723,7 +942,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
     if (context->stats.memory_plans != plans) changed = UINT64_MAX;
     watch_outside(context, state);
     PLN_TRY(fill_slots(context, state, changed));
-    PLN_TRY(fill_commands(context, block, segment));
+    PLN_TRY(fill_commands(context, state, program->blocks[block].segments[segment].count));
     memcpy(state->symbols, context->symbols, program->n_symbols * sizeof *state->symbols);
     for (uint32_t i = 0; i < state->n_outside; i++) {
         const struct pln_slot *slot = &program->slots[state->outside[i]];
@@ -737,6 +956,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
     }
     state->generation = context->generation;
     state->moves = context->moves;
-    state->resolved = true;
+    state->rebound = context->rebound;
+    state->resolved = state->resolved_once = true;
     return PLN_OK;
 }

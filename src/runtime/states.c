@@ -45,7 +45,8 @@ static enum pln_status init_state(struct pln_state_store *store, const struct pl
     }
     struct state *state = &store->states[index];
     if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &state->size_bytes) || pln_dtype_bits(slot->dtype) < 8) return pln_fail_memory(diag, name, SIZE_MAX);
-    void *data = pln_alloc(&store->alloc, state->size_bytes, 64);
+    const struct pln_engine_device *device = slot->space ? &store->engine->devices[slot->space] : NULL;
+    void *data = device ? device->backend->alloc(device->device, PLN_MAX(state->size_bytes, (size_t)1)) : pln_alloc(&store->alloc, state->size_bytes, 64);
     if (!data) return pln_fail_memory(diag, name, state->size_bytes);
     pln_tensor_init(&state->full, slot->dtype, slot->rank, dims, data);
     return PLN_OK;
@@ -76,12 +77,22 @@ enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_stat
     return status;
 }
 
+static void release_state(struct pln_state_store *store, uint32_t index)
+{
+    const struct pln_program *program = store->engine->program;
+    const uint32_t space = program->slots[program->inputs[program->states[index].input].slot].space;
+    const struct pln_engine_device *device = space ? &store->engine->devices[space] : NULL;
+    struct state *state = &store->states[index];
+    if (device) device->backend->release(device->device, state->full.data, PLN_MAX(state->size_bytes, (size_t)1));
+    else pln_free(&store->alloc, state->full.data, state->size_bytes);
+}
+
 void pln_state_store_destroy(pln_state_store *store)
 {
     if (!store) return;
     struct pln_allocator alloc = store->alloc;
     uint32_t n = store->engine->program->n_states;
-    for (uint32_t i = 0; store->states && i < n; i++) pln_free(&alloc, store->states[i].full.data, store->states[i].size_bytes);
+    for (uint32_t i = 0; store->states && i < n; i++) release_state(store, i);
     pln_free(&alloc, store->states, n * sizeof *store->states);
     pln_engine_release(store->engine);
     pln_free(&alloc, store, sizeof *store);
@@ -110,14 +121,34 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
         context->outputs[program->states[i].output].bound = false;
     }
     context->states = store;
+    context->states_taken = false;
+    context->rebound++;
+    context->generation++; /* a store may lie where another one lay, with other strides */
     return PLN_OK;
+}
+
+int64_t pln_states_capacity(const struct pln_context *context)
+{
+    return context->states ? context->states->capacity : 0;
+}
+
+void pln_states_raise(const struct pln_context *context, int64_t *symbols)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        const struct pln_state_pair *pair = &program->states[i];
+        const struct pln_dim_node *node = &program->dims[program->slots[program->inputs[pair->input].slot].dims[pair->axis]];
+        if (node->op == PLN_DIM_SYMBOL && symbols[node->a] != PLN_DIM_UNKNOWN) symbols[node->a] = PLN_MAX(symbols[node->a], pln_states_capacity(context));
+    }
 }
 
 enum pln_status pln_states_begin(struct pln_context *context)
 {
     struct pln_state_store *store = context->states;
     const struct pln_program *program = context->engine->program;
-    for (uint32_t i = 0; store && i < program->n_states; i++) {
+    for (uint32_t i = 0; context->states_taken && i < program->n_states; i++)
+        context->inputs[program->states[i].input].view.tensor.dims[program->states[i].axis] = store->length;
+    for (uint32_t i = 0; store && !context->states_taken && i < program->n_states; i++) {
         const struct pln_state_pair *pair = &program->states[i];
         const struct state *state = &store->states[i];
         struct pln_binding *input = &context->inputs[pair->input], *output = &context->outputs[pair->output];
@@ -131,6 +162,48 @@ enum pln_status pln_states_begin(struct pln_context *context)
         memcpy(output->strides, state->full.strides, sizeof output->strides);
     }
     return PLN_OK;
+}
+
+/* Lists what one input that is a state demands; false: an extent is an expression, which has its value only in the order of the inputs. */
+static bool note_dims(struct pln_context *context, const struct pln_state_pair *pair, const struct pln_tensor *full)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_slot *slot = &program->slots[program->inputs[pair->input].slot];
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_state_dim own = { slot->dims[i], i == pair->axis, i == pair->axis ? 0 : full->dims[i] };
+        const enum pln_dim_op op = program->dims[own.dim].op;
+        uint32_t k = 0;
+        if (op != PLN_DIM_SYMBOL && op != PLN_DIM_CONST) return false;
+        while (k < context->n_state_dims && !(context->state_dims[k].dim == own.dim && context->state_dims[k].is_length == own.is_length && context->state_dims[k].value == own.value)) k++;
+        if (k == context->n_state_dims) context->state_dims[context->n_state_dims++] = own;
+    }
+    return true;
+}
+
+void pln_states_note_taken(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    if (!context->states || context->states_taken) return;
+    context->n_state_dims = 0;
+    context->states_taken = true;
+    for (uint32_t i = 0; i < program->n_states; i++)
+        context->states_taken = context->states_taken && note_dims(context, &program->states[i], &context->states->states[i].full);
+}
+
+bool pln_states_take(struct pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < context->n_state_dims; i++) {
+        const struct pln_state_dim *own = &context->state_dims[i];
+        const struct pln_dim_node *node = &program->dims[own->dim];
+        int64_t value = own->is_length ? context->states->length : own->value;
+        if (node->op == PLN_DIM_SYMBOL && context->symbols[node->a] == PLN_DIM_UNKNOWN) {
+            context->symbols[node->a] = value;
+            context->dims_stale = true;
+        }
+        if (value != (node->op == PLN_DIM_SYMBOL ? context->symbols[node->a] : node->value)) return false;
+    }
+    return true;
 }
 
 void pln_states_commit(struct pln_context *context)

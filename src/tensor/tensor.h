@@ -11,9 +11,9 @@ enum pln_kind { PLN_TENSOR = 0, PLN_SEQUENCE, PLN_OPTIONAL, PLN_MAP };
 struct pln_tensor {
     enum pln_dtype dtype;
     int32_t rank;                  /* 0..PLN_MAX_RANK */
+    void *data;                    /* element [0,…,0]; may be NULL when there are no elements. Here, since it shares a cache line with the first dims */
     int64_t dims[PLN_MAX_RANK];    /* >= 0 */
     int64_t strides[PLN_MAX_RANK]; /* elements; row-major unless a view says otherwise */
-    void *data;                    /* element [0,…,0]; may be NULL when there are no elements */
 };
 
 /* Row-major strides from dims. */

@@ -8,24 +8,27 @@ cd "$scratch"
 "$p" build "$zoo/bert.ts/model.onnx" -o bert.plan --target x86-64-v4 >/dev/null 2>&1 || exit 77
 "$p" build "$zoo/bert.ts/model.onnx" -o bare.plan --target x86-64-v4 --no-rebuild >/dev/null
 [ "$(wc -c <bare.plan)" -lt "$(wc -c <bert.plan)" ] || { echo "FAILED: --no-rebuild does not leave the graph out"; failures=$((failures + 1)); }
-export PLANISH_CPU_ISA=avx2
-expect 1 "avx512f" "$p" run bert.plan --random 1 --no-rebuild
-expect 1 "avx512f" "$p" run bare.plan --random 1
-expect 1 "avx512f" "$p" inspect bert.plan
-expect 0 "built again from the graph inside" "$p" run bert.plan --random 1
-expect 0 '"load_ms"' "$p" bench bert.plan --duration 0.1 --warm-up 1 --json
-for folder in "$zoo"/*/; do
-    name=$(basename "$folder")
-    env -u PLANISH_CPU_ISA "$p" build "$folder/model.onnx" -o "$name.plan" --target x86-64-v4 >/dev/null
-    expect 0 "built again from the graph inside" "$p" compare "$name.plan" --vs "$folder/test_data_set_0"
-    case $name in
-    unet*) dims=n=1,h=16,w=16 ;;
-    gpt2_past*) dims=s64=2 ;; # the mask covers past and new tokens
-    *) dims= ;;
-    esac
-    expect 0 " 0 differ" "$p" compare "$name.plan" "$folder/model.onnx" --tolerance 1e-5 ${dims:+--dim "$dims"}
-done
-unset PLANISH_CPU_ISA
+# The plans of a portable build run anywhere: nothing to build again.
+if "$p" ops Conv | grep -q avx512; then
+    export PLANISH_CPU_ISA=avx2
+    expect 1 "avx512f" "$p" run bert.plan --random 1 --no-rebuild
+    expect 1 "avx512f" "$p" run bare.plan --random 1
+    expect 1 "avx512f" "$p" inspect bert.plan
+    expect 0 "built again from the graph inside" "$p" run bert.plan --random 1
+    expect 0 '"load_ms"' "$p" bench bert.plan --duration 0.1 --warm-up 1 --json
+    for folder in "$zoo"/*/; do
+        name=$(basename "$folder")
+        env -u PLANISH_CPU_ISA "$p" build "$folder/model.onnx" -o "$name.plan" --target x86-64-v4 >/dev/null
+        expect 0 "built again from the graph inside" "$p" compare "$name.plan" --vs "$folder/test_data_set_0"
+        case $name in
+        unet*) dims=n=1,h=16,w=16 ;;
+        gpt2_past*) dims=s64=2 ;; # the mask covers past and new tokens
+        *) dims= ;;
+        esac
+        expect 0 " 0 differ" "$p" compare "$name.plan" "$folder/model.onnx" --tolerance 1e-5 ${dims:+--dim "$dims"}
+    done
+    unset PLANISH_CPU_ISA
+fi
 expect 0 "device ref" "$p" run bert.plan --random 1 --device ref
 expect 0 "built for device 'cpu', not for 'ref'" "$p" run bert.plan --random 1 --device ref
 finish

@@ -84,6 +84,13 @@ long fake_cuda_calls(void)
     return fake.calls;
 }
 
+long fake_cuda_count(const char *name)
+{
+    for (int i = 0; i < CALL_COUNT; i++)
+        if (strcmp(call_names[i], name) == 0) return fake.counts[i];
+    return 0;
+}
+
 const char *fake_cuda_failed(void)
 {
     return fake.failed;

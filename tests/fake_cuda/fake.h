@@ -7,7 +7,8 @@
  *    another in a shuffled order; shared memory is NaN at first. Threads that are not all at the same barrier or exchange abort the program.
  *
  * Environment: FAKE_CUDA_ARCH (90: sm_90a), FAKE_CUDA_GPUS (1), FAKE_CUDA_MEMORY (MiB, 2048), FAKE_CUDA_SEED (1), FAKE_CUDA_FAIL=N (the N-th call fails),
- * FAKE_CUDA_COUNT=FILE (calls of each entry point, written at exit). Programs that load the library themselves find the fake_cuda_… functions below. */
+ * FAKE_CUDA_COUNT=FILE (calls of each entry point, written at exit), FAKE_CUDA_VERSION (12040), FAKE_CUDA_MISSING (an entry point that it does not have).
+ * Programs that load the library themselves find the fake_cuda_… functions below. */
 #ifndef FAKE_CUDA_FAKE_H
 #define FAKE_CUDA_FAKE_H
 
@@ -40,6 +41,8 @@ enum { FAKE_MOST_GPUS = 2, FAKE_MULTIPROCESSORS = 2, FAKE_MOST_THREADS = 1024 };
 FAKE_EXPORT void fake_cuda_fail_at(long n);
 /* Calls since the library was loaded, without those that name errors. */
 FAKE_EXPORT long fake_cuda_calls(void);
+/* Those of one entry point, "cuGraphLaunch". */
+FAKE_EXPORT long fake_cuda_count(const char *name);
 /* The entry point that was made to fail last; NULL: none was. */
 FAKE_EXPORT const char *fake_cuda_failed(void);
 /* Things that were made and not given back: allocations, pinned memory, streams, modules, graphs, contexts. */

@@ -57,7 +57,7 @@ void *attempt_compare(const struct attempt *attempt, int o, const struct pln_ten
 
 /* ---- device.c ---- */
 
-/* Rows of a GPU are what is tested: PLANISH_TEST_DEVICE says "cuda". */
+/* Rows of a GPU are what is tested: PLANISH_TEST_DEVICE says which. */
 bool device_wanted(void);
 void device_case_run(struct kernel_case *c);
 int device_rows_untested(unsigned op);

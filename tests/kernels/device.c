@@ -1,10 +1,13 @@
 #define _GNU_SOURCE
-/* The harness on a GPU, real or fake: PLANISH_TEST_DEVICE=cuda.
+/* The harness on a GPU, real or fake (PLANISH_TEST_DEVICE=cuda), or with the compiler alone (PLANISH_TEST_DEVICE=sm_80:
+ * nothing runs).
  *
- * Each case goes to every row that takes it, once as it is and, where it is made of f32, once more in f16 or bf16.
+ * Each case goes to every row that takes it, once as it is and, where it is made of f32, once more in another type.
  * Operands lie at the end of allocations of their own, behind bytes that nobody may change; outputs are NaN before. The
- * first round submits commands as they are, the second through a recording. PLANISH_TEST_SAMPLE=N keeps one in N
- * sources (0 keeps those that a row meets first), since compilers are slow. */
+ * first round submits commands as they are, the second goes through a recording. Compilers are slow:
+ * PLANISH_TEST_SAMPLE=rows keeps the first source of each row; types, the first of each row, element types and whether
+ * something is fused; a number N, those and one in N. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "ops/op.h"
 #include "tests/kernels/attempt.h"
 
 #define FRONT_BYTES      256 /* in front of every operand */
@@ -37,10 +41,21 @@ static struct {
     unsigned n_cases;
 } gpu;
 
-bool device_wanted(void)
+static const char *wanted(void)
 {
     const char *device = getenv("PLANISH_TEST_DEVICE");
-    return device != NULL && strcmp(device, "cuda") == 0;
+    return device != NULL && *device != '\0' ? device : NULL;
+}
+
+bool device_wanted(void)
+{
+    return wanted() != NULL;
+}
+
+/* Code is compiled for an architecture, and thrown away. */
+static bool only_compiles(void)
+{
+    return strncmp(wanted(), "sm_", 3) == 0;
 }
 
 /* ---- the device ---- */
@@ -68,8 +83,15 @@ static void open_device(void)
     struct pln_diag diag;
     int ordinal;
     pln_diag_init(&diag);
-    if (gpu.device != NULL) return;
-    must(pln_backend_find("cuda", &diag, &gpu.backend, &ordinal), &diag, "finding the device");
+    if (gpu.backend != NULL) return;
+    must(pln_backend_find(only_compiles() ? "cuda" : wanted(), &diag, &gpu.backend, &ordinal), &diag,
+         "finding the device");
+    if (only_compiles()) {
+        snprintf(gpu.caps.arch, sizeof gpu.caps.arch, "%s", wanted());
+        if (!gpu.backend->arch_features(gpu.caps.arch, &gpu.caps.features))
+            fail_msg("there is no architecture %s", gpu.caps.arch);
+        return;
+    }
     const struct pln_device_options options = { .alloc = NULL };
     must(gpu.backend->open(ordinal, &options, &diag, &gpu.device), &diag, "opening the device");
     must(gpu.backend->queue_create(gpu.device, &diag, &gpu.queue), &diag, "a queue");
@@ -77,7 +99,7 @@ static void open_device(void)
     atexit(close_device);
 }
 
-/* Compiled and loaded once for each source. */
+/* Compiled, and loaded where there is a device, once for each source. */
 static const struct pln_device_code *code_of(const char *source, const char *row)
 {
     for (const struct compiled *compiled = gpu.compiled; compiled != NULL; compiled = compiled->next)
@@ -88,7 +110,7 @@ static const struct pln_device_code *code_of(const char *source, const char *row
     pln_diag_init(&diag);
     must(gpu.backend->compile(source, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
     struct compiled *compiled = calloc(1, sizeof *compiled);
-    must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &compiled->code), &diag, row);
+    if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &compiled->code), &diag, row);
     pln_free(NULL, code, bytes);
     compiled->source = strdup(source);
     compiled->next = gpu.compiled;
@@ -193,6 +215,7 @@ struct round {
     struct pln_tensor in[CASE_INPUTS], out[CASE_OUTPUTS];
     struct pln_launch launch;
     void *state;
+    struct pln_prepared prepared;
     struct pln_command commands[CASE_INPUTS + 2 * CASE_OUTPUTS + 1];
     size_t n_commands;
     struct pln_recording *recording;
@@ -206,6 +229,10 @@ static void place_inputs(struct round *round)
         if (!c->inputs[i].present) continue;
         const struct pln_tensor *plain = &attempt->oracle->items[i].tensor;
         struct operand *operand = &round->inputs[i];
+        if (attempt->kernel->family->host_inputs >> i & 1) {
+            round->in[i] = *plain;
+            continue;
+        }
         if (attempt->packed && i == attempt->kernel->family->packed_input) {
             place_packed(operand, attempt->kernel, plain, &round->launch.packed_bytes);
         } else {
@@ -229,23 +256,30 @@ static void add_copy(struct round *round, struct operand *operand, bool from_hos
     command->to = from_host ? &operand->whole : &operand->host;
 }
 
+/* The second time it is the state of the first, brought up to date, where the family can do that. */
 static void prepare_launch(struct round *round)
 {
     const struct attempt *attempt = round->attempt;
     const struct pln_kernel_family *family = attempt->kernel->family;
+    const size_t state_bytes = pln_align_up(family->state_bytes, 64);
     struct pln_diag diag;
     pln_diag_init(&diag);
-    const size_t state_bytes = pln_align_up(family->state_bytes, 64);
-    round->state = aligned_alloc(64, state_bytes);
-    memset(round->state, 0, state_bytes);
-    struct pln_prepared prepared = { 0 };
-    must(family->prepare(attempt->kernel, &round->launch, round->state, &prepared, &diag), &diag, attempt->name);
-    assert_true(prepared.block_threads > 0 && prepared.block_threads <= 1024);
+    if (round->state != NULL && family->update != NULL) {
+        must(family->update(&round->launch, round->state, &round->prepared, &diag), &diag, attempt->name);
+    } else {
+        free(round->state);
+        round->state = aligned_alloc(64, state_bytes);
+        memset(round->state, 0, state_bytes);
+        round->prepared = (struct pln_prepared){ 0 };
+        must(family->prepare(attempt->kernel, &round->launch, round->state, &round->prepared, &diag), &diag,
+             attempt->name);
+    }
+    assert_true(round->prepared.block_threads > 0 && round->prepared.block_threads <= 1024);
     round->commands[round->n_commands++] = (struct pln_command){ .kind = PLN_COMMAND_LAUNCH,
                                                                  .kernel = attempt->kernel,
                                                                  .code = code_for_attempt,
                                                                  .state = round->state,
-                                                                 .prepared = prepared,
+                                                                 .prepared = round->prepared,
                                                                  .launch = &round->launch };
 }
 
@@ -260,7 +294,6 @@ static void submit(struct round *round, bool recorded)
         if (round->inputs[i].memory != NULL && !recorded) add_copy(round, &round->inputs[i], true);
     for (int o = 0; o < c->n_outputs; o++) add_copy(round, &round->outputs[o], true);
     const size_t at = round->n_commands;
-    free(round->state);
     prepare_launch(round);
     for (int o = 0; o < c->n_outputs; o++) add_copy(round, &round->outputs[o], false);
     if (!recorded) {
@@ -344,11 +377,38 @@ static void emit(const struct pln_kernel *kernel, const struct kernel_case *c, c
     pln_text_deinit(&other);
 }
 
-static bool in_sample(const struct pln_text *source)
+/* A row with the element types of a problem, and whether something is fused. */
+static uint64_t kind_of(const struct pln_problem *problem)
+{
+    uint64_t kind = 1 + (uint64_t)(problem->epilogue != NULL);
+    for (int i = 0; i < problem->n_inputs && i < 4; i++)
+        kind = kind * 64 + (problem->inputs[i].present ? problem->inputs[i].dtype : 0);
+    return kind * 64 + problem->outputs[0].dtype;
+}
+
+static bool is_first(size_t row, uint64_t kind)
+{
+    struct kind {
+        struct kind *next;
+        size_t row;
+        uint64_t kind;
+    };
+    static struct kind *seen;
+    for (const struct kind *one = seen; one != NULL; one = one->next)
+        if (one->row == row && one->kind == kind) return false;
+    struct kind *one = malloc(sizeof *one);
+    *one = (struct kind){ .next = seen, .row = row, .kind = kind };
+    seen = one;
+    return true;
+}
+
+static bool in_sample(size_t row, const struct pln_problem *problem, const struct pln_text *source)
 {
     const char *sample = getenv("PLANISH_TEST_SAMPLE");
-    const uint64_t one_in = sample != NULL ? strtoul(sample, NULL, 10) : 1;
-    if (one_in == 1) return true;
+    if (sample == NULL || *sample == '\0') return true;
+    const bool rows = strcmp(sample, "rows") == 0;
+    if (is_first(row, rows ? 0 : kind_of(problem))) return true;
+    const uint64_t one_in = strtoul(sample, NULL, 10);
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
 }
 
@@ -363,10 +423,12 @@ static void run_rows(struct kernel_case *c)
             !case_supported(kernel, c, &oracle, gpu.caps.features))
             continue;
         struct pln_text source;
+        struct case_problem problem;
         emit(kernel, c, &oracle, &source);
-        if (!gpu.row_tested[i] || in_sample(&source)) {
+        case_problem_init(&problem, c, &oracle, gpu.caps.features);
+        if (in_sample(i, &problem.problem, &source)) {
             code_for_attempt = code_of(source.data, kernel->name);
-            attempt_each(kernel, c, &oracle, gpu.caps.features, run_attempt);
+            if (!only_compiles()) attempt_each(kernel, c, &oracle, gpu.caps.features, run_attempt);
             gpu.row_tested[i] = true;
         }
         pln_text_deinit(&source);
@@ -374,7 +436,36 @@ static void run_rows(struct kernel_case *c)
     oracle_deinit(&oracle);
 }
 
-static void narrow_program(struct pln_rowprog *program, enum pln_dtype dtype)
+/* ---- other element types ---- */
+
+static bool kind_takes(unsigned kind, enum pln_dtype dtype)
+{
+    const enum pln_ew_class cls = pln_ew_get(kind)->cls;
+    return pln_dtype_is_float(dtype) || cls == PLN_EW_CLASS_N || cls == PLN_EW_CLASS_S || cls == PLN_EW_CLASS_C;
+}
+
+/* An f32 program in another type. */
+static bool program_takes(const struct pln_rowprog *program, enum pln_dtype dtype)
+{
+    if (pln_dtype_is_float(dtype)) return true;
+    for (int k = 0; k < program->n_instrs; k++) {
+        const struct pln_rowprog_instr *instr = &program->instrs[k];
+        if (instr->code == PLN_ROWPROG_REDUCE || (instr->code == PLN_ROWPROG_CONST && instr->imm != rint(instr->imm)))
+            return false;
+        if (instr->code == PLN_ROWPROG_EW && !kind_takes(instr->kind, dtype)) return false;
+    }
+    return true;
+}
+
+static bool case_takes(const struct kernel_case *c, enum pln_dtype dtype)
+{
+    if (c->has_epilogue && !program_takes(&c->epilogue, dtype)) return false;
+    if (c->has_program && !program_takes(&c->program, dtype)) return false;
+    if (pln_dtype_is_float(dtype) || c->op == PLN_OP_MATMUL || c->op == PLN_OP_GEMM || c->has_program) return true;
+    return c->op == PLN_OP_ELEMENTWISE ? kind_takes(c->kind, dtype) : pln_op_get(c->op)->tolerance == PLN_TOL_EXACT;
+}
+
+static void retype_program(struct pln_rowprog *program, enum pln_dtype dtype)
 {
     for (int i = 0; i < program->n_inputs; i++)
         if (program->inputs[i].dtype == PLN_F32) program->inputs[i].dtype = (uint8_t)dtype;
@@ -384,29 +475,36 @@ static void narrow_program(struct pln_rowprog *program, enum pln_dtype dtype)
         if (program->instrs[k].dtype == PLN_F32) program->instrs[k].dtype = (uint8_t)dtype;
 }
 
-static void run_narrow(const struct kernel_case *c, enum pln_dtype dtype)
+static void run_retyped(const struct kernel_case *c, enum pln_dtype dtype)
 {
-    struct kernel_case narrow = *c;
+    struct kernel_case other = *c;
     bool any = false;
-    memset(&narrow.attrs, 0, sizeof narrow.attrs);
-    pln_arena_init(&narrow.arena, NULL, 0);
-    assert_true(pln_attrs_copy(&narrow.attrs, &narrow.arena, &c->attrs));
+    memset(&other.attrs, 0, sizeof other.attrs);
+    pln_arena_init(&other.arena, NULL, 0);
+    assert_true(pln_attrs_copy(&other.attrs, &other.arena, &c->attrs));
     for (int i = 0; i < c->n_inputs; i++) {
-        if (c->inputs[i].dtype != PLN_F32) continue;
-        narrow.inputs[i].dtype = dtype;
+        if (c->inputs[i].dtype != PLN_F32 || c->inputs[i].values != NULL) continue;
+        other.inputs[i].dtype = dtype;
         any = any || c->inputs[i].present;
     }
-    if (c->has_epilogue) narrow_program(&narrow.epilogue, dtype);
-    if (c->has_program) narrow_program(&narrow.program, dtype);
-    if (any) run_rows(&narrow);
-    pln_arena_deinit(&narrow.arena);
+    if (c->has_epilogue) retype_program(&other.epilogue, dtype);
+    if (c->has_program) retype_program(&other.program, dtype);
+    const char *why = c->has_epilogue  ? pln_rowprog_verify(&other.epilogue)
+                      : c->has_program ? pln_rowprog_verify(&other.program)
+                                       : NULL;
+    if (any && why == NULL) run_rows(&other);
+    pln_arena_deinit(&other.arena);
 }
 
 void device_case_run(struct kernel_case *c)
 {
+    static const enum pln_dtype types[] = { PLN_F16, PLN_BF16, PLN_F64,  PLN_F16, PLN_BF16,
+                                            PLN_I32, PLN_F16,  PLN_BF16, PLN_U8,  PLN_I64 };
     open_device();
     run_rows(c);
-    run_narrow(c, gpu.n_cases++ % 2 == 0 ? PLN_F16 : PLN_BF16);
+    /* A prime step: cases come in regular orders, too. */
+    const enum pln_dtype dtype = types[gpu.n_cases++ * 7 % PLN_COUNT_OF(types)];
+    if (case_takes(c, dtype)) run_retyped(c, dtype);
 }
 
 int device_rows_untested(unsigned op)

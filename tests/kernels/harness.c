@@ -426,6 +426,7 @@ void case_problem_init(struct case_problem *out, const struct kernel_case *c, co
     for (int i = 0; i < c->n_inputs; i++) {
         out->inputs[i] = (struct pln_operand){ .present = c->inputs[i].present,
                                                .constant = c->inputs[i].constant,
+                                               .known = c->inputs[i].constant || c->inputs[i].values != NULL,
                                                .dtype = c->inputs[i].dtype,
                                                .rank = c->inputs[i].rank };
         memcpy(out->inputs[i].dims, c->inputs[i].dims, sizeof out->inputs[i].dims);

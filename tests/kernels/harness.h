@@ -1,4 +1,4 @@
-/* Every kernel row of the CPU against the reference kernel.
+/* Every kernel row of the CPU against the reference kernel; with PLANISH_TEST_DEVICE, every row of a GPU (device.c).
  *
  * A case is a problem with values. kernel_case_run gives it to every row of its op that this machine can run and that
  * supports it: inputs end at a guard page, so does the scratch memory; outputs lie among canaries; tasks run once in
@@ -19,7 +19,7 @@ struct case_input {
     int rank;
     int64_t dims[PLN_MAX_RANK];
     enum fill fill;
-    const int64_t *values; /* of an i64 input; NULL: random */
+    const void *values; /* elements of this type; NULL: random */
 };
 
 struct kernel_case {

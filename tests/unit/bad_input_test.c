@@ -69,10 +69,11 @@ static void write_file(const char *path, const void *data, size_t size_bytes)
     fclose(file);
 }
 
+/* Of this process: on a machine that is busy the clock on the wall says nothing. */
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 

@@ -59,9 +59,10 @@ static enum pln_status submit(struct pln_queue *queue, struct pln_command *comma
     if (*own && (*own)->is_pending) PLN_TRY(drain(queue, diag));
     if (!recording && *own) (*own)->filled = false;
     PLN_TRY(pln_cuda_recording_fill(queue, own, commands, n_commands, version, diag));
-    PLN_TRY(pln_cuda_recording_launch(queue, *own, diag));
-    note_pending(queue, *own);
-    return PLN_OK;
+    enum pln_status status = pln_cuda_recording_launch(queue, *own, diag);
+    if (status == PLN_OK) note_pending(queue, *own);
+    else (void)queue->device->driver->StreamSynchronize(queue->stream); /* what came before the error reads the recording, which may be given back now */
+    return status;
 }
 
 enum pln_status pln_cuda_submit(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_recording **recording, uint64_t version, struct pln_diag *diag)

@@ -122,8 +122,8 @@ static enum pln_status prepare_copy(const struct pln_recording *recording, const
                                     struct pln_diag *diag)
 {
     struct pln_tensor from = *command->from, to = *command->to;
-    if (command->from_host) pln_tensor_init(&from, from.dtype, from.rank, from.dims, recording->stage + node->stage_at);
-    if (command->to_host) pln_tensor_init(&to, to.dtype, to.rank, to.dims, recording->stage + node->stage_at);
+    if (command->from_host) pln_tensor_init(&from, from.dtype, from.rank, command->from->dims, recording->stage + node->stage_at);
+    if (command->to_host) pln_tensor_init(&to, to.dtype, to.rank, command->to->dims, recording->stage + node->stage_at);
     const struct pln_launch launch = { .op = PLN_OP_IDENTITY, .n_inputs = 1, .n_outputs = 1, .inputs = &from, .outputs = &to };
     memset(params, 0, pln_cuda_copy_row.family->state_bytes);
     return pln_cuda_copy_row.family->prepare(&pln_cuda_copy_row, &launch, params, out_prepared, diag);

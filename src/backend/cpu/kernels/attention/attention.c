@@ -12,8 +12,9 @@ struct heads {
 struct attention_state {
     pln_attention_fn run;
     struct heads q, k, v, y;
-    int64_t blocks; /* of queries */
-    bool causal, mask_is_bool;
+    int64_t q_heads, kv_heads; /* as the attributes tell, for operands of rank 3 */
+    int64_t blocks;            /* of queries */
+    bool causal, mask_is_bool, has_scale;
     float scale, softcap;
     const void *mask;
     int64_t mask_strides[4], mask_keys;
@@ -79,32 +80,38 @@ static enum pln_status read_mask(const struct pln_launch *launch, struct attenti
     return PLN_OK;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
 {
     struct attention_state *state = state_memory;
-    int64_t q_heads = pln_attrs_int(launch->attrs, "q_num_heads", 0), kv_heads = pln_attrs_int(launch->attrs, "kv_num_heads", 0);
-    for (int i = 0; i < 3; i++)
-        if (launch->n_inputs < 3 || launch->n_outputs < 1 || launch->inputs[i].dtype != PLN_F32 || launch->outputs[0].dtype != PLN_F32) return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not f32");
-    PLN_TRY(split_heads(launch, &launch->inputs[0], q_heads, diag, &state->q));
-    PLN_TRY(split_heads(launch, &launch->inputs[1], kv_heads, diag, &state->k));
-    PLN_TRY(split_heads(launch, &launch->inputs[2], kv_heads, diag, &state->v));
-    PLN_TRY(split_heads(launch, &launch->outputs[0], q_heads, diag, &state->y));
+    PLN_TRY(split_heads(launch, &launch->inputs[0], state->q_heads, diag, &state->q));
+    PLN_TRY(split_heads(launch, &launch->inputs[1], state->kv_heads, diag, &state->k));
+    PLN_TRY(split_heads(launch, &launch->inputs[2], state->kv_heads, diag, &state->v));
+    PLN_TRY(split_heads(launch, &launch->outputs[0], state->q_heads, diag, &state->y));
     const struct heads *q = &state->q, *k = &state->k, *v = &state->v, *y = &state->y;
     bool fit = q->batch == k->batch && k->batch == v->batch && k->heads == v->heads && k->seq == v->seq && q->size == k->size && y->batch == q->batch && y->heads == q->heads && y->seq == q->seq && y->size == v->size;
     if (!fit || (q->heads > 0 && (k->heads <= 0 || q->heads % k->heads != 0))) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
     if ((k->col_stride != 1 && k->size > 1) || (v->col_stride != 1 && v->size > 1)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: keys and values must have stride 1 in their last dim");
     if (q->size > 1 << 16 || v->size > 1 << 16) return pln_fail(diag, PLN_UNSUPPORTED, "Attention: heads larger than 65536");
     PLN_TRY(read_mask(launch, state, diag));
+    state->scale = state->has_scale ? state->scale : (float)(1 / sqrt((double)q->size));
+    state->blocks = (q->seq + PLN_ATTENTION_ROWS - 1) / PLN_ATTENTION_ROWS;
+    *prepared = (struct pln_prepared){ .n_tasks = q->batch * q->heads * state->blocks, .grain = 1, .scratch_bytes = (size_t)pln_attention_scratch(q->size, v->size) * sizeof(float) };
+    return PLN_OK;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    struct attention_state *state = state_memory;
+    for (int i = 0; i < 3; i++)
+        if (launch->n_inputs < 3 || launch->n_outputs < 1 || launch->inputs[i].dtype != PLN_F32 || launch->outputs[0].dtype != PLN_F32) return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not f32");
+    state->q_heads = pln_attrs_int(launch->attrs, "q_num_heads", 0);
+    state->kv_heads = pln_attrs_int(launch->attrs, "kv_num_heads", 0);
     state->run = (pln_attention_fn)kernel->micro;
-    state->scale = pln_attrs_has(launch->attrs, "scale") ? pln_attrs_float(launch->attrs, "scale", 1) : (float)(1 / sqrt((double)q->size));
+    state->has_scale = pln_attrs_has(launch->attrs, "scale");
+    state->scale = pln_attrs_float(launch->attrs, "scale", 1);
     state->softcap = pln_attrs_float(launch->attrs, "softcap", 0);
     state->causal = pln_attrs_int(launch->attrs, "is_causal", 0) != 0;
-    state->blocks = (q->seq + PLN_ATTENTION_ROWS - 1) / PLN_ATTENTION_ROWS;
-    out_prepared->n_tasks = q->batch * q->heads * state->blocks;
-    out_prepared->grain = 1;
-    out_prepared->scratch_bytes = (size_t)pln_attention_scratch(q->size, v->size) * sizeof(float);
-    out_prepared->shared_bytes = 0;
-    return PLN_OK;
+    return update(launch, state, out_prepared, diag);
 }
 
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
@@ -134,4 +141,4 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     }
 }
 
-const struct pln_kernel_family pln_cpu_attention = { .name = "attention", .state_bytes = sizeof(struct attention_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1 };
+const struct pln_kernel_family pln_cpu_attention = { .name = "attention", .state_bytes = sizeof(struct attention_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .update = update };

@@ -23,13 +23,12 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return bytes / 5 + 300;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
 {
-    (void)kernel;
-    struct concat_state *state = state_memory;
+    const struct concat_state *state = state_memory;
     const struct pln_tensor *out = &launch->outputs[0];
     int64_t total = 0;
-    if (launch->n_outputs != 1 || !pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), out->rank, &state->axis)) return pln_fail(diag, PLN_BAD_PLAN, "Concat: no such axis");
+    (void)prepared;
     for (int i = 0; i < launch->n_inputs; i++) {
         const struct pln_tensor *in = &launch->inputs[i];
         bool fits = in->dtype == out->dtype && in->rank == out->rank;
@@ -37,9 +36,17 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
         if (!fits || !pln_add_i64(total, in->dims[state->axis], &total)) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Concat: input %d does not fit the others", i);
     }
     if (total != out->dims[state->axis] || pln_dtype_bits(out->dtype) < 8 || out->dtype == PLN_STR) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Concat: the pieces do not make up the output");
+    return PLN_OK;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    (void)kernel;
+    struct concat_state *state = state_memory;
+    if (launch->n_outputs != 1 || !pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), launch->outputs[0].rank, &state->axis)) return pln_fail(diag, PLN_BAD_PLAN, "Concat: no such axis");
     state->launch = launch;
     *out_prepared = (struct pln_prepared){ .n_tasks = launch->n_inputs, .grain = 1 };
-    return PLN_OK;
+    return update(launch, state, out_prepared, diag);
 }
 
 static bool in_place(const struct pln_tensor *from, const struct pln_tensor *to)
@@ -67,4 +74,4 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     }
 }
 
-const struct pln_kernel_family pln_cpu_concat = { .name = "concat", .state_bytes = sizeof(struct concat_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1 };
+const struct pln_kernel_family pln_cpu_concat = { .name = "concat", .state_bytes = sizeof(struct concat_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .update = update };

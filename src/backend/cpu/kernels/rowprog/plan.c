@@ -155,9 +155,9 @@ static void find_births(struct pln_rowprog_state *state)
     }
 }
 
-enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
-                                 const struct pln_tensor *outputs, struct pln_diag *diag,
-                                 struct pln_rowprog_state *state)
+enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                  const struct pln_tensor *outputs, struct pln_diag *diag,
+                                  struct pln_rowprog_state *state)
 {
     struct axes axes = { .n = program->rank };
     const struct pln_launch launch = { .n_inputs = program->n_inputs, .n_outputs = program->n_outputs, .inputs = inputs, .outputs = outputs }; /* for messages */
@@ -167,7 +167,6 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
         return pln_launch_fail(&launch, diag, PLN_INVALID_ARGUMENT, "%s: the inputs' shapes do not fit together", name);
     int n_operands = program->n_inputs + program->n_outputs;
     for (int k = 0; k < n_operands; k++) PLN_TRY(read_operand(name, program, k, &launch, diag, &axes));
-    pln_vec_compile(program, &state->code);
     state->by_rows = false;
     for (int i = 0; i < program->n_instrs; i++)
         state->by_rows = state->by_rows || program->instrs[i].code == PLN_ROWPROG_REDUCE;
@@ -184,6 +183,14 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
     place_operands(state, &axes, inputs, outputs);
     find_births(state);
     return PLN_OK;
+}
+
+enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                 const struct pln_tensor *outputs, struct pln_diag *diag,
+                                 struct pln_rowprog_state *state)
+{
+    pln_vec_compile(program, &state->code);
+    return pln_rowprog_place(name, program, inputs, outputs, diag, state);
 }
 
 int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain)

@@ -126,6 +126,14 @@ static enum pln_status rowprog_prepare(const struct pln_kernel *kernel, const st
     return finish(state, out_prepared);
 }
 
+static enum pln_status rowprog_update(const struct pln_launch *launch, void *state_memory,
+                                      struct pln_prepared *prepared, struct pln_diag *diag)
+{
+    struct pln_rowprog_state *state = state_memory;
+    PLN_TRY(pln_rowprog_place("rowprog", launch->program, launch->inputs, launch->outputs, diag, state));
+    return finish(state, prepared);
+}
+
 /* ---- cost: memory at 10 GB/s, and an element of an instruction at 2 to 8 lanes a nanosecond ---- */
 
 static double elements(const struct pln_operand *operand)
@@ -159,6 +167,7 @@ const struct pln_kernel_family pln_cpu_rowprog = {
     .prepare = rowprog_prepare,
     .run = pln_rowprog_run,
     .packed_input = -1,
+    .update = rowprog_update,
 };
 
 const struct pln_kernel_family pln_cpu_elementwise = {

@@ -45,6 +45,10 @@ struct pln_rowprog_state {
 enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
                                  const struct pln_tensor *outputs, struct pln_diag *diag,
                                  struct pln_rowprog_state *state);
+/* The same for other extents and places of the program that state was planned for. */
+enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
+                                  const struct pln_tensor *outputs, struct pln_diag *diag,
+                                  struct pln_rowprog_state *state);
 int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain);
 size_t pln_rowprog_scratch_bytes(const struct pln_rowprog_state *state);
 void pln_rowprog_run(const void *state, int64_t first, int64_t last, void *scratch, void *shared);

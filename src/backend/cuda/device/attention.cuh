@@ -1,0 +1,269 @@
+/* Attention without the score matrix: softmax(scale * q k' + mask) v over blocks of keys, with a running maximum and sum for each query (Milakov, Gimelshein,
+ * arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135). All arithmetic is in f32.
+ *
+ * Defines: PLN_Q, PLN_K, PLN_V (element types of queries and the result; keys; values), PLN_COLS (columns of values a task: 64, 128, 256). Optional: PLN_BIAS
+ * (the mask's element type; PLN_BIAS_BOOL: it is bool), PLN_LENGTH (that of lengths), PLN_SOFTCAP (there is one), PLN_PRESENT, PLN_SCORES (there are such
+ * outputs).
+ *
+ * Where queries are few, keys are split among blocks; each leaves its weighted sum, maximum and sum of weights in scratch memory, and the one that is done last
+ * puts them together, in the order of the keys (Dao et al., "Flash-Decoding", 2023). So the result does not depend on which that is. */
+#include "backend/cuda/device/attention_params.h"
+#include "backend/cuda/device/prelude.cuh"
+
+#define ROWS PLN_ATTENTION_ROWS
+#define KEYS PLN_ATTENTION_KEYS
+#define THREADS PLN_ATTENTION_THREADS
+#define NOTHING (-__uint_as_float(0x7f800000u)) /* the score of a key that is not seen */
+
+struct alignas(16) pln_four {
+    float x[4];
+};
+
+/* What a task works on. */
+struct pln_attention_place {
+    int64_t base, split;
+    int64_t b, kv_head;
+    int64_t first_row, n_rows; /* of the list of queries */
+    int64_t col;               /* first column of the values */
+    int64_t offset, length;    /* of row b of the batch */
+    int64_t first_key, end_key; /* keys to look at */
+};
+
+PLN_INLINE int64_t pln_least(int64_t a, int64_t b) { return a < b ? a : b; }
+PLN_INLINE int64_t pln_most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* ---- what is seen ---- */
+
+PLN_INLINE void pln_attention_find_row(const struct pln_attention_params *p, struct pln_attention_place *place)
+{
+    place->length = p->total;
+#ifdef PLN_LENGTH
+    if (p->lengths) {
+        const int64_t told = (int64_t)((const PLN_LENGTH *)p->lengths)[place->b];
+        if (told < 0 || told > p->total) pln_fault(&p->head, PLN_ATTENTION_BAD_LENGTH);
+        place->length = pln_most(0, pln_least(told, p->total));
+    }
+#endif
+    place->offset = p->offsets ? p->offsets[place->b] : p->past > 0 || !p->lengths ? p->past : place->length - p->n_queries;
+}
+
+/* Query i sees keys [first, end) but those that the mask takes away. */
+PLN_INLINE int64_t pln_attention_first(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t i)
+{
+    return p->left < 0 ? 0 : pln_most(0, i + place->offset - p->left);
+}
+
+PLN_INLINE int64_t pln_attention_end(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t i)
+{
+    int64_t end = place->length;
+    if (p->causal) end = pln_least(end, i + place->offset + 1);
+    if (p->right >= 0) end = pln_least(end, i + place->offset + p->right + 1);
+    return p->mask ? pln_least(end, p->mask_keys) : end;
+}
+
+PLN_INLINE float pln_attention_capped(const struct pln_attention_params *p, float score)
+{
+#ifdef PLN_SOFTCAP
+    return p->softcap * tanhf(score / p->softcap);
+#else
+    (void)p;
+    return score;
+#endif
+}
+
+/* Where the mask of a query begins. */
+PLN_INLINE int64_t pln_attention_mask_at(const struct pln_attention_params *p, int64_t b, int64_t head, int64_t i)
+{
+    return b * p->mask_strides[0] + head * p->mask_strides[1] + i * p->mask_strides[2];
+}
+
+/* The score of key j with the mask that begins at `at`. */
+PLN_INLINE float pln_attention_masked(const struct pln_attention_params *p, int64_t at, int64_t j, float score)
+{
+#ifdef PLN_BIAS
+    if (p->mask) {
+        const PLN_BIAS bias = ((const PLN_BIAS *)p->mask)[at + j * p->mask_strides[3]];
+#ifdef PLN_BIAS_BOOL
+        if (!pln_value(bias)) score = NOTHING;
+#else
+        score += (float)pln_value(bias);
+#endif
+    }
+#else
+    (void)p, (void)at, (void)j;
+#endif
+    return score;
+}
+
+/* exp(score - most), where nothing may have been seen yet. A score that is no number makes the whole row none, as in a softmax that is written out. */
+PLN_INLINE float pln_attention_weight(float score, float most)
+{
+    if (most == NOTHING) return score != score ? score : 0.0f;
+    return expf(score - most);
+}
+
+/* What sums up to `before` are multiplied with when the maximum is `now`. */
+PLN_INLINE float pln_attention_factor(float before, float now)
+{
+    return before == NOTHING ? 0.0f : expf(before - now);
+}
+
+/* ---- where things lie ---- */
+
+/* NULL: there is none there. No function of the inner loops; not inlined, or there would be a copy of its divisions for each call. */
+template <typename T>
+static __device__ __noinline__ const T *pln_attention_row_at(const struct pln_attention_params *p, const struct pln_attention_rows *now, const struct pln_attention_rows *past, int64_t page_stride, int64_t b,
+                                         int64_t head, int64_t t)
+{
+    if (p->pages) {
+        const int32_t page = p->pages[b * p->pages_a_row + t / p->page_size];
+        if (page < 0 || page >= p->n_pages) {
+            pln_fault(&p->head, PLN_ATTENTION_BAD_PAGE);
+            return 0;
+        }
+        return (const T *)now->data + page * page_stride + head * now->head_stride + t % p->page_size * now->row_stride;
+    }
+    if (t < p->past) return (const T *)past->data + b * past->batch_stride + head * past->head_stride + t * past->row_stride;
+    return (const T *)now->data + b * now->batch_stride + head * now->head_stride + (t - p->past) * now->row_stride;
+}
+
+PLN_INLINE const PLN_K *pln_attention_key_at(const struct pln_attention_params *p, int64_t b, int64_t head, int64_t t)
+{
+    return pln_attention_row_at<PLN_K>(p, &p->k, &p->past_k, p->k_page_stride, b, head, t);
+}
+
+PLN_INLINE const PLN_V *pln_attention_value_at(const struct pln_attention_params *p, int64_t b, int64_t head, int64_t t)
+{
+    return pln_attention_row_at<PLN_V>(p, &p->v, &p->past_v, p->v_page_stride, b, head, t);
+}
+
+PLN_INLINE int64_t pln_attention_at(const struct pln_attention_rows *rows, int64_t b, int64_t head, int64_t s)
+{
+    return b * rows->batch_stride + head * rows->head_stride + s * rows->row_stride;
+}
+
+/* Row r of a place's queries: its position and its head. */
+static __device__ __noinline__ int64_t pln_attention_query(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t r)
+{
+    return (place->first_row + r) / p->share;
+}
+
+static __device__ __noinline__ int64_t pln_attention_head(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t r)
+{
+    return place->kv_head * p->share + (place->first_row + r) % p->share;
+}
+
+/* ---- results ---- */
+
+/* Where row r of a place's results begins, at the place's first column. */
+static __device__ __noinline__ PLN_Q *pln_attention_result_at(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t r)
+{
+    return (PLN_Q *)p->y.data + pln_attention_at(&p->y, place->b, pln_attention_head(p, place, r), pln_attention_query(p, place, r)) + place->col * p->y.col_stride;
+}
+
+/* A query that has seen no key gives zeros, even where sums are no numbers. */
+PLN_INLINE float pln_attention_result(float total, float most, float inverse)
+{
+    return most == NOTHING ? 0.0f : total * inverse;
+}
+
+/* A part of the keys of a base leaves [rows, PLN_COLS] sums, then a maximum and a sum of weights for each row. */
+PLN_INLINE float *pln_attention_part(const struct pln_attention_params *p, int64_t base, int64_t split)
+{
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    return (float *)p->head.shared + (base * p->splits + split) * rows * (PLN_COLS + 2);
+}
+
+PLN_INLINE void pln_attention_leave(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t r, float most, float sum)
+{
+    float *part = pln_attention_part(p, place->base, place->split) + (p->few ? PLN_ATTENTION_FEW : ROWS) * PLN_COLS + 2 * r;
+    part[0] = most;
+    part[1] = sum;
+}
+
+/* Whether this block is the last one of its base; then all that the others left can be read. */
+PLN_INLINE bool pln_attention_is_last(const struct pln_attention_params *p, const struct pln_attention_place *place)
+{
+    __shared__ uint32_t before;
+    uint32_t *arrived = (uint32_t *)&p->arrived[place->base];
+#ifdef PLN_EMULATED
+    __syncthreads();
+    if (threadIdx.x == 0) before = __atomic_fetch_add(arrived, 1u, __ATOMIC_ACQ_REL);
+    __syncthreads();
+#else
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) before = atomicAdd(arrived, 1u);
+    __syncthreads();
+    __threadfence();
+#endif
+    return before == (uint32_t)p->splits - 1;
+}
+
+/* All parts of a base together, in their order. */
+PLN_INLINE void pln_attention_join(const struct pln_attention_params *p, const struct pln_attention_place *place)
+{
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    for (int64_t e = threadIdx.x; e < place->n_rows * PLN_COLS; e += THREADS) {
+        const int64_t r = e / PLN_COLS;
+        float most = NOTHING, sum = 0, total = 0;
+        for (int64_t s = 0; s < p->splits; s++) most = fmaxf(most, pln_attention_part(p, place->base, s)[rows * PLN_COLS + 2 * r]);
+        for (int64_t s = 0; s < p->splits; s++) {
+            const float *part = pln_attention_part(p, place->base, s);
+            const float factor = pln_attention_factor(part[rows * PLN_COLS + 2 * r], most);
+            sum = fmaf(factor, part[rows * PLN_COLS + 2 * r + 1], sum);
+            total = fmaf(factor, part[e], total);
+        }
+        if (place->col + e % PLN_COLS < p->v_size) pln_store(&pln_attention_result_at(p, place, r)[e % PLN_COLS * p->y.col_stride], pln_attention_result(total, most, 1.0f / sum));
+    }
+}
+
+#include "backend/cuda/device/attention_few.cuh"
+#include "backend/cuda/device/attention_tile.cuh"
+#if defined(PLN_PRESENT) || defined(PLN_SCORES)
+#include "backend/cuda/device/attention_more.cuh"
+#endif
+
+/* ---- tasks ---- */
+
+union pln_attention_room {
+    struct pln_tile_room tile;
+    struct pln_few_room few;
+};
+
+PLN_INLINE void pln_attention_task(const struct pln_attention_params *p, int64_t task, union pln_attention_room *room)
+{
+    struct pln_attention_place place;
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    place.split = task % p->splits;
+    place.base = task / p->splits;
+    place.col = place.base % p->v_tiles * PLN_COLS;
+    const int64_t tile = place.base / p->v_tiles, group = tile / p->row_tiles;
+    place.first_row = tile % p->row_tiles * rows;
+    place.n_rows = pln_least(rows, p->share * p->n_queries - place.first_row);
+    place.kv_head = group % p->kv_heads;
+    place.b = group / p->kv_heads;
+    pln_attention_find_row(p, &place);
+    place.first_key = pln_most(place.split * p->split_keys, pln_attention_first(p, &place, pln_attention_query(p, &place, 0)));
+    place.end_key = pln_least((place.split + 1) * p->split_keys, pln_attention_end(p, &place, pln_attention_query(p, &place, place.n_rows - 1)));
+    if (p->few) pln_attention_few(p, &place, &room->few);
+    else pln_attention_tile(p, &place, &room->tile);
+    if (p->splits > 1 && pln_attention_is_last(p, &place)) pln_attention_join(p, &place);
+    __syncthreads();
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) pln_entry(const struct pln_attention_params *p)
+{
+    __shared__ union pln_attention_room room;
+    for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
+        int64_t left = task - p->attend_tasks;
+        if (left < 0) pln_attention_task(p, task, &room);
+#ifdef PLN_PRESENT
+        else if (left < p->present_tasks) pln_attention_write_present(p, left);
+#endif
+        left -= p->present_tasks;
+#ifdef PLN_SCORES
+        if (left >= 0 && left < p->score_tasks) pln_attention_write_scores(p, left);
+#endif
+    }
+}
