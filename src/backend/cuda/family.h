@@ -21,7 +21,9 @@
 #include "base/text.h"
 
 extern const struct pln_kernel *const pln_cuda_kernels[]; /* rows of kernels.inc in their order, ended by NULL */
-extern const struct pln_kernel_family pln_cuda_gemm, pln_cuda_gemm_mma; /* kernels/gemm.c */
+extern const struct pln_kernel_family pln_cuda_gemm, pln_cuda_gemm_mma;                               /* kernels/gemm.c */
+extern const struct pln_kernel_family pln_cuda_conv, pln_cuda_conv_last, pln_cuda_conv_mma;           /* kernels/conv.c */
+extern const struct pln_kernel_family pln_cuda_depthwise, pln_cuda_conv_transpose;                    /* kernels/conv_direct.c */
 extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (kernels/copy.c), which stands for no op */
 
 extern const struct pln_kernel_family pln_cuda_rows;
