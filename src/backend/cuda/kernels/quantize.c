@@ -40,6 +40,7 @@ static const char *supports_dequantize(enum pln_dtype x, enum pln_dtype scale, e
     if (!is_quantized(x) && x != PLN_I32) return "the input is not of 8, 16 or 32 bits";
     if (!is_real(scale)) return "the scale is no float of 16 bits or more";
     if (!is_real(y)) return "the result is no float of 16 bits or more";
+    if (scale == PLN_F64 && (y == PLN_F16 || y == PLN_BF16)) return "the result is far narrower than the scale";
     return NULL;
 }
 
