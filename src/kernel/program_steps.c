@@ -228,7 +228,7 @@ static enum pln_status check_results(const struct walk *walk, uint32_t block)
     const struct pln_program_block *own = &program->blocks[block];
     for (uint32_t i = 0; i < own->n_outputs; i++) {
         const struct pln_slot *slot = &program->slots[own->outputs[i]];
-        if (slot->space != 0 || is_packed(program, slot)) return bad(walk, "result is not a value on the host");
+        if ((slot->space != 0 && !(block == 0 && slot->place == PLN_PLACE_OUTPUT)) || is_packed(program, slot)) return bad(walk, "result is not a value on the host");
         const char *why = use(walk, own->outputs[i]);
         if (why) return bad(walk, why);
     }

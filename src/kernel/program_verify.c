@@ -117,6 +117,14 @@ static const char *check_view_slot(const struct pln_program *program, uint32_t i
     return NULL;
 }
 
+/* A state lives where the device that works on it has its memory. */
+static bool is_state(const struct pln_program *program, uint32_t index, bool is_output)
+{
+    for (uint32_t i = 0; i < program->n_states; i++)
+        if ((is_output ? program->states[i].output : program->states[i].input) == index) return true;
+    return false;
+}
+
 /* What each place asks for beyond what all slots must be. */
 static const char *check_place(const struct pln_program *program, uint32_t id)
 {
@@ -126,10 +134,10 @@ static const char *check_place(const struct pln_program *program, uint32_t id)
     switch (slot->place) {
     case PLN_PLACE_INPUT:
         if (!in_list(slot->index, program->n_inputs) || program->inputs[slot->index].slot != id) return "is no input of the model";
-        return host && slot->block == 0 ? NULL : "is an input in the wrong place";
+        return (host || (slot->space == 1 && slot->kind == PLN_TENSOR && is_state(program, slot->index, false))) && slot->block == 0 ? NULL : "is an input in the wrong place";
     case PLN_PLACE_OUTPUT:
         if (!in_list(slot->index, program->n_outputs) || program->outputs[slot->index].slot != id) return "is no output of the model";
-        return host && slot->block == 0 ? NULL : "is an output in the wrong place";
+        return (host || (slot->space == 1 && is_state(program, slot->index, true))) && slot->block == 0 ? NULL : "is an output in the wrong place";
     case PLN_PLACE_WEIGHT: {
         if (!in_list(slot->index, program->n_weights)) return "is no weight";
         const struct pln_weight *weight = &program->weights[slot->index];
@@ -258,7 +266,7 @@ static const char *check_output(const struct pln_program *program, uint32_t i)
     uint32_t id = program->outputs[i].slot;
     if (!program->outputs[i].name || !in_list(id, program->n_slots) || program->blocks[0].outputs[i] != id) return "is none";
     const struct pln_slot *slot = &program->slots[id];
-    if (slot->block != 0 || slot->space != 0) return "is not in the main block on the host";
+    if (slot->block != 0 || (slot->space != 0 && slot->place != PLN_PLACE_OUTPUT)) return "is not in the main block on the host";
     switch (slot->place) {
     case PLN_PLACE_OUTPUT: return slot->index == i ? NULL : "is another output";
     case PLN_PLACE_WEIGHT: return program->weights[slot->index].pack ? "is a packed weight" : NULL;

@@ -10,11 +10,12 @@ static enum pln_status block_inputs(struct pln_lower *lower, uint32_t graph_bloc
     if (!block->inputs) return pln_fail_memory(lower->diag, "inputs", 0);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t value = lower->graph->blocks[graph_block].inputs[i];
-        uint32_t slot = pln_lower_new_slot(lower, value, lower->block == 0 ? PLN_PLACE_INPUT : PLN_PLACE_BLOCK_INPUT, 0);
+        const uint32_t space = pln_lower_input_space(lower, i);
+        uint32_t slot = pln_lower_new_slot(lower, value, lower->block == 0 ? PLN_PLACE_INPUT : PLN_PLACE_BLOCK_INPUT, space);
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
         lower->program->slots[slot].index = i;
         lower->program->slots[slot].segment = PLN_NONE;
-        lower->made[0][value] = slot;
+        lower->made[space][value] = slot;
         lower->blocks[lower->block].inputs[i] = slot;
         PLN_TRY(pln_lower_bind(lower, slot));
     }
@@ -31,7 +32,9 @@ static bool becomes_output(struct pln_lower *lower, uint32_t slot)
 static enum pln_status main_output(struct pln_lower *lower, uint32_t value, uint32_t index, uint32_t *out_slot)
 {
     uint32_t slot;
-    PLN_TRY(pln_lower_need(lower, value, 0, pln_lower_state_output(lower, value) == index, &slot));
+    const bool state = pln_lower_state_output(lower, value) == index;
+    const uint32_t space = state && lower->device_memory ? 1 : 0;
+    PLN_TRY(pln_lower_need(lower, value, space, state, &slot));
     if (lower->program->slots[slot].place == PLN_PLACE_OUTPUT && lower->program->slots[slot].index == index) {
         *out_slot = slot; /* written there as a state */
         return PLN_OK;
@@ -41,7 +44,7 @@ static enum pln_status main_output(struct pln_lower *lower, uint32_t value, uint
         lower->program->slots[slot].index = index;
     } else if (lower->program->slots[slot].place != PLN_PLACE_ITEM) {
         if (pln_lower_is_planned(lower, value)) {
-            uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_OUTPUT, 0);
+            uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_OUTPUT, space);
             if (to == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
             lower->program->slots[to].index = index;
             PLN_TRY(pln_lower_copy(lower, slot, to));

@@ -143,6 +143,13 @@ bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot)
     return false;
 }
 
+uint32_t pln_lower_input_space(const struct pln_lower *lower, uint32_t index)
+{
+    for (size_t i = 0; lower->block == 0 && lower->device_memory && i < lower->graph->n_states; i++)
+        if (lower->graph->states[i].input == index) return 1;
+    return 0;
+}
+
 uint32_t pln_lower_state_output(const struct pln_lower *lower, uint32_t value)
 {
     for (size_t i = 0; i < lower->graph->n_states && !lower->options->oracle; i++)

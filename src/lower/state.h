@@ -61,6 +61,8 @@ enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uin
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot);
 /* An input or output that is a state: its memory may have any strides, which only the run knows. */
 bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot);
+/* Where input `index` of the open block lies: a state in the device's memory, all else on the host. */
+uint32_t pln_lower_input_space(const struct pln_lower *lower, uint32_t index);
 /* The output of the main block that the value is, when it is one of a state; else PLN_NONE. */
 uint32_t pln_lower_state_output(const struct pln_lower *lower, uint32_t value);
 bool pln_lower_slot_dense(const struct pln_lower *lower, uint32_t slot);

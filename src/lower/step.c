@@ -203,7 +203,7 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         if (value == PLN_NONE) continue;
         uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
         if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
-        uint32_t state = lower->block == 0 && kernel && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
+        uint32_t state = lower->block == 0 && kernel && space == (lower->device_memory ? 1u : 0u) && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
         if (state != PLN_NONE) {
             lower->program->slots[slot].place = PLN_PLACE_OUTPUT;
             lower->program->slots[slot].index = state;

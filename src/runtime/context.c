@@ -205,6 +205,12 @@ static void destroy_segments(struct pln_context *context)
     }
 }
 
+static void forget_binding(struct pln_context *context, struct pln_binding *binding, uint32_t slot)
+{
+    pln_free(&context->alloc, binding->own, binding->own_bytes);
+    if (binding->moved) pln_transfer_release(context, binding, context->engine->program->slots[slot].space);
+}
+
 void pln_context_destroy(pln_context *context)
 {
     if (!context) return;
@@ -212,8 +218,8 @@ void pln_context_destroy(pln_context *context)
     destroy_segments(context);
     for (uint32_t i = 0; context->queues && i < context->engine->n_devices; i++)
         if (context->queues[i]) context->engine->devices[i].backend->queue_destroy(context->queues[i]);
-    for (uint32_t i = 0; context->inputs && i < program->n_inputs; i++) pln_free(&context->alloc, context->inputs[i].own, context->inputs[i].own_bytes);
-    for (uint32_t i = 0; context->outputs && i < program->n_outputs; i++) pln_free(&context->alloc, context->outputs[i].own, context->outputs[i].own_bytes);
+    for (uint32_t i = 0; context->inputs && i < program->n_inputs; i++) forget_binding(context, &context->inputs[i], program->inputs[i].slot);
+    for (uint32_t i = 0; context->outputs && i < program->n_outputs; i++) forget_binding(context, &context->outputs[i], program->outputs[i].slot);
     pln_heap_deinit(&context->heap);
     pln_arena_deinit(&context->scratch);
     pln_arena_deinit(&context->arena);
@@ -273,13 +279,23 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
     return bits >= 8 && (uint64_t)last < size_bytes / (size_t)(bits / 8);
 }
 
+/* Device memory is that of the plan's first device, and dense. */
+static enum pln_status check_memory(pln_context *context, const char *name, const struct pln_buffer *buffer)
+{
+    if (buffer->memory == PLN_MEMORY_HOST) return PLN_OK;
+    if (buffer->memory != PLN_MEMORY_DEVICE) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': memory kind %d does not exist", name, (int)buffer->memory);
+    if (context->engine->n_devices == 1) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': the plan runs on the host alone, so only host memory can be bound", name);
+    if (buffer->strides) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': device memory can only be bound row-major", name);
+    return PLN_OK;
+}
+
 static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, struct pln_tensor *out_tensor)
 {
     memset(out_tensor, 0, sizeof *out_tensor);
     if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
     for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
         if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
-    if (buffer->memory != PLN_MEMORY_HOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
+    PLN_TRY(check_memory(context, name, buffer));
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
     int64_t count;
@@ -305,10 +321,12 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
     PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
-    if (!binding->bound || binding->item || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
+    const bool on_device = buffer->memory == PLN_MEMORY_DEVICE;
+    if (!binding->bound || binding->item || on_device != binding->on_device || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
         context->generation++;
     if (binding->is_state) context->states_taken = false;
     binding->bound = true;
+    binding->on_device = on_device;
     binding->item = NULL;
     binding->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = tensor };
     return PLN_OK;
@@ -323,12 +341,13 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     struct pln_binding *binding = &context->outputs[index];
     context->rebound++;
     if (binding->is_state) context->states_taken = false;
+    binding->bound = false;
+    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, buffer));
     binding->bound = buffer && buffer->data;
-    if (binding->bound && buffer->memory != PLN_MEMORY_HOST) {
-        binding->bound = false;
-        return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': only host memory can be bound on this device", name);
-    }
-    if (binding->bound && buffer->strides && !binding->is_state) {
+    const bool on_device = binding->bound && buffer->memory == PLN_MEMORY_DEVICE;
+    if (binding->on_device != on_device) context->generation++;
+    binding->on_device = on_device;
+    if (binding->bound && buffer->strides && (!binding->is_state || program->slots[program->outputs[index].slot].space != 0)) {
         binding->bound = false;
         return pln_fail(&context->diag, PLN_UNSUPPORTED, "output '%s' can only be bound row-major", name);
     }
@@ -362,7 +381,15 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     *out_item = (struct pln_item *)(uintptr_t)binding->item;
     if (binding->item) return PLN_OK;
     *out_item = &binding->view;
-    if (binding->is_state || pln_tensor_is_contiguous(&binding->view.tensor)) return PLN_OK;
+    const uint32_t slot_id = context->engine->program->inputs[index].slot;
+    const bool moves = context->engine->program->slots[slot_id].space != 0 ? !context->states || !binding->is_state : binding->on_device;
+    if (!moves && (binding->is_state || pln_tensor_is_contiguous(&binding->view.tensor))) return PLN_OK;
+    struct pln_slot_state *slot = &context->slots[slot_id];
+    if (pln_tensor_is_contiguous(&binding->view.tensor)) {
+        slot->view = binding->view;
+        *out_item = &slot->view;
+        return pln_transfer_input(context, index, &slot->view.tensor);
+    }
     size_t bytes = pln_tensor_bytes(&binding->view.tensor);
     if (bytes > binding->own_bytes) {
         pln_free(&context->alloc, binding->own, binding->own_bytes);
@@ -374,10 +401,9 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     struct pln_tensor dense;
     pln_tensor_init(&dense, binding->view.tensor.dtype, binding->view.tensor.rank, binding->view.tensor.dims, binding->own);
     pln_tensor_copy(&binding->view.tensor, &dense);
-    struct pln_slot_state *slot = &context->slots[context->engine->program->inputs[index].slot];
     slot->view = (struct pln_item){ .kind = PLN_TENSOR, .refs = 1, .tensor = dense };
     *out_item = &slot->view;
-    return PLN_OK;
+    return moves ? pln_transfer_input(context, index, &slot->view.tensor) : PLN_OK;
 }
 
 static enum pln_status take_inputs(pln_context *context)
@@ -419,8 +445,11 @@ static enum pln_status give_outputs(pln_context *context)
         if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
         if (!binding->allocator && bytes > binding->buffer.size_bytes)
             return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", program->outputs[i].name, bytes, binding->buffer.size_bytes);
-        if (bytes) memcpy(to, item->tensor.data, bytes);
+        if (bytes && binding->bound && binding->on_device) PLN_TRY(pln_transfer_give(context, i, &item->tensor));
+        else if (bytes) memcpy(to, item->tensor.data, bytes);
     }
+    for (uint32_t i = 0; context->engine->n_devices > 1 && i < program->n_outputs; i++)
+        if (pln_transfer_output_moves(context, i)) PLN_TRY(pln_transfer_give(context, i, &context->slots[program->outputs[i].slot].view.tensor));
     return PLN_OK;
 }
 
@@ -491,7 +520,11 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
     if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
     if (item->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is no tensor; ask for its value", name);
     const struct pln_tensor *tensor = &item->tensor;
-    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    const struct pln_binding *binding = &context->outputs[index];
+    const bool moved = pln_transfer_output_moves(context, index);
+    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = moved ? binding->given : tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    const bool in_device = moved ? binding->bound && binding->on_device : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
+    out_buffer->memory = in_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
     return PLN_OK;
 }

@@ -226,6 +226,39 @@ static enum pln_status load_codes(struct pln_engine *engine, struct pln_diag *di
     return PLN_OK;
 }
 
+static void note_use(struct pln_engine *engine, uint32_t slot_id, bool by_copy)
+{
+    const struct pln_slot *slot = slot_id == PLN_NONE ? NULL : &engine->program->slots[slot_id];
+    while (slot && slot->place == PLN_PLACE_VIEW) {
+        slot = &engine->program->slots[slot->index];
+        by_copy = false;
+    }
+    if (slot && slot->place == PLN_PLACE_INPUT && !by_copy) engine->input_copied[slot->index] = false;
+    if (slot && slot->place == PLN_PLACE_OUTPUT && !by_copy) engine->output_copied[slot->index] = false;
+}
+
+/* Inputs and outputs that only copies to or from the first device touch: the caller's device memory will do as it is. */
+static enum pln_status find_copied(struct pln_engine *engine, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    engine->input_copied = pln_arena_array(&engine->arena, program->n_inputs + 1u, sizeof *engine->input_copied);
+    engine->output_copied = pln_arena_array(&engine->arena, program->n_outputs + 1u, sizeof *engine->output_copied);
+    if (!engine->input_copied || !engine->output_copied) return pln_fail_memory(diag, "inputs and outputs", 0);
+    memset(engine->input_copied, 1, program->n_inputs);
+    memset(engine->output_copied, 1, program->n_outputs);
+    for (uint32_t i = 0; i < program->n_steps; i++) {
+        const struct pln_step *step = &program->steps[i];
+        const bool copy = step->kind == PLN_STEP_COPY && step->device == 1;
+        for (uint32_t k = 0; k < step->n_inputs; k++) note_use(engine, step->inputs[k], copy);
+        for (uint32_t k = 0; k < step->n_outputs; k++) note_use(engine, step->outputs[k], copy);
+    }
+    for (uint32_t i = 0; i < program->n_outputs; i++) /* handed out as it is */
+        if (program->slots[program->outputs[i].slot].place != PLN_PLACE_OUTPUT) note_use(engine, program->outputs[i].slot, false);
+    for (uint32_t b = 0; b < program->n_blocks; b++)
+        for (uint32_t i = 0; b > 0 && i < program->blocks[b].n_outputs; i++) note_use(engine, program->blocks[b].outputs[i], false);
+    return PLN_OK;
+}
+
 /* Weights go once into the space of each device that reads them. */
 static enum pln_status upload_weights(struct pln_engine *engine, struct pln_diag *diag)
 {
@@ -285,6 +318,7 @@ static void log_engine(const struct pln_engine *engine)
 static enum pln_status make_ready(struct pln_engine *engine, const char *device, struct pln_diag *diag)
 {
     PLN_TRY(open_devices(engine, device, diag));
+    PLN_TRY(find_copied(engine, diag));
     PLN_TRY(load_codes(engine, diag));
     PLN_TRY(load_steps(engine, diag));
     return upload_weights(engine, diag);

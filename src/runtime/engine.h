@@ -43,6 +43,7 @@ struct pln_engine {
     struct pln_engine_step *steps;
     struct pln_engine_device *devices; /* [0]: the host's, then program->devices */
     uint32_t n_devices;
+    bool *input_copied, *output_copied; /* by number: only copies of the first device read, or write, its slot, so it may lie on either side */
     struct pln_pool *pool;
     struct pln_logger logger;
     struct pln_engine_owner owner;
@@ -128,12 +129,16 @@ struct pln_binding {
     struct pln_item view; /* tensor in the caller's memory */
     struct pln_buffer buffer;
     bool bound, is_state;
+    bool on_device; /* the caller's memory is the first device's */
     const struct pln_item *item; /* instead of view: a value of another kind */
     pln_output_allocator allocator;
     void *allocator_user;
     void *own; /* outputs: the context's memory; inputs: row-major copy */
     size_t own_bytes;
     int64_t strides[PLN_MAX_RANK];
+    void *moved; /* where the plan reads or writes it when the caller has it elsewhere; of the slot's space */
+    size_t moved_bytes;
+    void *given; /* outputs that were moved: where the last run put them */
 };
 
 /* What the bound store demands of the extents of inputs that are states: each expression once, though all layers' states have it. */
@@ -198,6 +203,19 @@ int64_t pln_states_capacity(const struct pln_context *context);
 void pln_states_raise(const struct pln_context *context, int64_t *symbols);
 /* The state that input or output `index` belongs to; NULL: none. */
 const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output);
+
+/* transfer.c: memory of inputs and outputs that lies elsewhere than where the plan wants it. */
+/* The plan writes output `index` to memory of its own, from where pln_transfer_give brings it to the caller's. */
+bool pln_transfer_output_moves(const struct pln_context *context, uint32_t index);
+/* The slot, an input or output on the host by the plan, lies in the device's memory, which suits the copies that use it. */
+bool pln_transfer_in_place(const struct pln_context *context, uint32_t slot);
+/* Brings an input's dense tensor to where the plan reads it; sets its data. */
+enum pln_status pln_transfer_input(struct pln_context *context, uint32_t index, struct pln_tensor *tensor);
+enum pln_status pln_transfer_hold_output(struct pln_context *context, uint32_t index, size_t size_bytes, void **out_memory);
+enum pln_status pln_transfer_give(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor);
+/* The values of output `index` in host memory, after a run: sets the data of its tensor. PLN_UNSUPPORTED: a state whose memory is not dense. */
+enum pln_status pln_transfer_fetch(struct pln_context *context, uint32_t index, struct pln_tensor *tensor);
+void pln_transfer_release(struct pln_context *context, struct pln_binding *binding, uint32_t space);
 
 /* exec.c */
 enum pln_status pln_exec_block(struct pln_context *context, uint32_t block);

@@ -466,6 +466,7 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
     struct pln_binding *binding = &context->outputs[slot->index];
     const char *name = context->engine->program->outputs[slot->index].name;
     size_t bytes = pln_tensor_bytes(tensor);
+    if (pln_transfer_output_moves(context, slot->index)) return pln_transfer_hold_output(context, slot->index, bytes, &tensor->data);
     if (binding->allocator) {
         tensor->data = pln_exec_request(binding, name, tensor);
         return tensor->data || bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, bytes);
@@ -765,8 +766,8 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
         command->kind = PLN_COMMAND_COPY;
         command->from = &launch->inputs[0];
         command->to = &launch->outputs[0];
-        command->from_host = program->slots[step->inputs[0]].space == 0;
-        command->to_host = program->slots[step->outputs[0]].space == 0;
+        command->from_host = program->slots[step->inputs[0]].space == 0 && !pln_transfer_in_place(context, step->inputs[0]);
+        command->to_host = program->slots[step->outputs[0]].space == 0 && !pln_transfer_in_place(context, step->outputs[0]);
         if (!pln_tensor_same_shape(command->from, command->to) || command->from->dtype != command->to->dtype)
             return pln_fail(&context->diag, PLN_BAD_PLAN, "copy of '%s' changes its shape", program->slots[step->inputs[0]].name);
         return PLN_OK;

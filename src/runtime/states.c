@@ -45,7 +45,8 @@ static enum pln_status init_state(struct pln_state_store *store, const struct pl
     }
     struct state *state = &store->states[index];
     if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &state->size_bytes) || pln_dtype_bits(slot->dtype) < 8) return pln_fail_memory(diag, name, SIZE_MAX);
-    void *data = pln_alloc(&store->alloc, state->size_bytes, 64);
+    const struct pln_engine_device *device = slot->space ? &store->engine->devices[slot->space] : NULL;
+    void *data = device ? device->backend->alloc(device->device, PLN_MAX(state->size_bytes, (size_t)1)) : pln_alloc(&store->alloc, state->size_bytes, 64);
     if (!data) return pln_fail_memory(diag, name, state->size_bytes);
     pln_tensor_init(&state->full, slot->dtype, slot->rank, dims, data);
     return PLN_OK;
@@ -76,12 +77,22 @@ enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_stat
     return status;
 }
 
+static void release_state(struct pln_state_store *store, uint32_t index)
+{
+    const struct pln_program *program = store->engine->program;
+    const uint32_t space = program->slots[program->inputs[program->states[index].input].slot].space;
+    const struct pln_engine_device *device = space ? &store->engine->devices[space] : NULL;
+    struct state *state = &store->states[index];
+    if (device) device->backend->release(device->device, state->full.data, PLN_MAX(state->size_bytes, (size_t)1));
+    else pln_free(&store->alloc, state->full.data, state->size_bytes);
+}
+
 void pln_state_store_destroy(pln_state_store *store)
 {
     if (!store) return;
     struct pln_allocator alloc = store->alloc;
     uint32_t n = store->engine->program->n_states;
-    for (uint32_t i = 0; store->states && i < n; i++) pln_free(&alloc, store->states[i].full.data, store->states[i].size_bytes);
+    for (uint32_t i = 0; store->states && i < n; i++) release_state(store, i);
     pln_free(&alloc, store->states, n * sizeof *store->states);
     pln_engine_release(store->engine);
     pln_free(&alloc, store, sizeof *store);

@@ -111,6 +111,9 @@ enum pln_status pln_context_output_value(pln_context *context, const char *name,
         if (!pln_str_equal(program->outputs[i].name, name)) continue;
         const struct pln_item *item = context->slots[program->outputs[i].slot].item;
         if (!item) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' is not known before a run", name);
+        struct pln_item fetched = *item;
+        if (item->kind == PLN_TENSOR) PLN_TRY(pln_transfer_fetch(context, i, &fetched.tensor));
+        item = &fetched;
         PLN_TRY(pln_host_value_new(out_value));
         enum pln_status status = pln_host_value_clone(&(*out_value)->heap, item, &(*out_value)->item);
         if (status == PLN_OK) return PLN_OK;

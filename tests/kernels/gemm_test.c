@@ -105,6 +105,68 @@ static void gemm(int64_t m, int64_t n, int64_t k, int variant)
     kernel_case_deinit(&c);
 }
 
+/* Vectors on either side; operands of other types; few rows or few columns beside a long sum. */
+static void product(enum pln_dtype dtype, int a_rank, const int64_t *a, int b_rank, const int64_t *b)
+{
+    struct kernel_case c;
+    kernel_case_init(&c, "matmul of a type", PLN_OP_MATMUL, 0);
+    kernel_case_input(&c, a_rank, a)->dtype = dtype;
+    kernel_case_input(&c, b_rank, b)->dtype = dtype;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void matmul_types(void **state)
+{
+    (void)state;
+    static const enum pln_dtype types[] = { PLN_F32, PLN_F64, PLN_I32, PLN_U8, PLN_I64 };
+    for (size_t i = 0; i < PLN_COUNT_OF(types); i++) {
+        product(types[i], 1, DIMS(37), 1, DIMS(37));
+        product(types[i], 1, DIMS(19), 2, DIMS(19, 70));
+        product(types[i], 2, DIMS(67, 21), 1, DIMS(21));
+        product(types[i], 1, DIMS(19), 4, DIMS(2, 3, 19, 11));
+        product(types[i], 4, DIMS(2, 3, 9, 40), 1, DIMS(40));
+        product(types[i], 3, DIMS(2, 70, 17), 3, DIMS(1, 17, 66));
+        product(types[i], 2, DIMS(3, 0), 2, DIMS(0, 5));
+        product(types[i], 3, DIMS(5, 2, 300), 3, DIMS(1, 300, 40));
+        product(types[i], 3, DIMS(2, 130, 33), 3, DIMS(2, 33, 5));
+    }
+}
+
+static void gemm_types(void **state)
+{
+    (void)state;
+    static const enum pln_dtype types[] = { PLN_F64, PLN_I32, PLN_U16, PLN_I64 };
+    for (size_t i = 0; i < PLN_COUNT_OF(types); i++)
+        for (int variant = 0; variant < 16; variant++) {
+            struct kernel_case c;
+            bool ta = variant & 1, tb = variant & 2;
+            int64_t m = variant & 4 ? 5 : 69, n = variant & 8 ? 3 : 35;
+            kernel_case_init(&c, "gemm of a type", PLN_OP_GEMM, 0);
+            kernel_case_input(&c, 2, ta ? DIMS(23, m) : DIMS(m, 23))->dtype = types[i];
+            kernel_case_input(&c, 2, tb ? DIMS(n, 23) : DIMS(23, n))->dtype = types[i];
+            kernel_case_input(&c, 1, DIMS(n))->dtype = types[i];
+            pln_attrs_set_int(&c.attrs, &c.arena, "transA", ta);
+            pln_attrs_set_int(&c.attrs, &c.arena, "transB", tb);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+}
+
+/* Tiles of a GPU and a little more or less, in multiples of 8 and not. */
+static void gemm_tiles(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        gemm(136, 72, 64, variant | 32);
+        gemm(128, 64, 32, variant);
+        gemm(127, 65, 33, variant | 8 | 16 | 128);
+        gemm(6, 200, 264, variant | 64);
+        gemm(150, 8, 120, variant | 32 | 128);
+        gemm(300, 1, 77, variant | 64 | 128);
+    }
+}
+
 static void gemm_variants(void **state)
 {
     (void)state;
@@ -123,6 +185,9 @@ int main(void)
         cmocka_unit_test(matmul_sizes),
         cmocka_unit_test(matmul_large),
         cmocka_unit_test(matmul_batch),
+        cmocka_unit_test(matmul_types),
+        cmocka_unit_test(gemm_types),
+        cmocka_unit_test(gemm_tiles),
         cmocka_unit_test(gemm_variants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,15 @@
 #include "base/text.h"
 
 extern const struct pln_kernel *const pln_cuda_kernels[]; /* rows of kernels.inc in their order, ended by NULL */
+extern const struct pln_kernel_family pln_cuda_gemm, pln_cuda_gemm_mma; /* kernels/gemm.c */
 extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (kernels/copy.c), which stands for no op */
+
+extern const struct pln_kernel_family pln_cuda_rows;
+
+/* Moving elements; no values are computed but in pln_cuda_scatter's reductions. */
+extern const struct pln_kernel_family pln_cuda_move, pln_cuda_concat, pln_cuda_concat_many, pln_cuda_split, pln_cuda_split_many, pln_cuda_gather, pln_cuda_scatter, pln_cuda_cut,
+    pln_cuda_rearrange, pln_cuda_generate;
+extern const struct pln_kernel_family pln_cuda_pool, pln_cuda_resize, pln_cuda_sample, pln_cuda_roi, pln_cuda_rnn;
 
 /* Families of rows (kernels/). */
 extern const struct pln_kernel_family pln_cuda_attention;

@@ -1,0 +1,100 @@
+/* The family of ops that are row programs on the device. tile[3]: threads a block, a multiple of 32. */
+#include "backend/cuda/kernels/rows.h"
+
+static const struct {
+    uint16_t op;
+    pln_rows_make_fn make;
+} makers[] = {
+    { PLN_OP_BATCH_NORM, pln_rows_make_batch_norm },
+    { PLN_OP_CAST, pln_rows_make_cast },
+    { PLN_OP_ELEMENTWISE, pln_rows_make_elementwise },
+    { PLN_OP_INSTANCE_NORM, pln_rows_make_instance_norm },
+    { PLN_OP_LAYER_NORM, pln_rows_make_layer_norm },
+    { PLN_OP_REDUCE, pln_rows_make_reduce },
+    { PLN_OP_ROW_PROGRAM, pln_rows_make_program },
+    { PLN_OP_SOFTMAX, pln_rows_make_softmax },
+};
+
+/* NULL, or why not. */
+static const char *make(const struct pln_kernel *kernel, const struct pln_rows_op *op, struct pln_rows_work *out)
+{
+    memset(out, 0, sizeof *out);
+    out->n_row_axes = 1;
+    for (size_t i = 0; i < PLN_COUNT_OF(makers); i++) {
+        if (makers[i].op != kernel->op) continue;
+        const char *why = makers[i].make(op, out);
+        return why ? why : pln_cuda_program_supports(&out->program);
+    }
+    return "the op is no row program";
+}
+
+static const char *make_for_problem(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_rows_work *out)
+{
+    struct pln_rows_op op = { .op = problem->op, .kind = problem->kind, .attrs = problem->attrs, .program = problem->program, .n_inputs = problem->n_inputs, .n_outputs = problem->n_outputs };
+    if (problem->epilogue) return "the op takes no epilogue";
+    if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
+    for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
+        const struct pln_operand *operand = i < op.n_inputs ? &problem->inputs[i] : &problem->outputs[i - op.n_inputs];
+        if (operand->present && operand->rank < 0) return "an operand's rank is not known";
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ operand->present, operand->dtype, operand->rank };
+    }
+    return make(kernel, &op, out);
+}
+
+static const char *make_for_launch(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_rows_work *out)
+{
+    struct pln_rows_op op = { .op = launch->op, .kind = launch->kind, .attrs = launch->attrs, .program = launch->program, .n_inputs = launch->n_inputs, .n_outputs = launch->n_outputs };
+    if (launch->epilogue) return "the op takes no epilogue";
+    if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
+    for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
+        const struct pln_tensor *tensor = i < op.n_inputs ? &launch->inputs[i] : &launch->outputs[i - op.n_inputs];
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ tensor->dtype != PLN_DTYPE_NONE, tensor->dtype, tensor->rank };
+    }
+    return make(kernel, &op, out);
+}
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    struct pln_rows_work work;
+    return make_for_problem(kernel, problem, &work);
+}
+
+/* A launch, and a few terabytes a second of elements. */
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    double most = 0;
+    for (int i = 0; i < problem->n_inputs + problem->n_outputs; i++) {
+        const struct pln_operand *operand = i < problem->n_inputs ? &problem->inputs[i] : &problem->outputs[i - problem->n_inputs];
+        double n = 1;
+        for (int d = 0; d < operand->rank; d++) n *= operand->dims[d] < 0 ? 128.0 : (double)operand->dims[d];
+        most = PLN_MAX(most, n);
+    }
+    return 2000 + most * 0.004;
+}
+
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+{
+    struct pln_rows_work work;
+    const char *why = make_for_problem(kernel, problem, &work);
+    if (why) return pln_fail(diag, PLN_INTERNAL, "%s: %s", kernel->name, why);
+    pln_rows_print(&work, kernel->tile[3], out_source);
+    return PLN_OK;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    struct pln_rows_work work;
+    *out_prepared = (struct pln_prepared){ .grain = 1, .block_threads = kernel->tile[3] };
+    const char *why = make_for_launch(kernel, launch, &work);
+    if (why) return pln_fail(diag, PLN_BAD_PLAN, "%s: %s", kernel->name, why);
+    const struct pln_tensor *inputs[PLN_ROWPROG_MAX_OPERANDS];
+    struct pln_tensor outputs[PLN_ROWPROG_MAX_OPERANDS];
+    for (int i = 0; i < work.program.n_inputs; i++) inputs[i] = &launch->inputs[work.input_of[i]];
+    for (int o = 0; o < work.program.n_outputs; o++) outputs[o] = launch->outputs[work.output_of[o]];
+    return pln_rows_plan(kernel->name, &work, inputs, outputs, kernel->tile[3], diag, state, &out_prepared->n_tasks);
+}
+
+const struct pln_kernel_family pln_cuda_rows = {
+    .name = "rows", .state_bytes = sizeof(struct pln_cuda_rows_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1
+};
