@@ -38,6 +38,10 @@ extern const struct pln_kernel_family pln_cuda_pool, pln_cuda_resize, pln_cuda_s
 
 /* Families of rows (kernels/). */
 extern const struct pln_kernel_family pln_cuda_attention;
+extern const struct pln_kernel_family pln_cuda_dynamic_quantize;
+extern const struct pln_kernel_family pln_cuda_integer_matmul;
+extern const struct pln_kernel_family pln_cuda_quantize;
+extern const struct pln_kernel_family pln_cuda_rotary;
 
 /* What rows may need of a GPU: the compute capability at least, one bit each; PLN_CUDA_90A also that it is just that one. */
 enum {
