@@ -88,6 +88,25 @@ static bool in_place(const struct pln_tensor *from, const struct pln_tensor *to)
     return true;
 }
 
+/* Addresses [first, last) that the elements lie within. */
+static void reach(const struct pln_tensor *tensor, uintptr_t *out_first, uintptr_t *out_last)
+{
+    int64_t low = 0, high = 1, bytes = pln_dtype_bits(tensor->dtype) / 8;
+    for (int d = 0; d < tensor->rank; d++) *(tensor->strides[d] < 0 ? &low : &high) += (tensor->dims[d] - 1) * tensor->strides[d];
+    *out_first = (uintptr_t)tensor->data + (uintptr_t)(low * bytes);
+    *out_last = (uintptr_t)tensor->data + (uintptr_t)(high * bytes);
+}
+
+/* A piece that lies elsewhere in the output's memory would be read while it is written. */
+static bool apart(const struct pln_tensor *in, const struct pln_tensor *out)
+{
+    uintptr_t first, last, out_first, out_last;
+    if (pln_tensor_count(in) == 0) return true;
+    reach(in, &first, &last);
+    reach(out, &out_first, &out_last);
+    return last <= out_first || out_last <= first;
+}
+
 static enum pln_status concat_prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     int axis;
@@ -101,7 +120,9 @@ static enum pln_status concat_prepare(const struct pln_kernel *kernel, const str
         if (!fits(out, in, axis) || in->dims[axis] > out->dims[axis] - at) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Concat: input %d does not fit the others", i);
         struct pln_tensor place = place_of(out, axis, at, in->dims[axis]);
         at += in->dims[axis];
-        if (!in_place(in, &place)) add_piece(state, a_task, in, &place, &out_prepared->n_tasks);
+        if (in_place(in, &place)) continue;
+        if (!apart(in, out)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "Concat: input %d lies in the output's memory, but not at its place", i);
+        add_piece(state, a_task, in, &place, &out_prepared->n_tasks);
     }
     return at == out->dims[axis] ? PLN_OK : pln_fail(diag, PLN_INVALID_ARGUMENT, "Concat: the pieces do not make up the output");
 }
