@@ -55,12 +55,23 @@ static void forget_graph(struct pln_queue *queue, struct pln_recording *recordin
     recording->exec = NULL;
 }
 
+/* Of a recording that goes although a sync has failed: the GPU is through with it, and nobody fetches its results. */
+static void abandon(struct pln_queue *queue, struct pln_recording *recording)
+{
+    struct pln_recording **link = &queue->pending;
+    if (!recording->is_pending) return;
+    (void)queue->device->driver->StreamSynchronize(queue->stream);
+    while (*link && *link != recording) link = &(*link)->next;
+    if (*link) *link = recording->next;
+}
+
 void pln_cuda_recording_destroy(struct pln_queue *queue, struct pln_recording *recording)
 {
     if (!recording) return;
     const struct pln_device *device = queue->device;
     const struct pln_allocator *alloc = device->alloc;
     if (pln_cuda_enter(device, NULL) == PLN_OK) {
+        abandon(queue, recording);
         forget_graph(queue, recording);
         if (recording->image) (void)device->driver->MemFreeHost(recording->image);
         if (recording->stage) (void)device->driver->MemFreeHost(recording->stage);

@@ -1,0 +1,151 @@
+/* Quantization and products of bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/kernels/harness.h"
+
+#define DIMS(...)     \
+    (const int64_t[]) \
+    {                 \
+        __VA_ARGS__   \
+    }
+
+static struct case_input *input(struct kernel_case *c, enum pln_dtype dtype, int rank, const int64_t *dims)
+{
+    struct case_input *one = kernel_case_input(c, rank, dims);
+    one->dtype = dtype;
+    return one;
+}
+
+/* Scales lie over x: [4,6,35] as one number, one an element of axis 1, one a block of 8 along axis 2. */
+static int scale_dims(int form, const int64_t **out_dims)
+{
+    static const int64_t one[] = { 1 }, slices[] = { 6 }, blocks[] = { 4, 6, 5 };
+    *out_dims = form < 2 ? one : form == 2 ? slices : blocks;
+    return form == 0 ? 0 : form == 3 ? 3 : 1;
+}
+
+static void add_parameters(struct kernel_case *c, int form, bool zero, enum pln_dtype zero_type)
+{
+    const int64_t *dims;
+    const int rank = scale_dims(form, &dims);
+    kernel_case_input(c, rank, dims)->fill = FILL_POSITIVE;
+    if (zero) input(c, zero_type, rank, dims);
+    pln_attrs_set_int(&c->attrs, &c->arena, "axis", form == 3 ? -1 : 1);
+    if (form == 3) pln_attrs_set_int(&c->attrs, &c->arena, "block_size", 8);
+}
+
+static void linear(void **state)
+{
+    (void)state;
+    static const enum pln_dtype types[] = { PLN_I8, PLN_U8, PLN_I16, PLN_U16, PLN_I32 };
+    for (int variant = 0; variant < 40; variant++) {
+        const enum pln_dtype type = types[variant / 8];
+        const bool zero = variant & 4;
+        struct kernel_case c;
+        if (type != PLN_I32) {
+            kernel_case_init(&c, "quantize_linear", PLN_OP_QUANTIZE_LINEAR, 0);
+            kernel_case_input(&c, 3, DIMS(4, 6, 35))->fill = variant % 3 ? FILL_PLAIN : FILL_SPECIAL;
+            add_parameters(&c, variant % 4, zero, type);
+            if (!zero) pln_attrs_set_int(&c.attrs, &c.arena, "output_dtype", type);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+        kernel_case_init(&c, "dequantize_linear", PLN_OP_DEQUANTIZE_LINEAR, 0);
+        input(&c, type, 3, DIMS(4, 6, 35));
+        add_parameters(&c, variant % 4, zero, type);
+        if (variant % 7 == 3) pln_attrs_set_int(&c.attrs, &c.arena, "output_dtype", PLN_F16);
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_QUANTIZE_LINEAR), 0);
+    assert_int_equal(kernel_rows_untested(PLN_OP_DEQUANTIZE_LINEAR), 0);
+}
+
+static void dynamic(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = { 0, 1, 511, 5000, 140000 };
+    for (size_t i = 0; i < PLN_COUNT_OF(sizes); i++)
+        for (int fill = 0; fill < 3; fill++) {
+            struct kernel_case c;
+            kernel_case_init(&c, "dynamic_quantize_linear", PLN_OP_DYNAMIC_QUANTIZE_LINEAR, 0);
+            kernel_case_input(&c, 2, DIMS(1, sizes[i]))->fill = (enum fill)fill;
+            c.n_outputs = 3;
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+    assert_int_equal(kernel_rows_untested(PLN_OP_DYNAMIC_QUANTIZE_LINEAR), 0);
+}
+
+/* Operands of one product of bytes, and how many parameters each has: one, or one a row (column), or also one a matrix. */
+struct product {
+    int a_rank, b_rank;
+    int64_t a[4], b[4];
+    int form;
+};
+
+static void add_parameter(struct kernel_case *c, enum pln_dtype dtype, const struct product *p, bool of_a)
+{
+    const int rank = of_a ? p->a_rank : p->b_rank;
+    const int64_t *dims = of_a ? p->a : p->b;
+    int64_t own[5];
+    int n = 0;
+    for (int d = 0; p->form == 2 && d < rank - 2; d++) own[n++] = dims[d];
+    if (p->form > 0) own[n++] = rank < 2 ? 1 : of_a ? dims[rank - 2] : dims[rank - 1];
+    if (p->form == 2 && of_a) own[n++] = 1;
+    input(c, dtype, n, own)->fill = FILL_POSITIVE;
+}
+
+static void products(void **state)
+{
+    (void)state;
+    static const struct product cases[] = {
+        { 2, 2, { 3, 5 }, { 5, 7 }, 0 },           { 2, 2, { 65, 33 }, { 33, 70 }, 1 }, { 1, 2, { 20 }, { 20, 9 }, 0 },
+        { 2, 1, { 9, 20 }, { 20 }, 1 },            { 1, 1, { 300 }, { 300 }, 0 },       { 2, 2, { 4, 0 }, { 0, 4 }, 1 },
+        { 3, 3, { 2, 7, 8 }, { 2, 8, 9 }, 2 },     { 3, 2, { 3, 7, 17 }, { 17, 9 }, 2 }, { 2, 2, { 0, 4 }, { 4, 3 }, 0 },
+        { 4, 3, { 2, 1, 6, 8 }, { 3, 8, 9 }, 1 },
+    };
+    for (size_t i = 0; i < PLN_COUNT_OF(cases); i++)
+        for (int types = 0; types < 4; types++) {
+            const enum pln_dtype a = types & 1 ? PLN_I8 : PLN_U8, b = types & 2 ? PLN_I8 : PLN_U8;
+            const struct product *p = &cases[i];
+            struct kernel_case c;
+            kernel_case_init(&c, "matmul_integer", PLN_OP_MATMUL_INTEGER, 0);
+            input(&c, a, p->a_rank, p->a);
+            input(&c, b, p->b_rank, p->b);
+            if (i % 3 != 1) add_parameter(&c, a, p, true);
+            else c.n_inputs++;
+            if (i % 3 != 2) add_parameter(&c, b, p, false);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+            kernel_case_init(&c, "qlinear_matmul", PLN_OP_QLINEAR_MATMUL, 0);
+            input(&c, a, p->a_rank, p->a);
+            add_parameter(&c, PLN_F32, p, true);
+            add_parameter(&c, a, p, true);
+            input(&c, b, p->b_rank, p->b);
+            add_parameter(&c, PLN_F32, p, false);
+            add_parameter(&c, b, p, false);
+            static const float y_scale[] = { 3000 };
+            kernel_case_input(&c, 0, NULL)->values = y_scale;
+            input(&c, types == 1 || types == 2 ? PLN_U8 : PLN_I8, 0, NULL);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+    assert_int_equal(kernel_rows_untested(PLN_OP_MATMUL_INTEGER), 0);
+    assert_int_equal(kernel_rows_untested(PLN_OP_QLINEAR_MATMUL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear),
+        cmocka_unit_test(dynamic),
+        cmocka_unit_test(products),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
