@@ -154,11 +154,7 @@ static enum pln_status fill_node(struct pln_queue *queue, struct pln_recording *
     }
     if (command->kind == PLN_COMMAND_COPY) PLN_TRY(prepare_copy(recording, command, node, params, &prepared, diag));
     else if (command->state) memcpy(params, command->state, command->kernel->family->state_bytes);
-<<<<<<< HEAD
     else memset(params, 0, command->kernel->family->state_bytes); /* a launch that makes nothing */
-=======
-    else memset(params, 0, command->kernel->family->state_bytes); /* nothing to do: no tasks */
->>>>>>> cuda-move
     struct pln_cuda_head head;
     memcpy(&head, params, sizeof head);
     head.n_tasks = prepared.n_tasks;
