@@ -82,7 +82,8 @@ static void integer_function(unsigned kind, enum pln_dtype dtype)
         pairs[0][i] = ends[i / N_ENDS];
         pairs[1][i] = ends[i % N_ENDS];
     }
-    for (int wide = 0; wide < (pln_dtype_bits(dtype) == 64 && kind != PLN_EW_ERF && kind != PLN_EW_SHRINK ? 2 : 1); wide++) {
+    for (int wide = 0; wide < (pln_dtype_bits(dtype) == 64 && kind != PLN_EW_ERF && kind != PLN_EW_SHRINK ? 2 : 1);
+         wide++) {
         struct kernel_case c;
         kernel_case_init(&c, info->name, PLN_OP_ELEMENTWISE, kind);
         for (int i = 0; i < info->n_inputs; i++) {
@@ -101,7 +102,8 @@ static void integer_functions(void **state)
     (void)state;
     for (unsigned kind = 1; kind < PLN_EW_COUNT; kind++) {
         const enum pln_ew_class cls = pln_ew_get(kind)->cls;
-        if (kind == PLN_EW_IDENTITY || cls == PLN_EW_CLASS_F || cls == PLN_EW_CLASS_B || cls == PLN_EW_CLASS_P) continue;
+        if (kind == PLN_EW_IDENTITY || cls == PLN_EW_CLASS_F || cls == PLN_EW_CLASS_B || cls == PLN_EW_CLASS_P)
+            continue;
         for (size_t i = 0; i < PLN_COUNT_OF(types); i++)
             if (pln_dtype_is_integer(types[i])) integer_function(kind, types[i]);
     }

@@ -65,15 +65,19 @@ static void layer_norm(void **state)
 static void channel_norms(void **state)
 {
     (void)state;
-    static const int64_t shapes[][4] = { { 2, 3, 5, 7 }, { 1, 4, 1, 1 }, { 3, 2, 40, 33 }, { 2, 0, 3, 3 }, { 2, 3, 0, 2 } };
+    static const int64_t shapes[][4] = {
+        { 2, 3, 5, 7 }, { 1, 4, 1, 1 }, { 3, 2, 40, 33 }, { 2, 0, 3, 3 }, { 2, 3, 0, 2 }
+    };
     for (size_t i = 0; i < PLN_COUNT_OF(shapes); i++)
         for (int rank = 2; rank <= 4; rank++)
             for (int instance = 0; instance < 2; instance++) {
                 struct kernel_case c;
-                kernel_case_init(&c, instance ? "instance_norm" : "batch_norm", instance ? PLN_OP_INSTANCE_NORM : PLN_OP_BATCH_NORM, 0);
+                kernel_case_init(&c, instance ? "instance_norm" : "batch_norm",
+                                 instance ? PLN_OP_INSTANCE_NORM : PLN_OP_BATCH_NORM, 0);
                 pln_attrs_set_float(&c.attrs, &c.arena, "epsilon", 2e-3f);
                 kernel_case_input(&c, rank, shapes[i]);
-                for (int k = 0; k < (instance ? 2 : 4); k++) kernel_case_input(&c, 1, &shapes[i][1])->fill = FILL_POSITIVE;
+                for (int k = 0; k < (instance ? 2 : 4); k++)
+                    kernel_case_input(&c, 1, &shapes[i][1])->fill = FILL_POSITIVE;
                 c.rtol = 1e-5;
                 c.atol = 5e-6;
                 kernel_case_run(&c);

@@ -153,7 +153,8 @@ static enum pln_status fill_node(struct pln_queue *queue, struct pln_recording *
         return PLN_OK;
     }
     if (command->kind == PLN_COMMAND_COPY) PLN_TRY(prepare_copy(recording, command, node, params, &prepared, diag));
-    else memcpy(params, command->state, command->kernel->family->state_bytes);
+    else if (command->state) memcpy(params, command->state, command->kernel->family->state_bytes);
+    else memset(params, 0, command->kernel->family->state_bytes); /* a launch that makes nothing */
     struct pln_cuda_head head;
     memcpy(&head, params, sizeof head);
     head.n_tasks = prepared.n_tasks;
