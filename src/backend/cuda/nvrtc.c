@@ -117,7 +117,7 @@ static enum pln_status take_code(void *program, const char *arch, const struct p
 
 enum pln_status pln_cuda_compile(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes)
 {
-    enum { MOST_FILES = 64 };
+    enum { MOST_FILES = 256 };
     const char *texts[MOST_FILES], *names[MOST_FILES];
     int n_files = 0;
     *out_code = NULL;
@@ -127,6 +127,7 @@ enum pln_status pln_cuda_compile(const char *source, const char *arch, const str
         names[n_files] = file->name;
         texts[n_files] = file->text;
     }
+    if (pln_cuda_header_files[n_files].name) return pln_fail(diag, PLN_INTERNAL, "there are more device headers than a compilation takes");
     char target[40];
     snprintf(target, sizeof target, "--gpu-architecture=%.15s", arch);
     const char *all[N_OPTIONS + 1] = { target };
