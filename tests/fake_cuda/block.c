@@ -167,7 +167,7 @@ static void fail(const char *what, const char *file, int line)
 
 static bool same_place(const struct thread *a, const struct thread *b)
 {
-    return a->line == b->line && strcmp(a->file, b->file) == 0;
+    return a->line == b->line && (a->file == b->file || strcmp(a->file, b->file) == 0);
 }
 
 static _Noreturn void die_apart(unsigned a, unsigned b)

@@ -3,6 +3,8 @@
 #ifndef FAKE_CUDA_EMULATE_H
 #define FAKE_CUDA_EMULATE_H
 
+/* The C library's header, not C++'s around it, which takes most of the time that a kernel takes to compile. */
+#define _GLIBCXX_INCLUDE_NEXT_C_HEADERS
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -222,6 +224,26 @@ static inline long min(unsigned a, long b) { return min((long)a, b); }
 static inline long min(long a, unsigned b) { return min(a, (long)b); }
 static inline long max(unsigned a, long b) { return max((long)a, b); }
 static inline long max(long a, unsigned b) { return max(a, (long)b); }
+
+/* Names that CUDA has for float, too. */
+#define PLN_EMU_FLOAT(name) \
+    static inline float name(float x) { return name##f(x); }
+PLN_EMU_FLOAT(fabs)
+PLN_EMU_FLOAT(sqrt)
+PLN_EMU_FLOAT(exp)
+PLN_EMU_FLOAT(log)
+PLN_EMU_FLOAT(floor)
+PLN_EMU_FLOAT(ceil)
+PLN_EMU_FLOAT(trunc)
+PLN_EMU_FLOAT(rint)
+PLN_EMU_FLOAT(round)
+PLN_EMU_FLOAT(tanh)
+PLN_EMU_FLOAT(erf)
+static inline int abs(int x) { return x < 0 ? -x : x; }
+static inline long abs(long x) { return x < 0 ? -x : x; }
+static inline long long abs(long long x) { return x < 0 ? -x : x; }
+static inline float abs(float x) { return fabsf(x); }
+static inline double abs(double x) { return __builtin_fabs(x); }
 
 /* Macros where a C library has the name, or may have it. */
 #define rsqrtf(x) pln_emu_rsqrtf(x)

@@ -161,6 +161,15 @@ static int find_arch(int n_options, const char *const *options, char *out_arch)
     return 0;
 }
 
+/* fmaf is an instruction where the machine has one; else it is a call. */
+static const char *fma_option(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("fma")) return "-mfma";
+#endif
+    return "-DPLN_EMU_NO_FMA";
+}
+
 static uint64_t hash(uint64_t state, const char *text)
 {
     for (; *text; text++) state = (state ^ (unsigned char)*text) * 0x100000001b3u; /* FNV-1a */
@@ -171,7 +180,7 @@ static bool hash_all(const struct program *program, const char *arch, uint64_t *
 {
     size_t bytes;
     char *front = read_file(FAKE_CUDA_FOLDER "/emulate.h", &bytes), *shared = read_file(FAKE_CUDA_FOLDER "/emulator.h", &bytes);
-    uint64_t state = hash(hash(hash(0xcbf29ce484222325u, compiler()), arch), program->source);
+    uint64_t state = hash(hash(hash(hash(0xcbf29ce484222325u, compiler()), fma_option()), arch), program->source);
     if (front && shared) state = hash(hash(state, front), shared);
     for (int i = 0; i < program->n_headers; i++) state = hash(hash(state, program->names[i]), program->texts[i]);
     bool read = front && shared;
@@ -187,7 +196,7 @@ static int run_compiler(const char *folder, int level)
     char arch[40];
     snprintf(arch, sizeof arch, "-D__CUDA_ARCH__=%d", level);
     /* No contraction: --fmad=false. No unique symbols: they would be shared between objects, and keep them loaded. */
-    const char *const arguments[] = { compiler(), "-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-w", "-fmax-errors=4", "-fno-diagnostics-show-caret", "-ffp-contract=off", "-fno-strict-aliasing",
+    const char *const arguments[] = { compiler(), "-std=c++17", "-O1", "-g1", fma_option(), "-fPIC", "-shared", "-w", "-fmax-errors=4", "-fno-diagnostics-show-caret", "-ffp-contract=off", "-fno-strict-aliasing",
                                       "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-gnu-unique", "-fvisibility=hidden", "-DPLN_EMULATED", arch, "-include",
                                       FAKE_CUDA_FOLDER "/emulate.h", "-I.", "-o", "kernel.so", "kernel.cpp", "-lm", NULL };
     posix_spawn_file_actions_t actions;

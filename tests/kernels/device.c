@@ -4,9 +4,10 @@
  *
  * Each case goes to every row that takes it, once as it is and, where it is made of f32, once more in another type.
  * Operands lie at the end of allocations of their own, behind bytes that nobody may change; outputs are NaN before. The
- * first round submits commands as they are, the second goes through a recording. Compilers are slow:
+ * first round submits commands as they are, the second goes through a recording. Compilers and the fake are slow:
  * PLANISH_TEST_SAMPLE=rows keeps the first source of each row; types, the first of each row, element types and whether
- * something is fused; a number N, those and one in N. */
+ * something is fused; a number N, those and one in N. Of a source, the first cases run; with a number, one in N of the
+ * others, too. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,12 +25,13 @@
 #define FRONT_BYTES      256 /* in front of every operand */
 #define ALLOCATION_ALIGN 256
 
-enum { MAX_ROWS = 1024 };
+enum { MAX_ROWS = 1024, CASES_MOST = 6 };
 
 struct compiled {
     struct compiled *next;
     char *source;
     struct pln_device_code *code;
+    unsigned n_cases; /* that have it */
 };
 
 static struct {
@@ -119,25 +121,38 @@ static void leave_mark(const char *path)
     if (file != NULL) fclose(file);
 }
 
+static struct compiled *find_compiled(const char *source)
+{
+    struct compiled *compiled = gpu.compiled;
+    while (compiled != NULL && strcmp(compiled->source, source) != 0) compiled = compiled->next;
+    return compiled;
+}
+
+static struct compiled *keep_compiled(const char *source)
+{
+    struct compiled *compiled = calloc(1, sizeof *compiled);
+    compiled->source = strdup(source);
+    compiled->next = gpu.compiled;
+    return gpu.compiled = compiled;
+}
+
 /* Compiled, and loaded where there is a device, once for each source. */
 static const struct pln_device_code *code_of(const char *source, const char *row)
 {
-    for (const struct compiled *compiled = gpu.compiled; compiled != NULL; compiled = compiled->next)
-        if (strcmp(compiled->source, source) == 0) return compiled->code;
+    struct compiled *compiled = find_compiled(source);
+    if (compiled != NULL) return compiled->code;
     struct pln_diag diag;
     void *code;
     size_t bytes;
     char mark[4096];
-    if (find_mark(source, mark, sizeof mark)) return NULL;
+    const bool passed = find_mark(source, mark, sizeof mark);
+    compiled = keep_compiled(source);
+    if (passed) return NULL;
     pln_diag_init(&diag);
     must(gpu.backend->compile(source, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
-    struct compiled *compiled = calloc(1, sizeof *compiled);
     if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &compiled->code), &diag, row);
     pln_free(NULL, code, bytes);
     leave_mark(mark);
-    compiled->source = strdup(source);
-    compiled->next = gpu.compiled;
-    gpu.compiled = compiled;
     return compiled->code;
 }
 
@@ -425,20 +440,15 @@ static bool is_first(size_t row, uint64_t kind)
     return true;
 }
 
-static bool is_compiled(const char *source)
-{
-    const struct compiled *compiled = gpu.compiled;
-    while (compiled != NULL && strcmp(compiled->source, source) != 0) compiled = compiled->next;
-    return compiled != NULL;
-}
-
 static bool in_sample(size_t row, const struct pln_problem *problem, const struct pln_text *source)
 {
     const char *sample = getenv("PLANISH_TEST_SAMPLE");
-    if (sample == NULL || *sample == '\0' || is_compiled(source->data)) return true;
-    const bool rows = strcmp(sample, "rows") == 0;
-    if (is_first(row, rows ? 0 : kind_of(problem))) return true;
+    if (sample == NULL || *sample == '\0') return true;
     const uint64_t one_in = strtoul(sample, NULL, 10);
+    struct compiled *compiled = find_compiled(source->data);
+    if (compiled != NULL && !gpu.row_tested[row]) return true; /* another row has the same source */
+    if (compiled != NULL) return ++compiled->n_cases < CASES_MOST || (one_in > 0 && compiled->n_cases % one_in == 0);
+    if (is_first(row, strcmp(sample, "rows") == 0 ? 0 : kind_of(problem))) return true;
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
 }
 
