@@ -69,9 +69,11 @@ PLN_INLINE void pln_attention_write_scores(const struct pln_attention_params *p,
         for (int64_t t = threadIdx.x; t < p->total; t += THREADS) sum += pln_attention_weight(pln_attention_score(p, &place, head, i, t, 2), most);
         sum = pln_attention_all(sum, false);
     }
+    const bool undefined = p->mode == 3 && (most == NOTHING || sum != sum);
+    const float weight = undefined ? pln_attention_undefined_weight(p, &place, head, i, sum != sum) : 0.0f;
     for (int64_t t = threadIdx.x; t < p->total; t += THREADS) {
         float score = pln_attention_score(p, &place, head, i, t, p->mode);
-        if (p->mode == 3) score = most == NOTHING ? 0.0f : pln_attention_weight(score, most) / sum;
+        if (p->mode == 3) score = undefined ? weight : pln_attention_weight(score, most) / sum;
         pln_store(&out[t * p->scores.col_stride], score);
     }
 }

@@ -11,6 +11,11 @@
 #define PLN_ATTENTION_FEW_SIZE 512 /* their largest head */
 #define PLN_ATTENTION_SPREAD 256   /* groups of queries whose keys may be split among blocks */
 
+/* Rows whose softmax is not a number: enum pln_undefined_rows of kernel/attention.h. */
+#define PLN_ATTENTION_UNDEFINED_OP 0
+#define PLN_ATTENTION_UNDEFINED_SOFTMAX 1
+#define PLN_ATTENTION_UNDEFINED_GUARDED 2
+
 /* Codes of faults. */
 #define PLN_ATTENTION_BAD_LENGTH 1
 #define PLN_ATTENTION_BAD_PAGE 2
@@ -36,7 +41,7 @@ struct pln_attention_params {
     int64_t attend_tasks, present_tasks, score_tasks; /* in this order */
     PLN_DEVICE_PTR(const void) mask;          /* NULL: none */
     int64_t mask_strides[4];                  /* of batch, head, query, key: 0 where repeated */
-    int64_t mask_keys;                        /* keys behind are not seen */
+    int64_t mask_keys;                        /* keys behind are not seen; `total` without a mask */
     int64_t left, right;                      /* window around a query's own position; -1: unbounded */
     /* Each may be NULL. lengths[b]: keys that row b of the batch has, at most total. offsets[b]: position of its first query among its keys; NULL: `past`, or
      * where there is no past but lengths, lengths[b] - n_queries. */
@@ -47,6 +52,8 @@ struct pln_attention_params {
     PLN_DEVICE_PTR(const int32_t) pages;
     int64_t page_size, pages_a_row, n_pages, k_page_stride, v_page_stride;
     float scale, softcap;
+    float masked_score;   /* of keys that a mask of bools shuts out */
+    int32_t undefined;    /* PLN_ATTENTION_UNDEFINED_ */
     int32_t causal;
     int32_t few;          /* up to PLN_ATTENTION_FEW rows a base */
     int32_t k_vector;     /* keys can be read 16 bytes at a time */

@@ -62,19 +62,20 @@ PLN_INLINE void pln_tile_fold(const struct pln_attention_params *p, int64_t firs
 #pragma unroll
     for (int i = 0; i < 4; i++) {
         float most = rows->most[i], sum = 0;
+        bool sees[4];
 #pragma unroll
         for (int j = 0; j < 4; j++) {
             const int64_t t = first + 4 * tx + j;
             float score = pln_attention_capped(p, scores[i][j]);
-            if (t < rows->first[i] || t >= rows->end[i] || !room->key_at[4 * tx + j]) score = NOTHING;
-            else score = pln_attention_masked(p, rows->mask_at[i], t, score);
+            sees[j] = room->key_at[4 * tx + j] && t >= rows->first[i] && t < rows->end[i];
+            score = sees[j] ? pln_attention_masked(p, rows->mask_at[i], t, score) : NOTHING;
             scores[i][j] = score;
             most = fmaxf(most, score);
         }
         for (int step = 8; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step, 32));
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            scores[i][j] = pln_attention_weight(scores[i][j], most);
+            scores[i][j] = sees[j] ? pln_attention_weight(scores[i][j], most) : UNSEEN;
             sum += scores[i][j];
         }
         for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
@@ -113,7 +114,7 @@ PLN_INLINE void pln_tile_add_values(const struct pln_attention_params *p, const 
                 for (int i = 0; i < 4; i++)
 #pragma unroll
                     for (int c = 0; c < 4; c++)
-                        if (weight.x[i] != 0) rows->acc[i][4 * g + c] = fmaf(weight.x[i], value.x[c], rows->acc[i][4 * g + c]); /* what is not seen may be infinite */
+                        if (pln_attention_seen(weight.x[i])) rows->acc[i][4 * g + c] = fmaf(weight.x[i], value.x[c], rows->acc[i][4 * g + c]);
             }
         }
         __syncthreads();
@@ -137,6 +138,24 @@ PLN_INLINE void pln_tile_begin(const struct pln_attention_params *p, const struc
         room->query_at[r] = r < place->n_rows ? (const PLN_Q *)p->q.data + pln_attention_at(&p->q, place->b, pln_attention_head(p, place, r), pln_attention_query(p, place, r)) : 0;
 }
 
+/* Results of rows whose sums do not hold, once the sums need no registers any more. */
+PLN_INLINE void pln_tile_mend(const struct pln_attention_params *p, const struct pln_attention_place *place, const struct pln_tile_rows *rows)
+{
+    const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const int r = 4 * ty + i;
+        if (r >= place->n_rows) break;
+        if (pln_attention_holds(p, rows->most[i], rows->sum[i])) continue;
+        PLN_Q *y = pln_attention_result_at(p, place, r);
+#pragma unroll 1
+        for (int c = 0; c < 4 * GROUPS; c++) { /* those that pln_tile_end has given to this thread */
+            const int col = 64 * (c / 4) + 4 * tx + c % 4;
+            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], pln_attention_undefined(p, place, r, col, rows->sum[i] != rows->sum[i]));
+        }
+    }
+}
+
 PLN_INLINE void pln_tile_end(const struct pln_attention_params *p, const struct pln_attention_place *place, const struct pln_tile_rows *rows)
 {
     const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
@@ -152,11 +171,11 @@ PLN_INLINE void pln_tile_end(const struct pln_attention_params *p, const struct 
             continue;
         }
         PLN_Q *y = pln_attention_result_at(p, place, r);
-        const float inverse = 1.0f / rows->sum[i];
+        const float times = pln_attention_times(rows->most[i], rows->sum[i]);
 #pragma unroll
         for (int c = 0; c < 4 * GROUPS; c++) {
             const int col = 64 * (c / 4) + 4 * tx + c % 4;
-            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], pln_attention_result(rows->acc[i][c], rows->most[i], inverse));
+            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], rows->acc[i][c] * times);
         }
     }
 }
@@ -179,4 +198,5 @@ PLN_INLINE void pln_attention_tile(const struct pln_attention_params *p, const s
         pln_tile_add_values(p, place, n, room, &rows);
     }
     pln_tile_end(p, place, &rows);
+    if (p->splits == 1) pln_tile_mend(p, place, &rows);
 }

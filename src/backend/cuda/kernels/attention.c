@@ -4,11 +4,16 @@
 #include <math.h>
 
 #include "backend/cuda/family.h"
+#include "kernel/attention.h"
 
 #define TASKS_WANTED 264           /* keys are split until there are so many: two blocks for each multiprocessor of an H100 */
 #define SPLIT_LEAST 256            /* keys of a part */
 #define SPLIT_BYTES (16u << 20)    /* most that parts may leave in scratch memory */
 #define FARTHEST ((int64_t)1 << 40) /* windows beyond are unbounded */
+
+_Static_assert((int)PLN_UNDEFINED_ROWS_OP == PLN_ATTENTION_UNDEFINED_OP && (int)PLN_UNDEFINED_ROWS_SOFTMAX == PLN_ATTENTION_UNDEFINED_SOFTMAX &&
+                   (int)PLN_UNDEFINED_ROWS_GUARDED == PLN_ATTENTION_UNDEFINED_GUARDED,
+               "one number for each meaning");
 
 /* An operand as [batch, heads, seq, size]. */
 struct heads {
@@ -145,6 +150,7 @@ static enum pln_status read_mask(const struct pln_launch *launch, struct pln_att
 {
     const struct pln_tensor *mask = input(launch, 3);
     const int64_t full[4] = { params->batch, params->heads, params->n_queries, params->total };
+    params->mask_keys = params->total;
     if (!mask) return PLN_OK;
     if (!pln_cuda_type(mask->dtype) || mask->rank > 4) return pln_fail(diag, PLN_BAD_PLAN, "Attention: the mask's type or rank is not possible");
     for (int d = 3, from = mask->rank - 1; d >= 0; d--, from--) {
@@ -166,6 +172,10 @@ static enum pln_status read_attributes(const struct pln_launch *launch, struct p
     const int64_t left = pln_attrs_int(launch->attrs, "left_window_size", -1), right = pln_attrs_int(launch->attrs, "right_window_size", -1);
     params->left = left < 0 || left > FARTHEST ? -1 : left;
     params->right = right < 0 || right > FARTHEST ? -1 : right;
+    enum pln_undefined_rows undefined;
+    if (!pln_undefined_rows_read(launch->attrs, &undefined)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: undefined_rows is none of op, softmax, guarded");
+    params->undefined = (int32_t)undefined;
+    params->masked_score = pln_masked_score_read(launch->attrs);
     const int64_t mode = pln_attrs_int(launch->attrs, "qk_matmul_output_mode", 0);
     if (mode < 0 || mode > 3) return pln_fail(diag, PLN_BAD_PLAN, "Attention: qk_matmul_output_mode is %lld", (long long)mode);
     params->mode = (int32_t)mode;
