@@ -257,7 +257,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
     int n = snprintf(text, sizeof text, "fake CUDA: thread %u of block %u of %.60s touches %p: %s\n", run.current, fake_emu.block.x, run.op->function->name, info->si_addr, where);
     ssize_t written = write(STDERR_FILENO, text, (size_t)n);
     (void)written;
-    sigaction(signal_number, signal_number == SIGSEGV ? &run.segv : &run.bus, NULL); /* it happens again, and whoever was there before deals with it */
+    signal(signal_number, SIG_DFL); /* it happens again, and ends the program: nobody can go on from a fiber, with the driver locked */
 }
 
 static void catch_faults(void)

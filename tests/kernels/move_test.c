@@ -44,7 +44,7 @@ static void ints(struct kernel_case *c, int n, const int64_t *values)
 {
     struct case_input *own = kernel_case_input(c, 1, DIMS(n));
     own->dtype = PLN_I64;
-    own->values = values;
+    own->values = pln_arena_copy(&c->arena, values, (size_t)n * sizeof *values);
 }
 
 static void absent(struct kernel_case *c)
