@@ -10,7 +10,9 @@ endif
 
 .PHONY: all demo check test test-all install clean
 
+# cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
+	@! grep -q '^CMOCKA_.*-NOTFOUND$$' $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) >/dev/null
 	cmake --build $(BUILD) --parallel $(JOBS)
 
 $(BUILD)/CMakeCache.txt:
@@ -20,7 +22,8 @@ demo:
 	scripts/demo
 
 check: all
-	cd $(BUILD) && ctest --output-on-failure --parallel $(JOBS) -L '^check$$'
+	@cd $(BUILD) && { ctest --output-on-failure --parallel $(JOBS) -L '^check$$' --output-junit check.xml; status=$$?; \
+	    "$(CURDIR)/scripts/ctest_summary" check.xml; exit $$status; }
 
 test:
 	scripts/test

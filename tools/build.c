@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
     { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), cuda, cuda:1, ref" },
     { "target", 0, OPTION_TEXT, &options.model.target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" },
-    { "threads", 0, OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
     TUNE_ROWS(options.model),
     DEVICE_ROWS(options.model.on),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },

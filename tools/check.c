@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "faults.h"
 #include "json.h"
 #include "model.h"
 
 static int run(int argc, char **argv);
 const struct command command_check = {
-    "check", "[options] DIR…", "Runs test cases in the layout of the ONNX backend tests and compares the outputs.",
-    "  planish check tests/models/zoo\n  planish check --device ref --max-rel-err 1e-3 cases/\n  planish check --disable-pass fuse cases/\n", run
+    "check", "[options] DIR… | FILE…", "Runs test cases in the layout of the ONNX backend tests and compares the outputs; or lists all faults of models and plans.",
+    "  planish check tests/models/zoo\n  planish check model.onnx model.plan\n  planish check --device ref --max-rel-err 1e-3 cases/\n  planish check --disable-pass fuse cases/\n", run
 };
 
 static struct {
@@ -52,6 +53,12 @@ static bool is_file(const char *folder, const char *name)
     struct stat info;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 static int by_name(const void *a, const void *b)
@@ -315,8 +322,9 @@ static int report(const struct text_list *cases, const struct result *results)
         fputc('}', json);
     }
     if (json) fprintf(json, "\n],\"passed\":%zu,\"failed\":%zu}\n", passed, cases->count - passed);
-    if (json && json != stdout) fclose(json);
+    if (json && json != stdout && fclose(json) != 0) return command_fail(&command_check, 1, "%s: %s", options.json, strerror(errno));
     printf("%zu passed, %zu failed, 0 skipped\n", passed, cases->count - passed);
+    if (fflush(stdout) != 0) return command_fail(&command_check, 1, "stdout: %s", strerror(errno));
     return passed == cases->count ? 0 : 1;
 }
 
@@ -348,13 +356,17 @@ static int run(int argc, char **argv)
     if (status >= 0) return status;
     if (rest.count == 0) {
         free(rest.items);
-        return command_fail(&command_check, 2, "which folder? planish check --help tells more");
+        return command_fail(&command_check, 2, "which folder or file? planish check --help tells more");
     }
     status = model_check_tune(&command_check, options.tune, options.timing_cache);
     if (status == 0) status = check_passes();
     if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > 64) options.jobs = 64;
+    size_t files = 0;
+    for (size_t i = 0; i < rest.count; i++) files += !is_folder(rest.items[i]);
+    if (files == rest.count) return faults_list(&command_check, &rest, options.json);
+    if (files > 0) return command_fail(&command_check, 2, "folders of cases or files, not both at once");
     for (size_t i = 0; i < rest.count; i++) {
         size_t before = cases.count;
         find_cases(rest.items[i], 0, &cases);

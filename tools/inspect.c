@@ -1,5 +1,6 @@
 /* planish inspect: what a model or plan is made of. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "commands.h"
 #include "json.h"
@@ -65,9 +66,11 @@ static void print(FILE *out, const char *path, const struct model *model)
     fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
     if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
+    static const char preset[] = "planish.input_default.";
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {
         const char *value = pln_engine_metadata(model->engine, key);
-        fprintf(out, "metadata %s: %.100s\n", key, value ? value : "");
+        if (strncmp(key, preset, sizeof preset - 1) == 0) fprintf(out, "constant %s %s: an input whose default is built in\n", key + sizeof preset - 1, value ? value : "");
+        else fprintf(out, "metadata %s: %.100s\n", key, value ? value : "");
     }
     steps_print_kernels(out, model->engine);
     steps_print_fused(out, model->engine, verbosity > 0 ? 1000000 : 8);

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,7 @@ static int show_progress(void *user, const char *phase, int done, int total)
     return 1;
 }
 
-/* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
-static bool looks_like_plan(const char *path)
+bool model_is_plan(const char *path)
 {
     static const char magic[5] = { (char)0x89, 'P', 'L', 'A', 'N' };
     char start[5] = { 0 };
@@ -122,11 +122,30 @@ int model_check_tune(const struct command *command, const char *tune, const char
     return command_fail(command, 2, "--tune wants off, fast or full, not '%s'", tune);
 }
 
+/* Each part of the lists of --dim must be NAME=N (or NAME:N) with a whole number; whether the model has NAME is asked elsewhere. */
+static int check_dim_values(const struct command *command, const struct text_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *part = list->items[i];
+        for (size_t length; part; part = part[length] ? part + length + 1 : NULL) {
+            char *end = NULL;
+            length = strcspn(part, ",");
+            const char *value = part + length;
+            while (value > part && value[-1] != '=' && value[-1] != ':') value--;
+            errno = 0;
+            if (value > part + 1 && isdigit((unsigned char)*value)) (void)strtoll(value, &end, 10);
+            if (end != part + length || errno) return command_fail(command, 2, "--dim wants NAME=N with a whole number from 0 on, not '%.*s'", (int)length, part);
+        }
+    }
+    return 0;
+}
+
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
     int bad = model_check_tune(command, options->tune, options->timing_cache);
+    if (!bad) bad = check_dim_values(command, &options->dims);
     if (bad) return bad;
-    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = looks_like_plan(path) };
+    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = model_is_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
@@ -140,6 +159,8 @@ int model_open(const struct command *command, const char *path, const struct mod
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);
+        if (out_model->threads < options->threads)
+            fprintf(stderr, "planish %s: warning: --threads %ld: at most %d threads can be had, and are used\n", command->name, options->threads, out_model->threads);
         return 0;
     }
     model_fail(command, out_model->diagnostics, status, path);
@@ -179,16 +200,29 @@ static bool parse_dims(const char *text, const char *end, int *out_rank, int64_t
     return true;
 }
 
-/* `name:1x2` or `name=1x2` in a comma-separated list, also `1x2` alone for a model with one input; the last one wins. Names may have colons. */
+/* What stands behind `name:` or `name=` in part[0..length) of a list; NULL: it is about another name. Names may have colons. One `*` in the part's name
+ * stands for any letters. */
+static const char *value_for(const char *part, size_t length, const char *name)
+{
+    size_t n = strlen(name);
+    if (length > n && memcmp(part, name, n) == 0 && (part[n] == ':' || part[n] == '=')) return part + n + 1;
+    size_t end = length;
+    while (end > 0 && part[end - 1] != ':' && part[end - 1] != '=') end--;
+    const char *star = end > 0 ? memchr(part, '*', end - 1) : NULL;
+    if (!star) return NULL;
+    size_t head = (size_t)(star - part), tail = end - 1 - head - 1;
+    return n >= head + tail && memcmp(part, name, head) == 0 && memcmp(star + 1, name + n - tail, tail) == 0 ? part + end : NULL;
+}
+
+/* `name:1x2` or `name=1x2` in a comma-separated list, also `1x2` alone for a model with one input; the last one wins. */
 static int find_shape(const struct command *command, const struct model *model, const char *list, const char *name, struct pln_tensor_info *info)
 {
     int found = 0;
-    size_t length = strlen(name);
     for (const char *part = list; *part;) {
-        const char *end = strchr(part, ','), *dims = NULL;
+        const char *end = strchr(part, ',');
         if (!end) end = part + strlen(part);
-        if ((size_t)(end - part) > length && memcmp(part, name, length) == 0 && (part[length] == ':' || part[length] == '=')) dims = part + length + 1;
-        else if (pln_engine_input_count(model->engine) == 1 && isdigit((unsigned char)*part)) dims = part;
+        const char *dims = value_for(part, (size_t)(end - part), name);
+        if (!dims && pln_engine_input_count(model->engine) == 1 && isdigit((unsigned char)*part)) dims = part;
         int rank;
         int64_t sizes[PLN_MAX_RANK];
         if (dims) {
@@ -206,10 +240,10 @@ static int find_shape(const struct command *command, const struct model *model, 
 static int64_t find_dim(const struct model_options *options, const char *symbol)
 {
     int64_t value = -1;
-    size_t length = strlen(symbol);
     for (size_t i = 0; i < options->dims.count; i++) {
         for (const char *part = options->dims.items[i]; part && *part;) {
-            if (strncmp(part, symbol, length) == 0 && (part[length] == '=' || part[length] == ':')) value = strtoll(part + length + 1, NULL, 10);
+            const char *number = value_for(part, strcspn(part, ","), symbol);
+            if (number) value = strtoll(number, NULL, 10);
             part = strchr(part, ',');
             if (part) part++;
         }
@@ -233,10 +267,7 @@ static int check_list(const struct command *command, const char *what, const str
     for (size_t i = 0; i < list->count; i++) {
         for (const char *part = list->items[i]; part && *part;) {
             bool known = bare && isdigit((unsigned char)*part);
-            for (size_t k = 0; k < n && !known; k++) {
-                size_t length = strlen(names[k]);
-                known = strncmp(part, names[k], length) == 0 && (part[length] == ':' || part[length] == '=');
-            }
+            for (size_t k = 0; k < n && !known; k++) known = value_for(part, strcspn(part, ","), names[k]) != NULL;
             if (!known) return unknown_name(command, what, part, strcspn(part, ":=,"), names, n);
             part = strchr(part, ',');
             if (part) part++;

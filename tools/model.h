@@ -46,15 +46,18 @@ struct model_options {
 #define MODEL_ROWS(o)                                                                                                     \
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), cuda, cuda:1, ref" },                                \
     { "target", 0, OPTION_TEXT, &(o).target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" }, \
-    { "threads", 0, OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
+    { "threads", 'j', OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
     TUNE_ROWS(o),                                                                                                         \
     DEVICE_ROWS((o).on),                                                                                                  \
-    { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs" },                                     \
+    { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs; one * in a name stands for any letters" },                                     \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
     { "dump-after", 0, OPTION_TEXT, &(o).dump_after, "PASS", "print the graph after a pass" },                            \
     { "no-rebuild", 0, OPTION_FLAG, &(o).no_rebuild, "", "never build a plan again from the graph inside" },               \
     { "seed", 0, OPTION_INT, &(o).seed, "N", "of random inputs (1)" }
+
+/* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
+bool model_is_plan(const char *path);
 
 struct model {
     pln_engine *engine;

@@ -85,9 +85,10 @@ void summary_print(FILE *out, const struct pln_buffer *buffer)
     if (!summary_make(buffer, &s)) fputs("no numbers to sum up", out);
     else if (s.count == 0) fputs("empty", out);
     else {
-        if (s.nans + s.infs < s.count) fprintf(out, "min %.6g, max %.6g, mean %.6g", s.min, s.max, s.mean);
-        if (s.nans) fprintf(out, ", %lld NaN", (long long)s.nans);
-        if (s.infs) fprintf(out, ", %lld infinite", (long long)s.infs);
+        const char *comma = "";
+        if (s.nans + s.infs < s.count) fprintf(out, "min %.6g, max %.6g, mean %.6g", s.min, s.max, s.mean), comma = ", ";
+        if (s.nans) fprintf(out, "%s%lld NaN", comma, (long long)s.nans), comma = ", ";
+        if (s.infs) fprintf(out, "%s%lld infinite", comma, (long long)s.infs);
         fputs("; first", out);
         for (int i = 0; i < s.n_first; i++) fprintf(out, " %.6g", s.first[i]);
         if (s.count > s.n_first) fputs(" …", out);

@@ -73,8 +73,11 @@ int output_open(const struct command *command, const char *option, struct output
 int output_close(const struct command *command, const char *option, struct output *output)
 {
     int bad = 0;
-    if (output->json && output->json != stdout) bad = fclose(output->json) != 0;
+    bool file = output->json && output->json != stdout, empty = file && ftell(output->json) == 0;
+    struct stat info;
+    if (file) bad = fclose(output->json) != 0;
     bad |= fflush(stdout) != 0;
+    if (empty && stat(option, &info) == 0 && S_ISREG(info.st_mode)) remove(option);
     output->json = NULL;
     return bad ? command_fail(command, 1, "%s: %s", option && option[0] ? option : "stdout", strerror(errno)) : 0;
 }

@@ -23,7 +23,7 @@ struct output {
 };
 /* option: the value of --json (NULL: not given, "": stdout, else a file). 0 or an exit status. */
 int output_open(const struct command *command, const char *option, struct output *out_output);
-/* Status 1 and a message when the file could not be written. */
+/* Status 1 and a message when the file could not be written. A file that a failed job left empty is removed. */
 int output_close(const struct command *command, const char *option, struct output *output);
 
 #endif

@@ -34,7 +34,10 @@ static void place(struct pln_tensor *tensor, bool last, bool fill)
     }
     int64_t count = pln_tensor_count(tensor);
     tensor->data = memory((size_t)count * sizeof(float) + 64);
-    for (int64_t i = 0; fill && i < count; i++) ((float *)tensor->data)[i] = (float)(i * 7919 % 1999) / 1000.0f - 1.0f;
+    for (int64_t i = 0; fill && i < count; i++) {
+        if (tensor->dtype == PLN_BOOL) ((uint8_t *)tensor->data)[i] = i * 7919 % 1999 % 4 > 0;
+        else ((float *)tensor->data)[i] = (float)(i * 7919 % 1999) / 1000.0f - 1.0f;
+    }
 }
 
 struct bench {
@@ -53,7 +56,7 @@ static bool set_up(struct bench *b)
     bool last = (b->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
     for (int i = 0; i < b->problem->n_inputs; i++) {
         const struct pln_tensor *t = &b->problem->inputs[i];
-        inputs[i] = (struct pln_operand){ .present = true, .constant = i > 0, .dtype = PLN_F32, .rank = t->rank };
+        inputs[i] = (struct pln_operand){ .present = true, .constant = i > 0, .dtype = t->dtype, .rank = t->rank };
         memcpy(inputs[i].dims, t->dims, sizeof t->dims);
     }
     output = (struct pln_operand){ .present = true, .dtype = PLN_F32, .rank = b->problem->output.rank };

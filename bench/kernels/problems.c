@@ -87,6 +87,23 @@ static void pool(unsigned kind, int64_t c, int64_t size, int64_t kernel, int64_t
     count_bytes(p);
 }
 
+enum mask { NO_MASK, CAUSAL, ADDED, SELECTED };
+
+static void attention(int64_t heads, int64_t queries, int64_t keys, int64_t size, enum mask mask)
+{
+    static const char *const masks[] = { "", ", causal", ", mask added", ", mask of bools" };
+    struct bench_problem *p = add(PLN_OP_ATTENTION, 0);
+    snprintf(p->name, sizeof p->name, "attention %lldx%lldx%lldx%lld%s", (long long)heads, (long long)queries, (long long)keys, (long long)size, masks[mask]);
+    if (mask == CAUSAL) pln_attrs_set_int(&p->attrs, &arena, "is_causal", 1);
+    p->n_inputs = mask == ADDED || mask == SELECTED ? 4 : 3;
+    p->inputs[0] = p->output = SHAPE(4, 1, heads, queries, size);
+    p->inputs[1] = p->inputs[2] = SHAPE(4, 1, heads, keys, size);
+    p->inputs[3] = SHAPE(4, 1, 1, queries, keys);
+    if (mask == SELECTED) p->inputs[3].dtype = PLN_BOOL;
+    p->flops = 4.0 * (double)(heads * queries * keys) * (double)size;
+    count_bytes(p);
+}
+
 int bench_problems(struct bench_problem **out_problems)
 {
     pln_arena_init(&arena, NULL, 0);
@@ -121,6 +138,11 @@ int bench_problems(struct bench_problem **out_problems)
     unary("gelu", PLN_OP_ELEMENTWISE, PLN_EW_GELU, 64, 4096);
     unary("relu", PLN_OP_ELEMENTWISE, PLN_EW_RELU, 64, 4096);
     unary("softmax", PLN_OP_SOFTMAX, PLN_SOFTMAX_SOFTMAX, 1536, 128);
+    /* BERT base, GPT-2 reading a prompt and writing. */
+    for (enum mask mask = NO_MASK; mask <= SELECTED; mask++) attention(12, 128, 128, 64, mask);
+    attention(12, 512, 512, 64, CAUSAL);
+    attention(12, 1, 512, 64, NO_MASK);
+    attention(12, 1, 512, 64, SELECTED);
     *out_problems = problems;
     return n_problems;
 }

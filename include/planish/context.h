@@ -41,10 +41,11 @@ PLN_API void pln_context_destroy(pln_context *context);
 PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *context);
 
 /* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major (never negative) are copied first. Errors:
- * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
+ * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name, type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* Binds memory for an output: data of size_bytes; dtype, rank, dims are ignored. NULL buffer or data: the context keeps its own memory. A run whose
- * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. */
+ * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name; PLN_UNSUPPORTED
+ * strides (outputs are row-major; only outputs that are states may have them), or memory that the device does not take. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* What a run wants for an output once its shape is known. */
 struct pln_output_request {
@@ -60,7 +61,7 @@ struct pln_output_request {
 /* Called during a run, in its thread: returns the memory, which stays the caller's, or NULL to fail the run with PLN_NO_MEMORY. It must not call the
  * context. Asked again in every run. */
 typedef void *(*pln_output_allocator)(void *user, const struct pln_output_request *request);
-/* allocator NULL ends it, as binding the output does. PLN_NOT_FOUND name. */
+/* allocator NULL ends it, as binding the output does. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
 
 /* Shape of an output for the inputs as bound. PLN_NOT_FOUND: only the run can tell. */
@@ -68,12 +69,14 @@ PLN_API PLN_MUST_USE enum pln_status pln_context_output_shape(pln_context *conte
 /* Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data). */
 PLN_API PLN_MUST_USE enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes);
 
-/* The same before any context exists, for the input shapes given: inputs[i] has name, rank and dims, all known (dtype is not looked at).
- * Thread-safe. diagnostics may be NULL. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT shapes; PLN_NO_MEMORY. */
+/* The same before any context exists, for the input shapes given: inputs[i] has name, rank and dims, all known (dtype is not looked at). Inputs whose
+ * shapes the model fixes, states and what is no tensor may be left out. Thread-safe. diagnostics may be NULL. Errors: PLN_NOT_FOUND name;
+ * PLN_INVALID_ARGUMENT shapes, also one that is missing, or a negative count; PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes);
 
 /* Runs once; outputs are complete when it returns. Allocates nothing when the shapes were seen before. Errors: PLN_INVALID_ARGUMENT inputs that are
- * not bound or do not fit together, indices out of range, outputs too small; PLN_NO_MEMORY; PLN_DEVICE; PLN_CANCELLED. After an error the
+ * not bound or do not fit together, indices out of range, outputs too small; PLN_BAD_MODEL an operator met shapes or values that it cannot take and
+ * they may as well be the model's own (the reference kernels, which see one operator alone, say this also of what came from inputs); PLN_NO_MEMORY; PLN_DEVICE; PLN_CANCELLED. After an error the
  * outputs hold nothing of use, the context can run again. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_run(pln_context *context);
 
@@ -103,7 +106,7 @@ PLN_API PLN_MUST_USE enum pln_status pln_context_enqueue(pln_context *context, c
 PLN_API void pln_context_cancel(pln_context *context);
 
 /* The output of the last run: type, dims, data (the caller's or the context's memory, valid until the next run). Errors: PLN_NOT_FOUND name;
- * PLN_INVALID_ARGUMENT before a run, or no tensor. */
+ * PLN_INVALID_ARGUMENT NULL name, before a run, or no tensor. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer);
 
 /* Counters since the context was made. */

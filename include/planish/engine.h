@@ -12,7 +12,7 @@ extern "C" {
 typedef struct pln_engine pln_engine;
 typedef struct pln_pool pln_thread_pool;
 
-/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota). Thread-safe: a run that
+/* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota); at most 1024. Thread-safe: a run that
  * finds it busy computes in its own thread. Errors: PLN_INVALID_ARGUMENT fewer than 0; PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */
@@ -89,7 +89,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_engine_step(const pln_engine *engine, i
 PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes);
 /* A listing of everything in the plan, line by line without newlines; for people, and free to change. PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
-/* Model metadata: value of a key, NULL when there is none. */
+/* Model metadata: value of a key, NULL when there is none. "planish.input_default.NAME" is the type of an input that has a default in the model: it is
+ * a constant, not an input. */
 PLN_API const char *pln_engine_metadata(const pln_engine *engine, const char *key);
 /* Keys of the metadata in the model's order; NULL after the last. */
 PLN_API const char *pln_engine_metadata_key(const pln_engine *engine, int index);

@@ -15,7 +15,7 @@ extern "C" {
 
 typedef struct pln_network pln_network;
 
-/* opset: of the default domain, e.g. 20; 0: the newest known. NULL: no memory. */
+/* opset: of the default domain, e.g. 20; 0: the newest known. One that ONNX or this version does not have is told by the build. NULL: no memory. */
 PLN_API pln_network *pln_network_create(const char *name, int opset);
 PLN_API void pln_network_destroy(pln_network *network); /* NULL is fine */
 
@@ -70,7 +70,8 @@ struct pln_network_node {
 /* Everything is copied. */
 PLN_API void pln_network_add_node(pln_network *network, const struct pln_network_node *node);
 
-/* Builds it; the network may be changed and built again afterwards. Errors as pln_build_memory's. */
+/* Builds it; the network may be changed and built again afterwards. Errors as pln_build_memory's; PLN_INVALID_ARGUMENT also for
+ * what the network was given. */
 PLN_API PLN_MUST_USE enum pln_status pln_build_network(const pln_network *network, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes it as an ONNX file (weights inside; at most 2 GiB), under a temporary name that is renamed when complete. diagnostics may be NULL. Errors:
  * PLN_INVALID_ARGUMENT what it was given; PLN_UNSUPPORTED more than 2 GiB; PLN_IO; PLN_NO_MEMORY. */

@@ -83,6 +83,16 @@ static void log_notes(const struct build *build)
     }
 }
 
+static void log_warning(void *user, const char *text)
+{
+    const struct build *build = user;
+    const struct pln_logger *logger = build->options->logger;
+    char line[PLN_DIAG_TEXT];
+    if (!logger || !logger->log) return;
+    snprintf(line, sizeof line, "%s%s%s", build->file->path, build->file->path[0] ? ": " : "", text);
+    logger->log(logger->user, PLN_LOG_WARNING, line);
+}
+
 static enum pln_status import_model(struct build *build)
 {
     const struct pln_build_options *options = build->options;
@@ -90,7 +100,7 @@ static enum pln_status import_model(struct build *build)
     PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, options->diagnostics));
     log_notes(build);
     PLN_TRY(progress(build, "import", 1));
-    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes };
+    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .warn = log_warning, .warn_user = build };
     return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
 }
 

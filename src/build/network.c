@@ -23,6 +23,7 @@ struct pln_network {
     struct pln_text opsets; /* MODEL_OPSET fields */
     struct pln_text name;
     bool failed;            /* a value that cannot be written: told by the build */
+    int opset;              /* of the default domain */
 };
 
 static void take_message(struct pln_network *network, struct pln_text *to, uint32_t number, struct pln_text *message)
@@ -47,7 +48,8 @@ pln_network *pln_network_create(const char *name, int opset)
     pln_text_init(&network->opsets, pln_allocator_default());
     pln_text_init(&network->name, pln_allocator_default());
     pln_text_puts(&network->name, name ? name : "network");
-    pln_network_use_domain(network, "", opset > 0 ? opset : PLN_ONNX_NEWEST_OPSET);
+    network->opset = opset ? opset : PLN_ONNX_NEWEST_OPSET;
+    pln_network_use_domain(network, "", network->opset);
     return network;
 }
 
@@ -219,6 +221,8 @@ static enum pln_status write_model(const pln_network *network, struct pln_text *
     bool failed = graph.failed || out->failed || network->opsets.failed;
     pln_text_deinit(&graph);
     if (failed) return pln_fail_memory(diagnostics, "network", out->size_bytes);
+    if (network->opset < 1 || network->opset > PLN_ONNX_NEWEST_OPSET)
+        return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network is of opset %d; this version knows 1 to %d", network->opset, PLN_ONNX_NEWEST_OPSET);
     if (network->failed) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the network was given weights whose shape is negative or too large, or NULL for a name, data or an attribute");
     return PLN_OK;
 }

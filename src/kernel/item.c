@@ -74,7 +74,8 @@ static struct pln_heap_block *block_get(struct pln_heap *heap, uint32_t size_cla
     }
     if (heap->limit_bytes && (bytes > heap->limit_bytes || heap->held_bytes > heap->limit_bytes - bytes)) {
         release_free_blocks(heap);
-        if (bytes > heap->limit_bytes || heap->held_bytes > heap->limit_bytes - bytes) return NULL;
+        heap->over_limit = bytes > heap->limit_bytes || heap->held_bytes > heap->limit_bytes - bytes;
+        if (heap->over_limit) return NULL;
     }
     block = pln_alloc(heap->alloc, bytes, 64);
     if (!block) {
@@ -92,7 +93,9 @@ static struct pln_heap_block *block_new(struct pln_heap *heap, size_t size_bytes
 {
     uint32_t size_class = 0;
     size_t bytes = 0;
-    struct pln_heap_block *block = find_class(size_bytes, &size_class, &bytes) ? block_get(heap, size_class, bytes) : NULL;
+    bool fits = find_class(size_bytes, &size_class, &bytes);
+    struct pln_heap_block *block = fits ? block_get(heap, size_class, bytes) : NULL;
+    if (!fits) heap->over_limit = true;
     if (!block) return NULL;
     block->prev = NULL;
     block->next = heap->live;

@@ -17,6 +17,7 @@ struct pln_heap {
     struct pln_heap_block *free_blocks[PLN_HEAP_CLASSES]; /* by size class */
     struct pln_heap_block *live;
     size_t live_bytes, held_bytes, limit_bytes; /* limit 0: none */
+    bool over_limit;                            /* a request was refused for its size, not for want of memory */
     struct pln_diag *diag;
 };
 

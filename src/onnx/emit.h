@@ -103,6 +103,8 @@ uint32_t pln_emit_shape(struct pln_emit *emit, uint32_t x);
 uint32_t pln_emit_shape_part(struct pln_emit *emit, uint32_t x, int64_t first, int64_t last);
 uint32_t pln_emit_dim(struct pln_emit *emit, uint32_t x, int64_t axis); /* i64[1] */
 uint32_t pln_emit_reshape(struct pln_emit *emit, uint32_t x, uint32_t shape);
+/* The shape of some value, where a 0 is an empty dim. */
+uint32_t pln_emit_reshape_as(struct pln_emit *emit, uint32_t x, uint32_t shape);
 /* Literal shape with 0 (copy) and -1 (the rest) as in ONNX. */
 uint32_t pln_emit_reshape_to(struct pln_emit *emit, uint32_t x, const int64_t *shape, uint32_t n);
 uint32_t pln_emit_unsqueeze(struct pln_emit *emit, uint32_t x, uint32_t axes);

@@ -87,6 +87,13 @@ uint32_t pln_emit_reshape(struct pln_emit *emit, uint32_t x, uint32_t shape)
     return pln_emit_op(emit, PLN_OP_RESHAPE, 0, (uint32_t[]){ x, shape }, 2);
 }
 
+uint32_t pln_emit_reshape_as(struct pln_emit *emit, uint32_t x, uint32_t shape)
+{
+    uint32_t node = pln_emit_begin(emit, PLN_OP_RESHAPE, 0, (uint32_t[]){ x, shape }, 2, 1);
+    pln_emit_set_int(emit, node, "allowzero", 1);
+    return pln_emit_end(emit, node);
+}
+
 uint32_t pln_emit_reshape_to(struct pln_emit *emit, uint32_t x, const int64_t *shape, uint32_t n)
 {
     return pln_emit_reshape(emit, x, pln_emit_const_ints(emit, shape, n));

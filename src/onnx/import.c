@@ -100,6 +100,11 @@ static enum pln_status check_input_type(struct pln_importer *importer, const cha
         return pln_fail(importer->diag, PLN_UNSUPPORTED, "graph input '%s' has %u dims; at most %d are supported", name, type->shape->dims.count,
                         PLN_MAX_RANK);
     }
+    for (uint32_t d = 0; type->shape && d < type->shape->dims.count; d++) {
+        const struct pln_onnx_dim *dim = &type->shape->dims.items[d];
+        if (dim->kind != PLN_ONNX_DIM_VALUE || dim->value >= -1) continue; /* many exporters write -1 for a dim that is open */
+        return pln_fail(importer->diag, PLN_BAD_MODEL, "graph input '%s' is declared with %lld for dim %u", name, (long long)dim->value, d);
+    }
     return PLN_OK;
 }
 
@@ -142,8 +147,10 @@ static enum pln_status import_inputs(struct pln_importer *importer, struct pln_s
     }
     for (uint32_t i = 0; i < graph->inputs.count && status == PLN_OK; i++) {
         uint32_t at;
-        if (pln_map_get_str(&initializers, graph->inputs.items[i].name, &at)) status = note_default(importer, &graph->initializers.items[at]);
-        else status = import_input(importer, &graph->inputs.items[i], scope);
+        if (pln_map_get_str(&initializers, graph->inputs.items[i].name, &at)) {
+            status = pln_importer_check_default(importer, &graph->inputs.items[i], &graph->initializers.items[at]);
+            if (status == PLN_OK) status = note_default(importer, &graph->initializers.items[at]);
+        } else status = import_input(importer, &graph->inputs.items[i], scope);
     }
     pln_map_deinit(&initializers);
     return status;
@@ -209,11 +216,11 @@ enum pln_status pln_onnx_import(const struct pln_onnx_model *model, struct pln_o
     struct pln_diag *before = local + 1, *used = diag ? diag : local;
     if (diag) *before = *diag;
     uint64_t nodes = options->max_nodes ? options->max_nodes : count_nodes(model->graph) + SPARE_NODES;
-    struct pln_importer importer = { .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .use_hints = !options->ignore_hints };
+    struct pln_importer importer = { .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .use_hints = !options->ignore_hints, .options = options, .unmade = PLN_NONE };
     enum pln_status status = import_once(&importer, options, alloc, out_graph);
     if (status == PLN_BAD_MODEL && importer.hints_used) {
         if (diag) *diag = *before;
-        importer = (struct pln_importer){ .model = model, .externals = externals, .diag = used, .nodes_left = nodes };
+        importer = (struct pln_importer){ .model = model, .externals = externals, .diag = used, .nodes_left = nodes, .options = options, .n_warned = importer.n_warnings, .unmade = PLN_NONE };
         status = import_once(&importer, options, alloc, out_graph);
     }
     pln_free(alloc, local, 2 * sizeof *local);

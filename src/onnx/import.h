@@ -6,7 +6,7 @@
  * their dims as declared: numbers, one symbol a `dim_param`, and a new symbol `<input>_d<axis>` for dims that the model leaves open. Types
  * are inferred node by node; what the model itself says of inner values (value_info, types of outputs and of bodies' inputs) only fills
  * in element types and ranks that inference does not know, never numbers, and if the import fails with such a hint in use it is
- * done once more without.
+ * done once more without. Where it contradicts what inference knows, another element type is an error and another shape a warning (outside of functions).
  *
  * Initializers that are graph inputs, too: constants, and no input of the graph; from IR version 4 on ONNX lets a caller replace them:
  * then the metadata has an entry "planish.input_default.<name>" with the type, e.g. "f32[3]".
@@ -29,7 +29,11 @@ struct pln_onnx_import_options {
     size_t limit_bytes; /* of the graph's arena; 0: none */
     uint64_t max_nodes; /* ONNX nodes imported, functions and repeated bodies counted as often as they are; 0: 200,000 more than the
                          * model itself has */
-    bool ignore_hints;  /* behave as if the model had no value_info */
+    bool all_faults;    /* go on behind nodes of the main graph that are wrong, leaving out those that need them, so that diag gets every fault; the
+                         * import fails all the same */
+    bool ignore_hints;  /* fill in nothing from value_info */
+    void (*warn)(void *user, const char *text); /* a declared shape that is wrong; at most 8 times. NULL: silent */
+    void *warn_user;
 };
 
 /* options may be NULL. externals: files beside the model, NULL: none. The graph holds views of the model's bytes, so the file under

@@ -1,6 +1,7 @@
 /* One node, and lists of them. */
 #include "onnx/importer.h"
 #include "onnx/opset.h"
+#include "onnx/schema.h"
 
 static enum pln_status bind_inputs(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, uint32_t *inputs)
 {
@@ -9,6 +10,10 @@ static enum pln_status bind_inputs(struct pln_importer *importer, const struct p
         inputs[i] = PLN_NONE;
         if (name[0] && !pln_scope_find(scope, name, &inputs[i])) {
             return pln_fail(importer->diag, PLN_BAD_MODEL, "input %u, '%s', is nobody's output before this node", i, name);
+        }
+        if (inputs[i] != PLN_NONE && inputs[i] == importer->unmade) {
+            importer->needs_unmade = true;
+            return PLN_BAD_MODEL;
         }
     }
     return PLN_OK;
@@ -19,6 +24,7 @@ static bool apply_hint(struct pln_importer *importer, const struct pln_scope *sc
 {
     uint32_t at;
     struct pln_type type = pln_graph_value(importer->graph, value)->type;
+    if (!importer->use_hints) return true;
     bool unknown = type.kind == PLN_TENSOR ? type.dtype == PLN_DTYPE_NONE || type.rank < 0 : !type.elem;
     if (!unknown || !pln_map_get_str(&scope->hints, name, &at)) return true;
     struct pln_type hint;
@@ -48,6 +54,9 @@ static enum pln_status bind_outputs(struct pln_importer *importer, const struct 
         }
         if (!pln_scope_set(emit->scope, name, emit->outputs[i]) || !apply_hint(importer, emit->scope, name, emit->outputs[i])) {
             return pln_fail_memory(importer->diag, "names", 0);
+        }
+        if (!emit->scope->frame && pln_map_get_str(&emit->scope->hints, name, &known)) {
+            PLN_TRY(pln_importer_check_declared(importer, emit->scope->infos[known], name, emit->outputs[i]));
         }
     }
     return PLN_OK;
@@ -117,7 +126,8 @@ static enum pln_status import_node(struct pln_importer *importer, struct pln_emi
     if (status == PLN_NOT_FOUND) {
         pln_onnx_handler handler;
         PLN_TRY(find_handler(importer, emit, &handler));
-        handler(emit);
+        pln_onnx_schema_check(emit);
+        if (emit->status == PLN_OK) handler(emit);
         status = emit->status;
     }
     PLN_TRY(status);
@@ -152,7 +162,7 @@ enum pln_status pln_importer_node(struct pln_importer *importer, const struct pl
 
 enum pln_status pln_importer_hints(struct pln_importer *importer, const struct pln_onnx_value_info *infos, uint32_t count, struct pln_scope *scope)
 {
-    if (!importer->use_hints || count == 0) return PLN_OK;
+    if (count == 0) return PLN_OK;
     const struct pln_onnx_type **list = pln_arena_array(&importer->arena, (size_t)scope->n_infos + count, sizeof *list);
     if (!list) return pln_fail_memory(importer->diag, "value_info", 0);
     if (scope->n_infos) memcpy(list, scope->infos, scope->n_infos * sizeof *list);
@@ -202,13 +212,35 @@ static enum pln_status import_initializers(struct pln_importer *importer, const 
     return PLN_OK;
 }
 
+/* Behind a node of the main graph that is wrong, when all faults are wanted: its outputs are there in name, and nodes that need them are left out
+ * without a word. */
+static enum pln_status go_on(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, enum pln_status status)
+{
+    uint32_t known;
+    if (status == PLN_NO_MEMORY) return status;
+    if (importer->fault == PLN_OK) importer->fault = status;
+    importer->needs_unmade = false;
+    if (importer->unmade == PLN_NONE) importer->unmade = pln_graph_add_value(importer->graph, NULL, NULL);
+    bool done = importer->unmade != PLN_NONE;
+    for (uint32_t i = 0; i < node->outputs.count && done; i++) {
+        const char *name = node->outputs.items[i];
+        if (name[0] && !pln_map_get_str(&scope->values, name, &known)) done = pln_scope_set(scope, name, importer->unmade);
+    }
+    return done ? PLN_OK : pln_fail_memory(importer->diag, "names", 0);
+}
+
 enum pln_status pln_importer_graph(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block)
 {
+    bool all = importer->options->all_faults && !scope->parent && !scope->frame;
     PLN_TRY(pln_importer_hints(importer, graph->value_infos.items, graph->value_infos.count, scope));
     PLN_TRY(pln_importer_hints(importer, graph->outputs.items, graph->outputs.count, scope));
     PLN_TRY(import_initializers(importer, graph, scope));
-    for (uint32_t i = 0; i < graph->nodes.count; i++) PLN_TRY(pln_importer_node(importer, &graph->nodes.items[i], scope, block));
-    return PLN_OK;
+    for (uint32_t i = 0; i < graph->nodes.count; i++) {
+        enum pln_status status = pln_importer_node(importer, &graph->nodes.items[i], scope, block);
+        if (status != PLN_OK && all) status = go_on(importer, &graph->nodes.items[i], scope, status);
+        PLN_TRY(status);
+    }
+    return all ? importer->fault : PLN_OK;
 }
 
 enum pln_status pln_importer_outputs(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block)
@@ -218,6 +250,10 @@ enum pln_status pln_importer_outputs(struct pln_importer *importer, const struct
         uint32_t value;
         if (!pln_scope_find(scope, name, &value) || value == PLN_NONE) {
             return pln_fail(importer->diag, PLN_BAD_MODEL, "graph output '%s' is nobody's output", name);
+        }
+        if (value == importer->unmade) {
+            importer->needs_unmade = true;
+            return PLN_BAD_MODEL;
         }
         if (!pln_graph_add_block_output(importer->graph, block, value, name)) return pln_fail_memory(importer->diag, "outputs", 0);
     }

@@ -48,6 +48,11 @@ struct pln_importer {
     uint32_t calls;    /* of functions so far, for names */
     bool use_hints;
     uint32_t hints_used;
+    const struct pln_onnx_import_options *options;
+    enum pln_status fault; /* all_faults: of the first node that was wrong */
+    uint32_t unmade;       /* the value that stands for outputs of such nodes, else PLN_NONE */
+    bool needs_unmade;     /* the node at hand failed for want of it */
+    uint32_t n_warnings, n_warned; /* those of a first attempt are not given again */
 };
 
 /* A new scope; give it back with pln_scope_leave. NULL: no memory. */
@@ -81,6 +86,10 @@ enum pln_status pln_importer_outputs(struct pln_importer *importer, const struct
 /* A declared type as a type of ours, allocated in the import's arena. exact: dims that are numbers stay, a dim_param becomes the symbol of
  * that name, any other dim a symbol <name>_d<axis>; else all dims are new symbols. false: nothing usable. */
 bool pln_importer_type(struct pln_importer *importer, const struct pln_onnx_type *from, bool exact, const char *name, struct pln_type *out_type);
+/* Holds a value against its declared type: declared.c. Another element type or kind is PLN_BAD_MODEL, another shape a warning. */
+enum pln_status pln_importer_check_declared(struct pln_importer *importer, const struct pln_onnx_type *declared, const char *name, uint32_t value);
+/* Holds the default of a graph input against the input's declaration: type and shape must fit. */
+enum pln_status pln_importer_check_default(struct pln_importer *importer, const struct pln_onnx_value_info *input, const struct pln_onnx_tensor *initializer);
 /* The symbol that stands for a dim_param; fresh: a new one whose name is made from the text. */
 struct pln_dim pln_importer_symbol(struct pln_importer *importer, const char *param, bool fresh);
 

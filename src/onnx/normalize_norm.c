@@ -190,14 +190,14 @@ void pln_onnx_lrn(struct pln_emit *emit)
     int64_t size = pln_emit_int(emit, "size", 0);
     if (size < 1) pln_emit_fail(emit, PLN_BAD_MODEL, "size is %lld", (long long)size);
     uint32_t squares = pln_emit_ew2(emit, PLN_EW_MUL, x, x);
-    uint32_t image = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), pln_emit_const_int(emit, 1), pln_emit_dim(emit, x, 1),
-                                                          pln_emit_const_int(emit, -1) }, 4, 0);
-    uint32_t channels = pln_emit_reshape(emit, squares, image);
+    uint32_t pixels = pln_emit_reduce(emit, PLN_REDUCE_PROD, pln_emit_shape_part(emit, x, 2, INT64_MAX), pln_emit_const_int(emit, 0), true); /* not -1: it may be none */
+    uint32_t image = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), pln_emit_const_int(emit, 1), pln_emit_dim(emit, x, 1), pixels }, 4, 0);
+    uint32_t channels = pln_emit_reshape_as(emit, squares, image);
     uint32_t node = pln_emit_begin(emit, PLN_OP_POOL, PLN_POOL_AVERAGE, &channels, 1, 1);
     pln_emit_set_ints(emit, node, "kernel_shape", (int64_t[]){ size, 1 }, 2);
     pln_emit_set_ints(emit, node, "pads", (int64_t[]){ (size - 1) / 2, 0, size / 2, 0 }, 4);
     pln_emit_set_int(emit, node, "count_include_pad", 1);
-    uint32_t mean = pln_emit_reshape(emit, pln_emit_end(emit, node), pln_emit_shape(emit, x));
+    uint32_t mean = pln_emit_reshape_as(emit, pln_emit_end(emit, node), pln_emit_shape(emit, x));
     uint32_t scaled = pln_emit_ew2(emit, PLN_EW_MUL, mean, pln_emit_const_like(emit, x, pln_emit_float(emit, "alpha", 1e-4f)));
     uint32_t base = pln_emit_ew2(emit, PLN_EW_ADD, scaled, pln_emit_const_like(emit, x, pln_emit_float(emit, "bias", 1.0f)));
     uint32_t power = pln_emit_ew2(emit, PLN_EW_POW, base, pln_emit_const_like(emit, x, pln_emit_float(emit, "beta", 0.75f)));

@@ -23,7 +23,7 @@ static uint32_t share_heads(struct pln_emit *emit, uint32_t x, uint32_t q)
     uint32_t heads = pln_emit_dim(emit, q, 1), groups = pln_emit_ew2(emit, PLN_EW_DIV, heads, pln_emit_dim(emit, x, 1));
     uint32_t first = pln_emit_shape_part(emit, x, 0, 2), last = pln_emit_shape_part(emit, x, 2, 4);
     uint32_t wide = pln_emit_expand(emit, pln_emit_unsqueeze_at(emit, x, 2), pln_emit_concat(emit, (uint32_t[]){ first, groups, last }, 3, 0));
-    return pln_emit_reshape(emit, wide, pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), heads, last }, 3, 0));
+    return pln_emit_reshape_as(emit, wide, pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), heads, last }, 3, 0));
 }
 
 /* The root of the scale, which q and k are multiplied by, each. */

@@ -1,6 +1,7 @@
 #include "onnx/opset.h"
 
 #include "onnx/import.h"
+#include "onnx/schema.h"
 
 static const struct pln_onnx_row rows[] = {
 #define OP(domain, name, since, handler) { domain, name, since, pln_onnx_##handler },
@@ -65,16 +66,13 @@ static bool has_attr(const struct pln_op_def *def, const char *name)
     return false;
 }
 
-/* Attributes that never change an inference result, whatever the operator and version say of them. */
-static const char *const harmless[] = { "consumed_inputs", NULL };
-
 static void copy_attrs(struct pln_emit *emit, uint32_t node, const struct pln_op_def *def, const char *const *skip)
 {
     for (uint32_t i = 0; i < emit->node->attributes.count; i++) {
         const char *name = emit->node->attributes.items[i].name;
-        if (listed(skip, name) || listed(harmless, name)) continue;
+        if (listed(skip, name) || pln_onnx_schema_ignores(name)) continue;
         if (has_attr(def, name)) pln_emit_copy_attr(emit, node, name, name);
-        else if (pln_emit_has_attr(emit, name)) pln_emit_fail(emit, PLN_BAD_MODEL, "operator %s has no attribute '%s'", emit->node->op_type, name);
+        else if (pln_emit_has_attr(emit, name)) pln_emit_fail(emit, PLN_UNSUPPORTED, "attribute '%s' of operator %s is not built yet", name, emit->node->op_type);
     }
 }
 

@@ -1,3 +1,4 @@
+#include "kernel/attention.h"
 #include "ops/window.h"
 
 /* ONNX Attention-25: inputs q, k, v, mask, past_key, past_value, nonpad_kv_seqlen; outputs y, present_key, present_value, scores. */
@@ -5,12 +6,14 @@ static const struct pln_attr_def attention_attrs[] = {
     { .name = "is_causal", .kind = PLN_ATTR_INT },
     { .name = "kv_num_heads", .kind = PLN_ATTR_INT },
     { .name = "left_window_size", .kind = PLN_ATTR_INT, .i = -1 },
+    { .name = "masked_score", .kind = PLN_ATTR_FLOAT, .f = -INFINITY }, /* ours, as undefined_rows: kernel/attention.h */
     { .name = "q_num_heads", .kind = PLN_ATTR_INT },
     { .name = "qk_matmul_output_mode", .kind = PLN_ATTR_INT },
     { .name = "right_window_size", .kind = PLN_ATTR_INT, .i = -1 },
     { .name = "scale", .kind = PLN_ATTR_FLOAT }, /* absent: 1 / sqrt(head size) */
     { .name = "softcap", .kind = PLN_ATTR_FLOAT },
     { .name = "softmax_precision", .kind = PLN_ATTR_INT },
+    { .name = "undefined_rows", .kind = PLN_ATTR_STRING, .s = "op" },
     { .name = NULL },
 };
 
@@ -72,6 +75,8 @@ static enum pln_status infer_attention(struct pln_infer *infer)
     struct heads q, k, v;
     enum pln_dtype dtype = pln_infer_dtype(infer, 0), value_dtype = pln_infer_dtype(infer, 2);
     int64_t q_heads = pln_node_int(infer->graph, infer->node, "q_num_heads"), kv_heads = pln_node_int(infer->graph, infer->node, "kv_num_heads");
+    enum pln_undefined_rows undefined;
+    if (!pln_undefined_rows_read(&pln_graph_node(infer->graph, infer->node)->attrs, &undefined)) return pln_infer_fail(infer, "undefined_rows is none of op, softmax, guarded");
     PLN_TRY(check_attention_inputs(infer, &rank));
     if (rank < 0) {
         int known = PLN_MAX(pln_infer_in(infer, 0)->rank, -1);

@@ -70,7 +70,7 @@ static enum pln_status run(struct fold *fold, const struct pln_node *node, struc
     PLN_TRY(set_inputs(fold, node, diag));
     PLN_TRY(set_outputs(fold, node, diag));
     enum pln_status status = pln_ref_kernels[node->op](&fold->call);
-    if (status == PLN_NO_MEMORY) return PLN_UNSUPPORTED;
+    if (status == PLN_NO_MEMORY && fold->heap.over_limit) return PLN_UNSUPPORTED;
     PLN_TRY(status);
     for (uint32_t o = 0; o < node->n_outputs; o++) {
         if (!fold->call.outputs[o]) continue;
@@ -88,9 +88,10 @@ enum pln_status pln_op_fold(struct pln_graph *graph, uint32_t node_id, size_t ma
     if ((pln_op_defs[node->op]->traits & (PLN_TRAIT_CONTROL | PLN_TRAIT_IMPURE)) || !pln_ref_kernels[node->op]) return PLN_UNSUPPORTED;
     struct fold fold = { .graph = graph };
     pln_arena_init(&fold.scratch, graph->alloc, 0);
-    /* The heap rounds sizes up by at most half, so this lets max_bytes of output pass. Its own complaints are dropped: too large to
-     * fold is no error. */
+    /* The heap rounds sizes up by at most half, so this lets max_bytes of output pass. Too large to fold is no error, running out of
+     * memory is one: taken for the former, it would give another plan. */
     pln_heap_init(&fold.heap, graph->alloc, max_bytes > SIZE_MAX / 2 ? 0 : max_bytes + max_bytes / 2 + 4096);
+    fold.heap.diag = diag;
     fold.call.op = node->op;
     fold.call.kind = node->kind;
     fold.call.attrs = &node->attrs;

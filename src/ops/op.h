@@ -137,7 +137,7 @@ bool pln_infer_broadcast(struct pln_infer *infer, int a_rank, const struct pln_d
 enum pln_status pln_infer_axis(struct pln_infer *infer, int64_t axis, int rank, int *out_axis);
 
 /* Runs a node's reference kernel on constant inputs; outputs are tensors in the graph's arena. PLN_UNSUPPORTED: not foldable (control flow,
- * impure, items, more than max_bytes of output). */
+ * impure, items, more than max_bytes of output). PLN_NO_MEMORY: an allocation failed. Else what the kernel says. */
 enum pln_status pln_op_fold(struct pln_graph *graph, uint32_t node, size_t max_bytes, struct pln_diag *diag, struct pln_tensor *out_tensors);
 
 #endif

@@ -1,9 +1,11 @@
 /* Attention as exporters write it out: softmax(q k' scale + mask) v.
  *
  * Taken are: scales before or behind the first product, or on both of its sides; a mask that is added, or selected against a constant by
- * Where; the guard of torch against rows that a mask shuts out (such a row is zero in op attention, too); keys and values repeated for groups
- * of heads by Expand; heads split off and put together again by Reshape and Transpose, which the op does itself. The mask stays as it is. */
+ * Where; the guard of torch against rows that a mask shuts out; keys and values repeated for groups of heads by Expand; heads split off and
+ * put together again by Reshape and Transpose, which the op does itself. The mask stays as it is. What rows give whose softmax is not a number,
+ * with the guard and without, goes into the op's attribute undefined_rows. */
 #include <math.h>
+#include <string.h>
 
 #include "passes/rewrite.h"
 
@@ -14,6 +16,8 @@ struct found {
     uint32_t mask;     /* added; PLN_NONE: none */
     uint32_t select;   /* Where: condition, and the node; PLN_NONE: none */
     bool select_keeps; /* true keeps the score */
+    double low;        /* in the place of others */
+    bool guarded;      /* weights that are NaN are taken as 0 */
     double scale;
 };
 
@@ -67,14 +71,13 @@ static bool find_product(const struct pln_graph *graph, uint32_t scores, struct 
     return true;
 }
 
-/* Where against a number so low that nothing is left of it behind exp, unless a whole row is. */
+/* Where against a number: scores are selected, not added to, so that those that are shut out may be anything. */
 static bool find_selected(const struct pln_graph *graph, uint32_t scores, struct found *found)
 {
     uint32_t where = pln_made_by_ew(graph, scores, PLN_EW_WHERE);
-    double low;
     if (where == PLN_NONE) return find_product(graph, scores, found);
     for (uint32_t side = 1; side <= 2; side++) {
-        if (!one_number(graph, input(graph, where, 3 - side), &low) || !(low < -1e30) || !find_product(graph, input(graph, where, side), found)) continue;
+        if (!one_number(graph, input(graph, where, 3 - side), &found->low) || !find_product(graph, input(graph, where, side), found)) continue;
         found->select = where;
         found->select_keeps = side == 1;
         return true;
@@ -96,13 +99,15 @@ static bool find_scores(const struct pln_graph *graph, uint32_t scores, struct f
 }
 
 /* The softmax behind a weight, without its guard; PLN_NONE: there is none. */
-static uint32_t find_softmax(const struct pln_graph *graph, uint32_t weights)
+static uint32_t find_softmax(const struct pln_graph *graph, uint32_t weights, bool *out_guarded)
 {
+    *out_guarded = false;
     uint32_t where = pln_made_by_ew(graph, weights, PLN_EW_WHERE), softmax;
     if (where != PLN_NONE) {
         uint32_t isnan = pln_made_by_ew(graph, input(graph, where, 0), PLN_EW_ISNAN);
         if (isnan == PLN_NONE || input(graph, isnan, 0) != input(graph, where, 2) || !pln_constant_is(graph, input(graph, where, 1), 0)) return PLN_NONE;
         weights = input(graph, where, 2);
+        *out_guarded = true;
     }
     softmax = pln_made_by(graph, weights, PLN_OP_SOFTMAX, PLN_SOFTMAX_SOFTMAX);
     int axis, rank = softmax == PLN_NONE ? -1 : type_of(graph, weights)->rank;
@@ -203,16 +208,11 @@ static uint32_t whole_mask(struct pln_rewrite *rw, uint32_t before, const struct
     return pln_rewrite_emit(rw, before, PLN_OP_EXPAND, 0, (uint32_t[]){ f->mask, pln_graph_node(graph, shape)->outputs[0] }, 2, from);
 }
 
-/* The number of a Where that shuts scores out, made a mask to add: the same behind exp. */
+/* The condition of a Where as a mask of bools: true keeps the score. */
 static uint32_t mask_of_select(struct pln_rewrite *rw, uint32_t before, const struct found *f)
 {
-    struct pln_graph *graph = rw->graph;
-    uint32_t condition = input(graph, f->select, 0), low = input(graph, f->select, f->select_keeps ? 2 : 1), zero;
-    float *number = pln_rewrite_constant(rw, NULL, PLN_F32, 0, NULL, &zero);
-    if (!number) return PLN_NONE;
-    *number = 0;
-    uint32_t inputs[3] = { condition, f->select_keeps ? zero : low, f->select_keeps ? low : zero };
-    return pln_rewrite_emit(rw, before, PLN_OP_ELEMENTWISE, PLN_EW_WHERE, inputs, 3, f->select);
+    uint32_t condition = input(rw->graph, f->select, 0);
+    return f->select_keeps ? condition : pln_rewrite_emit(rw, before, PLN_OP_ELEMENTWISE, PLN_EW_NOT, &condition, 1, f->select);
 }
 
 /* ---- putting it together ---- */
@@ -220,7 +220,9 @@ static uint32_t mask_of_select(struct pln_rewrite *rw, uint32_t before, const st
 static bool set_attrs(struct pln_graph *graph, uint32_t node, const struct found *f, int64_t q_heads, int64_t kv_heads)
 {
     struct pln_attrs *attrs = &pln_graph_node(graph, node)->attrs;
-    bool good = pln_attrs_set_float(attrs, &graph->arena, "scale", (float)f->scale);
+    const char *rows = f->guarded ? "guarded" : "softmax";
+    bool good = pln_attrs_set_float(attrs, &graph->arena, "scale", (float)f->scale) && pln_attrs_set_string(attrs, &graph->arena, "undefined_rows", rows, strlen(rows));
+    if (f->select != PLN_NONE && f->low != -(double)INFINITY) good = good && pln_attrs_set_float(attrs, &graph->arena, "masked_score", (float)f->low);
     if (q_heads > 0) good = good && pln_attrs_set_int(attrs, &graph->arena, "q_num_heads", q_heads) && pln_attrs_set_int(attrs, &graph->arena, "kv_num_heads", kv_heads);
     return good;
 }
@@ -264,7 +266,7 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     struct pln_graph *graph = rw->graph;
     struct found f = { .scale = 1 };
     if (pln_graph_node(graph, node)->op != PLN_OP_MATMUL || pln_attrs_has(&pln_graph_node(graph, node)->attrs, "epilogue")) return false;
-    uint32_t softmax = find_softmax(graph, input(graph, node, 0));
+    uint32_t softmax = find_softmax(graph, input(graph, node, 0), &f.guarded);
     if (softmax == PLN_NONE || !find_scores(graph, input(graph, softmax, 0), &f)) return false;
     f.v = input(graph, node, 1);
     if (!shapes_fit(graph, &f)) return false;

@@ -46,6 +46,18 @@ static bool foldable(const struct pln_graph *graph, const struct pln_node *node,
     return true;
 }
 
+/* A node that fails on its constants fails when it is run, with its own message, so the texts of a failed try are dropped. Want of memory
+ * fails the build: without this constant the plan would be another one. */
+static enum pln_status try_fold(struct pln_graph *graph, uint32_t id, size_t max_bytes, struct pln_diag *diag, struct pln_tensor *results)
+{
+    int count = diag ? diag->count : 0, dropped = diag ? diag->dropped : 0;
+    enum pln_status status = pln_op_fold(graph, id, max_bytes, diag, results);
+    if (!diag || status == PLN_OK) return status;
+    if (status != PLN_NO_MEMORY) diag->count = count, diag->dropped = dropped;
+    else if (diag->count == count && diag->dropped == dropped) return pln_fail_memory(diag, "a folded constant", max_bytes);
+    return status;
+}
+
 static enum pln_status fold_node(struct pln_graph *graph, uint32_t id, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed)
 {
     struct pln_node *node = pln_graph_node(graph, id);
@@ -61,8 +73,7 @@ static enum pln_status fold_node(struct pln_graph *graph, uint32_t id, struct pl
     if (!foldable(graph, node, &max_bytes)) return PLN_OK;
     struct pln_tensor *results = pln_arena_array(scratch, node->n_outputs + 1u, sizeof *results);
     if (!results) return pln_fail_memory(diag, "folding", 0);
-    /* A node that fails on its constants fails when it is run, with its own message; so the texts of a failed try are dropped. */
-    enum pln_status status = pln_op_fold(graph, id, max_bytes, NULL, results);
+    enum pln_status status = try_fold(graph, id, max_bytes, diag, results);
     if (status != PLN_OK) return status == PLN_NO_MEMORY ? status : PLN_OK;
     for (uint32_t i = 0; i < pln_graph_node(graph, id)->n_outputs; i++)
         if (pln_graph_node(graph, id)->outputs[i] != PLN_NONE) pln_graph_set_constant(graph, pln_graph_node(graph, id)->outputs[i], &results[i]);

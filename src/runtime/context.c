@@ -1,4 +1,6 @@
 /* Contexts: creation, binding, running. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "runtime/engine.h"
 #include "base/text.h"
@@ -239,12 +241,17 @@ static enum pln_status find_io(pln_context *context, const struct pln_io *list, 
 {
     *out_index = 0;
     pln_diag_init(&context->diag);
+    if (!name) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the name of an %s is NULL", what);
     for (uint32_t i = 0; i < n; i++) {
         if (!pln_str_equal(list[i].name, name)) continue;
         *out_index = i;
         return PLN_OK;
     }
-    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no %s '%s'%s%s", what, name ? name : "(null)", n ? "; its first is " : "", n ? list[0].name : "");
+    char key[PLN_DIAG_NAME + 32];
+    int size = snprintf(key, sizeof key, "planish.input_default.%s", name);
+    const char *type = size > 0 && (size_t)size < sizeof key && list == context->engine->program->inputs ? pln_engine_metadata(context->engine, key) : NULL;
+    if (type) return pln_fail(&context->diag, PLN_NOT_FOUND, "'%s' has a default (%s) in the model and is built in as a constant; take its initializer out of the model to bind it", name, type);
+    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no %s '%s'%s%s", what, name, n ? "; its first is " : "", n ? list[0].name : "");
 }
 
 static enum pln_status check_input(pln_context *context, const struct pln_io *io, const struct pln_tensor *tensor)
@@ -604,16 +611,32 @@ static enum pln_status take_shape(pln_context *context, const struct pln_tensor_
     return status;
 }
 
+/* An input whose shape the model leaves open must have been given one; states start empty, and what is no tensor has no shape. */
+static enum pln_status need_shapes(pln_context *context)
+{
+    const struct pln_program *program = context->engine->program;
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const struct pln_slot *slot = &program->slots[program->inputs[i].slot];
+        bool open = slot->rank < 0;
+        for (int d = 0; d < slot->rank; d++) open |= program->dims[slot->dims[d]].op != PLN_DIM_CONST;
+        if (!open || context->inputs[i].view.refs || slot->kind != PLN_TENSOR || pln_states_find(program, i, false)) continue;
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the shape of input '%s' is missing; the model leaves it open", program->inputs[i].name);
+    }
+    return PLN_OK;
+}
+
 enum pln_status pln_engine_memory(pln_engine *engine, const struct pln_tensor_info *inputs, int input_count, pln_diagnostics *diagnostics, size_t *out_bytes)
 {
     pln_context *context;
     *out_bytes = 0;
     if (!engine || (input_count > 0 && !inputs)) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the engine or the inputs are NULL");
+    if (input_count < 0) return pln_fail(diagnostics, PLN_INVALID_ARGUMENT, "the number of inputs is %d", input_count);
     enum pln_status status = pln_context_create(engine, NULL, &context);
     if (status != PLN_OK) return pln_fail(diagnostics, status, "a context cannot be made");
     for (uint32_t i = 0; i < engine->program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
     context->dims_stale = true;
     for (int i = 0; status == PLN_OK && i < input_count; i++) status = take_shape(context, &inputs[i]);
+    if (status == PLN_OK) status = need_shapes(context);
     if (status == PLN_OK) status = sum_memory(context, out_bytes);
     if (status != PLN_OK && context->diag.count > 0) status = pln_fail(diagnostics, status, "%s", context->diag.entries[0].text);
     pln_context_destroy(context);

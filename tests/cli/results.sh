@@ -44,6 +44,29 @@ done
 printf '\000\000\200\077\000\000\200\277' >one.bin
 expect 0 '"trivial_outputs":[]' "$p" compare "$relu" --input x=one.bin --json
 
+expect 0 "output y f32[1,2]: 2 NaN; first nan nan" "$p" run "$relu" --input x=nan.bin
+expect 0 "input_ids i64[2,7], attention_mask i64[2,7]" "$p" run "$bert/model.onnx" --random 1 --shapes "*:2x7"
+expect 0 "input_ids i64[2,5], attention_mask i64[2,5]" "$p" run "$bert/model.onnx" --random 1 --shapes "*_ids:2x5,at*mask:2x5"
+expect 0 "input_ids i64[3,3]" "$p" run "$bert/model.onnx" --random 1 --dim "*=3"
+expect 2 "the model has no input '*x'" "$p" run "$bert/model.onnx" --random 1 --shapes "*x:2x5"
+expect 0 "1 thread" "$p" run "$relu" --random 1 -j 1
+
+# The faults of files: all of them, one line each.
+expect 0 "model.onnx: no faults" "$p" check "$bert/model.onnx" bert.plan
+expect 0 "bert.plan: no faults" "$p" check "$bert/model.onnx" bert.plan
+head -c 3000 bert.plan >cut.plan
+expect 1 "cut.plan: the plan is cut short" "$p" check "$bert/model.onnx" cut.plan
+expect 1 '"count":1,"faults":[{"node":""' "$p" check cut.plan --json
+expect 1 "none.onnx" "$p" check none.onnx
+expect 2 "not both at once" "$p" check "$bert" cut.plan
+
+# What cannot be written is an error, and a failed job leaves no empty result.
+expect 1 "No space left" sh -c "'$p' check '$zoo/bert.ts' >/dev/full"
+expect 1 "No space left" "$p" check "$zoo/bert.ts" --json=/dev/full
+expect 1 "No such file" "$p" build "$relu" -o none/x.plan --json=left.json
+[ ! -e left.json ] || { echo "FAILED: a failed build leaves left.json"; failures=$((failures + 1)); }
+expect 0 "1024 threads can be had" "$p" run "$relu" --random 1 --threads 99999
+
 # The same model, options, version and target: the same bytes, whatever the number of threads.
 for folder in "$zoo"/*/; do
     expect 0 "plan first.plan" "$p" build "$folder/model.onnx" -o first.plan --tune off

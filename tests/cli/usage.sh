@@ -37,6 +37,14 @@ expect 2 "can be a .npy, .npz, .pb or .bin file" "$p" run "$model" --input x=pic
 expect 2 "the model has no input 'y'" "$p" bench "$model" --shapes y:1x2
 expect 2 "is no shape; write it as" "$p" run "$model" --random 1 --shapes x:axb
 expect 2 "has 4 dims, not 2" "$p" run "$model" --random 1 --shapes x:3x3
+for junk in batch batch= batch=abac batch=3x batch=-1 batch=1.5 =3 "" batch=2,seq batch=2, batch=99999999999999999999; do
+    for command in run bench; do
+        [ $command = run ] && more="--random 1" || more=
+        # shellcheck disable=SC2086
+        expect 2 "--dim wants NAME=N with a whole number from 0 on, not '" "$p" $command "$bert" $more --dim "$junk"
+    done
+done
+expect 2 "not '3x'" "$p" run "$bert" --random 1 --dim 3x
 expect 2 "no symbolic dim" "$p" run "$bert" --random 1 --dim batsch=3
 expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77

@@ -11,8 +11,8 @@ FAKE_CUDA_COUNT=counts "$p" run model.plan --random 1 -o clean >run.log 2>&1 || 
 calls=$(awk '$1 == "calls" { print $2 }' counts)
 live=$(awk '$1 == "live" { print $2 }' counts)
 [ "$live" -eq 0 ] || { echo "FAILED: $live things are left at the end"; failures=$((failures + 1)); }
-# About a hundred of them, evenly.
-step=$((calls / 100 + 1)) n=1
+# About a hundred of them, evenly, or as FAIL_STEP says.
+step=${FAIL_STEP:-$((calls / 100 + 1))} n=1
 while [ "$n" -le "$calls" ]; do
     count=$((count + 1)) state=0
     FAKE_CUDA_FAIL=$n "$p" run model.plan --random 1 -o "out" >log 2>&1 </dev/null || state=$?

@@ -29,5 +29,5 @@ expect 0 "" env FAKE_CUDA_ARCH=86 "$p" run other.plan --random 1 --no-rebuild
 expect 0 "" env LD_LIBRARY_PATH= "$p" build "$model" --device cuda --target cuda:sm_80 -o other.plan
 expect 1 "no NVIDIA driver" env LD_LIBRARY_PATH= "$p" run other.plan --random 1
 # Memory.
-expect 1 "memory" env FAKE_CUDA_MEMORY=1 "$p" run "$model" --device cuda --random 1
+expect 1 "memory" env FAKE_CUDA_MEMORY=0 "$p" run "$model" --device cuda --random 1
 finish

@@ -491,8 +491,12 @@ static int make_kernel(void *handle, const unsigned *grid, const unsigned *block
     return 0;
 }
 
-static int call_LaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, void *handle,
-                             void **parameters, void **extra)
+/* As many parameters as the driver's manual gives it. */
+#define LAUNCH_PARAMETERS                                                                                                                                                                  \
+    (void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes, void *handle, void **parameters,      \
+     void **extra)
+
+static int call_LaunchKernel LAUNCH_PARAMETERS
 {
     struct fake_stream *stream;
     struct fake_op op;

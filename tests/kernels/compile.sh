@@ -1,36 +1,33 @@
-# compile.sh [--all] PLANISH PROGRAM…: what the kernel tests have for each row of CUDA, compiled by NVRTC: for sm_80, every row with every set of element types;
-# for a second architecture, another one every day, every row once. --all: every row with every set of element types for every architecture. 77: no NVRTC.
+# compile.sh PLANISH PROGRAM [FOLDER]: what a program of kernel tests has for the rows of CUDA, compiled by NVRTC for every architecture, each row with each set of
+# element types. With FOLDER, which remembers what has compiled, a part of it: for sm_80 the same; for a second architecture, another one every day, each row once.
+# 77: no NVRTC.
 set -eu
-all=0
-[ "$1" = --all ] && all=1 && shift
-planish=$1
-shift
-"$planish" doctor | grep -q 'builds with NVRTC' || { echo "NVRTC is missing (the CUDA toolkit, or the Python package nvidia-cuda-nvrtc with PLANISH_NVRTC)"; exit 77; }
+planish=$1 program=$2 folder=${3-}
+"$planish" doctor | grep -q 'builds with NVRTC' || { echo "NVRTC is missing (it comes with the CUDA toolkit, or as the Python package nvidia-cuda-nvrtc with PLANISH_NVRTC)"; exit 77; }
 archs='sm_75 sm_80 sm_86 sm_87 sm_89 sm_90a sm_100 sm_120'
-
-# compile ARCH SAMPLE PROGRAM…
-failures=0
-compile() {
-    arch=$1 sample=$2
-    shift 2
-    for program in "$@"; do
-        if PLANISH_TEST_DEVICE=$arch PLANISH_TEST_SAMPLE=$sample "$program" >"$log" 2>&1; then continue; fi
-        # An NVRTC that is older or newer than the architecture.
-        if grep -q "gpu-architecture" "$log"; then echo "$arch: not known to this NVRTC"; return 0; fi
-        echo "FAILED: $(basename "$program") for $arch"
-        cat "$log"
-        failures=$((failures + 1))
-    done
-    echo "$arch: $sample"
-}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if [ $all -eq 1 ]; then
-    for arch in $archs; do compile "$arch" types "$@"; done
+status=0
+
+compile() { # ARCH SAMPLE
+    if PLANISH_TEST_DEVICE=$1 PLANISH_TEST_SAMPLE=$2 PLANISH_TEST_PASSED=$folder "$program" >"$log" 2>&1; then
+        echo "$1: $2"
+    elif grep -q "gpu-architecture" "$log"; then
+        echo "$1: not known to this NVRTC"
+    else
+        echo "FAILED: $1"
+        cat "$log"
+        status=1
+    fi
+}
+
+if [ -z "$folder" ]; then
+    for arch in $archs; do compile "$arch" types; done
 else
-    compile sm_80 types "$@"
-    second=$(echo "$archs" | cut -d " " -f $(($(date +%s) / 86400 % 8 + 1)))
-    [ "$second" = sm_80 ] && second=sm_90a
-    compile "$second" rows "$@"
+    mkdir -p "$folder"
+    second=$(echo "$archs" | cut -d ' ' -f $(($(date +%s) / 86400 % 8 + 1)))
+    [ "$second" != sm_80 ] || second=sm_90a
+    compile sm_80 types
+    compile "$second" rows
 fi
-[ $failures -eq 0 ]
+exit $status

@@ -1,4 +1,4 @@
-/* Conv: images of one to three axes, groups, strides, dilations, paddings, epilogues. */
+/* Conv and ConvTranspose: images of one to three axes, groups, strides, dilations, paddings, epilogues. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,6 +39,10 @@ static const struct conv_case convs[] = {
     { 2, 1, 600, 10, 1, { 3, 4 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
     { 2, 0, 4, 6, 1, { 3, 3 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0 } },
     { 2, 1, 16, 300, 1, { 20, 31 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 2, 24, 70, 1, { 12, 13 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 3, 16, 18, 2, { 7, 8 }, { 2, 3 }, { 1, 1 }, { 2, 1 }, { 0, 1, 1, 1 } },
+    { 2, 1, 40, 8, 1, { 16, 16 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 } },
+    { 2, 2, 6, 18, 6, { 11, 9 }, { 3, 3 }, { 1, 2 }, { 1, 1 }, { 1, 1, 1, 1 } },
     { 1, 2, 6, 9, 1, { 50 }, { 5 }, { 2 }, { 1 }, { 2, 2 } },
     { 1, 1, 24, 24, 24, { 100 }, { 9 }, { 1 }, { 1 }, { 4, 4 } },
     { 3, 1, 3, 8, 1, { 5, 6, 7 }, { 3, 3, 3 }, { 1, 2, 1 }, { 1, 1, 1 }, { 1, 1, 1, 1, 1, 1 } },
@@ -51,7 +55,7 @@ static int64_t out_extent(const struct conv_case *v, int d)
 }
 
 /* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual, 5: bias and bounds. */
-static void conv(const struct conv_case *v, int variant)
+static void conv(const struct conv_case *v, int variant, enum pln_dtype dtype)
 {
     struct kernel_case c;
     int rank = v->axes + 2;
@@ -79,6 +83,7 @@ static void conv(const struct conv_case *v, int variant)
         kernel_case_add_relu(&c, rank, rank - 1, channel);
     }
     if (variant == 5) kernel_case_add_clip(&c, rank, -0.25, 0.75);
+    for (int i = 0; i < c.n_inputs; i++) c.inputs[i].dtype = dtype;
     double k = (double)v->c / (double)v->group;
     for (int d = 0; d < v->axes; d++) k *= (double)v->kernel[d];
     c.rtol = 1e-5;
@@ -91,13 +96,77 @@ static void all_convs(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PLN_COUNT_OF(convs); i++)
-        for (int variant = 0; variant < 6; variant++) conv(&convs[i], variant);
+        for (int variant = 0; variant < 6; variant++) conv(&convs[i], variant, PLN_F32);
+    for (size_t i = 0; i < PLN_COUNT_OF(convs); i += 3) conv(&convs[i], 1, PLN_F64);
     assert_int_equal(kernel_rows_untested(PLN_OP_CONV), 0);
+}
+
+static void auto_pads(void **state)
+{
+    (void)state;
+    static const char *const forms[] = { "SAME_UPPER", "SAME_LOWER", "VALID" };
+    for (size_t i = 0; i < PLN_COUNT_OF(forms); i++) {
+        struct kernel_case c;
+        kernel_case_init(&c, forms[i], PLN_OP_CONV, 0);
+        pln_attrs_set_string(&c.attrs, &c.arena, "auto_pad", forms[i], strlen(forms[i]));
+        pln_attrs_set_ints(&c.attrs, &c.arena, "strides", DIMS(2, 3), 2);
+        kernel_case_input(&c, 4, DIMS(1, 8, 10, 11));
+        kernel_case_input(&c, 4, DIMS(9, 8, 4, 3))->constant = true;
+        c.atol = 3e-5;
+        c.rtol = 1e-5;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+}
+
+struct transposed_case {
+    int axes;
+    int64_t n, c, o, group; /* o: output channels of a group */
+    int64_t in[3], kernel[3], stride[3], dilation[3], pads[6], more[3];
+};
+
+static const struct transposed_case transposed[] = {
+    { 2, 1, 3, 5, 1, { 4, 5 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1, 1, 1 }, { 1, 0 } },
+    { 2, 2, 6, 4, 2, { 5, 3 }, { 2, 4 }, { 1, 3 }, { 2, 1 }, { 0, 1, 1, 0 }, { 0, 2 } },
+    { 2, 0, 4, 4, 1, { 2, 2 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 0 } },
+    { 1, 2, 8, 8, 8, { 40 }, { 5 }, { 2 }, { 1 }, { 2, 1 }, { 1 } },
+    { 3, 1, 4, 3, 1, { 3, 2, 4 }, { 2, 3, 2 }, { 2, 1, 2 }, { 1, 2, 1 }, { 0, 1, 1, 0, 1, 0 }, { 0 } },
+};
+
+static void transposed_convs(void **state)
+{
+    (void)state;
+    static const enum pln_dtype types[] = { PLN_F32, PLN_F64 };
+    for (size_t i = 0; i < PLN_COUNT_OF(transposed); i++)
+        for (int variant = 0; variant < 4; variant++) {
+            const struct transposed_case *v = &transposed[i];
+            struct kernel_case c;
+            int64_t x[5] = { v->n, v->c }, w[5] = { v->c, v->o };
+            for (int d = 0; d < v->axes; d++) {
+                x[d + 2] = v->in[d];
+                w[d + 2] = v->kernel[d];
+            }
+            kernel_case_init(&c, "conv_transpose", PLN_OP_CONV_TRANSPOSE, 0);
+            pln_attrs_set_ints(&c.attrs, &c.arena, "strides", v->stride, v->axes);
+            pln_attrs_set_ints(&c.attrs, &c.arena, "dilations", v->dilation, v->axes);
+            pln_attrs_set_ints(&c.attrs, &c.arena, "pads", v->pads, 2 * v->axes);
+            pln_attrs_set_ints(&c.attrs, &c.arena, "output_padding", v->more, v->axes);
+            pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
+            kernel_case_input(&c, v->axes + 2, x);
+            kernel_case_input(&c, v->axes + 2, w)->constant = true;
+            if (variant & 1) kernel_case_input(&c, 1, DIMS(v->o * v->group));
+            for (int k = 0; k < c.n_inputs; k++) c.inputs[k].dtype = types[variant >> 1];
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+    assert_int_equal(kernel_rows_untested(PLN_OP_CONV_TRANSPOSE), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(auto_pads),
+        cmocka_unit_test(transposed_convs),
         cmocka_unit_test(all_convs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

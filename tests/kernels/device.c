@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +100,25 @@ static void open_device(void)
     atexit(close_device);
 }
 
+/* Where a mark for each source that has compiled is kept (PLANISH_TEST_PASSED, a folder), so that what has not changed
+ * is not compiled again. */
+static bool find_mark(const char *source, char *out_path, size_t path_bytes)
+{
+    const char *folder = getenv("PLANISH_TEST_PASSED");
+    out_path[0] = '\0';
+    if (folder == NULL || *folder == '\0' || !only_compiles()) return false;
+    uint64_t key = pln_hash64(source, strlen(source), gpu.backend->code_key());
+    key = pln_hash64(gpu.caps.arch, strlen(gpu.caps.arch), key);
+    snprintf(out_path, path_bytes, "%s/%016llx", folder, (unsigned long long)key);
+    return access(out_path, F_OK) == 0;
+}
+
+static void leave_mark(const char *path)
+{
+    FILE *file = *path != '\0' ? fopen(path, "w") : NULL;
+    if (file != NULL) fclose(file);
+}
+
 /* Compiled, and loaded where there is a device, once for each source. */
 static const struct pln_device_code *code_of(const char *source, const char *row)
 {
@@ -107,11 +127,14 @@ static const struct pln_device_code *code_of(const char *source, const char *row
     struct pln_diag diag;
     void *code;
     size_t bytes;
+    char mark[4096];
+    if (find_mark(source, mark, sizeof mark)) return NULL;
     pln_diag_init(&diag);
     must(gpu.backend->compile(source, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
     struct compiled *compiled = calloc(1, sizeof *compiled);
     if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &compiled->code), &diag, row);
     pln_free(NULL, code, bytes);
+    leave_mark(mark);
     compiled->source = strdup(source);
     compiled->next = gpu.compiled;
     gpu.compiled = compiled;

@@ -101,6 +101,8 @@ static void gemm(int64_t m, int64_t n, int64_t k, int variant)
     else
         c.inputs[c.n_inputs++].present = false;
     if (variant & 128) kernel_case_add_relu(&c, 2, 2, DIMS(m, n));
+    c.atol = 2e-7 * (double)(k + 16);
+    c.rtol = 1e-5;
     kernel_case_run(&c);
     kernel_case_deinit(&c);
 }
@@ -153,6 +155,23 @@ static void gemm_types(void **state)
         }
 }
 
+/* Products of 16-bit operands whose program takes the f32 sums, beside f32 operands. */
+static void wide_sums(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 8; variant++) {
+        struct kernel_case c;
+        enum pln_dtype dtype = variant & 1 ? PLN_BF16 : PLN_F16;
+        int64_t m = variant & 2 ? 70 : 3;
+        kernel_case_init(&c, "matmul in 16 bits", PLN_OP_MATMUL, 0);
+        kernel_case_input(&c, 3, DIMS(2, m, 40))->dtype = dtype;
+        kernel_case_input(&c, variant & 4 ? 3 : 2, variant & 4 ? DIMS(2, 40, 24) : DIMS(40, 24))->dtype = dtype;
+        kernel_case_add_relu(&c, 3, 2, DIMS(m, 24));
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+}
+
 /* Tiles of a GPU and a little more or less, in multiples of 8 and not. */
 static void gemm_tiles(void **state)
 {
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(matmul_batch),
         cmocka_unit_test(matmul_types),
         cmocka_unit_test(gemm_types),
+        cmocka_unit_test(wide_sums),
         cmocka_unit_test(gemm_tiles),
         cmocka_unit_test(gemm_variants),
     };

@@ -288,8 +288,10 @@ static void slice_one(int rank, const int64_t *dims, int n, const int64_t *start
     input(&c, rank, dims);
     ints(&c, n, starts);
     ints(&c, n, ends);
-    if (axes) ints(&c, n, axes);
-    else absent(&c);
+    if (axes)
+        ints(&c, n, axes);
+    else
+        absent(&c);
     if (steps) ints(&c, n, steps);
     finish(&c);
 }
@@ -313,8 +315,10 @@ static void pad_one(const char *mode, int rank, const int64_t *dims, int n, cons
     struct kernel_case c = start("pad", PLN_OP_PAD);
     input(&c, rank, dims);
     ints(&c, n, pads);
-    if (value) input(&c, 0, NULL);
-    else absent(&c);
+    if (value)
+        input(&c, 0, NULL);
+    else
+        absent(&c);
     if (axes) ints(&c, n_axes, axes);
     set_text(&c, "mode", mode);
     finish(&c);
@@ -465,9 +469,18 @@ static void constant(void **state)
 static void all_rows_were_run(void **state)
 {
     (void)state;
-    const unsigned ops[] = { PLN_OP_SPLIT,       PLN_OP_SCATTER_ELEMENTS, PLN_OP_SCATTER_ND,       PLN_OP_SLICE,
-                             PLN_OP_PAD,         PLN_OP_CENTER_CROP_PAD,  PLN_OP_TRILU,            PLN_OP_REVERSE_SEQUENCE,
-                             PLN_OP_ONE_HOT,     PLN_OP_RANGE,            PLN_OP_EYE_LIKE,         PLN_OP_TENSOR_SCATTER,
+    const unsigned ops[] = { PLN_OP_SPLIT,
+                             PLN_OP_SCATTER_ELEMENTS,
+                             PLN_OP_SCATTER_ND,
+                             PLN_OP_SLICE,
+                             PLN_OP_PAD,
+                             PLN_OP_CENTER_CROP_PAD,
+                             PLN_OP_TRILU,
+                             PLN_OP_REVERSE_SEQUENCE,
+                             PLN_OP_ONE_HOT,
+                             PLN_OP_RANGE,
+                             PLN_OP_EYE_LIKE,
+                             PLN_OP_TENSOR_SCATTER,
                              PLN_OP_CONSTANT_OF_SHAPE };
     for (size_t i = 0; i < PLN_COUNT_OF(ops); i++) assert_int_equal(kernel_rows_untested(ops[i]), 0);
 }
@@ -475,12 +488,24 @@ static void all_rows_were_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transpose), cmocka_unit_test(repeats), cmocka_unit_test(blocks),
-        cmocka_unit_test(concat),    cmocka_unit_test(split),   cmocka_unit_test(gather),
-        cmocka_unit_test(scatter),   cmocka_unit_test(slice),   cmocka_unit_test(pad),
-        cmocka_unit_test(crop),      cmocka_unit_test(trilu),   cmocka_unit_test(reverse),
-        cmocka_unit_test(tensor_scatter), cmocka_unit_test(one_hot), cmocka_unit_test(range),
-        cmocka_unit_test(eye),       cmocka_unit_test(constant), cmocka_unit_test(all_rows_were_run),
+        cmocka_unit_test(transpose),
+        cmocka_unit_test(repeats),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(concat),
+        cmocka_unit_test(split),
+        cmocka_unit_test(gather),
+        cmocka_unit_test(scatter),
+        cmocka_unit_test(slice),
+        cmocka_unit_test(pad),
+        cmocka_unit_test(crop),
+        cmocka_unit_test(trilu),
+        cmocka_unit_test(reverse),
+        cmocka_unit_test(tensor_scatter),
+        cmocka_unit_test(one_hot),
+        cmocka_unit_test(range),
+        cmocka_unit_test(eye),
+        cmocka_unit_test(constant),
+        cmocka_unit_test(all_rows_were_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

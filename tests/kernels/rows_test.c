@@ -61,12 +61,39 @@ static void layer_norm(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_LAYER_NORM), 0);
 }
 
+/* Of images, also of those without an axis beside batch and channels. */
+static void channel_norms(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][4] = {
+        { 2, 3, 5, 7 }, { 1, 4, 1, 1 }, { 3, 2, 40, 33 }, { 2, 0, 3, 3 }, { 2, 3, 0, 2 }
+    };
+    for (size_t i = 0; i < PLN_COUNT_OF(shapes); i++)
+        for (int rank = 2; rank <= 4; rank++)
+            for (int instance = 0; instance < 2; instance++) {
+                struct kernel_case c;
+                kernel_case_init(&c, instance ? "instance_norm" : "batch_norm",
+                                 instance ? PLN_OP_INSTANCE_NORM : PLN_OP_BATCH_NORM, 0);
+                pln_attrs_set_float(&c.attrs, &c.arena, "epsilon", 2e-3f);
+                kernel_case_input(&c, rank, shapes[i]);
+                for (int k = 0; k < (instance ? 2 : 4); k++)
+                    kernel_case_input(&c, 1, &shapes[i][1])->fill = FILL_POSITIVE;
+                c.rtol = 1e-5;
+                c.atol = 5e-6;
+                kernel_case_run(&c);
+                kernel_case_deinit(&c);
+            }
+    assert_int_equal(kernel_rows_untested(PLN_OP_BATCH_NORM), 0);
+    assert_int_equal(kernel_rows_untested(PLN_OP_INSTANCE_NORM), 0);
+}
+
 static void reduce_all(unsigned kind, int rank, const int64_t *dims, bool keep)
 {
     struct kernel_case c;
     kernel_case_init(&c, pln_op_kind_name(PLN_OP_REDUCE, kind), PLN_OP_REDUCE, kind);
     pln_attrs_set_int(&c.attrs, &c.arena, "keepdims", keep);
-    kernel_case_input(&c, rank, dims);
+    /* A logarithm of what cancels would have no digits. */
+    kernel_case_input(&c, rank, dims)->fill = kind == PLN_REDUCE_LOG_SUM ? FILL_POSITIVE : FILL_PLAIN;
     c.rtol = 1e-5;
     c.atol = 1e-4;
     kernel_case_run(&c);
@@ -78,7 +105,7 @@ static void reduce_axes(unsigned kind, int rank, const int64_t *dims, int n_axes
     struct kernel_case c;
     kernel_case_init(&c, pln_op_kind_name(PLN_OP_REDUCE, kind), PLN_OP_REDUCE, kind);
     pln_attrs_set_int(&c.attrs, &c.arena, "keepdims", n_axes % 2);
-    kernel_case_input(&c, rank, dims);
+    kernel_case_input(&c, rank, dims)->fill = kind == PLN_REDUCE_LOG_SUM ? FILL_POSITIVE : FILL_PLAIN;
     struct case_input *input = kernel_case_input(&c, 1, DIMS(n_axes));
     input->dtype = PLN_I64;
     input->constant = true;
@@ -118,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax),
         cmocka_unit_test(layer_norm),
+        cmocka_unit_test(channel_norms),
         cmocka_unit_test(reductions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

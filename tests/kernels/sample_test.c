@@ -80,7 +80,8 @@ struct resize_mode {
 static void resize_one(const struct resize_case *v, const struct resize_mode *m, enum pln_dtype dtype)
 {
     struct kernel_case c;
-    static const float whole[8] = { 0, 0, 0, 0, 1, 1, 1, 1 }, part[8] = { 0, 0.1f, 0.25f, -0.25f, 1, 0.9f, 0.5f, 1.25f };
+    static const float whole[8] = { 0, 0, 0, 0, 1, 1, 1, 1 },
+                       part[8] = { 0, 0.1f, 0.25f, -0.25f, 1, 0.9f, 0.5f, 1.25f };
     char name[128];
     snprintf(name, sizeof name, "resize %s %s %d%d of rank %d", m->mode, m->coords, m->antialias, m->exclude, v->rank);
     kernel_case_init(&c, name, PLN_OP_RESIZE, 0);
@@ -118,15 +119,16 @@ static void resize_one(const struct resize_case *v, const struct resize_mode *m,
 static void resize(void **state)
 {
     (void)state;
-    static const char *const coords[] = { "half_pixel",     "half_pixel_symmetric", "pytorch_half_pixel",
-                                          "align_corners",  "asymmetric",           "tf_crop_and_resize",
-                                          "tf_half_pixel_for_nn" };
+    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",  "align_corners",
+                                          "asymmetric", "tf_crop_and_resize",   "tf_half_pixel_for_nn" };
     static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
     for (size_t i = 0; i < PLN_COUNT_OF(resizes); i++) {
         for (size_t k = 0; k < PLN_COUNT_OF(coords); k++) {
             const struct resize_mode modes[] = {
-                { "nearest", coords[k], roundings[(i + k) % 4], 0, 0 }, { "linear", coords[k], NULL, 0, 0 },
-                { "cubic", coords[k], NULL, 0, i % 2 },                 { "linear", coords[k], NULL, 1, 0 },
+                { "nearest", coords[k], roundings[(i + k) % 4], 0, 0 },
+                { "linear", coords[k], NULL, 0, 0 },
+                { "cubic", coords[k], NULL, 0, i % 2 },
+                { "linear", coords[k], NULL, 1, 0 },
                 { "cubic", coords[k], NULL, 1, i % 2 },
             };
             for (size_t m = 0; m < PLN_COUNT_OF(modes); m++) resize_one(&resizes[i], &modes[m], PLN_F32);
@@ -242,9 +244,12 @@ static const struct rnn_case rnns[] = {
 
 static void rnn_state(struct kernel_case *c, const struct rnn_case *v, int64_t dirs)
 {
-    if (!v->initial) absent(c);
-    else if (v->layout) kernel_case_input(c, SHAPE(v->batch, dirs, v->hidden));
-    else kernel_case_input(c, SHAPE(dirs, v->batch, v->hidden));
+    if (!v->initial)
+        absent(c);
+    else if (v->layout)
+        kernel_case_input(c, SHAPE(v->batch, dirs, v->hidden));
+    else
+        kernel_case_input(c, SHAPE(dirs, v->batch, v->hidden));
 }
 
 static void rnn_one(const struct rnn_case *v, unsigned kind, int option)
@@ -252,17 +257,28 @@ static void rnn_one(const struct rnn_case *v, unsigned kind, int option)
     struct kernel_case c;
     static const struct pln_string names[] = { { "relu", 4 },        { "HardSigmoid", 11 }, { "Affine", 6 },
                                                { "ScaledTanh", 10 }, { "Elu", 3 },          { "Softsign", 8 } };
-    int64_t gates = kind == PLN_RNN_LSTM ? 4 : kind == PLN_RNN_GRU ? 3 : 1, each = kind == PLN_RNN_LSTM ? 3 : kind == PLN_RNN_GRU ? 2 : 1;
+    int64_t gates = kind == PLN_RNN_LSTM  ? 4
+                    : kind == PLN_RNN_GRU ? 3
+                                          : 1,
+            each = kind == PLN_RNN_LSTM  ? 3
+                   : kind == PLN_RNN_GRU ? 2
+                                         : 1;
     int64_t dirs = strcmp(v->direction, "bidirectional") == 0 ? 2 : 1, rows = gates * v->hidden;
     kernel_case_init(&c, pln_op_kind_name(PLN_OP_RNN, kind), PLN_OP_RNN, kind);
-    if (v->layout) kernel_case_input(&c, SHAPE(v->batch, v->seq, v->in));
-    else kernel_case_input(&c, SHAPE(v->seq, v->batch, v->in));
+    if (v->layout)
+        kernel_case_input(&c, SHAPE(v->batch, v->seq, v->in));
+    else
+        kernel_case_input(&c, SHAPE(v->seq, v->batch, v->in));
     kernel_case_input(&c, SHAPE(dirs, rows, v->in));
     kernel_case_input(&c, SHAPE(dirs, rows, v->hidden));
-    if (v->bias) kernel_case_input(&c, SHAPE(dirs, 2 * rows));
-    else absent(&c);
-    if (v->lengths) ints(&c, v->batch, v->lengths);
-    else absent(&c);
+    if (v->bias)
+        kernel_case_input(&c, SHAPE(dirs, 2 * rows));
+    else
+        absent(&c);
+    if (v->lengths)
+        ints(&c, v->batch, v->lengths);
+    else
+        absent(&c);
     rnn_state(&c, v, dirs);
     if (kind == PLN_RNN_LSTM) {
         rnn_state(&c, v, dirs);
@@ -275,7 +291,9 @@ static void rnn_one(const struct rnn_case *v, unsigned kind, int option)
     set_int(&c, "input_forget", option);
     if (v->clip) assert_true(pln_attrs_set_float(&c.attrs, &c.arena, "clip", 0.7f));
     if (v->special) {
-        const struct pln_attr attr = { .name = "activations", .kind = PLN_ATTR_STRINGS, .n = dirs * each, .u.strings = names };
+        const struct pln_attr attr = {
+            .name = "activations", .kind = PLN_ATTR_STRINGS, .n = dirs * each, .u.strings = names
+        };
         assert_true(pln_attrs_set(&c.attrs, &c.arena, &attr));
     }
     c.n_outputs = v->outputs ? (kind == PLN_RNN_LSTM ? 3 : 2) : 1;

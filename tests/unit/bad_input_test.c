@@ -495,8 +495,25 @@ static void shapes_that_do_not_fit(void **state)
     pln_context_destroy(context);
 }
 
-/* op(x, i) → y with x: f32[1] and i: i64[count], which only the run knows: fails with the name of the node. */
-static void refuse_numbers(const char *op, const char *inputs, const int64_t *values, int64_t count)
+/* An input with a default is a constant: who binds it is told so. */
+static void inputs_with_defaults(void **state)
+{
+    (void)state;
+    static const float data[2];
+    struct pln_text graph = make_graph(make_node("Add", "sum", "x,w", "y"));
+    make_add(&graph, 5, make_zeros("w", 1));
+    make_add(&graph, 11, make_value("w", 1, NULL));
+    pln_engine *engine = build(make_model(8, graph), PLN_OK, "");
+    assert_string_equal(pln_engine_metadata(engine, "planish.input_default.w"), "f32[1]");
+    pln_context *context = make_context(engine);
+    const struct pln_buffer w = { .dtype = PLN_F32, .rank = 1, .dims = { 1 }, .data = (void *)(uintptr_t)data, .size_bytes = 4 };
+    assert_int_equal(pln_context_bind_input(context, "w", &w), PLN_NOT_FOUND);
+    expect_words(pln_context_diagnostics(context), "'w' has a default (f32[1])|constant");
+    pln_context_destroy(context);
+}
+
+/* op(x, i) → y with x: f32[1] and i: i64[count], which only the run knows: fails with the name of the node and these words. */
+static void refuse_numbers(const char *op, const char *inputs, const int64_t *values, int64_t count, const char *words)
 {
     static const float data[1];
     const char *const devices[] = { "cpu", "ref" };
@@ -516,6 +533,7 @@ static void refuse_numbers(const char *op, const char *inputs, const int64_t *va
         if (status != PLN_NO_MEMORY && status != PLN_INVALID_ARGUMENT && status != PLN_BAD_MODEL) fail_msg("%s on %s: status %d", op, devices[d], status);
         assert_true(seconds() - start < 5);
         expect_words(pln_context_diagnostics(context), "culprit");
+        expect_words(pln_context_diagnostics(context), words);
         pln_context_destroy(context);
     }
 }
@@ -524,21 +542,21 @@ static void numbers_that_do_not_fit(void **state)
 {
     (void)state;
     static const int64_t huge[] = { INT64_MAX, INT64_MAX }, many[] = { (int64_t)1 << 40, 3 }, wrap[] = { (int64_t)1 << 32, (int64_t)1 << 32 }, negative[] = { -10, -10 };
-    refuse_numbers("Expand", "x,i", huge, 2);
-    refuse_numbers("Expand", "x,i", wrap, 2);
-    refuse_numbers("Expand", "x,i", negative, 2);
-    refuse_numbers("ConstantOfShape", "i", huge, 2);
-    refuse_numbers("ConstantOfShape", "i", many, 2);
-    refuse_numbers("ConstantOfShape", "i", wrap, 2);
-    refuse_numbers("ConstantOfShape", "i", negative, 2);
-    refuse_numbers("Tile", "x,i", many, 1);
-    refuse_numbers("Tile", "x,i", negative, 1);
-    refuse_numbers("Gather", "x,i", negative, 2);
-    refuse_numbers("Gather", "x,i", huge, 2);
-    refuse_numbers("Reshape", "x,i", huge, 2);
-    refuse_numbers("Pad", "x,i", many, 2);
-    refuse_numbers("Pad", "x,i", huge, 2);
-    refuse_numbers("TopK", "x,i", many, 1);
+    refuse_numbers("Expand", "x,i", huge, 2, "");
+    refuse_numbers("Expand", "x,i", wrap, 2, "");
+    refuse_numbers("Expand", "x,i", negative, 2, "");
+    refuse_numbers("ConstantOfShape", "i", huge, 2, "");
+    refuse_numbers("ConstantOfShape", "i", many, 2, "");
+    refuse_numbers("ConstantOfShape", "i", wrap, 2, "");
+    refuse_numbers("ConstantOfShape", "i", negative, 2, "");
+    refuse_numbers("Tile", "x,i", many, 1, "");
+    refuse_numbers("Tile", "x,i", negative, 1, "");
+    refuse_numbers("Gather", "x,i", negative, 2, "index -10 is outside an axis of extent 1");
+    refuse_numbers("Gather", "x,i", huge, 2, "index 9223372036854775807 is outside an axis of extent 1");
+    refuse_numbers("Reshape", "x,i", huge, 2, "");
+    refuse_numbers("Pad", "x,i", many, 2, "");
+    refuse_numbers("Pad", "x,i", huge, 2, "");
+    refuse_numbers("TopK", "x,i", many, 1, "");
 }
 
 /* ---- devices ---- */
@@ -635,6 +653,79 @@ static void no_memory_anywhere(void **state)
     pln_text_deinit(&model);
 }
 
+/* y = x + (a + b) · top-k of c: folding runs kernels that take outputs and scratch. */
+static struct pln_text make_folding(void)
+{
+    struct pln_text graph = make_message(), two = make_tensor("k", PLN_I64, 1);
+    static const int64_t k = 2;
+    pln_wire_put_bytes(&two, 9, &k, sizeof k);
+    make_add(&graph, 1, make_node("Add", "sum", "a,b", "ab"));
+    make_add(&graph, 1, make_node("TopK", "top", "c,k", "values,places"));
+    make_add(&graph, 1, make_node("Mul", "product", "ab,values", "f"));
+    make_add(&graph, 1, make_node("Add", "end", "x,f", "y"));
+    make_add(&graph, 5, make_zeros("a", 2));
+    make_add(&graph, 5, make_zeros("b", 2));
+    make_add(&graph, 5, make_zeros("c", 4));
+    make_add(&graph, 5, two);
+    make_add(&graph, 11, make_value("x", 2, NULL));
+    make_add(&graph, 12, make_value("y", 2, NULL));
+    return make_model(8, graph);
+}
+
+static size_t build_plan(const struct pln_text *model, struct test_alloc *memory, pln_diagnostics *diagnostics, char *out_plan, size_t room, enum pln_status *out_status)
+{
+    const struct pln_build_options options = { .struct_size = sizeof options, .allocator = &memory->base, .diagnostics = diagnostics };
+    pln_engine *engine;
+    size_t size = 0;
+    *out_status = pln_build_memory(model->data, model->size_bytes, NULL, &options, &engine);
+    long requests = memory->requests;
+    if (*out_status == PLN_OK) {
+        memory->fail_at = 0;
+        assert_int_equal(pln_engine_save(engine, inside("folded.plan"), diagnostics), PLN_OK);
+        FILE *file = fopen(inside("folded.plan"), "rb");
+        assert_non_null(file);
+        size = fread(out_plan, 1, room, file);
+        assert_true(size > 0 && size < room);
+        fclose(file);
+        unlink(inside("folded.plan"));
+    }
+    pln_engine_release(engine);
+    memory->requests = requests;
+    return size;
+}
+
+/* Want of memory is told, and never gives another plan. */
+static void no_memory_while_folding(void **state)
+{
+    (void)state;
+    static char want[1 << 16], got[1 << 16];
+    struct pln_text model = make_folding();
+    struct test_alloc memory;
+    enum pln_status status;
+    test_alloc_init(&memory, 0);
+    size_t size = build_plan(&model, &memory, NULL, want, sizeof want, &status);
+    assert_int_equal(status, PLN_OK);
+    long total = memory.requests, failures = 0;
+    for (long n = 1; n <= 2 * total; n++) {
+        pln_diagnostics *diagnostics = pln_diagnostics_create();
+        test_alloc_init(&memory, (n + 1) / 2);
+        memory.fail_more = n % 2;
+        size_t got_size = build_plan(&model, &memory, diagnostics, got, sizeof got, &status);
+        if (status == PLN_OK) {
+            assert_int_equal(got_size, size);
+            assert_memory_equal(got, want, size);
+        } else {
+            assert_int_equal(status, PLN_NO_MEMORY);
+            expect_words(diagnostics, "memory");
+            failures++;
+        }
+        assert_int_equal(memory.live, 0);
+        pln_diagnostics_destroy(diagnostics);
+    }
+    assert_true(failures > 40);
+    pln_text_deinit(&model);
+}
+
 static void no_disk_space(void **state)
 {
     (void)state;
@@ -724,7 +815,9 @@ int main(void)
         cmocka_unit_test(files_that_are_no_models), cmocka_unit_test(a_model_cut_off),        cmocka_unit_test(nodes_that_do_not_fit),   cmocka_unit_test(cycles),
         cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
         cmocka_unit_test(external_data_elsewhere),  cmocka_unit_test(shapes_that_do_not_fit), cmocka_unit_test(numbers_that_do_not_fit), cmocka_unit_test(devices_that_are_missing),
-        cmocka_unit_test(no_memory_anywhere),       cmocka_unit_test(no_disk_space),          cmocka_unit_test(endless_loops),           cmocka_unit_test(diagnostics_used_again),
+        cmocka_unit_test(inputs_with_defaults),
+        cmocka_unit_test(no_memory_anywhere),
+        cmocka_unit_test(no_memory_while_folding),       cmocka_unit_test(no_disk_space),          cmocka_unit_test(endless_loops),           cmocka_unit_test(diagnostics_used_again),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

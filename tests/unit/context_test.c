@@ -58,6 +58,11 @@ static void test_mistakes(void **state)
     struct pln_buffer buffer = rows(2);
     assert_int_equal(pln_context_run(context), PLN_INVALID_ARGUMENT);
     assert_int_equal(pln_context_bind_input(context, "nobody", &buffer), PLN_NOT_FOUND);
+    assert_int_equal(pln_context_bind_input(context, NULL, &buffer), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_context_bind_output(context, NULL, &buffer), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_context_set_output_allocator(context, NULL, NULL, NULL), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_context_output(context, NULL, &buffer), PLN_INVALID_ARGUMENT);
+    buffer = rows(2);
     buffer.dtype = PLN_F64;
     buffer.size_bytes = sizeof data;
     expect_bind(context, &buffer, PLN_INVALID_ARGUMENT, "f64");
@@ -212,6 +217,13 @@ static void test_memory(void **state)
     assert_true(large >= small);
     info.dims[1] = 17;
     assert_int_equal(pln_engine_memory(engine, &info, 1, NULL, &large), PLN_INVALID_ARGUMENT);
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    struct pln_message message;
+    assert_int_equal(pln_engine_memory(engine, NULL, 0, diagnostics, &large), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_diagnostics_get(diagnostics, 0, &message), PLN_OK);
+    assert_non_null(strstr(message.text, "the shape of input 'x' is missing"));
+    assert_int_equal(pln_engine_memory(engine, &info, -5, diagnostics, &large), PLN_INVALID_ARGUMENT);
+    pln_diagnostics_destroy(diagnostics);
     pln_engine_release(engine);
 }
 

@@ -9,6 +9,7 @@
 
 #include "onnx/io.h"
 #include "onnx/opset.h"
+#include "onnx/schema.h"
 #include "onnx_make.h"
 #include "ops/op.h"
 #include "test_alloc.h"
@@ -297,6 +298,105 @@ static void refuses_unknown_attributes(void **state)
     refuse(model_of(graph, 8, 17), PLN_BAD_MODEL, (const char *const[]){ "Relu", "slope", NULL });
 }
 
+/* ---- what operators take ---- */
+
+/* One node with one attribute (attribute NULL: none); x is the input of that type, w a second one: f32. */
+static struct pln_text node_with(const char *op, const char *inputs, const char *outputs, const char *attribute, int kind, int64_t opset, int dtype)
+{
+    struct pln_text graph = make_message(), node = make_node(op, "n1", inputs, outputs);
+    if (attribute) {
+        struct pln_text one = make_attribute(attribute, kind);
+        if (kind == 1) pln_wire_put_float(&one, 2, 0.5f);
+        else pln_wire_put_int(&one, kind == 2 ? 3 : 8, 0);
+        make_add(&node, 5, one);
+    }
+    make_add(&graph, 1, node);
+    make_add(&graph, 11, value_of("x", dtype, 4, (int64_t[]){ 1, 2, 3, 4 }, NULL));
+    make_add(&graph, 11, value_of("w", 1, 4, (int64_t[]){ 1, 2, 3, 4 }, NULL));
+    make_add(&graph, 12, output_of("y"));
+    return model_of(graph, 8, opset);
+}
+
+static void holds_attributes_against_the_opset(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op, *attribute;
+        int kind, opset;
+        const char *words[4];
+    } cases[] = {
+        { "Clip", "min", 1, 17, { "Clip has no attribute 'min' in opset 17" } },
+        { "LeakyRelu", "aplha", 1, 17, { "LeakyRelu has no attribute 'aplha'", "it has: alpha" } },
+        { "Sigmoid", "alpha", 1, 17, { "no attribute 'alpha'", "it has: none" } },
+        { "Softmax", "dim", 2, 17, { "Softmax has no attribute 'dim'", "axis" } },
+        { "Dropout", "ratio", 1, 17, { "Dropout has no attribute 'ratio'", "seed" } },
+        { "Resize", "coordinate_transformation_mode", 2, 10, { "Resize has no attribute", "opset 10", "mode" } },
+        { "Softmax", "axis", 1, 17, { "attribute 'axis' is of type FLOAT, it should be INT" } },
+        { "ReduceMax", "axes", 2, 13, { "attribute 'axes' is of type INT, it should be INTS" } },
+        { "Concat", NULL, 0, 17, { "attribute 'axis' is missing", "Concat" } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *inputs = strcmp(cases[i].op, "Resize") == 0 ? "x,w" : "x";
+        refuse(node_with(cases[i].op, inputs, "y", cases[i].attribute, cases[i].kind, cases[i].opset, 1), PLN_BAD_MODEL, cases[i].words);
+    }
+    struct imported im = succeed(node_with("Clip", "x", "y", "min", 1, 10, 1));
+    done(&im);
+    im = succeed(node_with("Relu", "x", "y", "__note", 2, 17, 1));
+    done(&im);
+}
+
+static void holds_counts_against_the_opset(void **state)
+{
+    (void)state;
+    refuse(node_with("Softmax", "x,x,x", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "Softmax takes 1 input in opset 17, not 3", NULL });
+    refuse(node_with("MatMul", "x", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "MatMul takes 2 inputs in opset 17, not 1", NULL });
+    refuse(node_with("Clip", "x,x,x,x", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "Clip takes 1 to 3 inputs in opset 17, not 4", NULL });
+    refuse(node_with("Relu", "x", "y,z", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "Relu takes 1 output in opset 17, not 2", NULL });
+    refuse(node_with("Max", "", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "Max takes 1 or more inputs in opset 17, not 0", NULL });
+    struct imported im = succeed(node_with("Clip", "x,,,", "y,", NULL, 0, 17, 1)); /* what is left out may stand at the end */
+    done(&im);
+}
+
+static void holds_types_against_the_opset(void **state)
+{
+    (void)state;
+    refuse(node_with("MatMul", "x,x", "y", NULL, 0, 17, PLN_U8), PLN_BAD_MODEL, (const char *const[]){ "input 0, 'x', is u8", "MatMul of opset 17 takes", "u64", NULL });
+    refuse(node_with("ReduceMean", "x", "y", NULL, 0, 17, PLN_U8), PLN_BAD_MODEL, (const char *const[]){ "is u8", "ReduceMean", NULL });
+    refuse(node_with("ReduceSum", "x", "y", NULL, 0, 17, PLN_U8), PLN_BAD_MODEL, (const char *const[]){ "is u8", "ReduceSum", NULL });
+    refuse(node_with("Add", "x,w", "y", NULL, 0, 17, PLN_I64), PLN_BAD_MODEL, (const char *const[]){ "input 0, 'x', is i64", "input 1, 'w', is f32", "same type", NULL });
+    refuse(node_with("Reshape", "x,w", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "input 1, 'w', is f32", "takes i64 there", NULL });
+    refuse(node_with("Relu", "x", "y", NULL, 0, 13, PLN_I32), PLN_BAD_MODEL, (const char *const[]){ "is i32", "opset 13", NULL });
+    struct imported im = succeed(node_with("Relu", "x", "y", NULL, 0, 14, PLN_I32));
+    done(&im);
+}
+
+static void names_what_took_the_place_of_an_operator(void **state)
+{
+    (void)state;
+    refuse(node_with("Upsample", "x,w", "y", NULL, 0, 10, 1), PLN_BAD_MODEL, (const char *const[]){ "Upsample", "since opset 10", "use Resize", NULL });
+    refuse(node_with("Scatter", "x,x,w", "y", NULL, 0, 17, 1), PLN_BAD_MODEL, (const char *const[]){ "Scatter", "opset 11", "imports 17", "use ScatterElements", NULL });
+}
+
+/* Every row that the importer has a handler for has a schema, and no handler begins before it. */
+static void schemas_match_the_operators(void **state)
+{
+    (void)state;
+    size_t n_rows, n_schemas;
+    const struct pln_onnx_row *rows = pln_onnx_opset_rows(&n_rows);
+    const struct pln_onnx_schema *schemas = pln_onnx_schema_rows(&n_schemas);
+    for (size_t i = 0; i < n_rows; i++) {
+        if (!pln_onnx_schema_find(rows[i].domain, rows[i].name, rows[i].since)) fail_msg("no schema for %s-%d", rows[i].name, (int)rows[i].since);
+    }
+    for (size_t i = 0; i < n_schemas; i++) {
+        assert_ptr_equal(pln_onnx_schema_find(schemas[i].domain, schemas[i].name, schemas[i].since), &schemas[i]);
+        pln_onnx_handler handler;
+        int32_t since;
+        if (pln_onnx_opset_find(schemas[i].domain, schemas[i].name, schemas[i].since, &handler, &since) != PLN_ONNX_FOUND) fail_msg("no handler for %s-%d", schemas[i].name, (int)schemas[i].since);
+    }
+    assert_null(pln_onnx_schema_find("", "Warp", 17));
+    assert_null(pln_onnx_schema_find("", "Gelu", 17));
+}
+
 static void table_is_sorted(void **state)
 {
     (void)state;
@@ -311,7 +411,13 @@ static void table_is_sorted(void **state)
 
 /* ---- hints ---- */
 
-/* value_info that contradicts the graph, in rank and type, at every inner value. */
+static void keep_warning(void *user, const char *text)
+{
+    pln_text_puts(user, text);
+    pln_text_putc(user, '\n');
+}
+
+/* Shapes in value_info that contradict the graph, at every inner value: what fits nothing is not used, and told. */
 static void survives_wrong_value_info(void **state)
 {
     (void)state;
@@ -322,13 +428,49 @@ static void survives_wrong_value_info(void **state)
     make_add(&graph, 11, make_value("x", 3, NULL));
     make_add(&graph, 11, make_value("y", 3, NULL));
     make_add(&graph, 11, value_of("n", 7, 1, (int64_t[]){ -1 }, NULL));
-    make_add(&graph, 12, value_of("z", 10, 5, (int64_t[]){ 1, 2, 3, 4, 5 }, NULL));
-    make_add(&graph, 13, value_of("s", 10, 4, (int64_t[]){ 1, 2, 3, 4 }, NULL));
-    make_add(&graph, 13, value_of("r", 10, 2, (int64_t[]){ 8, 8 }, NULL));
-    struct imported im = succeed(model_of(graph, 8, 17));
-    assert_int_equal(value_named(&im, "s")->type.dtype, PLN_I64);
-    assert_int_equal(value_named(&im, "z")->type.dtype, PLN_F32);
+    make_add(&graph, 12, value_of("z", 1, 5, (int64_t[]){ 1, 2, 3, 4, 5 }, NULL));
+    make_add(&graph, 13, value_of("s", 7, 4, (int64_t[]){ 1, 2, 3, 4 }, NULL));
+    make_add(&graph, 13, value_of("r", 1, 2, (int64_t[]){ 8, 8 }, NULL));
+    struct pln_text warnings = make_message();
+    const struct pln_onnx_import_options options = { .warn = keep_warning, .warn_user = &warnings };
+    struct imported im = run(model_of(graph, 8, 17), &options);
+    assert_non_null(im.graph);
+    assert_int_equal(value_named(&im, "s")->type.rank, 1);
+    assert_non_null(strstr(warnings.data, "'s' is declared with 4 dims, but has 1"));
+    pln_text_deinit(&warnings);
     done(&im);
+}
+
+static void refuses_wrong_declarations(void **state)
+{
+    (void)state;
+    static const int64_t three[] = { 3 }, five[] = { 5 }, negative[] = { -5 };
+    static const struct {
+        int in, inner, out, def; /* element types of x, h, y and the default w; w itself is f32[1] */
+        const int64_t *w_dims;
+        const char *words[4];
+    } cases[] = {
+        { 1, 1, 7, 1, NULL, { "'y' is declared as i64, but is f32" } },
+        { 1, 7, 1, 1, NULL, { "'h' is declared as i64, but is f32" } },
+        { 1, 1, 1, 7, three, { "graph input 'w' is declared as i64", "f32[3]" } },
+        { 1, 1, 1, 1, five, { "graph input 'w' is declared with shape [5]", "f32[3]" } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct pln_text graph = make_message();
+        make_add(&graph, 1, make_node("Add", "a", "x,w", "h"));
+        make_add(&graph, 1, make_node("Relu", "r", "h", "y"));
+        make_add(&graph, 5, make_zeros("w", 3));
+        make_add(&graph, 11, value_of("x", cases[i].in, 1, three, NULL));
+        if (cases[i].w_dims) make_add(&graph, 11, value_of("w", cases[i].def, 1, cases[i].w_dims, NULL));
+        make_add(&graph, 12, value_of("y", cases[i].out, 1, three, NULL));
+        make_add(&graph, 13, value_of("h", cases[i].inner, 1, three, NULL));
+        refuse(model_of(graph, 8, 17), PLN_BAD_MODEL, cases[i].words);
+    }
+    struct pln_text graph = make_message(), value = make_value("x", negative[0], NULL);
+    make_add(&graph, 1, make_node("Relu", "r", "x", "y"));
+    make_add(&graph, 11, value);
+    make_add(&graph, 12, output_of("y"));
+    refuse(model_of(graph, 8, 17), PLN_BAD_MODEL, (const char *const[]){ "graph input 'x' is declared with -5 for dim 0", NULL });
 }
 
 /* ---- functions ---- */
@@ -500,6 +642,38 @@ static void turns_scans_into_loops(void **state)
     done(&im);
 }
 
+/* ---- all faults ---- */
+
+/* Every node that is wrong is told, and none that only needs the outputs of one, be it in a branch. */
+static void tells_all_faults(void **state)
+{
+    (void)state;
+    struct pln_text graph = make_message(), first = make_node("Relu", "first", "x", "a"), branch = make_message(), other = make_message(), choice;
+    add_int(&first, "slope", 1);
+    make_add(&branch, 1, make_node("Neg", "inner", "a", "p"));
+    make_add(&branch, 12, output_of("p"));
+    make_add(&other, 12, output_of("a"));
+    choice = make_node("If", "choice", "c", "d");
+    add_graph(&choice, "then_branch", branch);
+    add_graph(&choice, "else_branch", other);
+    make_add(&graph, 1, first);
+    make_add(&graph, 1, make_node("Neg", "needs_first", "a", "b"));
+    make_add(&graph, 1, choice);
+    make_add(&graph, 1, make_node("Softmax", "second", "x,x", "e"));
+    make_add(&graph, 1, make_node("Add", "needs_both", "b,e", "y"));
+    make_add(&graph, 1, make_node("Abs", "fine", "x", "z"));
+    make_add(&graph, 11, make_value("x", 3, NULL));
+    make_add(&graph, 11, value_of("c", PLN_BOOL, 0, NULL, NULL));
+    make_add(&graph, 12, output_of("y"));
+    make_add(&graph, 12, output_of("d"));
+    struct imported im = run(model_of(graph, 8, 17), &(struct pln_onnx_import_options){ .all_faults = true });
+    assert_null(im.graph);
+    assert_int_equal(im.diag.count, 2);
+    assert_string_equal(im.diag.entries[0].node, "first");
+    assert_string_equal(im.diag.entries[1].node, "second");
+    done(&im);
+}
+
 /* ---- memory ---- */
 
 static void survives_every_failing_allocation(void **state)
@@ -533,13 +707,20 @@ int main(void)
         cmocka_unit_test(respects_the_opset),
         cmocka_unit_test(says_what_it_lacks),
         cmocka_unit_test(refuses_unknown_attributes),
+        cmocka_unit_test(holds_attributes_against_the_opset),
+        cmocka_unit_test(holds_counts_against_the_opset),
+        cmocka_unit_test(holds_types_against_the_opset),
+        cmocka_unit_test(names_what_took_the_place_of_an_operator),
+        cmocka_unit_test(schemas_match_the_operators),
         cmocka_unit_test(table_is_sorted),
+        cmocka_unit_test(refuses_wrong_declarations),
         cmocka_unit_test(survives_wrong_value_info),
         cmocka_unit_test(inlines_functions),
         cmocka_unit_test(bounds_expansion),
         cmocka_unit_test(captures_in_branches),
         cmocka_unit_test(finds_types_that_loops_change),
         cmocka_unit_test(turns_scans_into_loops),
+        cmocka_unit_test(tells_all_faults),
         cmocka_unit_test(survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,7 @@ static void limits_and_bad_shapes_are_errors(void **state)
     struct pln_item *item;
     int64_t large = 1 << 20, negative = -1, huge[2] = { INT64_MAX / 2, 8 };
     assert_int_equal(pln_item_new_tensor(&heap, PLN_U8, 1, &large, &item), PLN_NO_MEMORY);
+    assert_true(heap.over_limit);
     assert_null(item);
     assert_int_equal(pln_item_new_tensor(&heap, PLN_U8, 1, &negative, &item), PLN_BAD_MODEL);
     assert_int_equal(pln_item_new_tensor(&heap, PLN_F32, 2, huge, &item), PLN_BAD_MODEL);

@@ -98,6 +98,16 @@ static void network_refuses(void **state)
         assert_int_equal(pln_build_network(network, NULL, &engine), PLN_INVALID_ARGUMENT);
         pln_network_destroy(network);
     }
+    static const int64_t dims[1] = { 3 };
+    static const int opsets[] = { -3, 9999, 0 };
+    for (int i = 0; i < 3; i++) { /* the input is the output: no node asks for the opset */
+        pln_network *network = pln_network_create("no node", opsets[i]);
+        pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+        pln_network_add_output(network, "x", PLN_F32, 1, dims, NULL);
+        assert_int_equal(pln_build_network(network, NULL, &engine), i < 2 ? PLN_INVALID_ARGUMENT : PLN_OK);
+        pln_network_destroy(network);
+        pln_engine_release(engine);
+    }
 }
 
 static void versions_are_told(void **state)

@@ -180,6 +180,91 @@ static void attention_of_a_masked_row_is_zero(void **state)
     ref_end(&run);
 }
 
+enum { ATT_QUERIES = 3, ATT_KEYS = 4, ATT_SIZE = 2 };
+
+/* MatMul, Add, Softmax, the guard, MatMul, as ONNX writes them: of one query. */
+static void attention_in_parts(const float *q, const float *k, const float *v, const float *mask, bool guarded, float *y)
+{
+    double scores[ATT_KEYS], largest = -(double)INFINITY, sum = 0;
+    for (int j = 0; j < ATT_KEYS; j++) {
+        scores[j] = (double)mask[j];
+        for (int d = 0; d < ATT_SIZE; d++) scores[j] += (double)q[d] * (double)k[j * ATT_SIZE + d];
+        if (scores[j] > largest || isnan(scores[j])) largest = scores[j];
+    }
+    for (int j = 0; j < ATT_KEYS; j++) sum += exp(scores[j] - largest);
+    for (int d = 0; d < ATT_SIZE; d++) {
+        double out = 0;
+        for (int j = 0; j < ATT_KEYS; j++) {
+            double weight = exp(scores[j] - largest) / sum;
+            out += (guarded && isnan(weight) ? 0 : weight) * (double)v[j * ATT_SIZE + d];
+        }
+        y[d] = (float)out;
+    }
+}
+
+/* Every operand, one element after the other, is made NaN and infinite: the meanings "softmax" and "guarded" are those of the parts. The keys are
+ * given as such, and half of them as past ones. */
+static void attention_is_its_parts(void **state)
+{
+    (void)state;
+    static const float plain[] = { 0.5f, -1, 0.25f, 2, 1, 1, 0.75f, -0.5f, 1, 0.5f, -2, 1, 0.125f, 3, 1, 2, -3, 0.5f, 0.25f, 4, 2, -1 };
+    const float poisons[] = { (float)NAN, (float)INFINITY, -(float)INFINITY };
+    for (int variant = 0; variant < 3 * 2 * 2 * 2; variant++)
+        for (size_t at = 0; at < PLN_COUNT_OF(plain) + ATT_QUERIES * ATT_KEYS; at++) {
+            float data[PLN_COUNT_OF(plain) + ATT_QUERIES * ATT_KEYS] = { 0 }, want[ATT_QUERIES * ATT_SIZE];
+            float *q = data, *k = q + ATT_QUERIES * ATT_SIZE, *v = k + ATT_KEYS * ATT_SIZE, *mask = v + ATT_KEYS * ATT_SIZE;
+            bool guarded = variant / 3 % 2, past = variant / 6 % 2, shut = variant / 12;
+            int64_t half = past ? ATT_KEYS / 2 : 0;
+            struct ref_run run;
+            memcpy(data, plain, sizeof plain);
+            for (int j = 0; j < ATT_KEYS && shut; j++) mask[ATT_KEYS + j] = -(float)INFINITY;
+            data[at] = poisons[variant % 3];
+            ref_begin(&run);
+            set_string(&run, "undefined_rows", guarded ? "guarded" : "softmax");
+            struct pln_attr scale = { .name = "scale", .kind = PLN_ATTR_FLOAT, .u.f = 1 };
+            assert_true(pln_attrs_set(&run.attrs, &run.arena, &scale));
+            ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, ATT_QUERIES, ATT_SIZE }, q);
+            ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, ATT_KEYS - half, ATT_SIZE }, k + half * ATT_SIZE);
+            ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, ATT_KEYS - half, ATT_SIZE }, v + half * ATT_SIZE);
+            ref_input(&run, PLN_F32, 2, (const int64_t[]){ ATT_QUERIES, ATT_KEYS }, mask);
+            if (past) ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, half, ATT_SIZE }, k);
+            if (past) ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, half, ATT_SIZE }, v);
+            assert_int_equal(ref_call(&run, PLN_OP_ATTENTION, 0, 1), PLN_OK);
+            for (int i = 0; i < ATT_QUERIES; i++) attention_in_parts(q + i * ATT_SIZE, k, v, mask + i * ATT_KEYS, guarded, want + i * ATT_SIZE);
+            const float *got = run.outputs[0]->tensor.data;
+            for (int i = 0; i < ATT_QUERIES * ATT_SIZE; i++)
+                if (isnan(got[i]) != isnan(want[i]) || (isfinite(want[i]) ? fabs((double)got[i] - (double)want[i]) > 1e-6 * (1 + fabs((double)want[i])) : !isnan(want[i]) && got[i] != want[i]))
+                    fail_msg("variant %d, element %zu: result %d is %g, not %g", variant, at, i, (double)got[i], (double)want[i]);
+            ref_end(&run);
+        }
+}
+
+/* ONNX: NaN among the scores is NaN, but a query that the mask keeps from all keys gives zeros, whatever it is. */
+static void attention_of_onnx_shows_nan(void **state)
+{
+    (void)state;
+    float q[3] = { (float)NAN, (float)NAN, 0 }, k[2] = { 1, 2 }, v[2] = { 10, 30 };
+    bool mask[6] = { true, false, false, false, true, true };
+    struct ref_run run;
+    ref_begin(&run);
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 3, 1 }, q);
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 2, 1 }, k);
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 2, 1 }, v);
+    ref_input(&run, PLN_BOOL, 2, (const int64_t[]){ 3, 2 }, mask);
+    assert_int_equal(ref_call(&run, PLN_OP_ATTENTION, 0, 1), PLN_OK);
+    const float *y = run.outputs[0]->tensor.data;
+    assert_true(isnan(y[0]));
+    assert_true(y[1] == 0 && y[2] == 20);
+    ref_end(&run);
+    ref_begin(&run);
+    set_string(&run, "undefined_rows", "else");
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 3, 1 }, q);
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 2, 1 }, k);
+    ref_input(&run, PLN_F32, 4, (const int64_t[]){ 1, 1, 2, 1 }, v);
+    assert_int_equal(ref_call(&run, PLN_OP_ATTENTION, 0, 1), PLN_BAD_MODEL);
+    ref_end(&run);
+}
+
 static void quantizing_rounds_to_even_and_saturates(void **state)
 {
     (void)state;
@@ -270,6 +355,8 @@ int main(void)
         cmocka_unit_test(average_pool_divides_by_what_is_padded),
         cmocka_unit_test(a_sequence_ends_at_its_length),
         cmocka_unit_test(attention_of_a_masked_row_is_zero),
+        cmocka_unit_test(attention_is_its_parts),
+        cmocka_unit_test(attention_of_onnx_shows_nan),
         cmocka_unit_test(quantizing_rounds_to_even_and_saturates),
         cmocka_unit_test(blocks_have_their_scales),
         cmocka_unit_test(a_cycle_in_a_tree_is_refused),

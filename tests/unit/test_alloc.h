@@ -9,6 +9,7 @@
 struct test_alloc {
     struct pln_allocator base; /* hand &this->base down */
     long fail_at;              /* the request that fails, from 1; 0: none */
+    long fail_more;            /* how many after it fail, too: heaps ask twice */
     long requests, live;
     size_t live_bytes;
 };
@@ -18,7 +19,8 @@ static inline void *test_alloc_take(void *user, size_t size_bytes, size_t align)
     struct test_alloc *self = user;
     void *memory = NULL;
     assert_true(size_bytes > 0);
-    if (++self->requests == self->fail_at) return NULL;
+    long n = ++self->requests - self->fail_at;
+    if (self->fail_at && n >= 0 && n <= self->fail_more) return NULL;
     if (posix_memalign(&memory, align < sizeof(void *) ? sizeof(void *) : align, size_bytes) != 0) return NULL;
     memset(memory, 0xa5, size_bytes);
     self->live++;

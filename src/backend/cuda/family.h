@@ -21,10 +21,15 @@
 #include "base/text.h"
 
 extern const struct pln_kernel *const pln_cuda_kernels[]; /* rows of kernels.inc in their order, ended by NULL */
-extern const struct pln_kernel_family pln_cuda_gemm, pln_cuda_gemm_mma; /* kernels/gemm.c */
+extern const struct pln_kernel_family pln_cuda_gemm, pln_cuda_gemm_mma;                               /* kernels/gemm.c */
+extern const struct pln_kernel_family pln_cuda_conv, pln_cuda_conv_last, pln_cuda_conv_mma;           /* kernels/conv.c */
+extern const struct pln_kernel_family pln_cuda_depthwise, pln_cuda_conv_transpose;                    /* kernels/conv_direct.c */
 extern const struct pln_kernel pln_cuda_copy_row;         /* the row of copies (kernels/copy.c), which stands for no op */
 
 extern const struct pln_kernel_family pln_cuda_rows;
+extern const struct pln_kernel_family pln_cuda_reduce;
+extern const struct pln_kernel_family pln_cuda_cumulate;
+extern const struct pln_kernel_family pln_cuda_topk;
 
 /* Moving elements; no values are computed but in pln_cuda_scatter's reductions. */
 extern const struct pln_kernel_family pln_cuda_move, pln_cuda_concat, pln_cuda_concat_many, pln_cuda_split, pln_cuda_split_many, pln_cuda_gather, pln_cuda_scatter, pln_cuda_cut,

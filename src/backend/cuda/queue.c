@@ -21,8 +21,10 @@ void pln_cuda_queue_destroy(struct pln_queue *queue)
 {
     if (!queue) return;
     struct pln_device *device = queue->device;
+    bool entered = pln_cuda_enter(device, NULL) == PLN_OK;
+    if (entered) (void)device->driver->StreamSynchronize(queue->stream); /* after an error, something may still read what goes now */
     pln_cuda_recording_destroy(queue, queue->once);
-    if (pln_cuda_enter(device, NULL) == PLN_OK) {
+    if (entered) {
         (void)device->driver->StreamDestroy(queue->stream);
         pln_cuda_leave(device);
     }

@@ -55,12 +55,23 @@ static void forget_graph(struct pln_queue *queue, struct pln_recording *recordin
     recording->exec = NULL;
 }
 
+/* Of a recording that goes although a sync has failed: the GPU is through with it, and nobody fetches its results. */
+static void abandon(struct pln_queue *queue, struct pln_recording *recording)
+{
+    struct pln_recording **link = &queue->pending;
+    if (!recording->is_pending) return;
+    (void)queue->device->driver->StreamSynchronize(queue->stream);
+    while (*link && *link != recording) link = &(*link)->next;
+    if (*link) *link = recording->next;
+}
+
 void pln_cuda_recording_destroy(struct pln_queue *queue, struct pln_recording *recording)
 {
     if (!recording) return;
     const struct pln_device *device = queue->device;
     const struct pln_allocator *alloc = device->alloc;
     if (pln_cuda_enter(device, NULL) == PLN_OK) {
+        abandon(queue, recording);
         forget_graph(queue, recording);
         if (recording->image) (void)device->driver->MemFreeHost(recording->image);
         if (recording->stage) (void)device->driver->MemFreeHost(recording->stage);
@@ -142,7 +153,8 @@ static enum pln_status fill_node(struct pln_queue *queue, struct pln_recording *
         return PLN_OK;
     }
     if (command->kind == PLN_COMMAND_COPY) PLN_TRY(prepare_copy(recording, command, node, params, &prepared, diag));
-    else memcpy(params, command->state, command->kernel->family->state_bytes);
+    else if (command->state) memcpy(params, command->state, command->kernel->family->state_bytes);
+    else memset(params, 0, command->kernel->family->state_bytes); /* a launch that makes nothing */
     struct pln_cuda_head head;
     memcpy(&head, params, sizeof head);
     head.n_tasks = prepared.n_tasks;

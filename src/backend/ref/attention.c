@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "backend/ref/real.h"
+#include "kernel/attention.h"
 
 /* An operand [batch, heads, seq, size] wherever it lies: as such, or as [batch, seq, heads * size]. */
 struct heads {
@@ -17,11 +18,13 @@ struct attention {
     int64_t left, right; /* window, -1: unbounded */
     const double *mask;  /* numbers to add, or bools */
     bool mask_is_bool;
+    double masked_score; /* in the place of scores that a mask of bools shuts out */
+    enum pln_undefined_rows undefined;
     int64_t mask_dims[4], mask_strides[4];
     const int64_t *valid; /* nonpad_kv_seqlen */
     double *keys;         /* [size, total] of one head */
     double *values;       /* [total, size] */
-    double *bias, *row;   /* [total] */
+    double *row;          /* [total] */
     struct pln_tensor y, scores;
     bool want_scores;
 };
@@ -64,39 +67,55 @@ static enum pln_status read_mask(struct pln_call *call, struct attention *a)
     return pln_ref_reals(call, mask, &a->mask);
 }
 
-/* bias[j] of query i: what is added to its scores, -INFINITY where key j is not seen. */
-static void make_bias(const struct attention *a, int64_t b, int64_t head, int64_t i)
+/* Query i does not see key j, whatever the mask holds. */
+static bool hidden(const struct attention *a, int64_t b, int64_t i, int64_t j)
 {
-    int64_t offset = a->past > 0 || !a->valid ? a->past : a->valid[b] - a->q.seq;
-    const double *mask = NULL;
-    if (a->mask) mask = a->mask + b * a->mask_strides[0] + head * a->mask_strides[1] + i * a->mask_strides[2];
-    for (int64_t j = 0; j < a->total; j++) {
-        int64_t ahead = j - (i + offset);
-        bool seen = (!a->causal || ahead <= 0) && (a->left < 0 || -ahead <= a->left) && (a->right < 0 || ahead <= a->right);
-        if (a->valid && j >= a->valid[b]) seen = false;
-        double add = 0;
-        if (mask) {
-            double m = j < a->mask_dims[3] ? mask[j * a->mask_strides[3]] : a->mask_is_bool ? 0 : -(double)INFINITY;
-            add = !a->mask_is_bool ? m : m != 0 ? 0 : -(double)INFINITY;
-        }
-        a->bias[j] = seen ? add : -(double)INFINITY;
-    }
+    int64_t ahead = j - (i + (a->past > 0 || !a->valid ? a->past : a->valid[b] - a->q.seq));
+    if ((a->causal && ahead > 0) || (a->left >= 0 && -ahead > a->left) || (a->right >= 0 && ahead > a->right)) return true;
+    return (a->valid && j >= a->valid[b]) || (a->mask && j >= a->mask_dims[3]);
 }
 
-/* row = softmax(row); a row whose bias shuts out every key is zero. */
-static void softmax_row(const struct attention *a)
+/* Masks the scores of query i in a->row. false: all keys are shut out. */
+static bool mask_scores(const struct attention *a, int64_t b, int64_t head, int64_t i)
 {
-    double largest = -(double)INFINITY, open = -(double)INFINITY, sum = 0;
+    const double *mask = NULL;
+    bool open = false;
+    if (a->mask) mask = a->mask + b * a->mask_strides[0] + head * a->mask_strides[1] + i * a->mask_strides[2];
+    for (int64_t j = 0; j < a->total; j++) {
+        if (hidden(a, b, i, j)) {
+            a->row[j] = -(double)INFINITY;
+            continue;
+        }
+        double m = !mask ? 0 : mask[j * a->mask_strides[3]];
+        if (mask && a->mask_is_bool) {
+            if (m == 0) a->row[j] = a->masked_score;
+            m = m == 0 ? a->masked_score : 0;
+        } else {
+            a->row[j] += m;
+        }
+        open |= m != -(double)INFINITY;
+    }
+    return open;
+}
+
+/* row = softmax(row), or what kernel/attention.h says where that is not a number. false: the query gives zeros. */
+static bool softmax_row(const struct attention *a, bool open)
+{
+    double largest = -(double)INFINITY, sum = 0;
+    bool nan = false;
     for (int64_t j = 0; j < a->total; j++) {
         largest = fmax(largest, a->row[j]);
-        open = fmax(open, a->bias[j]);
+        nan |= isnan(a->row[j]);
     }
-    bool shut = open == -(double)INFINITY || largest == -(double)INFINITY;
-    for (int64_t j = 0; j < a->total; j++) {
-        a->row[j] = shut ? 0 : exp(a->row[j] - largest);
-        sum += a->row[j];
+    bool shut = largest == -(double)INFINITY && !nan, zeros = a->undefined == PLN_UNDEFINED_ROWS_OP && (shut || !open);
+    if (zeros || shut || nan || largest == (double)INFINITY) {
+        double weight = zeros || a->undefined == PLN_UNDEFINED_ROWS_GUARDED ? 0 : (double)NAN;
+        for (int64_t j = 0; j < a->total; j++) a->row[j] = weight;
+        return !zeros;
     }
-    for (int64_t j = 0; j < a->total && !shut; j++) a->row[j] /= sum;
+    for (int64_t j = 0; j < a->total; j++) sum += a->row[j] = exp(a->row[j] - largest);
+    for (int64_t j = 0; j < a->total; j++) a->row[j] /= sum;
+    return true;
 }
 
 static void keep_scores(const struct attention *a, int64_t mode, int64_t row)
@@ -117,14 +136,13 @@ static void attend(const struct attention *a, int64_t b, int64_t head, int64_t i
     keep_scores(a, 0, row);
     for (int64_t j = 0; j < a->total && a->softcap > 0; j++) a->row[j] = a->softcap * tanh(a->row[j] / a->softcap);
     keep_scores(a, 1, row);
-    make_bias(a, b, head, i);
-    for (int64_t j = 0; j < a->total; j++) a->row[j] += a->bias[j];
+    bool open = mask_scores(a, b, head, i);
     keep_scores(a, 2, row);
-    softmax_row(a);
+    bool weighs = softmax_row(a, open);
     keep_scores(a, 3, row);
     memset(out, 0, (size_t)a->v.size * sizeof(double));
-    for (int64_t j = 0; j < a->total; j++) {
-        if (a->row[j] == 0) continue;
+    for (int64_t j = 0; j < a->total && weighs; j++) {
+        if (a->row[j] == 0 && hidden(a, b, i, j)) continue;
         for (int64_t d = 0; d < a->v.size; d++) out[d] += a->row[j] * a->values[j * a->v.size + d];
     }
 }
@@ -219,7 +237,6 @@ static enum pln_status make_room(struct pln_call *call, struct attention *a, dou
     }
     PLN_TRY(pln_ref_scratch_reals(call, keys, &a->keys));
     PLN_TRY(pln_ref_scratch_reals(call, values, &a->values));
-    PLN_TRY(pln_ref_scratch_reals(call, a->total, &a->bias));
     PLN_TRY(pln_ref_scratch_reals(call, a->total, &a->row));
     return pln_ref_scratch_reals(call, a->v.size, out_row);
 }
@@ -235,6 +252,8 @@ enum pln_status pln_ref_attention(struct pln_call *call)
     a.causal = pln_attrs_int(call->attrs, "is_causal", 0) != 0;
     a.left = pln_attrs_int(call->attrs, "left_window_size", -1);
     a.right = pln_attrs_int(call->attrs, "right_window_size", -1);
+    a.masked_score = (double)pln_masked_score_read(call->attrs);
+    if (!pln_undefined_rows_read(call->attrs, &a.undefined)) return pln_call_fail(call, PLN_BAD_MODEL, "undefined_rows is none of op, softmax, guarded");
     a.mode = pln_attrs_int(call->attrs, "qk_matmul_output_mode", 0);
     if (a.mode < 0 || a.mode > 3) return pln_call_fail(call, PLN_BAD_MODEL, "qk_matmul_output_mode is %lld", (long long)a.mode);
     enum pln_dtype dtype = call->inputs[0]->tensor.dtype;

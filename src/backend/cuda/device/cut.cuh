@@ -1,7 +1,8 @@
-/* A part of a tensor, or a tensor and what surrounds it: SLICE, PAD, CENTER_CROP_PAD. The parameters of slices and pads are read from device memory,
- * held against the extents, and found wrong (fault 1) or good for all elements.
+/* A part of a tensor, or a tensor and what surrounds it: SLICE, PAD, CENTER_CROP_PAD. The parameters of slices and pads
+ * are read from device memory, held against the extents, and found wrong (fault 1) or good for all elements.
  *
- * Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_THREADS, and one of PLN_SLICE, PLN_PAD, PLN_CROP; PLN_MODE with PLN_PAD. */
+ * Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_THREADS, and one of PLN_SLICE, PLN_PAD, PLN_CROP;
+ * PLN_MODE with PLN_PAD. */
 #include "backend/cuda/device/cut_params.h"
 #include "backend/cuda/device/walk.cuh"
 
@@ -25,7 +26,8 @@ PLN_INLINE int64_t axis_of(const struct pln_cuda_cut_params *p, int64_t i)
 }
 
 #ifdef PLN_SLICE
-/* ONNX Slice: a start counts from the back when it is negative, then it is clamped; what the output's extent says must stay inside. */
+/* ONNX Slice: a start counts from the back when it is negative, then it is clamped; what the output's extent says must
+ * stay inside. */
 PLN_INLINE bool plan_axis(const struct pln_cuda_cut_params *p, int64_t i, struct plan *plan)
 {
     const int64_t axis = axis_of(p, i);
@@ -49,8 +51,10 @@ PLN_INLINE bool plan_axis(const struct pln_cuda_cut_params *p, int64_t i, struct
 {
     const int64_t axis = axis_of(p, i), most = (int64_t)1 << 60;
     if (axis < 0) return false;
-    const int64_t extent = p->extents[axis], begin = pln_int_at(&p->starts, i), end = pln_int_at(&p->starts, p->starts.n / 2 + i);
-    if (begin < -most || begin > most || end < -most || end > most || extent + begin + end != p->dims[axis]) return false;
+    const int64_t extent = p->extents[axis], begin = pln_int_at(&p->starts, i),
+                  end = pln_int_at(&p->starts, p->starts.n / 2 + i);
+    if (begin < -most || begin > most || end < -most || end > most || extent + begin + end != p->dims[axis])
+        return false;
     const int64_t low = begin < 0 ? -begin : 0, high = end < 0 ? extent + end : extent;
     plan->shift[axis] = -begin;
     plan->low[axis] = low;

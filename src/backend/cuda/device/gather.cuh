@@ -1,5 +1,6 @@
-/* Reads at indices that are data: GATHER, GATHER_ELEMENTS, GATHER_ND. An index outside of its axis is fault 1; its element is 0.
- * Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_INDEX (int32_t or int64_t), PLN_THREADS. */
+/* Reads at indices that are data: GATHER, GATHER_ELEMENTS, GATHER_ND. An index outside of its axis is fault 1; its
+ * element is 0. Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_INDEX (int32_t or int64_t),
+ * PLN_THREADS. */
 #include "backend/cuda/device/gather_params.h"
 #include "backend/cuda/device/walk.cuh"
 

@@ -3,8 +3,8 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-/* to[i] = data[sum of i * data_strides + sum over k < depth of index k * axis_strides[k]], where index k of element i is
- * indices[sum of i * index_strides + k * index_step], which counts from the back when it is negative. */
+/* to[i] = data[sum of i * data_strides + sum over k < depth of index k * axis_strides[k]], where index k of element i
+ * is indices[sum of i * index_strides + k * index_step], which counts from the back when it is negative. */
 struct pln_cuda_gather_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) data;

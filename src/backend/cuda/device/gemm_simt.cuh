@@ -68,7 +68,7 @@ PLN_INLINE void multiply_tile(const struct pln_cuda_gemm_params *p, int64_t task
     __syncthreads();
 }
 
-extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS) pln_entry(const struct pln_cuda_gemm_params *p)
+extern "C" __global__ void __launch_bounds__(PLN_GEMM_THREADS, 2) pln_entry(const struct pln_cuda_gemm_params *p)
 {
     __shared__ union pln_gemm_shared shared;
     if (p->form != PLN_GEMM_TILED) {

@@ -39,8 +39,14 @@ PLN_INLINE int64_t whole(double x)
     if (x >= 9223372036854775808.0) return (int64_t)(~(uint64_t)0 >> 1);
     return x <= -9223372036854775808.0 ? (int64_t)((uint64_t)1 << 63) : (int64_t)x;
 }
-PLN_INLINE int64_t whole(float x) { return whole((double)x); }
-template <typename T> PLN_INLINE int64_t whole(T x) { return (int64_t)x; }
+PLN_INLINE int64_t whole(float x)
+{
+    return whole((double)x);
+}
+template <typename T> PLN_INLINE int64_t whole(T x)
+{
+    return (int64_t)x;
+}
 
 PLN_INLINE void generate(const struct pln_cuda_generate_params *p, const int64_t *at, int64_t a, int64_t put)
 {
@@ -62,7 +68,8 @@ extern "C" __global__ void __launch_bounds__(PLN_THREADS) pln_entry(const struct
 {
     for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
         for (int part = 0; part < PLN_CUDA_MOVE_ELEMENTS; part++) {
-            int64_t i = (task * PLN_CUDA_MOVE_ELEMENTS + part) * PLN_THREADS + threadIdx.x, at[PLN_CUDA_MAX_RANK], a = 0, put = 0;
+            int64_t i = (task * PLN_CUDA_MOVE_ELEMENTS + part) * PLN_THREADS + threadIdx.x, at[PLN_CUDA_MAX_RANK],
+                    a = 0, put = 0;
             if (i >= p->n_elements) break;
             for (int64_t d = p->rank - 1; d >= 0; d--) {
                 at[d] = pln_take_index(&i, p->dims[d]);

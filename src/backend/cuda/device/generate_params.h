@@ -3,7 +3,8 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-/* RANGE: a, b: start and delta. ONE_HOT: a: indices, b: the two values, b_stride apart. EYE_LIKE: value: bits of 1; k: its diagonal. */
+/* RANGE: a, b: start and delta. ONE_HOT: a: indices, b: the two values, b_stride apart. EYE_LIKE: value: bits of 1; k:
+ * its diagonal. */
 struct pln_cuda_generate_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) a;

@@ -1,13 +1,14 @@
 /* Copies elements between places that are sums of index times stride: copies, transposes, repeats, blocks, filling.
  *
- * Where input and output have different fastest axes, tiles go through shared memory, so that both sides are read and written along
- * their memory. Defines: PLN_ELEMENT (unsigned type of the element's size). Threads a block: PLN_MOVE_THREADS. */
+ * Where input and output have different fastest axes, tiles go through shared memory, so that both sides are read and
+ * written along their memory. Defines: PLN_ELEMENT (unsigned type of the element's size). Threads a block:
+ * PLN_MOVE_THREADS. */
 #include "backend/cuda/device/move_params.h"
 #include "backend/cuda/device/walk.cuh"
 
 #define PLN_MOVE_THREADS 256
-#define TILE 32
-#define ROWS (PLN_MOVE_THREADS / TILE)
+#define TILE             32
+#define ROWS             (PLN_MOVE_THREADS / TILE)
 
 PLN_INLINE void move_tile(const struct pln_cuda_move_params *p, const PLN_ELEMENT *from, PLN_ELEMENT *to, int64_t task,
                           PLN_ELEMENT (*tile)[TILE + 1])
@@ -36,7 +37,9 @@ extern "C" __global__ void __launch_bounds__(PLN_MOVE_THREADS) pln_entry(const s
     const PLN_ELEMENT *from = p->from ? (const PLN_ELEMENT *)p->from : (const PLN_ELEMENT *)&p->value;
     PLN_ELEMENT *to = (PLN_ELEMENT *)p->to;
     for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
-        if (p->tiled) move_tile(p, from, to, task, tile);
-        else pln_move_elements(from, to, p->rank, p->dims, p->from_strides, p->to_strides, p->n_elements, task);
+        if (p->tiled)
+            move_tile(p, from, to, task, tile);
+        else
+            pln_move_elements(from, to, p->rank, p->dims, p->from_strides, p->to_strides, p->n_elements, task);
     }
 }

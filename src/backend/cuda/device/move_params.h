@@ -13,7 +13,8 @@ struct pln_cuda_move_params {
     int64_t rank; /* of the output's memory in falling order of strides, axes that both sides walk as one merged */
     int64_t dims[PLN_CUDA_WALK_AXES];
     int64_t from_strides[PLN_CUDA_WALK_AXES], to_strides[PLN_CUDA_WALK_AXES]; /* elements */
-    /* A task is a tile of the last two axes, of which the input walks the last but one in smaller steps, the output the last one. */
+    /* A task is a tile of the last two axes, of which the input walks the last but one in smaller steps, the output the
+     * last one. */
     int64_t tiled;
     int64_t tiles[2];
 };

@@ -3,7 +3,7 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-#define PLN_CUDA_PIECES_FEW 8
+#define PLN_CUDA_PIECES_FEW  8
 #define PLN_CUDA_PIECES_MANY 128
 
 /* One copy of many: tasks [first_task, first_task of the next one). */

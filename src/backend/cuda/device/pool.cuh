@@ -1,4 +1,5 @@
-/* Maximum, average and Lp pooling over up to three spatial axes; a thread makes one element, neighbours in memory neighbouring ones.
+/* Maximum, average and Lp pooling over up to three spatial axes; a thread makes one element, neighbours in memory
+ * neighbouring ones.
  *
  * Defines: PLN_T (element type), PLN_ACC (type of arithmetic), PLN_THREADS, and one of PLN_MAX, PLN_AVERAGE, PLN_LP. */
 #include "backend/cuda/device/pool_params.h"
@@ -34,7 +35,9 @@ PLN_INLINE int64_t cells(const struct pln_cuda_pool_params *p, const int64_t *at
     int64_t count = 1;
     for (int d = 0; d < SPATIAL; d++) {
         int64_t first = w->first[d], end = w->end[d];
-        if (p->count_pads) clip(at[2 + d] * p->stride[d], p->dilation[d], p->in[d] + p->pad[d] + p->pad_end[d], p->kernel[d], &first, &end);
+        if (p->count_pads)
+            clip(at[2 + d] * p->stride[d], p->dilation[d], p->in[d] + p->pad[d] + p->pad_end[d], p->kernel[d], &first,
+                 &end);
         count *= end - first;
     }
     return count;
@@ -42,10 +45,19 @@ PLN_INLINE int64_t cells(const struct pln_cuda_pool_params *p, const int64_t *at
 #endif
 
 #ifdef PLN_MAX
-PLN_INLINE float nothing(float x) { return x - __uint_as_float(0x7f800000u); }
-PLN_INLINE double nothing(double x) { return x - (double)__uint_as_float(0x7f800000u); }
+PLN_INLINE float nothing(float x)
+{
+    return x - __uint_as_float(0x7f800000u);
+}
+PLN_INLINE double nothing(double x)
+{
+    return x - (double)__uint_as_float(0x7f800000u);
+}
 /* Integers: the least value of the type. */
-template <typename A> PLN_INLINE A nothing(A x) { return (A)((PLN_T)-1) < 0 ? x - 128 : x; }
+template <typename A> PLN_INLINE A nothing(A x)
+{
+    return (A)((PLN_T)-1) < 0 ? x - 128 : x;
+}
 
 /* Where the plane's elements count along the first axis fastest, or along the last. */
 PLN_INLINE int64_t flat_index(const struct pln_cuda_pool_params *p, const int64_t *at, int64_t i, int64_t j, int64_t k)
@@ -87,7 +99,8 @@ PLN_INLINE void pool_element(const struct pln_cuda_pool_params *p, const int64_t
             const int64_t j = w.base[1] + b * p->dilation[1];
             for (int64_t c = w.first[2]; c < w.end[2]; c++) {
                 const int64_t k = w.base[2] + c * p->dilation[2];
-                const PLN_ACC here = (PLN_ACC)pln_value(x[i * p->x_strides[2] + j * p->x_strides[3] + k * p->x_strides[4]]);
+                const PLN_ACC here =
+                    (PLN_ACC)pln_value(x[i * p->x_strides[2] + j * p->x_strides[3] + k * p->x_strides[4]]);
 #if defined(PLN_MAX)
                 if (seen && !(here > value) && !(here != here && value == value)) continue;
                 seen = true;

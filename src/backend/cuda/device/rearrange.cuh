@@ -1,7 +1,8 @@
-/* Elements whose source depends on where they are and on numbers that are data: TRILU, REVERSE_SEQUENCE, TENSOR_SCATTER. A number that leads out of
- * the tensor is fault 1.
+/* Elements whose source depends on where they are and on numbers that are data: TRILU, REVERSE_SEQUENCE,
+ * TENSOR_SCATTER. A number that leads out of the tensor is fault 1.
  *
- * Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_THREADS, and one of PLN_TRIU, PLN_TRIL, PLN_REVERSE, PLN_WRITE, PLN_WRITE_CIRCULAR. */
+ * Defines: PLN_ELEMENT (unsigned type of the element's size), PLN_THREADS, and one of PLN_TRIU, PLN_TRIL, PLN_REVERSE,
+ * PLN_WRITE, PLN_WRITE_CIRCULAR. */
 #include "backend/cuda/device/rearrange_params.h"
 #include "backend/cuda/device/walk.cuh"
 
@@ -49,7 +50,8 @@ extern "C" __global__ void __launch_bounds__(PLN_THREADS) pln_entry(const struct
 {
     for (int64_t task = blockIdx.x; task < p->head.n_tasks; task += gridDim.x) {
         for (int part = 0; part < PLN_CUDA_MOVE_ELEMENTS; part++) {
-            int64_t i = (task * PLN_CUDA_MOVE_ELEMENTS + part) * PLN_THREADS + threadIdx.x, at[PLN_CUDA_MAX_RANK], from = 0, put = 0;
+            int64_t i = (task * PLN_CUDA_MOVE_ELEMENTS + part) * PLN_THREADS + threadIdx.x, at[PLN_CUDA_MAX_RANK],
+                    from = 0, put = 0;
             if (i >= p->n_elements) break;
             for (int64_t d = p->rank - 1; d >= 0; d--) {
                 at[d] = pln_take_index(&i, p->dims[d]);

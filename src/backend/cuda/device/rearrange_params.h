@@ -3,8 +3,8 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-/* Elements of one shape in and out. TRILU: axes row, column; numbers: k. REVERSE_SEQUENCE: axes batch, time; numbers: lengths. TENSOR_SCATTER: axes
- * batch, rows; numbers: where the update begins. */
+/* Elements of one shape in and out. TRILU: axes row, column; numbers: k. REVERSE_SEQUENCE: axes batch, time; numbers:
+ * lengths. TENSOR_SCATTER: axes batch, rows; numbers: where the update begins. */
 struct pln_cuda_rearrange_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) from;

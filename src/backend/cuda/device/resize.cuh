@@ -1,9 +1,10 @@
-/* RESIZE. A thread makes one element: along each axis that changes it finds a coordinate of the input (in double, so that ties fall as they do
- * in the reference), then takes the nearest element or a weighted sum over all combinations of taps. Coordinate rules and filters: ONNX Resize-19;
- * cubic: Keys, "Cubic Convolution Interpolation for Digital Image Processing", equation 4. Scales, sizes or a region that are no good are fault 1.
+/* RESIZE. A thread makes one element: along each axis that changes it finds a coordinate of the input (in double, so
+ * that ties fall as they do in the reference), then takes the nearest element or a weighted sum over all combinations
+ * of taps. Coordinate rules and filters: ONNX Resize-19; cubic: Keys, "Cubic Convolution Interpolation for Digital
+ * Image Processing", equation 4. Scales, sizes or a region that are no good are fault 1.
  *
- * Defines: PLN_T (element type; of nearest the unsigned type of its size), PLN_ACC (type of arithmetic), PLN_THREADS, PLN_FILTER, PLN_COORDS, PLN_ROUNDING
- * (numbers of the enums below), PLN_ANTIALIAS, PLN_EXCLUDE_OUTSIDE (0 or 1). */
+ * Defines: PLN_T (element type; of nearest the unsigned type of its size), PLN_ACC (type of arithmetic), PLN_THREADS,
+ * PLN_FILTER, PLN_COORDS, PLN_ROUNDING (numbers of the enums below), PLN_ANTIALIAS, PLN_EXCLUDE_OUTSIDE (0 or 1). */
 #include "backend/cuda/device/resize_params.h"
 #include "backend/cuda/device/round.cuh"
 #include "backend/cuda/device/walk.cuh"
@@ -14,7 +15,7 @@ enum { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
 
 struct plan {
     double scale[PLN_CUDA_MAX_RANK], start[PLN_CUDA_MAX_RANK], end[PLN_CUDA_MAX_RANK]; /* the region along each axis */
-    int64_t taps[PLN_CUDA_MAX_RANK]; /* 0: the axis stays as it is */
+    int64_t taps[PLN_CUDA_MAX_RANK];                                                   /* 0: the axis stays as it is */
     int good;
 };
 
@@ -134,7 +135,8 @@ PLN_INLINE PLN_ACC weight(const struct pln_cuda_resize_params *p, const struct a
     return x < 2 ? a * (x - 1) * (x - 2) * (x - 2) : (PLN_ACC)0;
 }
 
-PLN_INLINE void open_axis(const struct pln_cuda_resize_params *p, const struct plan *plan, int64_t d, double x, struct axis *axis)
+PLN_INLINE void open_axis(const struct pln_cuda_resize_params *p, const struct plan *plan, int64_t d, double x,
+                          struct axis *axis)
 {
     x = limit(x, p->extents[d]);
     /* A whole coordinate is the right one of its two neighbours, so that ties go to the left. */
@@ -148,7 +150,8 @@ PLN_INLINE void open_axis(const struct pln_cuda_resize_params *p, const struct p
     axis->divisor = 1;
     axis->tap = 0;
     PLN_ACC sum = 0;
-    for (int64_t tap = 0; (PLN_ANTIALIAS || PLN_EXCLUDE_OUTSIDE) && tap < axis->taps; tap++) sum += weight(p, axis, tap);
+    for (int64_t tap = 0; (PLN_ANTIALIAS || PLN_EXCLUDE_OUTSIDE) && tap < axis->taps; tap++)
+        sum += weight(p, axis, tap);
     if (sum != 0) axis->divisor = sum;
 }
 
@@ -166,7 +169,8 @@ PLN_INLINE PLN_ACC sum_taps(const struct pln_cuda_resize_params *p, struct axis 
             at += clamp(axes[d].first + axes[d].tap, axes[d].extent) * axes[d].stride;
         }
         for (int64_t tap = 0; tap < inner->taps; tap++)
-            row += weight(p, inner, tap) / inner->divisor * (PLN_ACC)pln_value(from[at + clamp(inner->first + tap, inner->extent) * inner->stride]);
+            row += weight(p, inner, tap) / inner->divisor *
+                   (PLN_ACC)pln_value(from[at + clamp(inner->first + tap, inner->extent) * inner->stride]);
         total += outer * row;
         int d = n - 2;
         while (d >= 0 && ++axes[d].tap == axes[d].taps) axes[d--].tap = 0;
@@ -192,8 +196,10 @@ PLN_INLINE void resize_element(const struct pln_cuda_resize_params *p, const str
         }
         const double x = coordinate(p, plan, d, index);
         outside = outside || (PLN_COORDS == CROP && !(x >= 0 && x <= (double)(p->extents[d] - 1)));
-        if (PLN_FILTER == NEAREST) from += clamp(nearest(limit(x, p->extents[d])), p->extents[d]) * p->x_strides[d];
-        else open_axis(p, plan, d, x, &axes[n++]);
+        if (PLN_FILTER == NEAREST)
+            from += clamp(nearest(limit(x, p->extents[d])), p->extents[d]) * p->x_strides[d];
+        else
+            open_axis(p, plan, d, x, &axes[n++]);
     }
 #if PLN_FILTER == 0
     (void)axes;

@@ -1,5 +1,6 @@
-/* RNN, GRU and LSTM (ONNX 22). A block walks one sequence in one direction, step by step: its warps multiply rows of the weights with input and state, then its
- * threads make the new state, a hidden unit each. A length outside of its sequence is fault 1.
+/* RNN, GRU and LSTM (ONNX 22). A block walks one sequence in one direction, step by step: its warps multiply rows of
+ * the weights with input and state, then its threads make the new state, a hidden unit each. A length outside of its
+ * sequence is fault 1.
  *
  * Defines: PLN_T (element type), PLN_ACC (float or double), PLN_GATES (1 RNN, 3 GRU, 4 LSTM), PLN_THREADS. */
 #include "backend/cuda/device/rnn_params.h"
@@ -42,20 +43,26 @@ PLN_INLINE PLN_ACC gate(const struct pln_cuda_rnn_params *p, const struct sequen
 
 /* ---- products: a warp a row, its lanes along the columns ---- */
 
-PLN_INLINE PLN_ACC number(const PLN_T *x, int64_t i) { return (PLN_ACC)pln_value(x[i]); }
-PLN_INLINE PLN_ACC own_number(const PLN_ACC *x, int64_t i) { return x[i]; }
+PLN_INLINE PLN_ACC number(const PLN_T *x, int64_t i)
+{
+    return (PLN_ACC)pln_value(x[i]);
+}
+PLN_INLINE PLN_ACC own_number(const PLN_ACC *x, int64_t i)
+{
+    return x[i];
+}
 
-#define MULTIPLY(name, type, read)                                                                                               \
-    PLN_INLINE void name(const PLN_T *matrix, const PLN_T *bias, const type *vector, int64_t columns, int64_t first, int64_t end, \
-                         PLN_ACC *out)                                                                                           \
-    {                                                                                                                            \
-        const int lane = threadIdx.x % WARP;                                                                                     \
-        for (int64_t row = first + threadIdx.x / WARP; row < end; row += PLN_THREADS / WARP) {                                   \
-            PLN_ACC sum = 0;                                                                                                     \
-            for (int64_t k = lane; k < columns; k += WARP) sum += number(matrix, row * columns + k) * read(vector, k);           \
-            for (int flip = WARP / 2; flip > 0; flip /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, flip);                       \
-            if (lane == 0) out[row] = sum + (bias ? number(bias, row) : (PLN_ACC)0);                                             \
-        }                                                                                                                        \
+#define MULTIPLY(name, type, read)                                                                                     \
+    PLN_INLINE void name(const PLN_T *matrix, const PLN_T *bias, const type *vector, int64_t columns, int64_t first,   \
+                         int64_t end, PLN_ACC *out)                                                                    \
+    {                                                                                                                  \
+        const int lane = threadIdx.x % WARP;                                                                           \
+        for (int64_t row = first + threadIdx.x / WARP; row < end; row += PLN_THREADS / WARP) {                         \
+            PLN_ACC sum = 0;                                                                                           \
+            for (int64_t k = lane; k < columns; k += WARP) sum += number(matrix, row * columns + k) * read(vector, k); \
+            for (int flip = WARP / 2; flip > 0; flip /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, flip);             \
+            if (lane == 0) out[row] = sum + (bias ? number(bias, row) : (PLN_ACC)0);                                   \
+        }                                                                                                              \
     }
 MULTIPLY(multiply_input, PLN_T, number)
 MULTIPLY(multiply_state, PLN_ACC, own_number)
@@ -65,7 +72,8 @@ MULTIPLY(multiply_state, PLN_ACC, own_number)
 #if PLN_GATES == 1
 PLN_INLINE void update(const struct pln_cuda_rnn_params *p, const struct sequence *s)
 {
-    for (int64_t j = threadIdx.x; j < p->hidden; j += PLN_THREADS) s->h[j] = gate(p, s, 0, s->gates_x[j] + s->gates_h[j]);
+    for (int64_t j = threadIdx.x; j < p->hidden; j += PLN_THREADS)
+        s->h[j] = gate(p, s, 0, s->gates_x[j] + s->gates_h[j]);
 }
 #elif PLN_GATES == 3
 /* Gates z, r, h. */
@@ -82,7 +90,8 @@ PLN_INLINE void update(const struct pln_cuda_rnn_params *p, const struct sequenc
     __syncthreads();
     for (int64_t j = threadIdx.x; j < n; j += PLN_THREADS) {
         const PLN_ACC from_h = s->gates_h[2 * n + j], z = s->gates_x[j];
-        const PLN_ACC candidate = gate(p, s, 1, s->gates_x[2 * n + j] + (p->linear_before_reset ? s->reset[j] * from_h : from_h));
+        const PLN_ACC candidate =
+            gate(p, s, 1, s->gates_x[2 * n + j] + (p->linear_before_reset ? s->reset[j] * from_h : from_h));
         s->h[j] = (1 - z) * candidate + z * s->h[j];
     }
 }
@@ -95,10 +104,12 @@ PLN_INLINE void update(const struct pln_cuda_rnn_params *p, const struct sequenc
         const PLN_T *peep = s->peephole;
         PLN_ACC c = s->c[j];
         const PLN_ACC in = gate(p, s, 0, s->gates_x[j] + s->gates_h[j] + (peep ? number(peep, j) * c : (PLN_ACC)0));
-        const PLN_ACC kept = s->gates_x[2 * n + j] + s->gates_h[2 * n + j] + (peep ? number(peep, 2 * n + j) * c : (PLN_ACC)0);
+        const PLN_ACC kept =
+            s->gates_x[2 * n + j] + s->gates_h[2 * n + j] + (peep ? number(peep, 2 * n + j) * c : (PLN_ACC)0);
         const PLN_ACC forget = p->input_forget ? 1 - in : gate(p, s, 0, kept);
         c = forget * c + in * gate(p, s, 1, s->gates_x[3 * n + j] + s->gates_h[3 * n + j]);
-        const PLN_ACC out = gate(p, s, 0, s->gates_x[n + j] + s->gates_h[n + j] + (peep ? number(peep, n + j) * c : (PLN_ACC)0));
+        const PLN_ACC out =
+            gate(p, s, 0, s->gates_x[n + j] + s->gates_h[n + j] + (peep ? number(peep, n + j) * c : (PLN_ACC)0));
         s->c[j] = c;
         s->h[j] = out * activate(&p->activations[s->direction * EACH + 2], c);
     }
@@ -115,7 +126,8 @@ PLN_INLINE int64_t state_row(const struct pln_cuda_rnn_params *p, const struct s
 
 PLN_INLINE PLN_T *y_row(const struct pln_cuda_rnn_params *p, const struct sequence *s, int64_t t)
 {
-    const int64_t row = p->by_batch ? (s->b * p->seq + t) * p->directions + s->direction : (t * p->directions + s->direction) * p->batch + s->b;
+    const int64_t row = p->by_batch ? (s->b * p->seq + t) * p->directions + s->direction
+                                    : (t * p->directions + s->direction) * p->batch + s->b;
     return (PLN_T *)p->y + row * p->hidden;
 }
 
@@ -162,7 +174,8 @@ PLN_INLINE void run_sequence(const struct pln_cuda_rnn_params *p, const struct s
     const bool reverse = s->direction == 1 || p->reverse_first;
     start_state(p, s, p->lengths.n >= 0 && length == 0);
     for (int64_t step = 0; step < length; step++) {
-        const int64_t t = reverse ? length - 1 - step : step, row = p->by_batch ? s->b * p->seq + t : t * p->batch + s->b;
+        const int64_t t = reverse ? length - 1 - step : step,
+                      row = p->by_batch ? s->b * p->seq + t : t * p->batch + s->b;
         multiply_input(s->w, s->bias_w, (const PLN_T *)p->x + row * p->in, p->in, 0, rows, s->gates_x);
         multiply_state(s->r, s->bias_r, s->h, n, 0, rows, s->gates_h);
         __syncthreads();

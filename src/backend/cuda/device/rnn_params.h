@@ -22,7 +22,8 @@ struct pln_cuda_rnn_activation {
     float alpha, beta;
 };
 
-/* All tensors are dense; NULL where one is left out. A task is one sequence in one direction: direction * batch + sequence. */
+/* All tensors are dense; NULL where one is left out. A task is one sequence in one direction: direction * batch +
+ * sequence. */
 struct pln_cuda_rnn_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) x;         /* [seq,batch,in], or [batch,seq,in] by batch */

@@ -1,5 +1,5 @@
-/* ROI_ALIGN. Sources: the operator's text; op_roi_align.py of ONNX's reference implementation (after Detectron). A thread makes one element. A region of no
- * image is fault 1, one that is too large fault 2.
+/* ROI_ALIGN. Sources: the operator's text; op_roi_align.py of ONNX's reference implementation (after Detectron). A
+ * thread makes one element. A region of no image is fault 1, one that is too large fault 2.
  *
  * Defines: PLN_T (element type), PLN_ACC (float or double), PLN_MAX (0 or 1), PLN_THREADS. */
 #include "backend/cuda/device/sample_params.h"
@@ -28,7 +28,8 @@ PLN_INLINE bool neighbours(PLN_ACC at, int64_t extent, int64_t *low, int64_t *hi
 }
 
 /* First edge of a region along one axis, the size of its bins, samples a bin; false: there are too many. */
-PLN_INLINE bool read_side(const struct pln_cuda_roi_params *p, const PLN_T *roi, int axis, int64_t bins, PLN_ACC *start, PLN_ACC *bin, int64_t *samples)
+PLN_INLINE bool read_side(const struct pln_cuda_roi_params *p, const PLN_T *roi, int axis, int64_t bins, PLN_ACC *start,
+                          PLN_ACC *bin, int64_t *samples)
 {
     const PLN_ACC offset = p->half_pixel ? (PLN_ACC)0.5 : (PLN_ACC)0, scale = (PLN_ACC)p->scale;
     const PLN_ACC from = (PLN_ACC)pln_value(roi[axis * p->roi_strides[1]]) * scale - offset;
@@ -54,7 +55,8 @@ PLN_INLINE PLN_ACC align_bin(const struct pln_cuda_roi_params *p, const int64_t 
         pln_fault(&p->head, 1);
         return 0;
     }
-    const bool good_h = read_side(p, roi, 1, p->dims[2], &start_y, &bin_h, &samples_h), good_w = read_side(p, roi, 0, p->dims[3], &start_x, &bin_w, &samples_w);
+    const bool good_h = read_side(p, roi, 1, p->dims[2], &start_y, &bin_h, &samples_h),
+               good_w = read_side(p, roi, 0, p->dims[3], &start_x, &bin_w, &samples_w);
     if (!good_h || !good_w) {
         pln_fault(&p->head, 2);
         return 0;
@@ -67,13 +69,18 @@ PLN_INLINE PLN_ACC align_bin(const struct pln_cuda_roi_params *p, const int64_t 
         if (!neighbours(y, height, &y0, &y1, &ly)) continue;
         const PLN_T *upper = x + y0 * p->x_strides[2], *lower = x + y1 * p->x_strides[2];
         for (int64_t j = 0; j < samples_w; j++) {
-            const PLN_ACC column = start_x + (PLN_ACC)at[3] * bin_w + ((PLN_ACC)j + (PLN_ACC)0.5) * bin_w / (PLN_ACC)samples_w;
+            const PLN_ACC column =
+                start_x + (PLN_ACC)at[3] * bin_w + ((PLN_ACC)j + (PLN_ACC)0.5) * bin_w / (PLN_ACC)samples_w;
             if (!neighbours(column, width, &x0, &x1, &lx)) continue;
-            const PLN_ACC a = (1 - ly) * (1 - lx) * (PLN_ACC)pln_value(upper[x0 * p->x_strides[3]]), b = (1 - ly) * lx * (PLN_ACC)pln_value(upper[x1 * p->x_strides[3]]);
-            const PLN_ACC c = ly * (1 - lx) * (PLN_ACC)pln_value(lower[x0 * p->x_strides[3]]), d = ly * lx * (PLN_ACC)pln_value(lower[x1 * p->x_strides[3]]);
+            const PLN_ACC a = (1 - ly) * (1 - lx) * (PLN_ACC)pln_value(upper[x0 * p->x_strides[3]]),
+                          b = (1 - ly) * lx * (PLN_ACC)pln_value(upper[x1 * p->x_strides[3]]);
+            const PLN_ACC c = ly * (1 - lx) * (PLN_ACC)pln_value(lower[x0 * p->x_strides[3]]),
+                          d = ly * lx * (PLN_ACC)pln_value(lower[x1 * p->x_strides[3]]);
             const PLN_ACC most = larger(larger(a, b), larger(c, d));
-            if (!PLN_MAX) total += a + b + c + d;
-            else if (inside == 0 || most > total) total = most;
+            if (!PLN_MAX)
+                total += a + b + c + d;
+            else if (inside == 0 || most > total)
+                total = most;
             inside++;
         }
     }

@@ -1,14 +1,30 @@
-/* Storing what was computed: floats are rounded, integers take the nearest value, ties to even, held within their range. */
+/* Storing what was computed: floats are rounded, integers take the nearest value, ties to even, held within their
+ * range. */
 #ifndef PLN_CUDA_ROUND_CUH
 #define PLN_CUDA_ROUND_CUH
 
 #include "backend/cuda/device/prelude.cuh"
 
-PLN_INLINE void pln_store_rounded(f16 *at, float x) { pln_store(at, x); }
-PLN_INLINE void pln_store_rounded(bf16 *at, float x) { pln_store(at, x); }
-PLN_INLINE void pln_store_rounded(float *at, float x) { *at = x; }
-PLN_INLINE void pln_store_rounded(double *at, double x) { *at = x; }
-PLN_INLINE void pln_store_rounded(boolean *at, double x) { at->bits = x != 0; }
+PLN_INLINE void pln_store_rounded(f16 *at, float x)
+{
+    pln_store(at, x);
+}
+PLN_INLINE void pln_store_rounded(bf16 *at, float x)
+{
+    pln_store(at, x);
+}
+PLN_INLINE void pln_store_rounded(float *at, float x)
+{
+    *at = x;
+}
+PLN_INLINE void pln_store_rounded(double *at, double x)
+{
+    *at = x;
+}
+PLN_INLINE void pln_store_rounded(boolean *at, double x)
+{
+    at->bits = x != 0;
+}
 template <typename T> PLN_INLINE void pln_store_rounded(T *at, double x)
 {
     const bool is_signed = (T)-1 < (T)1;

@@ -50,9 +50,10 @@ PLN_INLINE pln_spot pln_spot_of(const struct pln_cuda_rows_params *p, int64_t i)
 }
 PLN_INLINE int64_t pln_spot_place(const struct pln_cuda_rows_params *p, int k, const pln_spot &spot)
 {
-    int64_t at = 0;
+    int64_t at = spot.index[0] * p->operands[k].strides[0];
 #pragma unroll
-    for (int axis = 0; axis < PLN_ROW_AXES; axis++) at += spot.index[axis] * p->operands[k].strides[axis];
+    for (int axis = 1; axis < PLN_ROW_AXES; axis++)
+        if (axis < p->n_row_axes) at += spot.index[axis] * p->operands[k].strides[axis];
     return at;
 }
 

@@ -11,6 +11,7 @@ struct pln_cuda_rows_params {
     int64_t n_axes;
     int32_t lanes;        /* threads that share a row, a power of 2 that divides the block */
     int32_t rows_first;   /* 1: neighbouring threads take neighbouring rows, 0: neighbouring elements */
+    int64_t extra[3];     /* of a body that is no program */
     int64_t extents[PLN_CUDA_MAX_RANK];
     struct pln_cuda_operand operands[PLN_CUDA_MAX_OPERANDS]; /* inputs, then outputs; strides by these axes */
 };

@@ -1,7 +1,8 @@
-/* GRID_SAMPLE and AFFINE_GRID. Coordinate and border rules: the operators' text and ONNX's reference implementation (op_grid_sample.py, 1.23); of cubic with
- * border padding PyTorch's. A thread makes one element.
+/* GRID_SAMPLE and AFFINE_GRID. Coordinate and border rules: the operators' text and ONNX's reference implementation
+ * (op_grid_sample.py, 1.23); of cubic with border padding PyTorch's. A thread makes one element.
  *
- * Defines: PLN_T (element type of x and y), PLN_ACC (float or double), PLN_THREADS; PLN_AFFINE, or PLN_G (element type of the grid), PLN_MODE, PLN_PADDING. */
+ * Defines: PLN_T (element type of x and y), PLN_ACC (float or double), PLN_THREADS; PLN_AFFINE, or PLN_G (element type
+ * of the grid), PLN_MODE, PLN_PADDING. */
 #include "backend/cuda/device/sample_params.h"
 #include "backend/cuda/device/walk.cuh"
 
@@ -19,7 +20,8 @@ PLN_INLINE PLN_ACC make_element(const struct pln_cuda_sample_params *p, const in
     const int64_t k = p->k;
     const PLN_T *theta = (const PLN_T *)p->grid + at[0] * p->grid_strides[0] + at[k + 1] * p->grid_strides[1];
     PLN_ACC sum = (PLN_ACC)pln_value(theta[k * p->grid_strides[2]]);
-    for (int64_t c = 0; c < k; c++) sum += (PLN_ACC)pln_value(theta[c * p->grid_strides[2]]) * grid_place(p, at[k - c], p->dims[k - c]);
+    for (int64_t c = 0; c < k; c++)
+        sum += (PLN_ACC)pln_value(theta[c * p->grid_strides[2]]) * grid_place(p, at[k - c], p->dims[k - c]);
     return sum;
 }
 
@@ -27,7 +29,7 @@ PLN_INLINE PLN_ACC make_element(const struct pln_cuda_sample_params *p, const in
 
 enum { LINEAR, NEAREST, CUBIC };
 enum { ZEROS, BORDER, REFLECTION };
-#define TAPS (PLN_MODE == NEAREST ? 1 : PLN_MODE == LINEAR ? 2 : 4)
+#define TAPS      (PLN_MODE == NEAREST ? 1 : PLN_MODE == LINEAR ? 2 : 4)
 #define MOST_AXES 3
 
 struct axis_taps {
@@ -69,10 +71,12 @@ PLN_INLINE double border_high(const struct pln_cuda_sample_params *p, int64_t ex
     return p->align_corners ? (double)(extent - 1) : (double)extent - 0.5;
 }
 
-/* A coordinate as the padding has it. What is far outside of zeros stays outside, within reach of integers; NaN is outside, too. */
+/* A coordinate as the padding has it. What is far outside of zeros stays outside, within reach of integers; NaN is
+ * outside, too. */
 PLN_INLINE double place(const struct pln_cuda_sample_params *p, double x, int64_t extent)
 {
-    const double low = border_low(p), high = border_high(p, extent), last = (double)(extent - 1), infinity = (double)__uint_as_float(0x7f800000u);
+    const double low = border_low(p), high = border_high(p, extent), last = (double)(extent - 1),
+                 infinity = (double)__uint_as_float(0x7f800000u);
     if (!(x >= -4)) x = PLN_PADDING == REFLECTION && x > -infinity ? x : -4;
     if (x > (double)extent + 4 && !(PLN_PADDING == REFLECTION && x < infinity)) x = (double)extent + 4;
     if ((x >= low && x <= high) || PLN_PADDING == ZEROS) return x;
@@ -107,7 +111,8 @@ PLN_INLINE void find_taps(const struct pln_cuda_sample_params *p, double x, int6
     for (int t = 0; t < TAPS; t++) {
         const double distance = x - left - (first + t);
         taps->at[t] = pixel(p, (int64_t)left + first + t, extent);
-        taps->weight[t] = PLN_MODE == NEAREST ? (PLN_ACC)1 : (PLN_ACC)(PLN_MODE == LINEAR ? 1 - fabs(distance) : keys(distance));
+        taps->weight[t] =
+            PLN_MODE == NEAREST ? (PLN_ACC)1 : (PLN_ACC)(PLN_MODE == LINEAR ? 1 - fabs(distance) : keys(distance));
     }
 }
 

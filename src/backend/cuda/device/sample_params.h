@@ -3,14 +3,15 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-/* GRID_SAMPLE: x[n,c,d1...dk], grid[n,o1...ok,k], y[n,c,o1...ok]. AFFINE_GRID: grid is theta[n,k,k+1], y[n,o1...ok,k], and no x. */
+/* GRID_SAMPLE: x[n,c,d1...dk], grid[n,o1...ok,k], y[n,c,o1...ok]. AFFINE_GRID: grid is theta[n,k,k+1], y[n,o1...ok,k],
+ * and no x. */
 struct pln_cuda_sample_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) x;
     PLN_DEVICE_PTR(const void) grid;
     PLN_DEVICE_PTR(void) y;
     int64_t n_elements, rank, k, align_corners;
-    int64_t dims[PLN_CUDA_MAX_RANK]; /* of y */
+    int64_t dims[PLN_CUDA_MAX_RANK];    /* of y */
     int64_t extents[PLN_CUDA_MAX_RANK]; /* of x */
     int64_t y_strides[PLN_CUDA_MAX_RANK], x_strides[PLN_CUDA_MAX_RANK], grid_strides[PLN_CUDA_MAX_RANK];
 };

@@ -1,9 +1,10 @@
-/* SCATTER_ELEMENTS and SCATTER_ND. A task owns some slices and columns of the output: it copies data there, then goes through all places in order, a
- * place a thread at a time, and writes those that are its own. So each element sees its updates in the order of the places, whatever the grid is, and
- * nobody waits for another block. An index outside of its axis is fault 1.
+/* SCATTER_ELEMENTS and SCATTER_ND. A task owns some slices and columns of the output: it copies data there, then goes
+ * through all places in order, a place a thread at a time, and writes those that are its own. So each element sees its
+ * updates in the order of the places, whatever the grid is, and nobody waits for another block. An index outside of its
+ * axis is fault 1.
  *
- * Defines: PLN_T (element type; without a reduction the unsigned type of its size), PLN_INDEX (int32_t or int64_t), PLN_THREADS, and PLN_COMBINE(a, b)
- * of values with a reduction. */
+ * Defines: PLN_T (element type; without a reduction the unsigned type of its size), PLN_INDEX (int32_t or int64_t),
+ * PLN_THREADS, and PLN_COMBINE(a, b) of values with a reduction. */
 #include "backend/cuda/device/scatter_params.h"
 #include "backend/cuda/device/walk.cuh"
 
@@ -57,7 +58,8 @@ PLN_INLINE int64_t column_offset(const struct pln_cuda_scatter_params *p, int64_
     return at;
 }
 
-PLN_INLINE void copy_data(const struct pln_cuda_scatter_params *p, int64_t slice, int64_t slices, int64_t column, int64_t columns)
+PLN_INLINE void copy_data(const struct pln_cuda_scatter_params *p, int64_t slice, int64_t slices, int64_t column,
+                          int64_t columns)
 {
     const PLN_T *data = (const PLN_T *)p->data;
     PLN_T *to = (PLN_T *)p->to;
@@ -83,7 +85,8 @@ PLN_INLINE void link_places(struct chunk *chunk)
 }
 
 /* One column of all places that write one slice. */
-PLN_INLINE void write_column(const struct pln_cuda_scatter_params *p, const struct chunk *chunk, int place, int64_t slice, int64_t column)
+PLN_INLINE void write_column(const struct pln_cuda_scatter_params *p, const struct chunk *chunk, int place,
+                             int64_t slice, int64_t column)
 {
     const PLN_T *updates = (const PLN_T *)p->updates + column_offset(p, column, p->column_strides);
     PLN_T *to = (PLN_T *)p->to + slice_offset(p, slice, p->to_strides) + column_offset(p, column, p->to_strides);
@@ -98,13 +101,16 @@ PLN_INLINE void write_column(const struct pln_cuda_scatter_params *p, const stru
 #endif
 }
 
-PLN_INLINE void write_chunk(const struct pln_cuda_scatter_params *p, const struct chunk *chunk, int64_t slice, int64_t column, int64_t columns)
+PLN_INLINE void write_chunk(const struct pln_cuda_scatter_params *p, const struct chunk *chunk, int64_t slice,
+                            int64_t column, int64_t columns)
 {
-    const int width = columns < PLN_THREADS ? (int)columns : PLN_THREADS, at_once = PLN_THREADS / width, own = threadIdx.x / width;
+    const int width = columns < PLN_THREADS ? (int)columns : PLN_THREADS, at_once = PLN_THREADS / width,
+              own = threadIdx.x / width;
     if (own >= at_once) return;
     for (int j = own; j < PLN_THREADS; j += at_once) {
         if (!chunk->first[j]) continue;
-        for (int64_t c = threadIdx.x % width; c < columns; c += width) write_column(p, chunk, j, slice + chunk->slice[j], column + c);
+        for (int64_t c = threadIdx.x % width; c < columns; c += width)
+            write_column(p, chunk, j, slice + chunk->slice[j], column + c);
     }
 }
 

@@ -3,8 +3,9 @@
 
 #include "backend/cuda/device/walk_params.h"
 
-/* The output is data with slices written anew: its first `depth` axes number the slices (row-major), the others the columns of a slice. Each place of
- * the updates (axes [0, lead)) names one slice, by indices for all of its coordinates or for that of one axis alone. */
+/* The output is data with slices written anew: its first `depth` axes number the slices (row-major), the others the
+ * columns of a slice. Each place of the updates (axes [0, lead)) names one slice, by indices for all of its coordinates
+ * or for that of one axis alone. */
 struct pln_cuda_scatter_params {
     struct pln_cuda_head head;
     PLN_DEVICE_PTR(const void) data;
@@ -20,8 +21,8 @@ struct pln_cuda_scatter_params {
     int64_t place_dims[PLN_CUDA_MAX_RANK];
     int64_t place_strides[PLN_CUDA_MAX_RANK], index_strides[PLN_CUDA_MAX_RANK]; /* of updates, of indices */
     int64_t index_step;                                                         /* between the indices of one place */
-    int64_t column_strides[PLN_CUDA_MAX_RANK];                                  /* of updates, by axis of the output from depth on */
-    int64_t indexed_axis;                                                       /* that alone is told by an index; -1: all are */
+    int64_t column_strides[PLN_CUDA_MAX_RANK]; /* of updates, by axis of the output from depth on */
+    int64_t indexed_axis;                      /* that alone is told by an index; -1: all are */
 };
 
 #endif

@@ -5,7 +5,8 @@
 #include "backend/cuda/device/prelude.cuh"
 #include "backend/cuda/device/walk_params.h"
 
-/* Quotient of numbers that are not negative, b > 0. Division of 64 bits is a routine of some 70 instructions; most extents need only 32. */
+/* Quotient of numbers that are not negative, b > 0. Division of 64 bits is a routine of some 70 instructions; most
+ * extents need only 32. */
 PLN_INLINE int64_t pln_quotient(int64_t a, int64_t b)
 {
     if (((a | b) >> 31) == 0) return (int64_t)((uint32_t)a / (uint32_t)b);
@@ -47,7 +48,8 @@ PLN_INLINE double pln_float_at(const struct pln_cuda_floats *floats, int64_t i)
     }
 }
 
-/* The part of `task` of a copy of n elements: each thread moves PLN_CUDA_MOVE_ELEMENTS of them, neighbours neighbouring ones. */
+/* The part of `task` of a copy of n elements: each thread moves PLN_CUDA_MOVE_ELEMENTS of them, neighbours neighbouring
+ * ones. */
 template <typename T>
 PLN_INLINE void pln_move_elements(const T *from, T *to, int64_t rank, const int64_t *dims, const int64_t *from_strides,
                                   const int64_t *to_strides, int64_t n, int64_t task)

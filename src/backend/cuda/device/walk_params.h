@@ -4,8 +4,8 @@
 
 #include "backend/cuda/device/params.h"
 
-#define PLN_CUDA_WALK_AXES 16    /* two for each axis of a tensor: repeats, blocks */
-#define PLN_CUDA_MOVE_ELEMENTS 8 /* that a thread moves in one task */
+#define PLN_CUDA_WALK_AXES     16 /* two for each axis of a tensor: repeats, blocks */
+#define PLN_CUDA_MOVE_ELEMENTS 8  /* that a thread moves in one task */
 
 enum pln_cuda_int_type {
     PLN_CUDA_INT_I8,

@@ -1,6 +1,7 @@
 /* SLICE, PAD, CENTER_CROP_PAD. tile: threads a block.
  *
- * Starts, steps, pads and axes may be data of the run: the kernel reads them. The shape that CENTER_CROP_PAD is given is the output's. */
+ * Starts, steps, pads and axes may be data of the run: the kernel reads them. The shape that CENTER_CROP_PAD is given
+ * is the output's. */
 #include "backend/cuda/device/cut_params.h"
 #include "backend/cuda/kernels/walk.h"
 
@@ -33,7 +34,8 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     const struct pln_operand *in = &problem->inputs[0], *out = &problem->outputs[0];
     if (problem->n_inputs < 1 || problem->n_outputs != 1) return "wrong number of operands";
     if (!pln_cuda_unit(in->dtype) || in->dtype != out->dtype) return "elements are not 1, 2, 4 or 8 bytes";
-    if (in->rank < 0 || in->rank > PLN_CUDA_MAX_RANK || out->rank != in->rank) return "the rank is not known, or above 8";
+    if (in->rank < 0 || in->rank > PLN_CUDA_MAX_RANK || out->rank != in->rank)
+        return "the rank is not known, or above 8";
     return params_support(kernel, problem);
 }
 
@@ -43,12 +45,16 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return pln_cuda_move_cost(problem, 8);
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
-    pln_text_printf(out_source, "#define PLN_ELEMENT %s\n#define PLN_THREADS %d\n", pln_cuda_unit(problem->inputs[0].dtype), (int)kernel->tile[0]);
-    if (kernel->op == PLN_OP_PAD) pln_text_printf(out_source, "#define PLN_PAD\n#define PLN_MODE %d\n", pad_mode(problem->attrs));
-    else pln_text_printf(out_source, "#define %s\n", kernel->op == PLN_OP_SLICE ? "PLN_SLICE" : "PLN_CROP");
+    pln_text_printf(out_source, "#define PLN_ELEMENT %s\n#define PLN_THREADS %d\n",
+                    pln_cuda_unit(problem->inputs[0].dtype), (int)kernel->tile[0]);
+    if (kernel->op == PLN_OP_PAD)
+        pln_text_printf(out_source, "#define PLN_PAD\n#define PLN_MODE %d\n", pad_mode(problem->attrs));
+    else
+        pln_text_printf(out_source, "#define %s\n", kernel->op == PLN_OP_SLICE ? "PLN_SLICE" : "PLN_CROP");
     pln_text_printf(out_source, "#include \"backend/cuda/device/cut.cuh\"\n");
     return PLN_OK;
 }
@@ -57,20 +63,26 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
 
 static const char *read_slice(const struct pln_launch *launch, struct pln_cuda_cut_params *params)
 {
-    if (!pln_cuda_has_input(launch, 1) || !pln_cuda_ints_fill(launch, 1, &params->starts) || !pln_cuda_ints_fill(launch, 3, &params->axes) || !pln_cuda_ints_fill(launch, 4, &params->steps))
+    if (!pln_cuda_has_input(launch, 1) || !pln_cuda_ints_fill(launch, 1, &params->starts) ||
+        !pln_cuda_ints_fill(launch, 3, &params->axes) || !pln_cuda_ints_fill(launch, 4, &params->steps))
         return "starts, axes or steps are no integers";
     int64_t n = params->starts.n;
-    if (n > params->rank || (params->axes.n >= 0 && params->axes.n != n) || (params->steps.n >= 0 && params->steps.n != n)) return "starts, axes and steps differ in length";
+    if (n > params->rank || (params->axes.n >= 0 && params->axes.n != n) ||
+        (params->steps.n >= 0 && params->steps.n != n))
+        return "starts, axes and steps differ in length";
     return NULL;
 }
 
 static const char *read_pads(const struct pln_launch *launch, struct pln_cuda_cut_params *params)
 {
-    if (!pln_cuda_has_input(launch, 1) || !pln_cuda_ints_fill(launch, 1, &params->starts) || !pln_cuda_ints_fill(launch, 3, &params->axes)) return "pads or axes are no integers";
+    if (!pln_cuda_has_input(launch, 1) || !pln_cuda_ints_fill(launch, 1, &params->starts) ||
+        !pln_cuda_ints_fill(launch, 3, &params->axes))
+        return "pads or axes are no integers";
     int64_t n = params->axes.n >= 0 ? params->axes.n : params->rank;
     if (n > params->rank || params->starts.n != 2 * n) return "there are not two pads an axis";
     if (!pln_cuda_has_input(launch, 2) || pad_mode(launch->attrs) != 0) return NULL;
-    if (launch->inputs[2].dtype != launch->inputs[0].dtype || pln_tensor_count(&launch->inputs[2]) != 1) return "the constant is no element of the input's type";
+    if (launch->inputs[2].dtype != launch->inputs[0].dtype || pln_tensor_count(&launch->inputs[2]) != 1)
+        return "the constant is no element of the input's type";
     params->value = pln_cuda_address(&launch->inputs[2]);
     return NULL;
 }
@@ -85,10 +97,12 @@ static const char *read_crop(struct pln_cuda_cut_params *params)
     return NULL;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_cut_params *params = state;
-    if (launch->op != kernel->op || launch->n_inputs < 1 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
+    if (launch->op != kernel->op || launch->n_inputs < 1 || launch->n_outputs != 1)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
     const struct pln_tensor *in = &launch->inputs[0], *out = &launch->outputs[0];
     if (!pln_cuda_unit(in->dtype) || in->dtype != out->dtype || in->rank > PLN_CUDA_MAX_RANK || in->rank != out->rank)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: the types or ranks are not those that it was made for", kernel->name);
@@ -99,10 +113,15 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     memcpy(params->extents, in->dims, sizeof params->extents);
     memcpy(params->to_strides, out->strides, sizeof params->to_strides);
     memcpy(params->from_strides, in->strides, sizeof params->from_strides);
-    const char *why = launch->op == PLN_OP_SLICE ? read_slice(launch, params) : launch->op == PLN_OP_PAD ? read_pads(launch, params) : read_crop(params);
+    const char *why = launch->op == PLN_OP_SLICE ? read_slice(launch, params)
+                      : launch->op == PLN_OP_PAD ? read_pads(launch, params)
+                                                 : read_crop(params);
     if (why) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     params->n_elements = pln_tensor_count(out);
-    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, (int64_t)kernel->tile[0] * PLN_CUDA_MOVE_ELEMENTS), .grain = 1, .block_threads = kernel->tile[0] };
+    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements,
+                                                                     (int64_t)kernel->tile[0] * PLN_CUDA_MOVE_ELEMENTS),
+                                           .grain = 1,
+                                           .block_threads = kernel->tile[0] };
     return PLN_OK;
 }
 
@@ -113,4 +132,11 @@ static const char *fault(const void *state, uint64_t code)
     return "Slice or Pad: starts, steps, pads or axes do not give the output's shape";
 }
 
-const struct pln_kernel_family pln_cuda_cut = { .name = "cut", .state_bytes = sizeof(struct pln_cuda_cut_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1, .fault = fault };
+const struct pln_kernel_family pln_cuda_cut = { .name = "cut",
+                                                .state_bytes = sizeof(struct pln_cuda_cut_params),
+                                                .supports = supports,
+                                                .cost = cost,
+                                                .prepare = prepare,
+                                                .emit = emit,
+                                                .packed_input = -1,
+                                                .fault = fault };

@@ -20,11 +20,12 @@ static bool takes_type(const struct pln_kernel *kernel, enum pln_dtype dtype)
 
 /* ---- what fits ---- */
 
-const char *pln_cuda_check_epilogue(const struct pln_rowprog *program, enum pln_dtype accumulator, int n_inputs, int output_rank)
+const char *pln_cuda_check_epilogue(const struct pln_rowprog *program, enum pln_dtype dtype, int n_inputs, int output_rank)
 {
+    const bool narrow = dtype == PLN_F16 || dtype == PLN_BF16;
     if (!program) return NULL;
     if (program->n_inputs < 1 || program->n_outputs != 1 || n_inputs - (program->n_inputs - 1) < 2) return "the epilogue does not fit the node";
-    if ((enum pln_dtype)program->inputs[0].dtype != accumulator) return "the epilogue's accumulator is of another type";
+    if (program->inputs[0].dtype != dtype && !(narrow && program->inputs[0].dtype == PLN_F32)) return "the epilogue's accumulator is of another type";
     if (output_rank >= 0 && program->rank != output_rank) return "the epilogue's rank is not the output's";
     for (int i = 0; i < program->n_instrs; i++)
         if (program->instrs[i].code == PLN_ROWPROG_REDUCE) return "the epilogue has a reduction";

@@ -9,7 +9,8 @@ static const char *range_supports(const struct pln_problem *problem)
     if (problem->n_inputs != 3 || problem->outputs[0].rank != 1) return "wrong number of operands";
     if (!pln_cuda_type(dtype) || dtype == PLN_BOOL) return "there is no arithmetic in this type";
     for (int i = 0; i < 3; i += 2)
-        if (problem->inputs[i].dtype != dtype || problem->inputs[i].rank < 0) return "start and delta are not of the output's type";
+        if (problem->inputs[i].dtype != dtype || problem->inputs[i].rank < 0)
+            return "start and delta are not of the output's type";
     return NULL;
 }
 
@@ -39,14 +40,19 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return pln_cuda_move_cost(problem, 8);
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
     const char *unit = pln_cuda_unit(problem->outputs[0].dtype);
     pln_text_printf(out_source, "#define PLN_THREADS %d\n", (int)kernel->tile[0]);
-    if (kernel->op == PLN_OP_RANGE) pln_text_printf(out_source, "#define PLN_RANGE\n#define PLN_T %s\n", pln_cuda_type(problem->outputs[0].dtype));
-    else if (kernel->op == PLN_OP_ONE_HOT) pln_text_printf(out_source, "#define PLN_ONE_HOT\n#define PLN_T %s\n#define PLN_ELEMENT %s\n", pln_cuda_type(problem->inputs[0].dtype), unit);
-    else pln_text_printf(out_source, "#define PLN_EYE\n#define PLN_ELEMENT %s\n", unit);
+    if (kernel->op == PLN_OP_RANGE)
+        pln_text_printf(out_source, "#define PLN_RANGE\n#define PLN_T %s\n", pln_cuda_type(problem->outputs[0].dtype));
+    else if (kernel->op == PLN_OP_ONE_HOT)
+        pln_text_printf(out_source, "#define PLN_ONE_HOT\n#define PLN_T %s\n#define PLN_ELEMENT %s\n",
+                        pln_cuda_type(problem->inputs[0].dtype), unit);
+    else
+        pln_text_printf(out_source, "#define PLN_EYE\n#define PLN_ELEMENT %s\n", unit);
     pln_text_printf(out_source, "#include \"backend/cuda/device/generate.cuh\"\n");
     return PLN_OK;
 }
@@ -57,7 +63,8 @@ static const char *plan_range(const struct pln_launch *launch, struct pln_cuda_g
 {
     const struct pln_tensor *out = &launch->outputs[0];
     bool fits = launch->n_inputs == 3 && out->rank == 1;
-    for (int i = 0; fits && i < 3; i += 2) fits = launch->inputs[i].dtype == out->dtype && pln_tensor_count(&launch->inputs[i]) == 1;
+    for (int i = 0; fits && i < 3; i += 2)
+        fits = launch->inputs[i].dtype == out->dtype && pln_tensor_count(&launch->inputs[i]) == 1;
     if (!fits) return "start and delta are not one number each, of the output's type";
     params->a = pln_cuda_address(&launch->inputs[0]);
     params->b = pln_cuda_address(&launch->inputs[2]);
@@ -68,7 +75,8 @@ static const char *plan_one_hot(const struct pln_launch *launch, struct pln_cuda
 {
     const struct pln_tensor *at = &launch->inputs[0], *values = &launch->inputs[2], *out = &launch->outputs[0];
     int axis;
-    bool fits = launch->n_inputs == 3 && values->dtype == out->dtype && values->rank == 1 && values->dims[0] == 2 && at->rank + 1 == out->rank && pln_cuda_type(at->dtype) &&
+    bool fits = launch->n_inputs == 3 && values->dtype == out->dtype && values->rank == 1 && values->dims[0] == 2 &&
+                at->rank + 1 == out->rank && pln_cuda_type(at->dtype) &&
                 pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", -1), out->rank, &axis);
     for (int d = 0; fits && d < out->rank; d++) {
         int from = d < axis ? d : d - 1;
@@ -92,21 +100,34 @@ static const char *plan_eye(const struct pln_launch *launch, struct pln_cuda_gen
     return NULL;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_generate_params *params = state;
-    if (launch->op != kernel->op || launch->n_inputs < 1 || launch->n_outputs != 1 || !pln_cuda_unit(launch->outputs[0].dtype) || launch->outputs[0].rank > PLN_CUDA_MAX_RANK)
+    if (launch->op != kernel->op || launch->n_inputs < 1 || launch->n_outputs != 1 ||
+        !pln_cuda_unit(launch->outputs[0].dtype) || launch->outputs[0].rank > PLN_CUDA_MAX_RANK)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: the operands are not those that it was made for", kernel->name);
     const struct pln_tensor *out = &launch->outputs[0];
-    const char *why = launch->op == PLN_OP_RANGE ? plan_range(launch, params) : launch->op == PLN_OP_ONE_HOT ? plan_one_hot(launch, params) : plan_eye(launch, params);
+    const char *why = launch->op == PLN_OP_RANGE     ? plan_range(launch, params)
+                      : launch->op == PLN_OP_ONE_HOT ? plan_one_hot(launch, params)
+                                                     : plan_eye(launch, params);
     if (why) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     params->to = pln_cuda_address(out);
     params->rank = out->rank;
     params->n_elements = pln_tensor_count(out);
     memcpy(params->dims, out->dims, sizeof params->dims);
     memcpy(params->to_strides, out->strides, sizeof params->to_strides);
-    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, (int64_t)kernel->tile[0] * PLN_CUDA_MOVE_ELEMENTS), .grain = 1, .block_threads = kernel->tile[0] };
+    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements,
+                                                                     (int64_t)kernel->tile[0] * PLN_CUDA_MOVE_ELEMENTS),
+                                           .grain = 1,
+                                           .block_threads = kernel->tile[0] };
     return PLN_OK;
 }
 
-const struct pln_kernel_family pln_cuda_generate = { .name = "generate", .state_bytes = sizeof(struct pln_cuda_generate_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1 };
+const struct pln_kernel_family pln_cuda_generate = { .name = "generate",
+                                                     .state_bytes = sizeof(struct pln_cuda_generate_params),
+                                                     .supports = supports,
+                                                     .cost = cost,
+                                                     .prepare = prepare,
+                                                     .emit = emit,
+                                                     .packed_input = -1 };

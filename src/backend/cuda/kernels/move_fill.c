@@ -1,7 +1,7 @@
 #include "backend/cuda/kernels/move.h"
 
-#define THREADS 256 /* device/move.cuh */
-#define TILE 32
+#define THREADS     256 /* device/move.cuh */
+#define TILE        32
 #define TILED_LEAST 8 /* shorter axes would leave most of a tile empty */
 
 static int64_t magnitude(int64_t stride)
@@ -39,7 +39,8 @@ static void move_axis(struct pln_cuda_move_params *params, int d)
     params->to_strides[last] = to;
 }
 
-void pln_cuda_move_fill(struct pln_cuda_walk *walk, int64_t n, struct pln_cuda_move_params *params, struct pln_prepared *out_prepared)
+void pln_cuda_move_fill(struct pln_cuda_walk *walk, int64_t n, struct pln_cuda_move_params *params,
+                        struct pln_prepared *out_prepared)
 {
     *out_prepared = (struct pln_prepared){ .grain = 1, .block_threads = THREADS };
     params->n_elements = n;
@@ -66,5 +67,6 @@ void pln_cuda_move_fill(struct pln_cuda_walk *walk, int64_t n, struct pln_cuda_m
 
 void pln_cuda_move_emit(enum pln_dtype dtype, struct pln_text *out_source)
 {
-    pln_text_printf(out_source, "#define PLN_ELEMENT %s\n#include \"backend/cuda/device/move.cuh\"\n", pln_cuda_unit(dtype));
+    pln_text_printf(out_source, "#define PLN_ELEMENT %s\n#include \"backend/cuda/device/move.cuh\"\n",
+                    pln_cuda_unit(dtype));
 }

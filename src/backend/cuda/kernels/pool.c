@@ -1,4 +1,5 @@
-/* POOL of images of any strides with one to three spatial axes: maximum with its places, average, Lp. tile: threads a block. */
+/* POOL of images of any strides with one to three spatial axes: maximum with its places, average, Lp. tile: threads a
+ * block. */
 #include "backend/cuda/device/pool_params.h"
 #include "backend/cuda/family.h"
 #include "backend/cuda/kernels/walk.h"
@@ -14,7 +15,8 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     const struct pln_operand *x = &problem->inputs[0];
     struct pln_window window;
     if (problem->n_inputs != 1 || problem->n_outputs < 1) return "wrong number of operands";
-    if (!is_float(x->dtype) && !(problem->kind == PLN_POOL_MAX && (x->dtype == PLN_I8 || x->dtype == PLN_U8))) return "pooling of this type is not here";
+    if (!is_float(x->dtype) && !(problem->kind == PLN_POOL_MAX && (x->dtype == PLN_I8 || x->dtype == PLN_U8)))
+        return "pooling of this type is not here";
     if (x->rank < 3 || x->rank > 2 + PLN_CUDA_POOL_SPATIAL) return "not one to three spatial axes";
     const bool indices = problem->n_outputs > 1 && problem->outputs[1].present;
     if (indices && problem->kind != PLN_POOL_MAX) return "only a maximum has a place";
@@ -32,14 +34,19 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return pln_cuda_move_cost(problem, 8 + taps * (kernel->flags & PLN_KERNEL_CHANNELS_LAST ? 0.5 : 1));
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
     const enum pln_dtype dtype = problem->inputs[0].dtype;
     const char *arithmetic = dtype == PLN_F64 ? "double" : is_float(dtype) ? "float" : "int32_t";
-    const char *what = problem->kind == PLN_POOL_MAX ? "PLN_MAX" : problem->kind == PLN_POOL_AVERAGE ? "PLN_AVERAGE" : "PLN_LP";
-    pln_text_printf(out_source, "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_THREADS %d\n#define %s\n#include \"backend/cuda/device/pool.cuh\"\n", pln_cuda_type(dtype), arithmetic,
-                    (int)kernel->tile[0], what);
+    const char *what = problem->kind == PLN_POOL_MAX       ? "PLN_MAX"
+                       : problem->kind == PLN_POOL_AVERAGE ? "PLN_AVERAGE"
+                                                           : "PLN_LP";
+    pln_text_printf(out_source,
+                    "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_THREADS %d\n#define %s\n#include "
+                    "\"backend/cuda/device/pool.cuh\"\n",
+                    pln_cuda_type(dtype), arithmetic, (int)kernel->tile[0], what);
     return PLN_OK;
 }
 
@@ -101,13 +108,18 @@ static void order_axes(const struct pln_tensor *y, struct pln_cuda_pool_params *
     }
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_pool_params *params = state;
-    if (launch->n_inputs != 1 || launch->n_outputs < 1) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
+    if (launch->n_inputs != 1 || launch->n_outputs < 1)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
     const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
-    const struct pln_tensor *indices = launch->n_outputs > 1 && launch->outputs[1].dtype != PLN_DTYPE_NONE ? &launch->outputs[1] : NULL;
-    bool fits = x->dtype == y->dtype && pln_cuda_type(x->dtype) && x->rank >= 3 && x->rank <= 2 + PLN_CUDA_POOL_SPATIAL && y->rank == x->rank && x->dims[0] == y->dims[0] && x->dims[1] == y->dims[1];
+    const struct pln_tensor *indices =
+        launch->n_outputs > 1 && launch->outputs[1].dtype != PLN_DTYPE_NONE ? &launch->outputs[1] : NULL;
+    bool fits = x->dtype == y->dtype && pln_cuda_type(x->dtype) && x->rank >= 3 &&
+                x->rank <= 2 + PLN_CUDA_POOL_SPATIAL && y->rank == x->rank && x->dims[0] == y->dims[0] &&
+                x->dims[1] == y->dims[1];
     fits = fits && (!indices || (indices->dtype == PLN_I64 && pln_tensor_same_shape(indices, y)));
     if (!fits) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: image and output do not fit", kernel->name);
     const char *why = read_window(launch, params);
@@ -121,8 +133,16 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     spread_strides(y, params->y_strides);
     if (indices) spread_strides(indices, params->index_strides);
     order_axes(y, params);
-    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, kernel->tile[0]), .grain = 1, .block_threads = kernel->tile[0] };
+    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, kernel->tile[0]),
+                                           .grain = 1,
+                                           .block_threads = kernel->tile[0] };
     return PLN_OK;
 }
 
-const struct pln_kernel_family pln_cuda_pool = { .name = "pool", .state_bytes = sizeof(struct pln_cuda_pool_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1 };
+const struct pln_kernel_family pln_cuda_pool = { .name = "pool",
+                                                 .state_bytes = sizeof(struct pln_cuda_pool_params),
+                                                 .supports = supports,
+                                                 .cost = cost,
+                                                 .prepare = prepare,
+                                                 .emit = emit,
+                                                 .packed_input = -1 };

@@ -1,4 +1,5 @@
-/* RESIZE of any strides: nearest of any type of 1, 2, 4 or 8 bytes, linear and cubic of numbers. tile: threads a block. */
+/* RESIZE of any strides: nearest of any type of 1, 2, 4 or 8 bytes, linear and cubic of numbers. tile: threads a block.
+ */
 #include <math.h>
 
 #include "backend/cuda/device/resize_params.h"
@@ -6,7 +7,7 @@
 #include "tensor/convert.h"
 
 #define NEAREST 0
-#define CROP 5
+#define CROP    5
 
 struct modes {
     int filter, coords, rounding, policy; /* the numbers of device/resize.cuh */
@@ -24,10 +25,12 @@ static int pick(const struct pln_attrs *attrs, const char *attr, const char *con
 static bool read_modes(const struct pln_attrs *attrs, struct modes *out)
 {
     static const char *const filters[] = { "nearest", "linear", "cubic", NULL };
-    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn", NULL };
+    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",   "align_corners",
+                                          "asymmetric", "tf_crop_and_resize",   "tf_half_pixel_for_nn", NULL };
     static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
     static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
-    *out = (struct modes){ pick(attrs, "mode", filters), pick(attrs, "coordinate_transformation_mode", coords), pick(attrs, "nearest_mode", roundings), pick(attrs, "keep_aspect_ratio_policy", policies) };
+    *out = (struct modes){ pick(attrs, "mode", filters), pick(attrs, "coordinate_transformation_mode", coords),
+                           pick(attrs, "nearest_mode", roundings), pick(attrs, "keep_aspect_ratio_policy", policies) };
     return out->filter >= 0 && out->coords >= 0 && out->rounding >= 0 && out->policy >= 0;
 }
 
@@ -38,8 +41,10 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     struct modes modes;
     if (problem->n_inputs < 1 || problem->n_outputs != 1) return "wrong number of operands";
     if (!read_modes(problem->attrs, &modes)) return "there is no such mode";
-    if (in->dtype != out->dtype || !(modes.filter == NEAREST ? pln_cuda_unit(in->dtype) : pln_cuda_type(in->dtype))) return "elements of this type cannot be resized";
-    if (in->rank < 0 || in->rank > PLN_CUDA_MAX_RANK || out->rank != in->rank) return "the rank is not known, or above 8";
+    if (in->dtype != out->dtype || !(modes.filter == NEAREST ? pln_cuda_unit(in->dtype) : pln_cuda_type(in->dtype)))
+        return "elements of this type cannot be resized";
+    if (in->rank < 0 || in->rank > PLN_CUDA_MAX_RANK || out->rank != in->rank)
+        return "the rank is not known, or above 8";
     if (modes.coords == CROP && (problem->n_inputs < 2 || !problem->inputs[1].present)) return "there is no region";
     const char *why = modes.coords == CROP ? pln_cuda_floats_supports(problem, 1) : NULL;
     if (!why) why = pln_cuda_floats_supports(problem, 2);
@@ -52,17 +57,24 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return pln_cuda_move_cost(problem, 32);
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
     const enum pln_dtype dtype = problem->inputs[0].dtype;
     struct modes modes;
     (void)read_modes(problem->attrs, &modes);
     const bool narrow = dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16, nearest = modes.filter == NEAREST;
-    pln_text_printf(out_source, "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_THREADS %d\n#define PLN_FILTER %d\n#define PLN_COORDS %d\n#define PLN_ROUNDING %d\n",
-                    nearest ? pln_cuda_unit(dtype) : pln_cuda_type(dtype), narrow || nearest ? "float" : "double", (int)kernel->tile[0], modes.filter, modes.coords, nearest ? modes.rounding : 0);
-    pln_text_printf(out_source, "#define PLN_ANTIALIAS %d\n#define PLN_EXCLUDE_OUTSIDE %d\n#include \"backend/cuda/device/resize.cuh\"\n",
-                    !nearest && pln_attrs_int(problem->attrs, "antialias", 0) != 0, !nearest && pln_attrs_int(problem->attrs, "exclude_outside", 0) != 0);
+    pln_text_printf(out_source,
+                    "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_THREADS %d\n#define PLN_FILTER %d\n#define "
+                    "PLN_COORDS %d\n#define PLN_ROUNDING %d\n",
+                    nearest ? pln_cuda_unit(dtype) : pln_cuda_type(dtype), narrow || nearest ? "float" : "double",
+                    (int)kernel->tile[0], modes.filter, modes.coords, nearest ? modes.rounding : 0);
+    pln_text_printf(
+        out_source,
+        "#define PLN_ANTIALIAS %d\n#define PLN_EXCLUDE_OUTSIDE %d\n#include \"backend/cuda/device/resize.cuh\"\n",
+        !nearest && pln_attrs_int(problem->attrs, "antialias", 0) != 0,
+        !nearest && pln_attrs_int(problem->attrs, "exclude_outside", 0) != 0);
     return PLN_OK;
 }
 
@@ -77,19 +89,25 @@ static const char *read_axes(const struct pln_launch *launch, struct pln_cuda_re
     if (params->n_axes > params->rank) return "there are more axes than dims";
     for (int i = 0; i < params->n_axes; i++) {
         int axis = i;
-        if ((axes && !pln_axis_normalize(axes[i], (int)params->rank, &axis)) || seen[axis]) return "there is no such axis, or it comes twice";
+        if ((axes && !pln_axis_normalize(axes[i], (int)params->rank, &axis)) || seen[axis])
+            return "there is no such axis, or it comes twice";
         seen[axis] = true;
         params->axes[i] = axis;
     }
     return NULL;
 }
 
-static const char *read_sizes(const struct pln_launch *launch, const struct modes *modes, struct pln_cuda_resize_params *params)
+static const char *read_sizes(const struct pln_launch *launch, const struct modes *modes,
+                              struct pln_cuda_resize_params *params)
 {
-    if (!pln_cuda_floats_fill(launch, 2, &params->scales) || !pln_cuda_ints_fill(launch, 3, &params->sizes)) return "scales or sizes are no numbers";
-    if (params->scales.n > 0 ? params->scales.n != params->n_axes : params->sizes.n != params->n_axes) return "there is not one scale or size an axis";
+    if (!pln_cuda_floats_fill(launch, 2, &params->scales) || !pln_cuda_ints_fill(launch, 3, &params->sizes))
+        return "scales or sizes are no numbers";
+    if (params->scales.n > 0 ? params->scales.n != params->n_axes : params->sizes.n != params->n_axes)
+        return "there is not one scale or size an axis";
     if (modes->coords != CROP) return NULL;
-    return !pln_cuda_floats_fill(launch, 1, &params->roi) || params->roi.n != 2 * params->n_axes ? "the region has not two numbers an axis" : NULL;
+    return !pln_cuda_floats_fill(launch, 1, &params->roi) || params->roi.n != 2 * params->n_axes
+               ? "the region has not two numbers an axis"
+               : NULL;
 }
 
 /* The extrapolation value as an element: rounded, held within the range of integers. */
@@ -104,16 +122,20 @@ static uint64_t outside_bits(enum pln_dtype dtype, double value)
         return bits;
     }
     double high = ldexp(1, n - is_signed), low = is_signed ? -high : 0, rounded = rint(value);
-    if (!(rounded < high)) pln_store_i64(dtype, &bits, 0, (int64_t)(rounded >= high ? UINT64_MAX >> (64 - n + is_signed) : 0));
-    else pln_store_f64(dtype, &bits, 0, rounded > low ? rounded : low, true);
+    if (!(rounded < high))
+        pln_store_i64(dtype, &bits, 0, (int64_t)(rounded >= high ? UINT64_MAX >> (64 - n + is_signed) : 0));
+    else
+        pln_store_f64(dtype, &bits, 0, rounded > low ? rounded : low, true);
     return bits;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_resize_params *params = state;
     struct modes modes;
-    if (launch->n_inputs < 1 || launch->n_outputs != 1 || !read_modes(launch->attrs, &modes)) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands, or no such mode", kernel->name);
+    if (launch->n_inputs < 1 || launch->n_outputs != 1 || !read_modes(launch->attrs, &modes))
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands, or no such mode", kernel->name);
     const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
     if (x->dtype != y->dtype || !pln_cuda_unit(x->dtype) || x->rank != y->rank || x->rank > PLN_CUDA_MAX_RANK)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: the types or ranks are not those that it was made for", kernel->name);
@@ -122,7 +144,8 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     const char *why = read_axes(launch, params);
     if (!why) why = read_sizes(launch, &modes, params);
     params->n_elements = pln_tensor_count(y);
-    if (!why && params->n_elements > 0 && pln_tensor_count(x) == 0) why = "an empty input cannot be resized to one that is not";
+    if (!why && params->n_elements > 0 && pln_tensor_count(x) == 0)
+        why = "an empty input cannot be resized to one that is not";
     if (why) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     params->x = pln_cuda_address(x);
     params->y = pln_cuda_address(y);
@@ -133,7 +156,9 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     memcpy(params->extents, x->dims, sizeof params->extents);
     memcpy(params->y_strides, y->strides, sizeof params->y_strides);
     memcpy(params->x_strides, x->strides, sizeof params->x_strides);
-    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, kernel->tile[0]), .grain = 1, .block_threads = kernel->tile[0] };
+    *out_prepared = (struct pln_prepared){ .n_tasks = pln_cuda_tasks(params->n_elements, kernel->tile[0]),
+                                           .grain = 1,
+                                           .block_threads = kernel->tile[0] };
     return PLN_OK;
 }
 
@@ -144,4 +169,11 @@ static const char *fault(const void *state, uint64_t code)
     return "Resize: a scale or size is not above 0, or too small";
 }
 
-const struct pln_kernel_family pln_cuda_resize = { .name = "resize", .state_bytes = sizeof(struct pln_cuda_resize_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1, .fault = fault };
+const struct pln_kernel_family pln_cuda_resize = { .name = "resize",
+                                                   .state_bytes = sizeof(struct pln_cuda_resize_params),
+                                                   .supports = supports,
+                                                   .cost = cost,
+                                                   .prepare = prepare,
+                                                   .emit = emit,
+                                                   .packed_input = -1,
+                                                   .fault = fault };

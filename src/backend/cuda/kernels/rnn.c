@@ -1,6 +1,7 @@
 /* RNN, GRU and LSTM of dense tensors in f32, f16, bf16 and f64. tile: threads a block.
  *
- * A sequence keeps state and gates in the block's shared memory as long as that is not more than every GPU gives, else in scratch of the launch. */
+ * A sequence keeps state and gates in the block's shared memory as long as that is not more than every GPU gives, else
+ * in scratch of the launch. */
 #include <math.h>
 
 #include "backend/cuda/device/rnn_params.h"
@@ -48,18 +49,22 @@ static const struct act_row *find_act(const char *name, size_t size_bytes)
 }
 
 /* Functions of all directions, in order; alpha and beta are used up by those that have them. NULL, or why not. */
-static const char *read_activations(const struct pln_attrs *attrs, unsigned kind, int directions, struct pln_cuda_rnn_activation *out)
+static const char *read_activations(const struct pln_attrs *attrs, unsigned kind, int directions,
+                                    struct pln_cuda_rnn_activation *out)
 {
     static const char *const gated[] = { "Sigmoid", "Tanh", "Tanh" };
     const struct pln_attr *names = pln_attrs_find(attrs, "activations");
     const float *alphas = NULL, *betas = NULL;
-    int64_t n_alphas = pln_attrs_floats(attrs, "activation_alpha", &alphas), n_betas = pln_attrs_floats(attrs, "activation_beta", &betas), next_alpha = 0, next_beta = 0;
+    int64_t n_alphas = pln_attrs_floats(attrs, "activation_alpha", &alphas),
+            n_betas = pln_attrs_floats(attrs, "activation_beta", &betas), next_alpha = 0, next_beta = 0;
     int each = kind == PLN_RNN_LSTM ? 3 : kind == PLN_RNN_GRU ? 2 : 1;
-    if (names && (names->kind != PLN_ATTR_STRINGS || (names->n != 0 && names->n != directions * each))) return "activations are not as many names as there are functions";
+    if (names && (names->kind != PLN_ATTR_STRINGS || (names->n != 0 && names->n != directions * each)))
+        return "activations are not as many names as there are functions";
     for (int i = 0; i < directions * each; i++) {
         const char *preset = kind == PLN_RNN_RNN ? "Tanh" : gated[i % each];
         bool told = names && names->n != 0;
-        const struct act_row *row = told ? find_act(names->u.strings[i].data, names->u.strings[i].size_bytes) : find_act(preset, strlen(preset));
+        const struct act_row *row = told ? find_act(names->u.strings[i].data, names->u.strings[i].size_bytes)
+                                         : find_act(preset, strlen(preset));
         if (!row) return "there is no activation function of this name";
         out[i].act = row->act;
         out[i].alpha = row->has_alpha && next_alpha < n_alphas ? alphas[next_alpha++] : row->alpha;
@@ -89,10 +94,12 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     struct pln_cuda_rnn_activation activations[6];
     const enum pln_dtype dtype = problem->inputs[0].dtype;
     if (problem->n_inputs < 3 || problem->n_inputs > 8 || problem->n_outputs > 3) return "wrong number of operands";
-    if (problem->kind != PLN_RNN_RNN && problem->kind != PLN_RNN_GRU && problem->kind != PLN_RNN_LSTM) return "no such kind";
+    if (problem->kind != PLN_RNN_RNN && problem->kind != PLN_RNN_GRU && problem->kind != PLN_RNN_LSTM)
+        return "no such kind";
     if (dtype != PLN_F32 && dtype != PLN_F16 && dtype != PLN_BF16 && dtype != PLN_F64) return "not of floats";
     for (int i = 0; i < problem->n_inputs; i++)
-        if (i != 4 && problem->inputs[i].present && problem->inputs[i].dtype != dtype) return "the operands differ in type";
+        if (i != 4 && problem->inputs[i].present && problem->inputs[i].dtype != dtype)
+            return "the operands differ in type";
     int directions = directions_of(problem->attrs);
     if (directions == 0) return "direction is none of forward, reverse, bidirectional";
     const char *why = pln_cuda_ints_supports(problem, 4);
@@ -107,12 +114,16 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return 5000 + 20000 * steps; /* the steps of a sequence wait for one another */
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
     const enum pln_dtype dtype = problem->inputs[0].dtype;
-    pln_text_printf(out_source, "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_GATES %d\n#define PLN_THREADS %d\n#include \"backend/cuda/device/rnn.cuh\"\n", pln_cuda_type(dtype),
-                    dtype == PLN_F64 ? "double" : "float", gates_of(problem->kind), (int)kernel->tile[0]);
+    pln_text_printf(out_source,
+                    "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_GATES %d\n#define PLN_THREADS %d\n#include "
+                    "\"backend/cuda/device/rnn.cuh\"\n",
+                    pln_cuda_type(dtype), dtype == PLN_F64 ? "double" : "float", gates_of(problem->kind),
+                    (int)kernel->tile[0]);
     return PLN_OK;
 }
 
@@ -130,28 +141,33 @@ static bool fits(const struct pln_tensor *tensor, enum pln_dtype dtype, int rank
 static bool inputs_fit(const struct pln_launch *launch, const struct pln_cuda_rnn_params *params)
 {
     const int64_t gates = gates_of(launch->kind), n = params->hidden, dirs = params->directions, rows = gates * n;
-    const int64_t shapes[8][3] = { { params->by_batch ? params->batch : params->seq, params->by_batch ? params->seq : params->batch, params->in },
-                                   { dirs, rows, params->in },
-                                   { dirs, rows, n },
-                                   { dirs, 2 * rows },
-                                   { 0 },
-                                   { params->by_batch ? params->batch : dirs, params->by_batch ? dirs : params->batch, n },
-                                   { params->by_batch ? params->batch : dirs, params->by_batch ? dirs : params->batch, n },
-                                   { dirs, 3 * n } };
+    const int64_t shapes[8][3] = {
+        { params->by_batch ? params->batch : params->seq, params->by_batch ? params->seq : params->batch, params->in },
+        { dirs, rows, params->in },
+        { dirs, rows, n },
+        { dirs, 2 * rows },
+        { 0 },
+        { params->by_batch ? params->batch : dirs, params->by_batch ? dirs : params->batch, n },
+        { params->by_batch ? params->batch : dirs, params->by_batch ? dirs : params->batch, n },
+        { dirs, 3 * n }
+    };
     static const int ranks[8] = { 3, 3, 3, 2, 1, 3, 3, 2 };
     bool good = params->lengths.n < 0 || params->lengths.n == params->batch;
-    for (int i = 0; good && i < launch->n_inputs; i++) good = i == 4 || fits(&launch->inputs[i], launch->inputs[0].dtype, ranks[i], shapes[i]);
+    for (int i = 0; good && i < launch->n_inputs; i++)
+        good = i == 4 || fits(&launch->inputs[i], launch->inputs[0].dtype, ranks[i], shapes[i]);
     return good;
 }
 
 static bool outputs_fit(const struct pln_launch *launch, const struct pln_cuda_rnn_params *params)
 {
     const int64_t dirs = params->directions, n = params->hidden;
-    const int64_t plain[4] = { params->seq, dirs, params->batch, n }, by_batch[4] = { params->batch, params->seq, dirs, n };
+    const int64_t plain[4] = { params->seq, dirs, params->batch, n },
+                  by_batch[4] = { params->batch, params->seq, dirs, n };
     const int64_t state[3] = { dirs, params->batch, n }, state_by_batch[3] = { params->batch, dirs, n };
     const enum pln_dtype dtype = launch->inputs[0].dtype;
     bool good = launch->n_outputs < 1 || fits(&launch->outputs[0], dtype, 4, params->by_batch ? by_batch : plain);
-    for (int o = 1; good && o < launch->n_outputs; o++) good = fits(&launch->outputs[o], dtype, 3, params->by_batch ? state_by_batch : state);
+    for (int o = 1; good && o < launch->n_outputs; o++)
+        good = fits(&launch->outputs[o], dtype, 3, params->by_batch ? state_by_batch : state);
     return good;
 }
 
@@ -162,7 +178,8 @@ static uint64_t input_address(const struct pln_launch *launch, int i)
 
 static uint64_t output_address(const struct pln_launch *launch, int o)
 {
-    return o < launch->n_outputs && launch->outputs[o].dtype != PLN_DTYPE_NONE ? pln_cuda_address(&launch->outputs[o]) : 0;
+    return o < launch->n_outputs && launch->outputs[o].dtype != PLN_DTYPE_NONE ? pln_cuda_address(&launch->outputs[o])
+                                                                               : 0;
 }
 
 static void set_addresses(const struct pln_launch *launch, struct pln_cuda_rnn_params *params)
@@ -204,18 +221,24 @@ static const char *read_launch(const struct pln_launch *launch, struct pln_cuda_
     return read_activations(attrs, launch->kind, (int)params->directions, params->activations);
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_rnn_params *params = state;
-    if (launch->n_inputs < 3 || launch->n_inputs > 8 || launch->n_outputs > 3 || !pln_cuda_has_input(launch, 1) || !pln_cuda_has_input(launch, 2) || !pln_cuda_type(launch->inputs[0].dtype))
+    if (launch->n_inputs < 3 || launch->n_inputs > 8 || launch->n_outputs > 3 || !pln_cuda_has_input(launch, 1) ||
+        !pln_cuda_has_input(launch, 2) || !pln_cuda_type(launch->inputs[0].dtype))
         return pln_fail(diag, PLN_BAD_PLAN, "%s: the operands are not those that it was made for", kernel->name);
     const char *why = read_launch(launch, params);
     if (why) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
     set_addresses(launch, params);
-    *out_prepared = (struct pln_prepared){ .n_tasks = params->hidden == 0 ? 0 : params->directions * params->batch, .grain = 1, .block_threads = kernel->tile[0] };
+    *out_prepared = (struct pln_prepared){ .n_tasks = params->hidden == 0 ? 0 : params->directions * params->batch,
+                                           .grain = 1,
+                                           .block_threads = kernel->tile[0] };
     params->state_words = params->hidden * (3 + 2 * gates_of(launch->kind));
     size_t bytes, all;
-    if (!pln_mul_size((size_t)params->state_words, (size_t)pln_dtype_bits(launch->inputs[0].dtype == PLN_F64 ? PLN_F64 : PLN_F32) / 8, &bytes) || !pln_mul_size(bytes, (size_t)out_prepared->n_tasks, &all))
+    if (!pln_mul_size((size_t)params->state_words,
+                      (size_t)pln_dtype_bits(launch->inputs[0].dtype == PLN_F64 ? PLN_F64 : PLN_F32) / 8, &bytes) ||
+        !pln_mul_size(bytes, (size_t)out_prepared->n_tasks, &all))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: shapes are too large", kernel->name);
     params->in_block = bytes <= BLOCK_BYTES_MOST;
     out_prepared->block_bytes = params->in_block ? (uint32_t)bytes : 0;
@@ -230,4 +253,11 @@ static const char *fault(const void *state, uint64_t code)
     return "a length in sequence_lens is not within the sequence";
 }
 
-const struct pln_kernel_family pln_cuda_rnn = { .name = "rnn", .state_bytes = sizeof(struct pln_cuda_rnn_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1, .fault = fault };
+const struct pln_kernel_family pln_cuda_rnn = { .name = "rnn",
+                                                .state_bytes = sizeof(struct pln_cuda_rnn_params),
+                                                .supports = supports,
+                                                .cost = cost,
+                                                .prepare = prepare,
+                                                .emit = emit,
+                                                .packed_input = -1,
+                                                .fault = fault };

@@ -5,14 +5,17 @@ static const struct {
     uint16_t op;
     pln_rows_make_fn make;
 } makers[] = {
+    { PLN_OP_ARG_REDUCE, pln_rows_make_arg_reduce },
     { PLN_OP_BATCH_NORM, pln_rows_make_batch_norm },
     { PLN_OP_CAST, pln_rows_make_cast },
+    { PLN_OP_CUMULATE, pln_rows_make_cumulate },
     { PLN_OP_ELEMENTWISE, pln_rows_make_elementwise },
     { PLN_OP_INSTANCE_NORM, pln_rows_make_instance_norm },
     { PLN_OP_LAYER_NORM, pln_rows_make_layer_norm },
     { PLN_OP_REDUCE, pln_rows_make_reduce },
     { PLN_OP_ROW_PROGRAM, pln_rows_make_program },
     { PLN_OP_SOFTMAX, pln_rows_make_softmax },
+    { PLN_OP_TOPK, pln_rows_make_topk },
 };
 
 /* NULL, or why not. */
@@ -20,6 +23,7 @@ static const char *make(const struct pln_kernel *kernel, const struct pln_rows_o
 {
     memset(out, 0, sizeof *out);
     out->n_row_axes = 1;
+    out->cut_axis = -1;
     for (size_t i = 0; i < PLN_COUNT_OF(makers); i++) {
         if (makers[i].op != kernel->op) continue;
         const char *why = makers[i].make(op, out);
@@ -36,7 +40,8 @@ static const char *make_for_problem(const struct pln_kernel *kernel, const struc
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_operand *operand = i < op.n_inputs ? &problem->inputs[i] : &problem->outputs[i - op.n_inputs];
         if (operand->present && operand->rank < 0) return "an operand's rank is not known";
-        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ operand->present, operand->dtype, operand->rank };
+        if (i < op.n_inputs && (kernel->family->host_inputs >> i & 1) && operand->present && !operand->known) return "a parameter is not known before the run";
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ operand->present, operand->dtype, operand->rank, NULL };
     }
     return make(kernel, &op, out);
 }
@@ -48,7 +53,7 @@ static const char *make_for_launch(const struct pln_kernel *kernel, const struct
     if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_tensor *tensor = i < op.n_inputs ? &launch->inputs[i] : &launch->outputs[i - op.n_inputs];
-        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ tensor->dtype != PLN_DTYPE_NONE, tensor->dtype, tensor->rank };
+        *(i < op.n_inputs ? &op.inputs[i] : &op.outputs[i - op.n_inputs]) = (struct pln_rows_shape){ tensor->dtype != PLN_DTYPE_NONE, tensor->dtype, tensor->rank, tensor };
     }
     return make(kernel, &op, out);
 }
@@ -91,10 +96,20 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     const struct pln_tensor *inputs[PLN_ROWPROG_MAX_OPERANDS];
     struct pln_tensor outputs[PLN_ROWPROG_MAX_OPERANDS];
     for (int i = 0; i < work.program.n_inputs; i++) inputs[i] = &launch->inputs[work.input_of[i]];
-    for (int o = 0; o < work.program.n_outputs; o++) outputs[o] = launch->outputs[work.output_of[o]];
+    for (int o = 0; o < work.program.n_outputs; o++) {
+        outputs[o] = launch->outputs[work.output_of[o]];
+        if (work.cut_axis >= 0) outputs[o].dims[work.cut_axis] = 1;
+    }
+    memcpy(((struct pln_cuda_rows_params *)state)->extra, work.extra, sizeof work.extra);
     return pln_rows_plan(kernel->name, &work, inputs, outputs, kernel->tile[3], diag, state, &out_prepared->n_tasks);
 }
 
-const struct pln_kernel_family pln_cuda_rows = {
-    .name = "rows", .state_bytes = sizeof(struct pln_cuda_rows_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1
-};
+#define ROWS(name_, host_inputs_)                                                                                                                                              \
+    {                                                                                                                                                                          \
+        .name = name_, .state_bytes = sizeof(struct pln_cuda_rows_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .host_inputs = host_inputs_, \
+        .packed_input = -1                                                                                                                                                     \
+    }
+const struct pln_kernel_family pln_cuda_rows = ROWS("rows", 0);
+const struct pln_kernel_family pln_cuda_reduce = ROWS("reduce", 1u << 1);     /* the axes */
+const struct pln_kernel_family pln_cuda_cumulate = ROWS("cumulate", 1u << 1); /* the axis */
+const struct pln_kernel_family pln_cuda_topk = ROWS("topk", 1u << 1);         /* how many, which the shape says, too */

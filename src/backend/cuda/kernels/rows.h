@@ -1,6 +1,6 @@
 /* Ops as row programs: one family runs them all.
  *
- * For each op a function (rows_make.c, rows_norm.c, rows_reduce.c) says what program it is, from what both the build side and the run know of its operands; then
+ * For each op a function (rows_make.c, rows_norm.c, rows_reduce.c, rows_along.c) says what program it is, from what both the build side and the run know of its operands; then
  * the program is printed (rows_print.c) and its iteration laid out (rows_plan.c) in one way. */
 #ifndef PLN_BACKEND_CUDA_KERNELS_ROWS_H
 #define PLN_BACKEND_CUDA_KERNELS_ROWS_H
@@ -12,7 +12,8 @@
 struct pln_rows_shape {
     bool present;
     enum pln_dtype dtype;
-    int rank; /* -1: not known */
+    int rank;
+    const struct pln_tensor *tensor; /* of a launch; a problem: NULL */
 };
 
 struct pln_rows_op {
@@ -29,9 +30,13 @@ struct pln_rows_work {
     struct pln_rowprog program;
     int n_row_axes; /* at least 1 */
     uint8_t input_of[PLN_ROWPROG_MAX_OPERANDS], output_of[PLN_ROWPROG_MAX_OPERANDS];
+    /* Of what is no program: source that defines pln_row (device/rows.cuh), of which the program has the operands only. "": a program. */
+    char body[320];
+    int64_t extra[3]; /* parameters of the body */
+    int cut_axis;     /* dim of the op's outputs that the body walks by itself, as extra says; -1: none */
 };
 
-/* Fills *out (zeroed) for an op; NULL, or why it cannot be done. */
+/* Fills *out (zeroed but for n_row_axes 1, cut_axis -1) for an op; NULL, or why it cannot be done. The program made for a launch is printed as that made for its problem. */
 typedef const char *(*pln_rows_make_fn)(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_program(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_elementwise(const struct pln_rows_op *op, struct pln_rows_work *out);
@@ -41,6 +46,9 @@ const char *pln_rows_make_layer_norm(const struct pln_rows_op *op, struct pln_ro
 const char *pln_rows_make_instance_norm(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_batch_norm(const struct pln_rows_op *op, struct pln_rows_work *out);
 const char *pln_rows_make_reduce(const struct pln_rows_op *op, struct pln_rows_work *out);
+const char *pln_rows_make_arg_reduce(const struct pln_rows_op *op, struct pln_rows_work *out);
+const char *pln_rows_make_topk(const struct pln_rows_op *op, struct pln_rows_work *out);
+const char *pln_rows_make_cumulate(const struct pln_rows_op *op, struct pln_rows_work *out);
 
 /* ---- building programs: each returns the register of its result ---- */
 
@@ -59,7 +67,7 @@ void pln_rows_broadcast(int rank, int to, int8_t *out_axes);
 
 /* Does an operand walk the row? */
 bool pln_rows_walks(const struct pln_rows_work *work, const struct pln_rowprog_operand *operand);
-/* Has the program reductions, or outputs of one value a row? Else each element is computed alone. */
+/* Has the program reductions, outputs of one value a row, or a body? Else each element is computed alone. */
 bool pln_rows_by_rows(const struct pln_rows_work *work);
 /* The source of its kernel. */
 void pln_rows_print(const struct pln_rows_work *work, int threads, struct pln_text *out);

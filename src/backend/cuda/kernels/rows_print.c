@@ -27,6 +27,7 @@ bool pln_rows_walks(const struct pln_rows_work *work, const struct pln_rowprog_o
 bool pln_rows_by_rows(const struct pln_rows_work *work)
 {
     const struct pln_rowprog *program = &work->program;
+    if (work->body[0]) return true;
     for (int i = 0; i < program->n_instrs; i++)
         if (program->instrs[i].code == PLN_ROWPROG_REDUCE) return true;
     for (int o = 0; o < program->n_outputs; o++)
@@ -245,7 +246,8 @@ void pln_rows_print(const struct pln_rows_work *work, int threads, struct pln_te
     find_row_values(&p);
     pln_text_printf(out, "#define PLN_THREADS %d\n#define PLN_OPERANDS %d\n#define PLN_ROW_AXES %d\n#define PLN_ELEMENTS %d\n#include \"backend/cuda/device/rows.cuh\"\n\n", threads,
                     p.program->n_inputs + p.program->n_outputs, p.by_rows ? work->n_row_axes : 1, p.by_rows ? 0 : 1);
-    if (p.by_rows) print_row(&p);
+    if (work->body[0]) pln_text_puts(out, work->body);
+    else if (p.by_rows) print_row(&p);
     else print_element(&p);
     pln_text_puts(out, "\n#include \"backend/cuda/device/rows_entry.cuh\"\n");
 }

@@ -23,12 +23,15 @@ static const char *reduction_of(const struct pln_attrs *attrs, enum pln_dtype dt
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     (void)kernel;
-    const struct pln_operand *data = &problem->inputs[0], *indices = &problem->inputs[1], *updates = &problem->inputs[2], *out = &problem->outputs[0];
+    const struct pln_operand *data = &problem->inputs[0], *indices = &problem->inputs[1],
+                             *updates = &problem->inputs[2], *out = &problem->outputs[0];
     if (problem->n_inputs != 3 || problem->n_outputs != 1) return "wrong number of operands";
-    if (!pln_cuda_unit(data->dtype) || data->dtype != out->dtype || data->dtype != updates->dtype) return "elements are not 1, 2, 4 or 8 bytes";
+    if (!pln_cuda_unit(data->dtype) || data->dtype != out->dtype || data->dtype != updates->dtype)
+        return "elements are not 1, 2, 4 or 8 bytes";
     if (indices->dtype != PLN_I64 && indices->dtype != PLN_I32) return "the indices are neither i32 nor i64";
     if (data->rank < 1 || indices->rank < 1 || updates->rank < 0) return "a rank is not known";
-    if (data->rank > PLN_CUDA_MAX_RANK || indices->rank > PLN_CUDA_MAX_RANK || updates->rank > PLN_CUDA_MAX_RANK) return "there are more than 8 dims";
+    if (data->rank > PLN_CUDA_MAX_RANK || indices->rank > PLN_CUDA_MAX_RANK || updates->rank > PLN_CUDA_MAX_RANK)
+        return "there are more than 8 dims";
     const char *combine = reduction_of(problem->attrs, data->dtype);
     if (!combine) return "there is no such reduction";
     return *combine && !pln_cuda_type(data->dtype) ? "elements of this type cannot be computed with" : NULL;
@@ -40,14 +43,17 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return pln_cuda_move_cost(problem, 16);
 }
 
-static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
+static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag,
+                            struct pln_text *out_source)
 {
     (void)diag;
     const enum pln_dtype dtype = problem->inputs[0].dtype;
     const char *combine = reduction_of(problem->attrs, dtype);
-    pln_text_printf(out_source, "#define PLN_T %s\n#define PLN_INDEX %s\n#define PLN_THREADS %d\n", *combine ? pln_cuda_type(dtype) : pln_cuda_unit(dtype),
+    pln_text_printf(out_source, "#define PLN_T %s\n#define PLN_INDEX %s\n#define PLN_THREADS %d\n",
+                    *combine ? pln_cuda_type(dtype) : pln_cuda_unit(dtype),
                     problem->inputs[1].dtype == PLN_I64 ? "int64_t" : "int32_t", (int)kernel->tile[3]);
-    if (*combine) pln_text_printf(out_source, "#define PLN_COMBINE(a, b) (%s(%s))\n", dtype == PLN_BOOL ? "(bool)" : "", combine);
+    if (*combine)
+        pln_text_printf(out_source, "#define PLN_COMBINE(a, b) (%s(%s))\n", dtype == PLN_BOOL ? "(bool)" : "", combine);
     pln_text_printf(out_source, "#include \"backend/cuda/device/scatter.cuh\"\n");
     return PLN_OK;
 }
@@ -65,7 +71,8 @@ static bool plan_elements(const struct pln_launch *launch, struct pln_cuda_scatt
 {
     const struct pln_tensor *indices = &launch->inputs[1], *updates = &launch->inputs[2], *out = &launch->outputs[0];
     int axis;
-    bool fits = pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), out->rank, &axis) && indices->rank == out->rank && pln_tensor_same_shape(indices, updates);
+    bool fits = pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), out->rank, &axis) &&
+                indices->rank == out->rank && pln_tensor_same_shape(indices, updates);
     for (int d = 0; fits && d < out->rank; d++) {
         fits = d == axis || indices->dims[d] <= out->dims[d];
         add_place(params, launch, d);
@@ -96,7 +103,8 @@ static bool plan_nd(const struct pln_launch *launch, struct pln_cuda_scatter_par
     return fits;
 }
 
-static void divide(const struct pln_kernel *kernel, const struct pln_tensor *out, struct pln_cuda_scatter_params *params, struct pln_prepared *out_prepared)
+static void divide(const struct pln_kernel *kernel, const struct pln_tensor *out,
+                   struct pln_cuda_scatter_params *params, struct pln_prepared *out_prepared)
 {
     *out_prepared = (struct pln_prepared){ .grain = 1, .block_threads = kernel->tile[3] };
     params->slices = params->columns = params->task_slices = params->task_columns = 1;
@@ -104,19 +112,28 @@ static void divide(const struct pln_kernel *kernel, const struct pln_tensor *out
     for (int d = 0; d < out->rank; d++) *(d < params->depth ? &params->slices : &params->columns) *= out->dims[d];
     params->task_columns = PLN_MIN(params->columns, (int64_t)kernel->tile[0]);
     params->task_slices = PLN_MIN(params->slices, kernel->tile[0] / params->task_columns);
-    out_prepared->n_tasks = pln_cuda_tasks(params->slices, params->task_slices) * pln_cuda_tasks(params->columns, params->task_columns);
+    out_prepared->n_tasks =
+        pln_cuda_tasks(params->slices, params->task_slices) * pln_cuda_tasks(params->columns, params->task_columns);
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state,
+                               struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_scatter_params *params = state;
-    if (launch->op != kernel->op || launch->n_inputs != 3 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
-    const struct pln_tensor *data = &launch->inputs[0], *indices = &launch->inputs[1], *updates = &launch->inputs[2], *out = &launch->outputs[0];
-    bool fits = pln_cuda_unit(data->dtype) && data->dtype == out->dtype && data->dtype == updates->dtype && (indices->dtype == PLN_I64 || indices->dtype == PLN_I32) &&
-                data->rank <= PLN_CUDA_MAX_RANK && indices->rank <= PLN_CUDA_MAX_RANK && updates->rank <= PLN_CUDA_MAX_RANK;
-    if (!fits) return pln_fail(diag, PLN_BAD_PLAN, "%s: the types or ranks are not those that it was made for", kernel->name);
-    fits = pln_tensor_same_shape(data, out) && (launch->op == PLN_OP_SCATTER_ND ? plan_nd(launch, params) : plan_elements(launch, params));
-    if (!fits) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the shapes of data, indices and updates do not fit", kernel->name);
+    if (launch->op != kernel->op || launch->n_inputs != 3 || launch->n_outputs != 1)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
+    const struct pln_tensor *data = &launch->inputs[0], *indices = &launch->inputs[1], *updates = &launch->inputs[2],
+                            *out = &launch->outputs[0];
+    bool fits = pln_cuda_unit(data->dtype) && data->dtype == out->dtype && data->dtype == updates->dtype &&
+                (indices->dtype == PLN_I64 || indices->dtype == PLN_I32) && data->rank <= PLN_CUDA_MAX_RANK &&
+                indices->rank <= PLN_CUDA_MAX_RANK && updates->rank <= PLN_CUDA_MAX_RANK;
+    if (!fits)
+        return pln_fail(diag, PLN_BAD_PLAN, "%s: the types or ranks are not those that it was made for", kernel->name);
+    fits = pln_tensor_same_shape(data, out) &&
+           (launch->op == PLN_OP_SCATTER_ND ? plan_nd(launch, params) : plan_elements(launch, params));
+    if (!fits)
+        return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the shapes of data, indices and updates do not fit",
+                        kernel->name);
     params->data = pln_cuda_address(data);
     params->indices = pln_cuda_address(indices);
     params->updates = pln_cuda_address(updates);
@@ -138,4 +155,11 @@ static const char *fault(const void *state, uint64_t code)
     return "Scatter: an index is outside of its axis";
 }
 
-const struct pln_kernel_family pln_cuda_scatter = { .name = "scatter", .state_bytes = sizeof(struct pln_cuda_scatter_params), .supports = supports, .cost = cost, .prepare = prepare, .emit = emit, .packed_input = -1, .fault = fault };
+const struct pln_kernel_family pln_cuda_scatter = { .name = "scatter",
+                                                    .state_bytes = sizeof(struct pln_cuda_scatter_params),
+                                                    .supports = supports,
+                                                    .cost = cost,
+                                                    .prepare = prepare,
+                                                    .emit = emit,
+                                                    .packed_input = -1,
+                                                    .fault = fault };

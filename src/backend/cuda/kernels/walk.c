@@ -51,8 +51,9 @@ const char *pln_cuda_unit(enum pln_dtype dtype)
 static int int_type(enum pln_dtype dtype)
 {
     static const enum pln_dtype types[] = {
-        [PLN_CUDA_INT_I8] = PLN_I8, [PLN_CUDA_INT_I16] = PLN_I16, [PLN_CUDA_INT_I32] = PLN_I32, [PLN_CUDA_INT_I64] = PLN_I64,
-        [PLN_CUDA_INT_U8] = PLN_U8, [PLN_CUDA_INT_U16] = PLN_U16, [PLN_CUDA_INT_U32] = PLN_U32,
+        [PLN_CUDA_INT_I8] = PLN_I8,   [PLN_CUDA_INT_I16] = PLN_I16, [PLN_CUDA_INT_I32] = PLN_I32,
+        [PLN_CUDA_INT_I64] = PLN_I64, [PLN_CUDA_INT_U8] = PLN_U8,   [PLN_CUDA_INT_U16] = PLN_U16,
+        [PLN_CUDA_INT_U32] = PLN_U32,
     };
     for (int i = 0; i < (int)PLN_COUNT_OF(types); i++)
         if (types[i] == dtype) return i;
@@ -88,7 +89,10 @@ bool pln_cuda_ints_fill(const struct pln_launch *launch, int i, struct pln_cuda_
 static int float_type(enum pln_dtype dtype)
 {
     static const enum pln_dtype types[] = {
-        [PLN_CUDA_FLOAT_F32] = PLN_F32, [PLN_CUDA_FLOAT_F64] = PLN_F64, [PLN_CUDA_FLOAT_F16] = PLN_F16, [PLN_CUDA_FLOAT_BF16] = PLN_BF16,
+        [PLN_CUDA_FLOAT_F32] = PLN_F32,
+        [PLN_CUDA_FLOAT_F64] = PLN_F64,
+        [PLN_CUDA_FLOAT_F16] = PLN_F16,
+        [PLN_CUDA_FLOAT_BF16] = PLN_BF16,
     };
     for (int i = 0; i < (int)PLN_COUNT_OF(types); i++)
         if (types[i] == dtype) return i;
@@ -98,7 +102,9 @@ static int float_type(enum pln_dtype dtype)
 const char *pln_cuda_floats_supports(const struct pln_problem *problem, int i)
 {
     if (i >= problem->n_inputs || !problem->inputs[i].present) return NULL;
-    return float_type(problem->inputs[i].dtype) < 0 || problem->inputs[i].rank != 1 ? "a parameter is no vector of floats" : NULL;
+    return float_type(problem->inputs[i].dtype) < 0 || problem->inputs[i].rank != 1
+               ? "a parameter is no vector of floats"
+               : NULL;
 }
 
 bool pln_cuda_floats_fill(const struct pln_launch *launch, int i, struct pln_cuda_floats *out_floats)
@@ -108,7 +114,9 @@ bool pln_cuda_floats_fill(const struct pln_launch *launch, int i, struct pln_cud
     const struct pln_tensor *tensor = &launch->inputs[i];
     int type = float_type(tensor->dtype);
     if (type < 0 || tensor->rank != 1) return false;
-    *out_floats = (struct pln_cuda_floats){ .data = pln_cuda_address(tensor), .n = tensor->dims[0], .stride = tensor->strides[0], .type = type };
+    *out_floats = (struct pln_cuda_floats){
+        .data = pln_cuda_address(tensor), .n = tensor->dims[0], .stride = tensor->strides[0], .type = type
+    };
     return true;
 }
 

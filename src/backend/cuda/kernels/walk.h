@@ -14,12 +14,14 @@ struct pln_cuda_walk {
     int64_t strides[PLN_CUDA_WALK_OPERANDS][PLN_CUDA_WALK_AXES]; /* elements; 0: repeated */
 };
 
-/* Adds an axis with one stride an operand, sorted by falling strides of the output; one of extent 1 leaves no trace. At most PLN_CUDA_WALK_AXES. */
+/* Adds an axis with one stride an operand, sorted by falling strides of the output; one of extent 1 leaves no trace. At
+ * most PLN_CUDA_WALK_AXES. */
 void pln_cuda_walk_add(struct pln_cuda_walk *walk, int64_t dim, const int64_t *strides);
 /* Makes neighbours that all operands walk as one axis one. */
 void pln_cuda_walk_merge(struct pln_cuda_walk *walk);
 
-/* Unsigned integer of an element's size as the device headers spell it: "uint8_t" to "uint64_t"; NULL: the element is not 1, 2, 4 or 8 bytes. */
+/* Unsigned integer of an element's size as the device headers spell it: "uint8_t" to "uint64_t"; NULL: the element is
+ * not 1, 2, 4 or 8 bytes. */
 const char *pln_cuda_unit(enum pln_dtype dtype);
 
 /* An input that is a list of integers: type NULL or why it is none. */

@@ -15,7 +15,8 @@ struct attention_state {
     int64_t q_heads, kv_heads; /* as the attributes tell, for operands of rank 3 */
     int64_t blocks;            /* of queries */
     bool causal, mask_is_bool, has_scale;
-    float scale, softcap;
+    float scale, softcap, masked_score;
+    enum pln_undefined_rows undefined;
     const void *mask;
     int64_t mask_strides[4], mask_keys;
 };
@@ -111,6 +112,8 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     state->scale = pln_attrs_float(launch->attrs, "scale", 1);
     state->softcap = pln_attrs_float(launch->attrs, "softcap", 0);
     state->causal = pln_attrs_int(launch->attrs, "is_causal", 0) != 0;
+    state->masked_score = pln_masked_score_read(launch->attrs);
+    if (!pln_undefined_rows_read(launch->attrs, &state->undefined)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: undefined_rows is none of op, softmax, guarded");
     return update(launch, state, out_prepared, diag);
 }
 
@@ -130,7 +133,7 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
             .q_row = q->row_stride, .q_col = q->col_stride, .k_row = k->row_stride, .v_row = v->row_stride, .out_row = y->row_stride, .out_col = y->col_stride,
             .rows = PLN_MIN((int64_t)PLN_ATTENTION_ROWS, q->seq - row), .total = k->seq, .size = q->size, .v_size = v->size,
             .first_key_limit = state->causal ? row + 1 : INT64_MAX,
-            .scale = state->scale, .softcap = state->softcap, .mask_is_bool = state->mask_is_bool, .scratch = scratch,
+            .scale = state->scale, .softcap = state->softcap, .mask_is_bool = state->mask_is_bool, .masked_score = state->masked_score, .undefined = state->undefined, .scratch = scratch,
             .mask_row = state->mask_strides[2], .mask_col = state->mask_strides[3], .mask_keys = state->mask_keys,
         };
         if (state->mask) {

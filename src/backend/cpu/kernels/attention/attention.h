@@ -1,8 +1,12 @@
 /* Attention without the score matrix: softmax(scale * q kᵀ + mask) v over blocks of keys, with a running maximum and sum for each query
- * (Milakov, Gimelshein, arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135). */
+ * (Milakov, Gimelshein, arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135).
+ *
+ * The sum of a query's weights tells whether its softmax is a number: NaN and +infinity among the scores make it NaN, in whatever block they stand;
+ * the maximum looks past NaN, and is -infinity where no score is larger. What such queries give: kernel/attention.h. */
 #ifndef PLN_CPU_ATTENTION_H
 #define PLN_CPU_ATTENTION_H
 
+#include "kernel/attention.h"
 #include "kernel/kernel.h"
 
 #define PLN_ATTENTION_ROWS 32 /* queries of a task */
@@ -18,6 +22,8 @@ struct pln_attention_task {
     float scale, softcap;              /* softcap 0: none */
     const void *mask;                  /* of query 0 and key 0; NULL: none */
     bool mask_is_bool;
+    float masked_score; /* in the place of scores that a mask of bools shuts out */
+    enum pln_undefined_rows undefined;
     int64_t mask_row, mask_col, mask_keys; /* keys at mask_keys and behind are not seen */
     float *scratch;                    /* pln_attention_scratch floats */
 };

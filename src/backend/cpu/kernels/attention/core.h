@@ -70,7 +70,7 @@ static inline float max_lanes(vf x)
     float lanes[VF_LANES], most;
     vf_store(lanes, x);
     most = lanes[0];
-    for (int i = 1; i < VF_LANES; i++) most = lanes[i] > most || lanes[i] != lanes[i] ? lanes[i] : most;
+    for (int i = 1; i < VF_LANES; i++) most = lanes[i] > most ? lanes[i] : most;
     return most;
 }
 
@@ -96,9 +96,25 @@ static void turn_keys(const struct pln_attention_task *task, const float *keys, 
     }
 }
 
+/* The first key that causality hides from a query of the task. */
+static int64_t key_limit(const struct pln_attention_task *task, int64_t row)
+{
+    return task->first_key_limit == INT64_MAX ? INT64_MAX : task->first_key_limit + row;
+}
+
+/* scores[j] = mask[j] ? scores[j] : low; with stride 1 it becomes vectors. */
+static void select_scores(int64_t n, const uint8_t *restrict mask, int64_t mask_col, float low, float *restrict scores)
+{
+    if (mask_col == 1) {
+        for (int64_t j = 0; j < n; j++) scores[j] = mask[j] ? scores[j] : low;
+        return;
+    }
+    for (int64_t j = 0; j < n; j++) scores[j] = mask[j * mask_col] ? scores[j] : low;
+}
+
 static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t first, int64_t n, float *scores)
 {
-    int64_t limit = task->first_key_limit == INT64_MAX ? INT64_MAX : task->first_key_limit + row;
+    int64_t limit = key_limit(task, row);
     if (task->softcap > 0) {
         vf cap = vf_set(task->softcap), inverse = vf_set(1 / task->softcap);
         for (int64_t j = 0; j < n; j += VF_LANES) {
@@ -106,13 +122,15 @@ static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t
             vf_store_n(scores + j, cap * vf_tanh(vf_load_n(scores + j, lanes) * inverse), lanes);
         }
     }
-    if (task->mask && task->mask_is_bool) {
-        const uint8_t *mask = (const uint8_t *)task->mask + row * task->mask_row;
-        for (int64_t j = 0; j < n; j++)
-            if (first + j >= task->mask_keys || !mask[(first + j) * task->mask_col]) scores[j] = -INFINITY;
-    } else if (task->mask) {
-        const float *mask = (const float *)task->mask + row * task->mask_row;
-        for (int64_t j = 0; j < n; j++) scores[j] = first + j >= task->mask_keys ? -INFINITY : scores[j] + mask[(first + j) * task->mask_col];
+    if (task->mask) {
+        int64_t known = PLN_MIN(n, PLN_MAX((int64_t)0, task->mask_keys - first)), at = row * task->mask_row + first * task->mask_col;
+        if (task->mask_is_bool) {
+            select_scores(known, (const uint8_t *)task->mask + at, task->mask_col, task->masked_score, scores);
+        } else {
+            const float *mask = (const float *)task->mask + at;
+            for (int64_t j = 0; j < known; j++) scores[j] += mask[j * task->mask_col];
+        }
+        for (int64_t j = known; j < n; j++) scores[j] = -INFINITY;
     }
     for (int64_t j = PLN_MAX((int64_t)0, limit - first); j < n; j++) scores[j] = -INFINITY;
 }
@@ -122,18 +140,24 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
 {
     vf top = vf_set(-INFINITY);
     int64_t j = 0;
-    for (; j + VF_LANES <= n; j += VF_LANES) top = vf_max(top, vf_load(scores + j));
+    for (; j + VF_LANES <= n; j += VF_LANES) top = vf_max(vf_load(scores + j), top); /* of NaN and top: top */
     float largest = max_lanes(top);
     for (; j < n; j++) largest = scores[j] > largest ? scores[j] : largest;
     largest = largest > *most ? largest : *most;
-    if (largest == -INFINITY) { /* nothing seen so far */
+    if (largest == -INFINITY) { /* nothing seen so far, unless it is NaN */
+        bool nan = false;
+        for (j = 0; j < n; j++) nan |= scores[j] != scores[j];
+        if (nan) *sum = NAN;
         memset(scores, 0, (size_t)n * sizeof *scores);
         return;
     }
     vf total = vf_set(0), shift = vf_set(largest);
     for (j = 0; j < n; j += VF_LANES) {
         int64_t lanes = PLN_MIN((int64_t)VF_LANES, n - j);
-        vf weight = vf_exp(vf_load_n(scores + j, lanes) - shift);
+        /* Weights too small for a normal number are 0: a denormal one takes the processor a hundred times as long. The order of operands lets
+         * NaN through. */
+        vf x = vf_load_n(scores + j, lanes) - shift, least = vf_set(-87.0f);
+        vf weight = vf_select(vf_lt(x, least), vf_set(0), vf_exp(vf_max(least, x)));
         vf_store_n(scores + j, weight, lanes);
         total += vf_load_n(scores + j, lanes);
     }
@@ -146,6 +170,31 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
         int64_t lanes = PLN_MIN((int64_t)VF_LANES, v_size - j);
         vf_store_n(out + j, vf_load_n(out + j, lanes) * factor, lanes);
     }
+}
+
+/* Neither causality nor the mask leaves a key to this query. */
+static bool sees_no_key(const struct pln_attention_task *task, int64_t row)
+{
+    int64_t n = PLN_MIN(task->total, key_limit(task, row)), at = row * task->mask_row;
+    if (!task->mask) return n <= 0;
+    if (task->mask_is_bool && task->masked_score != -INFINITY) return PLN_MIN(n, task->mask_keys) <= 0;
+    for (int64_t j = 0; j < PLN_MIN(n, task->mask_keys); j++, at += task->mask_col)
+        if (task->mask_is_bool ? ((const uint8_t *)task->mask)[at] != 0 : ((const float *)task->mask)[at] != -INFINITY) return false;
+    return true;
+}
+
+/* The result of a query whose softmax is not a number: sum is NaN, or 0 when all scores are -infinity. */
+static void finish_undefined(const struct pln_attention_task *task, int64_t row, float sum)
+{
+    float *to = task->out + row * task->out_row, fill = 0;
+    if (task->undefined == PLN_UNDEFINED_ROWS_SOFTMAX && task->total > 0) fill = NAN;
+    if (task->undefined == PLN_UNDEFINED_ROWS_OP && sum != sum && !sees_no_key(task, row)) fill = NAN;
+    for (int64_t i = 0; i < task->v_size; i++) to[i * task->out_col] = fill;
+    if (task->undefined != PLN_UNDEFINED_ROWS_GUARDED) return;
+    int64_t n = PLN_MIN(task->total, key_limit(task, row));
+    if (task->mask) n = PLN_MIN(n, task->mask_keys);
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < task->v_size; i++) to[i * task->out_col] += 0 * task->v[j * task->v_row + i];
 }
 
 static void run_task(const struct pln_attention_task *task)
@@ -178,7 +227,11 @@ static void run_task(const struct pln_attention_task *task)
         multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, task->v + first * task->v_row, task->v_row, n, task->v_size, true);
     }
     for (int64_t r = 0; r < rows; r++) {
-        float inverse = most[r] == -INFINITY ? 0 : 1 / sum[r]; /* a query that sees no key gives zeros */
+        if (most[r] == -INFINITY || sum[r] != sum[r]) {
+            finish_undefined(task, r, sum[r]);
+            continue;
+        }
+        float inverse = 1 / sum[r];
         for (int64_t i = 0; i < task->v_size; i++) task->out[r * task->out_row + i * task->out_col] = out[r * padded + i] * inverse;
     }
 }

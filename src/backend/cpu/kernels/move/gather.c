@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "backend/cpu/kernels/move/move.h"
 
 /* out[o, i, …] = data[o, indices[i], …]: outer × indices × a dense run of bytes. */
@@ -50,19 +52,24 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     return PLN_OK;
 }
 
+static int64_t index_at(const struct gather_state *state, int64_t i)
+{
+    int64_t index;
+    int32_t narrow;
+    if (state->wide) {
+        memcpy(&index, state->indices + i * 8, 8);
+        return index;
+    }
+    memcpy(&narrow, state->indices + i * 4, 4);
+    return narrow;
+}
+
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)scratch;
     const struct gather_state *state = state_memory;
     for (int64_t task = first; task < last; task++) {
-        int64_t i = task % state->n_indices, o = task / state->n_indices, index;
-        if (state->wide) {
-            memcpy(&index, state->indices + i * 8, 8);
-        } else {
-            int32_t narrow;
-            memcpy(&narrow, state->indices + i * 4, 4);
-            index = narrow;
-        }
+        int64_t i = task % state->n_indices, o = task / state->n_indices, index = index_at(state, i);
         if (index < 0) index += state->extent;
         if (index < 0 || index >= state->extent) {
             __atomic_store_n((uint64_t *)shared, (uint64_t)i + 1, __ATOMIC_RELAXED);
@@ -72,11 +79,13 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     }
 }
 
-static const char *fault(const void *state, uint64_t code)
+/* The text lives until the thread's next fault. */
+static const char *fault(const void *state_memory, uint64_t code)
 {
-    (void)state;
-    (void)code;
-    return "Gather: an index is outside of its axis";
+    static _Thread_local char text[128];
+    const struct gather_state *state = state_memory;
+    snprintf(text, sizeof text, "Gather: index %lld is outside an axis of extent %lld", (long long)index_at(state, (int64_t)code - 1), (long long)state->extent);
+    return text;
 }
 
 const struct pln_kernel_family pln_cpu_gather = { .name = "gather", .state_bytes = sizeof(struct gather_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .fault = fault };
