@@ -1,9 +1,9 @@
 /* Attention without the score matrix: softmax(scale * q k' + mask) v over blocks of keys, with a running maximum and sum for each query (Milakov, Gimelshein,
- * arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135). All arithmetic is in f32.
+ * arXiv:1805.02867; Dao et al., "FlashAttention", arXiv:2205.14135). Sums are in f32.
  *
- * Defines: PLN_Q, PLN_K, PLN_V (element types of queries and the result; keys; values), PLN_COLS (columns of values a task: 64, 128, 256). Optional: PLN_BIAS
- * (the mask's element type; PLN_BIAS_BOOL: it is bool), PLN_LENGTH (that of lengths), PLN_SOFTCAP (there is one), PLN_PRESENT, PLN_SCORES (there are such
- * outputs).
+ * Defines: PLN_Q, PLN_K, PLN_V (element types of queries and the result; keys; values), PLN_ROWS, PLN_KEYS, PLN_COLS (queries, keys and columns of values of a
+ * tile: 64, 128 or 256 columns). Optional: PLN_MMA_TYPE with PLN_T and PLN_SIZE ("f16" or "bf16", that type, the largest head: tiles go to tensor cores),
+ * PLN_BIAS (the mask's element type; PLN_BIAS_BOOL: it is bool), PLN_LENGTH (that of lengths), PLN_SOFTCAP (there is one), PLN_PRESENT, PLN_SCORES (there are such outputs).
  *
  * The sum of a row's weights tells whether its softmax is a number: a score that is NaN or +infinity makes it NaN, in whatever block it stands; the maximum looks
  * past NaN, and stays -infinity where no score is larger. What such rows give: kernel/attention.h.
@@ -13,8 +13,6 @@
 #include "backend/cuda/device/attention_params.h"
 #include "backend/cuda/device/prelude.cuh"
 
-#define ROWS PLN_ATTENTION_ROWS
-#define KEYS PLN_ATTENTION_KEYS
 #define THREADS PLN_ATTENTION_THREADS
 #define NOTHING (-__uint_as_float(0x7f800000u)) /* the score of a key that is not seen */
 #define UNSEEN (-0.0f)                          /* its weight; that of a key that is seen is 0 or more, or NaN */
@@ -66,6 +64,12 @@ PLN_INLINE int64_t pln_attention_end(const struct pln_attention_params *p, const
     return pln_least(end, p->mask_keys);
 }
 
+/* A key's number as one of a tile that begins at `first`. */
+PLN_INLINE int pln_attention_in_tile(int64_t key, int64_t first)
+{
+    return (int)pln_most(0, pln_least(key - first, 1 << 20));
+}
+
 PLN_INLINE float pln_attention_capped(const struct pln_attention_params *p, float score)
 {
 #ifdef PLN_SOFTCAP
@@ -82,29 +86,23 @@ PLN_INLINE int64_t pln_attention_mask_at(const struct pln_attention_params *p, i
     return b * p->mask_strides[0] + head * p->mask_strides[1] + i * p->mask_strides[2];
 }
 
-/* The score of key j with the mask that begins at `at`. */
-PLN_INLINE float pln_attention_masked(const struct pln_attention_params *p, int64_t at, int64_t j, float score)
+/* The score of a key whose mask lies at `at`. */
+PLN_INLINE float pln_attention_masked(const struct pln_attention_params *p, int64_t at, float score)
 {
-#ifdef PLN_BIAS
-    if (p->mask) {
-        const PLN_BIAS bias = ((const PLN_BIAS *)p->mask)[at + j * p->mask_strides[3]];
 #ifdef PLN_BIAS_BOOL
-        if (!pln_value(bias)) score = p->masked_score;
+    return pln_value(((const PLN_BIAS *)p->mask)[at]) ? score : p->masked_score;
+#elif defined(PLN_BIAS)
+    return score + (float)pln_value(((const PLN_BIAS *)p->mask)[at]);
 #else
-        score += (float)pln_value(bias);
-#endif
-    }
-#else
-    (void)p, (void)at, (void)j;
-#endif
+    (void)p, (void)at;
     return score;
+#endif
 }
 
-/* exp(score - most), where no score may have been more than -infinity yet. One that is NaN makes the sum of the row NaN. */
-PLN_INLINE float pln_attention_weight(float score, float most)
+/* What scores are taken less of: the maximum, once one has been more than -infinity. */
+PLN_INLINE float pln_attention_shift(float most)
 {
-    if (most == NOTHING) return score != score ? score : 0.0f;
-    return expf(score - most);
+    return most == NOTHING ? 0.0f : most;
 }
 
 /* Whether the value of a key with this weight counts: NaN and infinity show under a weight of 0, but not where a key is not seen. */
@@ -113,10 +111,11 @@ PLN_INLINE bool pln_attention_seen(float weight)
     return __float_as_uint(weight) != 0x80000000u;
 }
 
-/* What sums up to `before` are multiplied with when the maximum is `now`. */
-PLN_INLINE float pln_attention_factor(float before, float now)
+/* exp(score - shift). One of -infinity gives 0; one that is NaN makes the sum of the row NaN. The factor's rounding weighs |x| exp(x) 2^-24 at most, which is less
+ * than that of the result. */
+PLN_INLINE float pln_attention_weight(float score, float shift)
 {
-    return before == NOTHING ? 0.0f : expf(before - now);
+    return exp2f((score - shift) * 1.4426950408889634f);
 }
 
 /* ---- where things lie ---- */
@@ -188,7 +187,7 @@ static __device__ __noinline__ bool pln_attention_open(const struct pln_attentio
 {
     const int64_t first = pln_attention_first(p, place, i), end = pln_attention_end(p, place, i), at = pln_attention_mask_at(p, place->b, head, i);
     for (int64_t t = first; t < end; t++)
-        if (pln_attention_masked(p, at, t, 0.0f) != NOTHING) return true;
+        if (pln_attention_masked(p, at + t * p->mask_strides[3], 0.0f) != NOTHING) return true;
     return false;
 }
 
@@ -223,13 +222,13 @@ PLN_INLINE float pln_attention_result(const struct pln_attention_params *p, cons
 /* A part of the keys of a base leaves [rows, PLN_COLS] sums, then a maximum and a sum of weights for each row. */
 PLN_INLINE float *pln_attention_part(const struct pln_attention_params *p, int64_t base, int64_t split)
 {
-    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : PLN_ROWS;
     return (float *)p->head.shared + (base * p->splits + split) * rows * (PLN_COLS + 2);
 }
 
 PLN_INLINE void pln_attention_leave(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t r, float most, float sum)
 {
-    float *part = pln_attention_part(p, place->base, place->split) + (p->few ? PLN_ATTENTION_FEW : ROWS) * PLN_COLS + 2 * r;
+    float *part = pln_attention_part(p, place->base, place->split) + (p->few ? PLN_ATTENTION_FEW : PLN_ROWS) * PLN_COLS + 2 * r;
     part[0] = most;
     part[1] = sum;
 }
@@ -256,14 +255,15 @@ PLN_INLINE bool pln_attention_is_last(const struct pln_attention_params *p, cons
 /* All parts of a base together, in their order. */
 PLN_INLINE void pln_attention_join(const struct pln_attention_params *p, const struct pln_attention_place *place)
 {
-    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : PLN_ROWS;
     for (int64_t e = threadIdx.x; e < place->n_rows * PLN_COLS; e += THREADS) {
         const int64_t r = e / PLN_COLS;
         float most = NOTHING, sum = 0, total = 0;
         for (int64_t s = 0; s < p->splits; s++) most = fmaxf(most, pln_attention_part(p, place->base, s)[rows * PLN_COLS + 2 * r]);
+        const float shift = pln_attention_shift(most);
         for (int64_t s = 0; s < p->splits; s++) {
             const float *part = pln_attention_part(p, place->base, s);
-            const float factor = pln_attention_factor(part[rows * PLN_COLS + 2 * r], most);
+            const float factor = pln_attention_weight(part[rows * PLN_COLS + 2 * r], shift);
             sum = fmaf(factor, part[rows * PLN_COLS + 2 * r + 1], sum);
             total = fmaf(factor, part[e], total);
         }
@@ -272,7 +272,11 @@ PLN_INLINE void pln_attention_join(const struct pln_attention_params *p, const s
 }
 
 #include "backend/cuda/device/attention_few.cuh"
+#ifdef PLN_MMA_TYPE
+#include "backend/cuda/device/attention_mma.cuh"
+#else
 #include "backend/cuda/device/attention_tile.cuh"
+#endif
 #if defined(PLN_PRESENT) || defined(PLN_SCORES)
 #include "backend/cuda/device/attention_more.cuh"
 #endif
@@ -287,7 +291,7 @@ union pln_attention_room {
 PLN_INLINE void pln_attention_task(const struct pln_attention_params *p, int64_t task, union pln_attention_room *room)
 {
     struct pln_attention_place place;
-    const int64_t rows = p->few ? PLN_ATTENTION_FEW : ROWS;
+    const int64_t rows = p->few ? PLN_ATTENTION_FEW : PLN_ROWS;
     place.split = task % p->splits;
     place.base = task / p->splits;
     place.col = place.base % p->v_tiles * PLN_COLS;

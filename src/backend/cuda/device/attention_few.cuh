@@ -4,8 +4,9 @@
 #define FEW PLN_ATTENTION_FEW
 #define FEW_KEYS PLN_ATTENTION_FEW_KEYS
 #define FEW_SIZE PLN_ATTENTION_FEW_SIZE
-#define LANES 8                       /* threads of one key */
-#define PARTS (THREADS / PLN_COLS)    /* threads of one column of values */
+#define LANES 8                          /* threads of one key */
+#define VECTOR (16 / (int)sizeof(PLN_K)) /* elements of a key read at once */
+#define PARTS (THREADS / PLN_COLS)       /* threads of one column of values */
 
 struct pln_few_room {
     union {
@@ -63,7 +64,7 @@ template <int N, int COUNT> PLN_INLINE void pln_few_scores(const struct pln_atte
             if (lane == r) dot = dots[r];
         if (lane >= N || j >= n) continue;
         float score = pln_attention_capped(p, dot);
-        score = pln_few_sees(room, lane, first, j) ? pln_attention_masked(p, room->mask_at[lane], first + j, score) : NOTHING;
+        score = pln_few_sees(room, lane, first, j) ? pln_attention_masked(p, room->mask_at[lane] + (first + j) * p->mask_strides[3], score) : NOTHING;
         room->scores[lane * FEW_KEYS + j] = score;
     }
 }
@@ -76,14 +77,15 @@ PLN_INLINE void pln_few_fold(struct pln_few_room *room, int r, int64_t first, in
     const float before = most;
     for (int j = lane; j < n; j += 32) most = fmaxf(most, room->scores[r * FEW_KEYS + j]);
     for (int step = 16; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step, 32));
+    const float shift = pln_attention_shift(most);
     for (int j = lane; j < n; j += 32) {
-        const float weight = pln_few_sees(room, r, first, j) ? pln_attention_weight(room->scores[r * FEW_KEYS + j], most) : UNSEEN;
+        const float weight = pln_few_sees(room, r, first, j) ? pln_attention_weight(room->scores[r * FEW_KEYS + j], shift) : UNSEEN;
         room->scores[r * FEW_KEYS + j] = weight;
         sum += weight;
     }
     for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
     if (lane != 0) return;
-    room->factor[r] = pln_attention_factor(before, most);
+    room->factor[r] = pln_attention_weight(before, shift);
     room->sum[r] = fmaf(room->sum[r], room->factor[r], sum);
     room->most[r] = most;
 }
@@ -124,7 +126,8 @@ template <int N> PLN_INLINE void pln_few_end(const struct pln_attention_params *
     if (p->splits > 1 && threadIdx.x < place->n_rows) pln_attention_leave(p, place, threadIdx.x, room->most[threadIdx.x], room->sum[threadIdx.x]);
 }
 
-template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
+/* Up to N rows, COUNT elements of a key at once. */
+template <int N, int COUNT> PLN_INLINE void pln_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
 {
     const int col = threadIdx.x % PLN_COLS, part = threadIdx.x / PLN_COLS;
     const bool has_col = place->col + col < p->v_size;
@@ -140,8 +143,7 @@ template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, c
             room->value_at[j] = pln_attention_value_at(p, place->b, place->kv_head, first + j);
         }
         __syncthreads();
-        if (p->k_vector) pln_few_scores<N, 16 / sizeof(PLN_K)>(p, room, first, n);
-        else pln_few_scores<N, 1>(p, room, first, n);
+        pln_few_scores<N, COUNT>(p, room, first, n);
         __syncthreads();
         if (threadIdx.x / 32 < N) pln_few_fold(room, threadIdx.x / 32, first, n);
         __syncthreads();
@@ -164,8 +166,8 @@ template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, c
 
 PLN_INLINE void pln_attention_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
 {
-    if (place->n_rows <= 1) pln_few<1>(p, place, room);
-    else if (place->n_rows <= 2) pln_few<2>(p, place, room);
-    else if (place->n_rows <= 4) pln_few<4>(p, place, room);
-    else pln_few<8>(p, place, room);
+    if (!p->k_vector || p->size % VECTOR != 0) pln_few<FEW, 1>(p, place, room);
+    else if (place->n_rows <= 1) pln_few<1, VECTOR>(p, place, room);
+    else if (place->n_rows <= 4) pln_few<4, VECTOR>(p, place, room);
+    else pln_few<FEW, VECTOR>(p, place, room);
 }

@@ -4,8 +4,6 @@
 #include "backend/cuda/device/params.h"
 
 #define PLN_ATTENTION_THREADS 256
-#define PLN_ATTENTION_ROWS 64      /* queries of a tile */
-#define PLN_ATTENTION_KEYS 64      /* keys of a tile */
 #define PLN_ATTENTION_FEW 8        /* so many queries of a group of heads are taken without a tile */
 #define PLN_ATTENTION_FEW_KEYS 128 /* keys that they see at a time */
 #define PLN_ATTENTION_FEW_SIZE 512 /* their largest head */
@@ -27,7 +25,7 @@ struct pln_attention_rows {
 };
 
 /* Queries of the heads that share one head of keys are one list of rows: row r is query r / share of head kv_head * share + r % share. A base is a tile
- * of that list, or PLN_ATTENTION_FEW rows of it, with PLN_ATTENTION columns of the values; a task is one of `splits` parts of its keys. */
+ * of that list, or PLN_ATTENTION_FEW rows of it, with some columns of the values; a task is one of `splits` parts of its keys. */
 struct pln_attention_params {
     struct pln_cuda_head head;
     struct pln_attention_rows q, k, v, y;
@@ -55,9 +53,9 @@ struct pln_attention_params {
     float masked_score;   /* of keys that a mask of bools shuts out */
     int32_t undefined;    /* PLN_ATTENTION_UNDEFINED_ */
     int32_t causal;
-    int32_t few;          /* up to PLN_ATTENTION_FEW rows a base */
-    int32_t k_vector;     /* keys can be read 16 bytes at a time */
-    int32_t mode;         /* of scores: 0 products, 1 behind the soft-cap, 2 with the mask added, 3 weights */
+    int32_t few;  /* up to PLN_ATTENTION_FEW rows a base */
+    int32_t q_vector, k_vector, v_vector; /* rows of queries, keys, values begin at multiples of 16 bytes */
+    int32_t mode; /* of scores: 0 products, 1 behind the soft-cap, 2 with the mask added, 3 weights */
     uint32_t arrived[PLN_ATTENTION_SPREAD]; /* parts of a base that are done. Zero, since every run writes the parameters anew */
 };
 
