@@ -12,7 +12,7 @@
 #include "tensor/convert.h"
 #include "tests/kernels/harness.h"
 
-enum { BATCH = 2, HEADS = 4, GROUPS = 2, SIZE = 5, VALUES = 9, MOST_QUERIES = 33, MOST_KEYS = 130 };
+enum { BATCH = 2, HEADS = 4, GROUPS = 2, SIZE = 5, VALUES = 9, MOST_QUERIES = 33, MOST_KEYS = 600 };
 
 /* What is wrong with the operands of a case; key 0 stands in the first block of keys, key t - 1 in the last. */
 enum poison {
@@ -179,6 +179,16 @@ static void rows_that_are_not_numbers(void **state)
                 }
 }
 
+/* So many keys are shared out among blocks of a GPU. */
+static void rows_of_many_keys(void **state)
+{
+    (void)state;
+    for (int m = 1; m < 4; m++)
+        for (enum mask mask = NO_MASK; mask < MASKS; mask++)
+            for (enum poison poison = PLAIN; poison < POISONS; poison++)
+                run(&(struct variant){ .poison = poison, .mask = mask, .undefined = meanings[m] }, (m + (int)mask + (int)poison) % 2 ? 2 : 5, MOST_KEYS);
+}
+
 static void a_low_score_in_the_place_of_masked_ones(void **state)
 {
     (void)state;
@@ -209,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
         cmocka_unit_test(rows_that_are_not_numbers),
+        cmocka_unit_test(rows_of_many_keys),
         cmocka_unit_test(a_low_score_in_the_place_of_masked_ones),
         cmocka_unit_test(causality_hides_what_comes),
     };
