@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all install clean
+.PHONY: all demo check test test-all test-cuda install clean
 
 # cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -30,6 +30,10 @@ test:
 
 test-all:
 	scripts/test --all
+
+# On a machine with an NVIDIA GPU.
+test-cuda: all
+	scripts/test_cuda
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

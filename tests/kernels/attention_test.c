@@ -9,9 +9,10 @@
 
 #include <cmocka.h>
 
+#include "tensor/convert.h"
 #include "tests/kernels/harness.h"
 
-enum { BATCH = 2, HEADS = 4, GROUPS = 2, SIZE = 5, VALUES = 9, MOST_QUERIES = 33, MOST_KEYS = 130 };
+enum { BATCH = 2, HEADS = 4, GROUPS = 2, SIZE = 5, VALUES = 9, MOST_QUERIES = 33, MOST_KEYS = 600 };
 
 /* What is wrong with the operands of a case; key 0 stands in the first block of keys, key t - 1 in the last. */
 enum poison {
@@ -38,6 +39,18 @@ struct operands {
 };
 
 static struct operands operands;
+
+/* Queries, keys and values in a type of two bytes. */
+static struct {
+    uint16_t q[PLN_COUNT_OF(operands.q)], k[PLN_COUNT_OF(operands.k)], v[PLN_COUNT_OF(operands.v)];
+} narrow;
+
+static const void *narrowed(const float *x, size_t n, enum pln_dtype dtype, uint16_t *out)
+{
+    if (dtype == PLN_F32) return x;
+    for (size_t i = 0; i < n; i++) out[i] = dtype == PLN_F16 ? pln_f32_to_f16(x[i]) : pln_f32_to_bf16(x[i]);
+    return out;
+}
 
 static void fill(float *x, size_t n, unsigned seed)
 {
@@ -97,20 +110,27 @@ struct variant {
     bool causal;
 };
 
-static void run(const struct variant *v, int64_t queries, int64_t keys)
+static void add_input(struct kernel_case *c, const int64_t *dims, enum pln_dtype dtype, const void *values)
+{
+    struct case_input *input = kernel_case_input(c, 4, dims);
+    input->dtype = dtype;
+    input->values = values;
+}
+
+static void run_typed(const struct variant *v, int64_t queries, int64_t keys, enum pln_dtype dtype)
 {
     struct kernel_case c;
     char name[96];
-    snprintf(name, sizeof name, "attention %lldx%lld, poison %d, mask %d, %s, %g%s", (long long)queries, (long long)keys, v->poison, v->mask,
+    snprintf(name, sizeof name, "attention %s %lldx%lld, poison %d, mask %d, %s, %g%s", pln_dtype_name(dtype), (long long)queries, (long long)keys, v->poison, v->mask,
              v->undefined ? v->undefined : "-", (double)v->masked_score, v->causal ? ", causal" : "");
     poison_operands(v->poison, queries, keys);
     kernel_case_init(&c, name, PLN_OP_ATTENTION, 0);
     if (v->undefined) pln_attrs_set_string(&c.attrs, &c.arena, "undefined_rows", v->undefined, strlen(v->undefined));
     if (v->masked_score != 0) pln_attrs_set_float(&c.attrs, &c.arena, "masked_score", v->masked_score);
     if (v->causal) pln_attrs_set_int(&c.attrs, &c.arena, "is_causal", 1);
-    kernel_case_input(&c, 4, (const int64_t[]){ BATCH, HEADS, queries, SIZE })->values = operands.q;
-    kernel_case_input(&c, 4, (const int64_t[]){ BATCH, GROUPS, keys, SIZE })->values = operands.k;
-    kernel_case_input(&c, 4, (const int64_t[]){ BATCH, GROUPS, keys, VALUES })->values = operands.v;
+    add_input(&c, (const int64_t[]){ BATCH, HEADS, queries, SIZE }, dtype, narrowed(operands.q, PLN_COUNT_OF(operands.q), dtype, narrow.q));
+    add_input(&c, (const int64_t[]){ BATCH, GROUPS, keys, SIZE }, dtype, narrowed(operands.k, PLN_COUNT_OF(operands.k), dtype, narrow.k));
+    add_input(&c, (const int64_t[]){ BATCH, GROUPS, keys, VALUES }, dtype, narrowed(operands.v, PLN_COUNT_OF(operands.v), dtype, narrow.v));
     if (v->mask != NO_MASK) {
         make_mask(v->mask, queries, keys);
         struct case_input *mask = kernel_case_input(&c, 4, (const int64_t[]){ BATCH, 1, queries, keys });
@@ -119,6 +139,14 @@ static void run(const struct variant *v, int64_t queries, int64_t keys)
     }
     kernel_case_run(&c);
     kernel_case_deinit(&c);
+}
+
+/* Once in f32, and in one of the types that have rows of their own. */
+static void run(const struct variant *v, int64_t queries, int64_t keys)
+{
+    static unsigned n_runs;
+    run_typed(v, queries, keys, PLN_F32);
+    run_typed(v, queries, keys, n_runs++ / 2 % 2 == 0 ? PLN_F16 : PLN_BF16); /* cases come in pairs */
 }
 
 static const char *const meanings[] = { NULL, "op", "softmax", "guarded" };
@@ -151,6 +179,16 @@ static void rows_that_are_not_numbers(void **state)
                 }
 }
 
+/* So many keys are shared out among blocks of a GPU. */
+static void rows_of_many_keys(void **state)
+{
+    (void)state;
+    for (int m = 1; m < 4; m++)
+        for (enum mask mask = NO_MASK; mask < MASKS; mask++)
+            for (enum poison poison = PLAIN; poison < POISONS; poison++)
+                run(&(struct variant){ .poison = poison, .mask = mask, .undefined = meanings[m] }, (m + (int)mask + (int)poison) % 2 ? 2 : 5, MOST_KEYS);
+}
+
 static void a_low_score_in_the_place_of_masked_ones(void **state)
 {
     (void)state;
@@ -181,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers),
         cmocka_unit_test(rows_that_are_not_numbers),
+        cmocka_unit_test(rows_of_many_keys),
         cmocka_unit_test(a_low_score_in_the_place_of_masked_ones),
         cmocka_unit_test(causality_hides_what_comes),
     };

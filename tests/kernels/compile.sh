@@ -1,5 +1,5 @@
 # compile.sh PLANISH PROGRAM [FOLDER]: what a program of kernel tests has for the rows of CUDA, compiled by NVRTC for every architecture, each row with each set of
-# element types. With FOLDER, which remembers what has compiled, a part of it: for sm_80 the same; for a second architecture, another one every day, each row once.
+# element types. With FOLDER, which remembers what has compiled, a part of it: each row once, for sm_80 and for a second architecture, another one every day.
 # 77: no NVRTC.
 set -eu
 planish=$1 program=$2 folder=${3-}
@@ -27,7 +27,7 @@ else
     mkdir -p "$folder"
     second=$(echo "$archs" | cut -d ' ' -f $(($(date +%s) / 86400 % 8 + 1)))
     [ "$second" != sm_80 ] || second=sm_90a
-    compile sm_80 types
+    compile sm_80 rows
     compile "$second" rows
 fi
 exit $status

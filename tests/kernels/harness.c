@@ -320,7 +320,8 @@ void *attempt_compare(const struct attempt *attempt, int o, const struct pln_ten
     got.data = calloc(pln_tensor_bytes(want) + 1, 1);
     pln_tensor_copy(result, &got);
     struct pln_tolerance tolerance = tolerance_of(c);
-    widen_for(&tolerance, want->dtype, c->has_epilogue || c->has_program);
+    /* Attention rounds weights to the type, too. */
+    widen_for(&tolerance, want->dtype, c->has_epilogue || c->has_program || c->op == PLN_OP_ATTENTION);
     struct pln_difference difference;
     pln_compare(&got, want, &tolerance, &difference);
     if (!difference.equal) fail_msg("%s: %s: output %d: %s", c->name, attempt->name, o, difference.text);

@@ -140,12 +140,77 @@ static void products(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_QLINEAR_MATMUL), 0);
 }
 
+struct conv {
+    int axes;
+    int64_t x[5], w[5], group, stride, dilation, pad;
+};
+
+static void set_ints(struct kernel_case *c, const char *name, int n, int64_t value)
+{
+    int64_t values[6];
+    for (int i = 0; i < n; i++) values[i] = value + (n > 2 ? i % 2 : 0) * (value > 0);
+    struct pln_attr attr = { .name = name, .kind = PLN_ATTR_INTS, .n = n, .u.ints = values };
+    pln_attrs_set(&c->attrs, &c->arena, &attr);
+}
+
+static void set_window(struct kernel_case *c, const struct conv *conv)
+{
+    pln_attrs_set_int(&c->attrs, &c->arena, "group", conv->group);
+    set_ints(c, "strides", conv->axes, conv->stride);
+    set_ints(c, "dilations", conv->axes, conv->dilation);
+    set_ints(c, "pads", 2 * conv->axes, conv->pad);
+}
+
+static void convolutions(void **state)
+{
+    (void)state;
+    static const struct conv cases[] = {
+        { 2, { 1, 3, 9, 8 }, { 5, 3, 3, 3 }, 1, 1, 1, 1 },     { 2, { 2, 4, 20, 21 }, { 6, 2, 3, 2 }, 2, 2, 1, 0 },
+        { 2, { 1, 6, 7, 7 }, { 6, 1, 5, 5 }, 6, 1, 1, 2 },     { 1, { 2, 3, 30 }, { 9, 3, 4 }, 1, 3, 2, 1 },
+        { 3, { 1, 2, 5, 6, 7 }, { 3, 2, 2, 3, 3 }, 1, 1, 1, 1 }, { 2, { 1, 8, 1, 1 }, { 4, 8, 1, 1 }, 1, 1, 1, 0 },
+        { 2, { 0, 3, 9, 8 }, { 5, 3, 3, 3 }, 1, 1, 1, 1 },
+    };
+    for (size_t i = 0; i < PLN_COUNT_OF(cases); i++)
+        for (int types = 0; types < 4; types++) {
+            const enum pln_dtype x = types & 1 ? PLN_I8 : PLN_U8, w = types & 2 ? PLN_I8 : PLN_U8;
+            const struct conv *conv = &cases[i];
+            static const float scales[9] = { 0.5f, 0.25f, 0.125f, 0.3f, 0.7f, 1, 2, 0.1f, 0.9f }, y_scale[] = { 300 };
+            const bool each = (i + (size_t)types) % 2;
+            struct kernel_case c;
+            kernel_case_init(&c, "conv_integer", PLN_OP_CONV_INTEGER, 0);
+            set_window(&c, conv);
+            input(&c, x, conv->axes + 2, conv->x);
+            input(&c, w, conv->axes + 2, conv->w);
+            if (i % 3 != 1) input(&c, x, 0, NULL);
+            else c.n_inputs++;
+            if (i % 3 != 2) input(&c, w, each, conv->w);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+            kernel_case_init(&c, "qlinear_conv", PLN_OP_QLINEAR_CONV, 0);
+            set_window(&c, conv);
+            input(&c, x, conv->axes + 2, conv->x);
+            kernel_case_input(&c, 0, NULL)->values = scales;
+            input(&c, x, 0, NULL);
+            input(&c, w, conv->axes + 2, conv->w);
+            kernel_case_input(&c, each, conv->w)->values = scales;
+            input(&c, w, each, conv->w);
+            kernel_case_input(&c, 0, NULL)->values = y_scale;
+            input(&c, types == 1 || types == 2 ? PLN_U8 : PLN_I8, 0, NULL);
+            if (i % 2 == 0) input(&c, PLN_I32, 1, conv->w);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+    assert_int_equal(kernel_rows_untested(PLN_OP_CONV_INTEGER), 0);
+    assert_int_equal(kernel_rows_untested(PLN_OP_QLINEAR_CONV), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear),
         cmocka_unit_test(dynamic),
         cmocka_unit_test(products),
+        cmocka_unit_test(convolutions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ extern const struct pln_kernel_family pln_cuda_pool, pln_cuda_resize, pln_cuda_s
 /* Families of rows (kernels/). */
 extern const struct pln_kernel_family pln_cuda_attention;
 extern const struct pln_kernel_family pln_cuda_dynamic_quantize;
+extern const struct pln_kernel_family pln_cuda_integer_conv;
 extern const struct pln_kernel_family pln_cuda_integer_matmul;
 extern const struct pln_kernel_family pln_cuda_quantize;
 extern const struct pln_kernel_family pln_cuda_rotary;

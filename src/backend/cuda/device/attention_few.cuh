@@ -4,8 +4,9 @@
 #define FEW PLN_ATTENTION_FEW
 #define FEW_KEYS PLN_ATTENTION_FEW_KEYS
 #define FEW_SIZE PLN_ATTENTION_FEW_SIZE
-#define LANES 8                       /* threads of one key */
-#define PARTS (THREADS / PLN_COLS)    /* threads of one column of values */
+#define LANES 8                          /* threads of one key */
+#define VECTOR (16 / (int)sizeof(PLN_K)) /* elements of a key read at once */
+#define PARTS (THREADS / PLN_COLS)       /* threads of one column of values */
 
 struct pln_few_room {
     union {
@@ -44,6 +45,11 @@ PLN_INLINE void pln_few_dots(const struct pln_attention_params *p, const struct 
         for (int step = LANES / 2; step > 0; step /= 2) dots[r] += __shfl_xor_sync(0xffffffffu, dots[r], step, 32);
 }
 
+PLN_INLINE bool pln_few_sees(const struct pln_few_room *room, int r, int64_t first, int j)
+{
+    return room->key_at[j] && first + j >= room->first[r] && first + j < room->end[r];
+}
+
 /* Scores of n keys from `first` for N rows. */
 template <int N, int COUNT> PLN_INLINE void pln_few_scores(const struct pln_attention_params *p, struct pln_few_room *room, int64_t first, int n)
 {
@@ -57,30 +63,29 @@ template <int N, int COUNT> PLN_INLINE void pln_few_scores(const struct pln_atte
         for (int r = 0; r < N; r++)
             if (lane == r) dot = dots[r];
         if (lane >= N || j >= n) continue;
-        const int64_t t = first + j;
         float score = pln_attention_capped(p, dot);
-        if (!room->key_at[j] || t < room->first[lane] || t >= room->end[lane]) score = NOTHING;
-        else score = pln_attention_masked(p, room->mask_at[lane], t, score);
+        score = pln_few_sees(room, lane, first, j) ? pln_attention_masked(p, room->mask_at[lane] + (first + j) * p->mask_strides[3], score) : NOTHING;
         room->scores[lane * FEW_KEYS + j] = score;
     }
 }
 
 /* One warp: scores of a row become weights. */
-PLN_INLINE void pln_few_fold(struct pln_few_room *room, int r, int n)
+PLN_INLINE void pln_few_fold(struct pln_few_room *room, int r, int64_t first, int n)
 {
     const int lane = threadIdx.x % 32;
     float most = room->most[r], sum = 0;
     const float before = most;
     for (int j = lane; j < n; j += 32) most = fmaxf(most, room->scores[r * FEW_KEYS + j]);
     for (int step = 16; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step, 32));
+    const float shift = pln_attention_shift(most);
     for (int j = lane; j < n; j += 32) {
-        const float weight = pln_attention_weight(room->scores[r * FEW_KEYS + j], most);
+        const float weight = pln_few_sees(room, r, first, j) ? pln_attention_weight(room->scores[r * FEW_KEYS + j], shift) : UNSEEN;
         room->scores[r * FEW_KEYS + j] = weight;
         sum += weight;
     }
     for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
     if (lane != 0) return;
-    room->factor[r] = pln_attention_factor(before, most);
+    room->factor[r] = pln_attention_weight(before, shift);
     room->sum[r] = fmaf(room->sum[r], room->factor[r], sum);
     room->most[r] = most;
 }
@@ -116,12 +121,13 @@ template <int N> PLN_INLINE void pln_few_end(const struct pln_attention_params *
         float total = 0;
         for (int part = 0; part < PARTS; part++) total += room->sums[r * THREADS + part * PLN_COLS + col];
         if (p->splits > 1) pln_attention_part(p, place->base, place->split)[e] = total;
-        else if (place->col + col < p->v_size) pln_store(&pln_attention_result_at(p, place, r)[col * p->y.col_stride], pln_attention_result(total, room->most[r], 1.0f / room->sum[r]));
+        else if (place->col + col < p->v_size) pln_store(&pln_attention_result_at(p, place, r)[col * p->y.col_stride], pln_attention_result(p, place, r, col, total, room->most[r], room->sum[r]));
     }
     if (p->splits > 1 && threadIdx.x < place->n_rows) pln_attention_leave(p, place, threadIdx.x, room->most[threadIdx.x], room->sum[threadIdx.x]);
 }
 
-template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
+/* Up to N rows, COUNT elements of a key at once. */
+template <int N, int COUNT> PLN_INLINE void pln_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
 {
     const int col = threadIdx.x % PLN_COLS, part = threadIdx.x / PLN_COLS;
     const bool has_col = place->col + col < p->v_size;
@@ -137,10 +143,9 @@ template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, c
             room->value_at[j] = pln_attention_value_at(p, place->b, place->kv_head, first + j);
         }
         __syncthreads();
-        if (p->k_vector) pln_few_scores<N, 16 / sizeof(PLN_K)>(p, room, first, n);
-        else pln_few_scores<N, 1>(p, room, first, n);
+        pln_few_scores<N, COUNT>(p, room, first, n);
         __syncthreads();
-        if (threadIdx.x / 32 < N) pln_few_fold(room, threadIdx.x / 32, n);
+        if (threadIdx.x / 32 < N) pln_few_fold(room, threadIdx.x / 32, first, n);
         __syncthreads();
 #pragma unroll
         for (int r = 0; r < N; r++) sums[r] *= room->factor[r];
@@ -151,7 +156,7 @@ template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, c
 #pragma unroll
             for (int r = 0; r < N; r++) {
                 const float weight = room->scores[r * FEW_KEYS + j];
-                if (weight != 0) sums[r] = fmaf(weight, x, sums[r]); /* what is not seen may be infinite */
+                if (pln_attention_seen(weight)) sums[r] = fmaf(weight, x, sums[r]);
             }
         }
         __syncthreads();
@@ -161,8 +166,8 @@ template <int N> PLN_INLINE void pln_few(const struct pln_attention_params *p, c
 
 PLN_INLINE void pln_attention_few(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_few_room *room)
 {
-    if (place->n_rows <= 1) pln_few<1>(p, place, room);
-    else if (place->n_rows <= 2) pln_few<2>(p, place, room);
-    else if (place->n_rows <= 4) pln_few<4>(p, place, room);
-    else pln_few<8>(p, place, room);
+    if (!p->k_vector || p->size % VECTOR != 0) pln_few<FEW, 1>(p, place, room);
+    else if (place->n_rows <= 1) pln_few<1, VECTOR>(p, place, room);
+    else if (place->n_rows <= 4) pln_few<4, VECTOR>(p, place, room);
+    else pln_few<FEW, VECTOR>(p, place, room);
 }

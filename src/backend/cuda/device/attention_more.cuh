@@ -36,7 +36,7 @@ PLN_INLINE float pln_attention_score(const struct pln_attention_params *p, const
     score = pln_attention_capped(p, score);
     if (mode == 1) return score;
     if (t < pln_attention_first(p, place, i) || t >= pln_attention_end(p, place, i)) return NOTHING;
-    return pln_attention_masked(p, pln_attention_mask_at(p, place->b, head, i), t, score);
+    return pln_attention_masked(p, pln_attention_mask_at(p, place->b, head, i) + t * p->mask_strides[3], score);
 }
 
 /* Of all threads, in an order that is always the same. */
@@ -66,12 +66,14 @@ PLN_INLINE void pln_attention_write_scores(const struct pln_attention_params *p,
     if (p->mode == 3) {
         for (int64_t t = threadIdx.x; t < p->total; t += THREADS) most = fmaxf(most, pln_attention_score(p, &place, head, i, t, 2));
         most = pln_attention_all(most, true);
-        for (int64_t t = threadIdx.x; t < p->total; t += THREADS) sum += pln_attention_weight(pln_attention_score(p, &place, head, i, t, 2), most);
+        for (int64_t t = threadIdx.x; t < p->total; t += THREADS) sum += pln_attention_weight(pln_attention_score(p, &place, head, i, t, 2), pln_attention_shift(most));
         sum = pln_attention_all(sum, false);
     }
+    const bool undefined = p->mode == 3 && (most == NOTHING || sum != sum);
+    const float weight = undefined ? pln_attention_undefined_weight(p, &place, head, i, sum != sum) : 0.0f;
     for (int64_t t = threadIdx.x; t < p->total; t += THREADS) {
         float score = pln_attention_score(p, &place, head, i, t, p->mode);
-        if (p->mode == 3) score = most == NOTHING ? 0.0f : pln_attention_weight(score, most) / sum;
+        if (p->mode == 3) score = undefined ? weight : pln_attention_weight(score, most) / sum;
         pln_store(&out[t * p->scores.col_stride], score);
     }
 }

@@ -4,12 +4,15 @@
 #include "backend/cuda/device/params.h"
 
 #define PLN_ATTENTION_THREADS 256
-#define PLN_ATTENTION_ROWS 64      /* queries of a tile */
-#define PLN_ATTENTION_KEYS 64      /* keys of a tile */
 #define PLN_ATTENTION_FEW 8        /* so many queries of a group of heads are taken without a tile */
 #define PLN_ATTENTION_FEW_KEYS 128 /* keys that they see at a time */
 #define PLN_ATTENTION_FEW_SIZE 512 /* their largest head */
 #define PLN_ATTENTION_SPREAD 256   /* groups of queries whose keys may be split among blocks */
+
+/* Rows whose softmax is not a number: enum pln_undefined_rows of kernel/attention.h. */
+#define PLN_ATTENTION_UNDEFINED_OP 0
+#define PLN_ATTENTION_UNDEFINED_SOFTMAX 1
+#define PLN_ATTENTION_UNDEFINED_GUARDED 2
 
 /* Codes of faults. */
 #define PLN_ATTENTION_BAD_LENGTH 1
@@ -22,7 +25,7 @@ struct pln_attention_rows {
 };
 
 /* Queries of the heads that share one head of keys are one list of rows: row r is query r / share of head kv_head * share + r % share. A base is a tile
- * of that list, or PLN_ATTENTION_FEW rows of it, with PLN_ATTENTION columns of the values; a task is one of `splits` parts of its keys. */
+ * of that list, or PLN_ATTENTION_FEW rows of it, with some columns of the values; a task is one of `splits` parts of its keys. */
 struct pln_attention_params {
     struct pln_cuda_head head;
     struct pln_attention_rows q, k, v, y;
@@ -36,7 +39,7 @@ struct pln_attention_params {
     int64_t attend_tasks, present_tasks, score_tasks; /* in this order */
     PLN_DEVICE_PTR(const void) mask;          /* NULL: none */
     int64_t mask_strides[4];                  /* of batch, head, query, key: 0 where repeated */
-    int64_t mask_keys;                        /* keys behind are not seen */
+    int64_t mask_keys;                        /* keys behind are not seen; `total` without a mask */
     int64_t left, right;                      /* window around a query's own position; -1: unbounded */
     /* Each may be NULL. lengths[b]: keys that row b of the batch has, at most total. offsets[b]: position of its first query among its keys; NULL: `past`, or
      * where there is no past but lengths, lengths[b] - n_queries. */
@@ -47,10 +50,12 @@ struct pln_attention_params {
     PLN_DEVICE_PTR(const int32_t) pages;
     int64_t page_size, pages_a_row, n_pages, k_page_stride, v_page_stride;
     float scale, softcap;
+    float masked_score;   /* of keys that a mask of bools shuts out */
+    int32_t undefined;    /* PLN_ATTENTION_UNDEFINED_ */
     int32_t causal;
-    int32_t few;          /* up to PLN_ATTENTION_FEW rows a base */
-    int32_t k_vector;     /* keys can be read 16 bytes at a time */
-    int32_t mode;         /* of scores: 0 products, 1 behind the soft-cap, 2 with the mask added, 3 weights */
+    int32_t few;  /* up to PLN_ATTENTION_FEW rows a base */
+    int32_t q_vector, k_vector, v_vector; /* rows of queries, keys, values begin at multiples of 16 bytes */
+    int32_t mode; /* of scores: 0 products, 1 behind the soft-cap, 2 with the mask added, 3 weights */
     uint32_t arrived[PLN_ATTENTION_SPREAD]; /* parts of a base that are done. Zero, since every run writes the parameters anew */
 };
 

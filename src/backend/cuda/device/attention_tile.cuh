@@ -12,10 +12,10 @@ struct pln_tile_room {
         };
         float values[VALUES * PLN_COLS];
     };
-    float weights[KEYS * PITCH]; /* [key, row] */
-    const PLN_Q *query_at[ROWS];
-    const PLN_K *key_at[KEYS];
-    const PLN_V *value_at[KEYS];
+    float weights[PLN_KEYS * PITCH]; /* [key, row] */
+    const PLN_Q *query_at[PLN_ROWS];
+    const PLN_K *key_at[PLN_KEYS];
+    const PLN_V *value_at[PLN_KEYS];
 };
 
 /* What a thread has of its 4 rows. */
@@ -61,24 +61,27 @@ PLN_INLINE void pln_tile_fold(const struct pln_attention_params *p, int64_t firs
     const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
+        const int seen = pln_attention_in_tile(rows->first[i], first), end = pln_attention_in_tile(rows->end[i], first);
+        const int64_t mask_at = rows->mask_at[i] + first * p->mask_strides[3];
         float most = rows->most[i], sum = 0;
+        bool sees[4];
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            const int64_t t = first + 4 * tx + j;
+            const int t = 4 * tx + j;
             float score = pln_attention_capped(p, scores[i][j]);
-            if (t < rows->first[i] || t >= rows->end[i] || !room->key_at[4 * tx + j]) score = NOTHING;
-            else score = pln_attention_masked(p, rows->mask_at[i], t, score);
+            sees[j] = t >= seen && t < end;
+            score = sees[j] ? pln_attention_masked(p, mask_at + t * p->mask_strides[3], score) : NOTHING;
             scores[i][j] = score;
             most = fmaxf(most, score);
         }
         for (int step = 8; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step, 32));
+        const float shift = pln_attention_shift(most), factor = pln_attention_weight(rows->most[i], shift);
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            scores[i][j] = pln_attention_weight(scores[i][j], most);
+            scores[i][j] = sees[j] ? pln_attention_weight(scores[i][j], shift) : UNSEEN;
             sum += scores[i][j];
         }
         for (int step = 8; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
-        const float factor = pln_attention_factor(rows->most[i], most);
         rows->sum[i] = fmaf(rows->sum[i], factor, sum);
         rows->most[i] = most;
 #pragma unroll
@@ -113,7 +116,7 @@ PLN_INLINE void pln_tile_add_values(const struct pln_attention_params *p, const 
                 for (int i = 0; i < 4; i++)
 #pragma unroll
                     for (int c = 0; c < 4; c++)
-                        if (weight.x[i] != 0) rows->acc[i][4 * g + c] = fmaf(weight.x[i], value.x[c], rows->acc[i][4 * g + c]); /* what is not seen may be infinite */
+                        if (pln_attention_seen(weight.x[i])) rows->acc[i][4 * g + c] = fmaf(weight.x[i], value.x[c], rows->acc[i][4 * g + c]);
             }
         }
         __syncthreads();
@@ -131,10 +134,28 @@ PLN_INLINE void pln_tile_begin(const struct pln_attention_params *p, const struc
         for (int c = 0; c < 4 * GROUPS; c++) rows->acc[i][c] = 0;
         rows->mask_at[i] = pln_attention_mask_at(p, place->b, pln_attention_head(p, place, r), query);
         rows->first[i] = pln_attention_first(p, place, query);
-        rows->end[i] = r < place->n_rows ? pln_attention_end(p, place, query) : 0;
+        rows->end[i] = r < place->n_rows ? pln_least(place->end_key, pln_attention_end(p, place, query)) : 0;
     }
-    for (int r = threadIdx.x; r < ROWS; r += THREADS)
+    for (int r = threadIdx.x; r < PLN_ROWS; r += THREADS)
         room->query_at[r] = r < place->n_rows ? (const PLN_Q *)p->q.data + pln_attention_at(&p->q, place->b, pln_attention_head(p, place, r), pln_attention_query(p, place, r)) : 0;
+}
+
+/* Results of rows whose sums do not hold, once the sums need no registers any more. */
+PLN_INLINE void pln_tile_mend(const struct pln_attention_params *p, const struct pln_attention_place *place, const struct pln_tile_rows *rows)
+{
+    const int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const int r = 4 * ty + i;
+        if (r >= place->n_rows) break;
+        if (pln_attention_holds(p, rows->most[i], rows->sum[i])) continue;
+        PLN_Q *y = pln_attention_result_at(p, place, r);
+#pragma unroll 1
+        for (int c = 0; c < 4 * GROUPS; c++) { /* those that pln_tile_end has given to this thread */
+            const int col = 64 * (c / 4) + 4 * tx + c % 4;
+            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], pln_attention_undefined(p, place, r, col, rows->sum[i] != rows->sum[i]));
+        }
+    }
 }
 
 PLN_INLINE void pln_tile_end(const struct pln_attention_params *p, const struct pln_attention_place *place, const struct pln_tile_rows *rows)
@@ -152,11 +173,11 @@ PLN_INLINE void pln_tile_end(const struct pln_attention_params *p, const struct 
             continue;
         }
         PLN_Q *y = pln_attention_result_at(p, place, r);
-        const float inverse = 1.0f / rows->sum[i];
+        const float times = pln_attention_times(rows->most[i], rows->sum[i]);
 #pragma unroll
         for (int c = 0; c < 4 * GROUPS; c++) {
             const int col = 64 * (c / 4) + 4 * tx + c % 4;
-            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], pln_attention_result(rows->acc[i][c], rows->most[i], inverse));
+            if (col < p->v_size - place->col) pln_store(&y[col * p->y.col_stride], rows->acc[i][c] * times);
         }
     }
 }
@@ -165,10 +186,10 @@ PLN_INLINE void pln_attention_tile(const struct pln_attention_params *p, const s
 {
     struct pln_tile_rows rows;
     pln_tile_begin(p, place, room, &rows);
-    for (int64_t first = place->first_key; first < place->end_key; first += KEYS) {
-        const int n = (int)pln_least(KEYS, place->end_key - first);
+    for (int64_t first = place->first_key; first < place->end_key; first += PLN_KEYS) {
+        const int n = (int)pln_least(PLN_KEYS, place->end_key - first);
         float scores[4][4];
-        for (int j = threadIdx.x; j < KEYS; j += THREADS) {
+        for (int j = threadIdx.x; j < PLN_KEYS; j += THREADS) {
             room->key_at[j] = j < n ? pln_attention_key_at(p, place->b, place->kv_head, first + j) : 0;
             room->value_at[j] = j < n ? pln_attention_value_at(p, place->b, place->kv_head, first + j) : 0;
         }
@@ -179,4 +200,5 @@ PLN_INLINE void pln_attention_tile(const struct pln_attention_params *p, const s
         pln_tile_add_values(p, place, n, room, &rows);
     }
     pln_tile_end(p, place, &rows);
+    if (p->splits == 1) pln_tile_mend(p, place, &rows);
 }

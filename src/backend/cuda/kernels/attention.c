@@ -1,14 +1,26 @@
-/* Attention (device/attention.cuh). tile: queries, keys and columns of values of a tile, threads a block. */
+/* Attention (device/attention.cuh). tile: queries, keys and columns of values of a tile, and 0; or for tensor cores queries, keys, the largest head, and the
+ * type, where a tile has no more columns of values than there are registers for. */
 #include "backend/cuda/device/attention_params.h"
 
 #include <math.h>
 
 #include "backend/cuda/family.h"
+#include "kernel/attention.h"
 
 #define TASKS_WANTED 264           /* keys are split until there are so many: two blocks for each multiprocessor of an H100 */
 #define SPLIT_LEAST 256            /* keys of a part */
 #define SPLIT_BYTES (16u << 20)    /* most that parts may leave in scratch memory */
+#define MMA_COLS 128
 #define FARTHEST ((int64_t)1 << 40) /* windows beyond are unbounded */
+
+_Static_assert((int)PLN_UNDEFINED_ROWS_OP == PLN_ATTENTION_UNDEFINED_OP && (int)PLN_UNDEFINED_ROWS_SOFTMAX == PLN_ATTENTION_UNDEFINED_SOFTMAX &&
+                   (int)PLN_UNDEFINED_ROWS_GUARDED == PLN_ATTENTION_UNDEFINED_GUARDED,
+               "one number for each meaning");
+
+static int tile_cols(const struct pln_kernel *kernel)
+{
+    return kernel->tile[3] ? PLN_MIN(kernel->tile[2], MMA_COLS) : kernel->tile[2];
+}
 
 /* An operand as [batch, heads, seq, size]. */
 struct heads {
@@ -45,6 +57,24 @@ static const char *supports_optional(const struct pln_problem *problem)
     return NULL;
 }
 
+/* Of input i; -1: not known. */
+static int64_t head_size(const struct pln_problem *problem, int i, const char *heads_name)
+{
+    const struct pln_operand *in = &problem->inputs[i];
+    const int64_t heads = pln_attrs_int(problem->attrs, heads_name, 0), size = in->dims[in->rank - 1];
+    if (in->rank == 4 || size <= 0) return size;
+    return heads > 0 ? size / heads : -1;
+}
+
+static const char *supports_mma(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    for (int i = 0; i < 3; i++)
+        if (problem->inputs[i].dtype != (enum pln_dtype)kernel->tile[3]) return "an operand has another type";
+    const int64_t size = head_size(problem, 0, "q_num_heads"), v_size = head_size(problem, 2, "kv_num_heads");
+    if (size < 0 || v_size < 0) return "the heads' size is not known";
+    return size > kernel->tile[2] || v_size > kernel->tile[2] ? "heads are larger" : NULL;
+}
+
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     if (problem->epilogue) return "it takes no epilogue";
@@ -55,10 +85,9 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     }
     if (problem->outputs[0].dtype != problem->inputs[0].dtype) return "the result's type is not the queries'";
     const char *why = supports_optional(problem);
+    if (!why && kernel->tile[3]) why = supports_mma(kernel, problem);
     if (why) return why;
-    const struct pln_operand *v = &problem->inputs[2];
-    int64_t heads = pln_attrs_int(problem->attrs, "kv_num_heads", 0), size = v->dims[v->rank - 1];
-    if (v->rank == 3 && size > 0) size = heads > 0 ? size / heads : -1;
+    const int64_t size = head_size(problem, 2, "kv_num_heads");
     /* The row of the largest tile takes all that is larger, and what is not known. */
     if (kernel->tile[2] < 256 && (size < 0 || size > kernel->tile[2])) return "heads of the values are larger";
     return NULL;
@@ -75,8 +104,11 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_diag *diag, struct pln_text *out_source)
 {
     (void)diag;
-    pln_text_printf(out_source, "#define PLN_Q %s\n#define PLN_K %s\n#define PLN_V %s\n#define PLN_COLS %d\n", pln_cuda_type(problem->inputs[0].dtype), pln_cuda_type(problem->inputs[1].dtype),
-                    pln_cuda_type(problem->inputs[2].dtype), (int)kernel->tile[2]);
+    pln_text_printf(out_source, "#define PLN_Q %s\n#define PLN_K %s\n#define PLN_V %s\n", pln_cuda_type(problem->inputs[0].dtype), pln_cuda_type(problem->inputs[1].dtype),
+                    pln_cuda_type(problem->inputs[2].dtype));
+    pln_text_printf(out_source, "#define PLN_ROWS %d\n#define PLN_KEYS %d\n#define PLN_COLS %d\n", (int)kernel->tile[0], (int)kernel->tile[1], tile_cols(kernel));
+    const char *type = pln_cuda_type(problem->inputs[0].dtype);
+    if (kernel->tile[3]) pln_text_printf(out_source, "#define PLN_SIZE %d\n#define PLN_T %s\n#define PLN_MMA_TYPE \"%s\"\n", (int)kernel->tile[2], type, type);
     if (has_input(problem, 3)) pln_text_printf(out_source, "#define PLN_BIAS %s\n", pln_cuda_type(problem->inputs[3].dtype));
     if (has_input(problem, 3) && problem->inputs[3].dtype == PLN_BOOL) pln_text_printf(out_source, "#define PLN_BIAS_BOOL\n");
     if (has_input(problem, 6)) pln_text_printf(out_source, "#define PLN_LENGTH %s\n", pln_cuda_type(problem->inputs[6].dtype));
@@ -145,6 +177,7 @@ static enum pln_status read_mask(const struct pln_launch *launch, struct pln_att
 {
     const struct pln_tensor *mask = input(launch, 3);
     const int64_t full[4] = { params->batch, params->heads, params->n_queries, params->total };
+    params->mask_keys = params->total;
     if (!mask) return PLN_OK;
     if (!pln_cuda_type(mask->dtype) || mask->rank > 4) return pln_fail(diag, PLN_BAD_PLAN, "Attention: the mask's type or rank is not possible");
     for (int d = 3, from = mask->rank - 1; d >= 0; d--, from--) {
@@ -166,6 +199,10 @@ static enum pln_status read_attributes(const struct pln_launch *launch, struct p
     const int64_t left = pln_attrs_int(launch->attrs, "left_window_size", -1), right = pln_attrs_int(launch->attrs, "right_window_size", -1);
     params->left = left < 0 || left > FARTHEST ? -1 : left;
     params->right = right < 0 || right > FARTHEST ? -1 : right;
+    enum pln_undefined_rows undefined;
+    if (!pln_undefined_rows_read(launch->attrs, &undefined)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: undefined_rows is none of op, softmax, guarded");
+    params->undefined = (int32_t)undefined;
+    params->masked_score = pln_masked_score_read(launch->attrs);
     const int64_t mode = pln_attrs_int(launch->attrs, "qk_matmul_output_mode", 0);
     if (mode < 0 || mode > 3) return pln_fail(diag, PLN_BAD_PLAN, "Attention: qk_matmul_output_mode is %lld", (long long)mode);
     params->mode = (int32_t)mode;
@@ -200,13 +237,14 @@ static enum pln_status read_extras(const struct pln_launch *launch, struct pln_a
 }
 
 /* Operands that every launch has. */
-static enum pln_status read_operands(const struct pln_launch *launch, struct pln_attention_params *params, struct pln_diag *diag)
+static enum pln_status read_operands(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_attention_params *params, struct pln_diag *diag)
 {
     const int64_t q_heads = pln_attrs_int(launch->attrs, "q_num_heads", 0), kv_heads = pln_attrs_int(launch->attrs, "kv_num_heads", 0);
     struct heads q, k, v, y;
     if (launch->n_inputs < 3 || launch->n_outputs < 1) return pln_fail(diag, PLN_BAD_PLAN, "Attention: operands are missing");
     for (int i = 0; i < 3; i++)
-        if (!computed(launch->inputs[i].dtype)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not f32, f16 or bf16");
+        if (!computed(launch->inputs[i].dtype) || (kernel->tile[3] && launch->inputs[i].dtype != (enum pln_dtype)kernel->tile[3]))
+            return pln_fail(diag, PLN_BAD_PLAN, "Attention: an operand is not of the kernel's type");
     if (launch->outputs[0].dtype != launch->inputs[0].dtype) return pln_fail(diag, PLN_BAD_PLAN, "Attention: the result's type is not the queries'");
     PLN_TRY(read_heads(&launch->inputs[0], q_heads, diag, &q));
     PLN_TRY(read_heads(&launch->inputs[1], kv_heads, diag, &k));
@@ -215,6 +253,7 @@ static enum pln_status read_operands(const struct pln_launch *launch, struct pln
     if (!same(&k, q.batch, k.heads, k.seq, q.size) || !same(&v, q.batch, k.heads, k.seq, v.size) || !same(&y, q.batch, q.heads, q.seq, v.size) ||
         (k.heads == 0 ? q.heads != 0 : q.heads % k.heads != 0))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
+    if (kernel->tile[3] && (q.size > kernel->tile[2] || v.size > kernel->tile[2])) return pln_fail(diag, PLN_BAD_PLAN, "Attention: heads are larger than the kernel's tile");
     if (!dense_rows(&k) || !dense_rows(&v)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: keys and values must have stride 1 in their last dim");
     params->batch = q.batch;
     params->heads = q.heads;
@@ -232,8 +271,10 @@ static enum pln_status read_operands(const struct pln_launch *launch, struct pln
     return PLN_OK;
 }
 
-static bool aligned(const struct pln_attention_rows *rows, int64_t elements)
+/* Rows that can be read 16 bytes at a time. */
+static bool aligned(enum pln_dtype dtype, const struct pln_attention_rows *rows)
 {
+    const int64_t elements = 16 / (pln_dtype_bits(dtype) / 8);
     return rows->data % 16 == 0 && rows->batch_stride % elements == 0 && rows->head_stride % elements == 0 && rows->row_stride % elements == 0;
 }
 
@@ -245,12 +286,15 @@ static int64_t ceil_div(int64_t a, int64_t b)
 /* Tasks, and how the keys are split among them. */
 static void plan_tasks(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_attention_params *params, struct pln_prepared *out_prepared)
 {
-    const int64_t elements = 16 / (pln_dtype_bits(launch->inputs[1].dtype) / 8), rows = params->share * params->n_queries;
-    params->k_vector = params->size % elements == 0 && aligned(&params->k, elements) && (params->past == 0 || aligned(&params->past_k, elements));
+    const enum pln_dtype k = launch->inputs[1].dtype, v = launch->inputs[2].dtype;
+    const int64_t rows = params->share * params->n_queries;
+    params->q_vector = params->q.col_stride == 1 && aligned(launch->inputs[0].dtype, &params->q);
+    params->k_vector = aligned(k, &params->k) && (params->past == 0 || aligned(k, &params->past_k));
+    params->v_vector = aligned(v, &params->v) && (params->past == 0 || aligned(v, &params->past_v));
     params->few = rows <= PLN_ATTENTION_FEW && params->size <= PLN_ATTENTION_FEW_SIZE;
-    const int64_t base_rows = params->few ? PLN_ATTENTION_FEW : PLN_ATTENTION_ROWS, part_bytes = base_rows * (kernel->tile[2] + 2) * (int64_t)sizeof(float);
+    const int64_t base_rows = params->few ? PLN_ATTENTION_FEW : kernel->tile[0], cols = tile_cols(kernel), part_bytes = base_rows * (cols + 2) * (int64_t)sizeof(float);
     params->row_tiles = ceil_div(rows, base_rows);
-    params->v_tiles = ceil_div(params->v_size, kernel->tile[2]);
+    params->v_tiles = ceil_div(params->v_size, cols);
     const int64_t bases = params->batch * params->kv_heads * params->row_tiles * params->v_tiles;
     params->splits = 1;
     params->split_keys = params->total;
@@ -274,7 +318,7 @@ static void plan_tasks(const struct pln_kernel *kernel, const struct pln_launch 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_attention_params *params = state;
-    PLN_TRY(read_operands(launch, params, diag));
+    PLN_TRY(read_operands(kernel, launch, params, diag));
     PLN_TRY(read_mask(launch, params, diag));
     PLN_TRY(read_attributes(launch, params, diag));
     PLN_TRY(read_extras(launch, params, diag));
