@@ -6,8 +6,8 @@
  * Operands lie at the end of allocations of their own, behind bytes that nobody may change; outputs are NaN before. The
  * first round submits commands as they are, the second goes through a recording. Compilers and the fake are slow:
  * PLANISH_TEST_SAMPLE=rows keeps the first source of each row; types, the first of each row, element types and whether
- * something is fused; a number N, those and one in N. Of a source, the first cases run; with a number, one in N of the
- * others, too. */
+ * something is fused; a number N, as types, and one in N of the rest; rows,N as rows, and one in N. Of a source, the
+ * first cases run; with a number, one in N of the others, too. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -444,11 +444,12 @@ static bool in_sample(size_t row, const struct pln_problem *problem, const struc
 {
     const char *sample = getenv("PLANISH_TEST_SAMPLE");
     if (sample == NULL || *sample == '\0') return true;
-    const uint64_t one_in = strtoul(sample, NULL, 10);
+    const bool rows = strncmp(sample, "rows", 4) == 0;
+    const uint64_t one_in = strtoul(rows && sample[4] != '\0' ? sample + 5 : sample, NULL, 10);
     struct compiled *compiled = find_compiled(source->data);
     if (compiled != NULL && !gpu.row_tested[row]) return true; /* another row has the same source */
     if (compiled != NULL) return ++compiled->n_cases < CASES_MOST || (one_in > 0 && compiled->n_cases % one_in == 0);
-    if (is_first(row, strcmp(sample, "rows") == 0 ? 0 : kind_of(problem))) return true;
+    if (is_first(row, rows ? 0 : kind_of(problem))) return true;
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
 }
 
