@@ -229,7 +229,7 @@ enum pln_status pln_exec_sync(struct pln_context *context);
 /* control.c */
 enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
-/* resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
+/* tables.c, resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
 /* Memory from an output's allocator. */
 void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor);
