@@ -1,4 +1,6 @@
 /* planish doctor: what this machine has, what is missing, and how to get it. */
+#include <stdlib.h>
+
 #include <string.h>
 
 #include "commands.h"
@@ -53,7 +55,9 @@ static int run(int argc, char **argv)
     struct pln_device_info info;
     int status = options_parse(&command_doctor, rows, argc, argv, &rest);
     if (status >= 0) return status;
-    if (rest.count) return command_fail(&command_doctor, 2, "'%s' is too much: doctor takes options only", rest.items[0]);
+    if (rest.count) status = command_fail(&command_doctor, 2, "'%s' is too much: doctor takes options only", rest.items[0]);
+    free(rest.items);
+    if (status >= 0) return status;
     status = output_open(&command_doctor, options.json, &output);
     if (status) return status;
     fprintf(output.text, "planish %s\n", pln_version());
