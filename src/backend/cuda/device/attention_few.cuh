@@ -84,6 +84,7 @@ PLN_INLINE void pln_few_fold(struct pln_few_room *room, int r, int64_t first, in
         sum += weight;
     }
     for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
+    __syncwarp(0xffffffffu); /* all lanes have read the maximum: a shuffle does not order memory */
     if (lane != 0) return;
     room->factor[r] = pln_attention_weight(before, shift);
     room->sum[r] = fmaf(room->sum[r], room->factor[r], sum);
