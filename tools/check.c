@@ -144,6 +144,7 @@ static int run(int argc, char **argv)
         return command_fail(&command_check, 2, "which folder or file? planish check --help tells more");
     }
     status = model_check_tune(&command_check, options.tune, options.timing_cache);
+    if (status == 0) status = model_check_device(&command_check, &options.on);
     if (status == 0) status = check_passes();
     if (status) return status;
     if (options.jobs < 1) options.jobs = 1;

@@ -322,6 +322,8 @@ void *attempt_compare(const struct attempt *attempt, int o, const struct pln_ten
     struct pln_tolerance tolerance = tolerance_of(c);
     /* Attention rounds weights to the type, too. */
     widen_for(&tolerance, want->dtype, c->has_epilogue || c->has_program || c->op == PLN_OP_ATTENTION);
+    /* Operands are rounded to as many bits as f16 has. */
+    if (attempt->kernel->needs & PLN_FEATURE_TF32) tolerance = (struct pln_tolerance){ .max_rel_err = 3 * 0x1p-10 };
     struct pln_difference difference;
     pln_compare(&got, want, &tolerance, &difference);
     if (!difference.equal) fail_msg("%s: %s: output %d: %s", c->name, attempt->name, o, difference.text);
