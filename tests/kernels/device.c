@@ -471,14 +471,16 @@ static bool in_sample(size_t row, const struct pln_problem *problem, const struc
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
 }
 
-static void run_rows(struct kernel_case *c)
+static void run_rows(struct kernel_case *c, bool tf32)
 {
     struct oracle oracle;
+    c->tf32 = tf32;
     oracle_init(&oracle, c);
     const struct pln_kernel *const *rows = gpu.backend->kernels;
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {
         const struct pln_kernel *kernel = rows[i];
         if (kernel->op != c->op || (kernel->needs & ~gpu.caps.features) != 0 ||
+            ((kernel->needs & PLN_FEATURE_TF32) != 0) != tf32 ||
             !case_supported(kernel, c, &oracle, gpu.caps.features))
             continue;
         struct pln_text source;
@@ -551,8 +553,16 @@ static void run_retyped(const struct kernel_case *c, enum pln_dtype dtype)
     const char *why = c->has_epilogue  ? pln_rowprog_verify(&other.epilogue)
                       : c->has_program ? pln_rowprog_verify(&other.program)
                                        : NULL;
-    if (any && why == NULL) run_rows(&other);
+    if (any && why == NULL) run_rows(&other, false);
     pln_arena_deinit(&other.arena);
+}
+
+static bool has_tf32_rows(unsigned op)
+{
+    const struct pln_kernel *const *rows = gpu.backend->kernels;
+    for (; *rows != NULL; rows++)
+        if ((*rows)->op == op && (*rows)->needs & PLN_FEATURE_TF32 & gpu.caps.features) return true;
+    return false;
 }
 
 void device_case_run(struct kernel_case *c)
@@ -560,7 +570,8 @@ void device_case_run(struct kernel_case *c)
     static const enum pln_dtype types[] = { PLN_F16, PLN_BF16, PLN_F64,  PLN_F16, PLN_BF16,
                                             PLN_I32, PLN_F16,  PLN_BF16, PLN_U8,  PLN_I64 };
     open_device();
-    run_rows(c);
+    run_rows(c, false);
+    if (has_tf32_rows(c->op)) run_rows(c, true);
     /* A prime step: cases come in regular orders, too. */
     const enum pln_dtype dtype = types[gpu.n_cases++ * 7 % PLN_COUNT_OF(types)];
     if (case_takes(c, dtype)) run_retyped(c, dtype);
