@@ -3,6 +3,7 @@
 
 #include "backend/ref/elems.h"
 #include "backend/ref/rows.h"
+#include "tensor/convert.h"
 
 /* ---- one row ---- */
 
