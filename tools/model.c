@@ -83,7 +83,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .require_device = options->on.require_device };
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -111,6 +111,17 @@ static enum pln_status rebuild(const struct command *command, const char *path, 
 enum pln_dtype model_half(const struct device_options *options)
 {
     return options->bf16 ? PLN_BF16 : options->fp16 ? PLN_F16 : PLN_DTYPE_NONE;
+}
+
+bool model_tf32(const struct device_options *options)
+{
+    return options->tf32 && strcmp(options->tf32, "on") == 0;
+}
+
+int model_check_device(const struct command *command, const struct device_options *options)
+{
+    if (!options->tf32 || model_tf32(options) || strcmp(options->tf32, "off") == 0) return 0;
+    return command_fail(command, 2, "--tf32 wants on or off, not '%s'", options->tf32);
 }
 
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache)
@@ -143,6 +154,7 @@ static int check_dim_values(const struct command *command, const struct text_lis
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
     int bad = model_check_tune(command, options->tune, options->timing_cache);
+    if (bad == 0) bad = model_check_device(command, &options->on);
     if (!bad) bad = check_dim_values(command, &options->dims);
     if (bad) return bad;
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = model_is_plan(path) };

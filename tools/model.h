@@ -11,6 +11,7 @@
 /* How a command may build for a device. */
 struct device_options {
     bool fp32, fp16, bf16; /* permissions */
+    const char *tf32;      /* on, off; NULL: off */
     bool require_device;
 };
 
@@ -39,6 +40,7 @@ struct model_options {
 #define DEVICE_ROWS(o)                                                                                                    \
     { "fp16", 0, OPTION_FLAG, &(o).fp16, "", "floats may be stored in 16 bits (f16) where the device gains by it" },      \
     { "bf16", 0, OPTION_FLAG, &(o).bf16, "", "the same as bf16" },                                                        \
+    { "tf32", 0, OPTION_TEXT, &(o).tf32, "on|off", "products of floats may round them to tf32, 10 bits of fraction, on a GPU; sums stay f32 (off)" },        \
     { "fp32", 0, OPTION_FLAG, &(o).fp32, "", "floats stay as the model has them (default)" },                             \
     { "require-device", 0, OPTION_FLAG, &(o).require_device, "", "fail if any step would run elsewhere than on --device" }
 
@@ -75,6 +77,9 @@ void model_close(struct model *model);
 void model_print_device(const struct model *model, FILE *out);
 /* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */
 int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options);
+/* --tf32 must be on or off: 0, or 2 after saying so. model_open asks, too. */
+int model_check_device(const struct command *command, const struct device_options *options);
+bool model_tf32(const struct device_options *options);
 /* What --tune and --timing-cache ask for must be what this version does. 0, or 2 after saying so. model_open asks, too. */
 /* The element type that --fp16 or --bf16 permit; bf16 when both do. */
 enum pln_dtype model_half(const struct device_options *options);

@@ -31,6 +31,7 @@ struct pln_build_options {
     enum pln_dtype half;             /* PLN_F16, PLN_BF16: floats may be stored so on devices that gain by it (arithmetic stays f32); 0: as the model has them */
     int require_device;              /* fail with PLN_UNSUPPORTED, naming them, when steps would run on the host though another device was asked for */
     int no_rebuild;                  /* leave the graph out of the plan: it is smaller, and runs where its kernels and CPU features are, nowhere else */
+    int tf32;                        /* products of f32 may round their operands to tf32 (10 bits of fraction) on devices that gain by it; sums stay f32 */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

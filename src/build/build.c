@@ -133,6 +133,7 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
     PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
     lower.features = lower.backend->arch_features ? build->target.device_features : build->target.cpu_features;
+    if (!options->tf32) lower.features &= ~PLN_FEATURE_TF32;
     lower.host_features = build->target.cpu_features;
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));

@@ -17,6 +17,10 @@
  * to them that a backend compiled before would misread; ours are compiled with the library, so this is for those that come by dlopen. */
 #define PLN_KERNEL_ABI 0u
 
+/* Of features that a row may need: no feature of a machine but the caller's permission that products round f32 operands to tf32 (10 bits of fraction) on their
+ * way; sums stay f32. Devices that can do it have it; what is built without the permission does not see it. */
+#define PLN_FEATURE_TF32 ((uint64_t)1 << 63)
+
 /* An operand as the build side knows it. */
 struct pln_operand {
     bool present;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "backend/cuda/code_cache.h"
 #include "tests/cuda/scale.h"
 
 static void must(const struct rig *rig, enum pln_status status)
@@ -118,6 +119,64 @@ static void code(void **state)
     assert_false(rig.backend->arch_features("sm_1", &features) || rig.backend->arch_features("sm_90b", &features) || rig.backend->arch_features("x", &features));
     assert_int_equal(rig.backend->code_key(), rig.backend->code_key());
     leave(&rig);
+}
+
+/* Compiled once for each source and architecture; the copies are the caller's. */
+static void kept_code(void **state)
+{
+    struct rig rig;
+    struct pln_device_caps caps;
+    void *first, *second;
+    size_t first_bytes, second_bytes, codes;
+    uint64_t before, after;
+    static const char source[] = "extern \"C\" __global__ void pln_entry(float *p) { *p = 7; }\n";
+    (void)state;
+    must(&rig, rig_init(&rig, 0));
+    rig.backend->caps(rig.device, &caps);
+    must(&rig, rig.backend->compile(source, caps.arch, NULL, &rig.diag, &first, &first_bytes));
+    pln_cuda_code_cache_count(&codes, &before);
+    must(&rig, rig.backend->compile(source, caps.arch, NULL, &rig.diag, &second, &second_bytes));
+    pln_cuda_code_cache_count(&codes, &after);
+    assert_int_equal(after, before + 1);
+    assert_int_equal(first_bytes, second_bytes);
+    assert_memory_equal(first, second, first_bytes);
+    pln_free(NULL, first, first_bytes);
+    pln_free(NULL, second, second_bytes);
+    must(&rig, rig.backend->compile(source, strcmp(caps.arch, "sm_75") == 0 ? "sm_80" : "sm_75", NULL, &rig.diag, &first, &first_bytes));
+    pln_cuda_code_cache_count(&codes, &before);
+    assert_int_equal(after, before);
+    pln_free(NULL, first, first_bytes);
+    leave(&rig);
+}
+
+/* What is not asked for goes when there is no more room. */
+static void most_code(void **state)
+{
+    enum { BYTES = 12 << 20, MOST = (int)(PLN_CUDA_CODE_CACHE_BYTES / BYTES) };
+    char name[2] = "a";
+    void *out;
+    size_t bytes, codes;
+    uint64_t hits;
+    char *code = calloc(1, PLN_CUDA_CODE_CACHE_BYTES / 2);
+    (void)state;
+    assert_non_null(code);
+    for (int i = 0; i < 2 * MOST; i++, name[0]++) {
+        code[BYTES - 1] = name[0];
+        pln_cuda_code_cache_put(name, "sm_0", code, BYTES);
+        assert_int_equal(pln_cuda_code_cache_get("a", "sm_0", NULL, NULL, &out, &bytes), PLN_OK); /* this one is */
+        assert_int_equal(((char *)out)[BYTES - 1], 'a');
+        pln_free(NULL, out, bytes);
+    }
+    pln_cuda_code_cache_count(&codes, &hits);
+    assert_true(codes <= MOST);
+    assert_int_equal(pln_cuda_code_cache_get("b", "sm_0", NULL, NULL, &out, &bytes), PLN_NOT_FOUND);
+    assert_null(out);
+    name[0]--;
+    assert_int_equal(pln_cuda_code_cache_get(name, "sm_0", NULL, NULL, &out, &bytes), PLN_OK);
+    pln_free(NULL, out, bytes);
+    pln_cuda_code_cache_put("too large", "sm_0", code, PLN_CUDA_CODE_CACHE_BYTES / 2);
+    assert_int_equal(pln_cuda_code_cache_get("too large", "sm_0", NULL, NULL, &out, &bytes), PLN_NOT_FOUND);
+    free(code);
 }
 
 /* What scale makes of n values, submitted as is and as a recording, again and again. */
@@ -355,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening),          cmocka_unit_test(two_gpus),      cmocka_unit_test(memory), cmocka_unit_test(code),   cmocka_unit_test(runs),
+        cmocka_unit_test(kept_code),        cmocka_unit_test(most_code),
         cmocka_unit_test(many_submissions), cmocka_unit_test(changing_recordings), cmocka_unit_test(shared_memory), cmocka_unit_test(faults), cmocka_unit_test(copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

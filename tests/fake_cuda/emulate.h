@@ -269,6 +269,27 @@ static inline double __dmul_rn(double a, double b) { return a * b; }
 static inline double __ddiv_rn(double a, double b) { return a / b; }
 static inline double __dsqrt_rn(double x) { return sqrt(x); }
 
+/* A GPU's functions of doubles need not be those of the C library: they may be off by a unit in the last place (CUDA C++ Programming Guide, "Mathematical
+ * Functions"), and here they often are, but where they give 0, 1, -1, infinity or NaN. */
+static inline float pln_emu_inexact(float y) { return y; }
+static inline double pln_emu_inexact(double y)
+{
+    const uint64_t bits = pln_emu_bits<uint64_t>(y), dice = bits * 0x9e3779b97f4a7c15u >> 62;
+    if (y == 0 || y == 1 || y == -1 || !(__builtin_fabs(y) < __builtin_inf()) || dice < 2) return y;
+    return pln_emu_bits<double>(dice == 2 ? bits + 1 : bits - 1);
+}
+#define exp(x) pln_emu_inexact(exp(x))
+#define expm1(x) pln_emu_inexact(expm1(x))
+#define log(x) pln_emu_inexact(log(x))
+#define log1p(x) pln_emu_inexact(log1p(x))
+#define pow(x, y) pln_emu_inexact(pow(x, y))
+#define sin(x) pln_emu_inexact(sin(x))
+#define cos(x) pln_emu_inexact(cos(x))
+#define tan(x) pln_emu_inexact(tan(x))
+#define tanh(x) pln_emu_inexact(tanh(x))
+#define erf(x) pln_emu_inexact(erf(x))
+#define erfc(x) pln_emu_inexact(erfc(x))
+
 /* A GPU's conversions saturate, and give 0 for NaN (PTX ISA, "cvt"); a cast in C does not. */
 #define PLN_EMU_CONVERT(name, from, to, low, high, rounded) \
     static inline to name(from x) { return x != x ? 0 : (rounded) <= (from)(low) ? (low) : (rounded) >= (from)(high) ? (high) : (to)(rounded); }

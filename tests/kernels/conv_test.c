@@ -1,4 +1,5 @@
 /* Conv and ConvTranspose: images of one to three axes, groups, strides, dilations, paddings, epilogues. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "tests/kernels/attempt.h"
 #include "tests/kernels/harness.h"
 
 #define DIMS(...)     \
@@ -101,6 +103,39 @@ static void all_convs(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_CONV), 0);
 }
 
+/* Weights that are infinite or no number show where they meet an image, not where they meet its padding. The CPU's rows
+ * still multiply them with zeros there. */
+static void special_weights(void **state)
+{
+    (void)state;
+    if (!device_wanted()) skip();
+    static const int64_t kernel[] = { 3, 3 }, pads[] = { 1, 1, 1, 1 };
+    static float weights[70 * 12 * 9];
+    for (int grouped = 0; grouped < 2; grouped++) {
+        struct kernel_case c;
+        const int64_t channels = grouped ? 24 : 12;
+        for (size_t i = 0; i < PLN_COUNT_OF(weights); i++) {
+            const size_t tap = i % 9, feature = i / 9 / 12;
+            weights[i] = (float)(i * 7 % 11) / 8 - 0.5f;
+            if (tap == 0 && feature % 5 == 1) weights[i] = INFINITY;
+            if (tap == 7 && feature % 5 == 2) weights[i] = NAN;
+            if (tap == 5 && feature % 5 == 3) weights[i] = -INFINITY;
+        }
+        kernel_case_init(&c, "conv, special weights", PLN_OP_CONV, 0);
+        pln_attrs_set_ints(&c.attrs, &c.arena, "pads", pads, 4);
+        pln_attrs_set_ints(&c.attrs, &c.arena, "kernel_shape", kernel, 2);
+        pln_attrs_set_int(&c.attrs, &c.arena, "group", grouped + 1);
+        kernel_case_input(&c, 4, DIMS(1, channels, 6, 7))->fill = FILL_POSITIVE;
+        struct case_input *w = kernel_case_input(&c, 4, DIMS(70, 12, 3, 3));
+        w->values = weights;
+        w->constant = true;
+        c.rtol = 1e-5;
+        c.atol = 1e-4;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+}
+
 static void auto_pads(void **state)
 {
     (void)state;
@@ -165,7 +200,7 @@ static void transposed_convs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(auto_pads),
+        cmocka_unit_test(special_weights), cmocka_unit_test(auto_pads),
         cmocka_unit_test(transposed_convs),
         cmocka_unit_test(all_convs),
     };

@@ -7,7 +7,8 @@
  * first round submits commands as they are, the second goes through a recording. Compilers and the fake are slow:
  * PLANISH_TEST_SAMPLE=rows keeps the first source of each row; types, the first of each row, element types and whether
  * something is fused; a number N, as types, and one in N of the rest; rows,N as rows, and one in N. Of a source, the
- * first cases run; with a number, one in N of the others, too. */
+ * first cases run; with a number, one in N of the others, too. PLANISH_TEST_SHARE=3/8 is the third of eight programs
+ * that run beside each other and take an eighth of the sources each (a source of attention takes seconds to compile). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -440,6 +441,23 @@ static bool is_first(size_t row, uint64_t kind)
     return true;
 }
 
+/* Which part of how many this program takes. */
+static void get_share(unsigned *out_part, unsigned *out_parts)
+{
+    const char *share = getenv("PLANISH_TEST_SHARE");
+    *out_part = *out_parts = 1;
+    if (share != NULL && *share != '\0' &&
+        (sscanf(share, "%u/%u", out_part, out_parts) != 2 || *out_part < 1 || *out_part > *out_parts))
+        fail_msg("PLANISH_TEST_SHARE is '%s', not 3/8 and its like", share);
+}
+
+static bool in_share(const struct pln_text *source)
+{
+    unsigned part, parts;
+    get_share(&part, &parts);
+    return parts <= 1 || pln_hash64(source->data, source->size_bytes, 1) % parts == part - 1;
+}
+
 static bool in_sample(size_t row, const struct pln_problem *problem, const struct pln_text *source)
 {
     const char *sample = getenv("PLANISH_TEST_SAMPLE");
@@ -453,21 +471,23 @@ static bool in_sample(size_t row, const struct pln_problem *problem, const struc
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
 }
 
-static void run_rows(struct kernel_case *c)
+static void run_rows(struct kernel_case *c, bool tf32)
 {
     struct oracle oracle;
+    c->tf32 = tf32;
     oracle_init(&oracle, c);
     const struct pln_kernel *const *rows = gpu.backend->kernels;
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {
         const struct pln_kernel *kernel = rows[i];
         if (kernel->op != c->op || (kernel->needs & ~gpu.caps.features) != 0 ||
+            ((kernel->needs & PLN_FEATURE_TF32) != 0) != tf32 ||
             !case_supported(kernel, c, &oracle, gpu.caps.features))
             continue;
         struct pln_text source;
         struct case_problem problem;
         emit(kernel, c, &oracle, &source);
         case_problem_init(&problem, c, &oracle, gpu.caps.features);
-        if (in_sample(i, &problem.problem, &source)) {
+        if (in_share(&source) && in_sample(i, &problem.problem, &source)) {
             code_for_attempt = code_of(source.data, kernel->name);
             if (!only_compiles()) attempt_each(kernel, c, &oracle, gpu.caps.features, run_attempt);
             gpu.row_tested[i] = true;
@@ -533,8 +553,16 @@ static void run_retyped(const struct kernel_case *c, enum pln_dtype dtype)
     const char *why = c->has_epilogue  ? pln_rowprog_verify(&other.epilogue)
                       : c->has_program ? pln_rowprog_verify(&other.program)
                                        : NULL;
-    if (any && why == NULL) run_rows(&other);
+    if (any && why == NULL) run_rows(&other, false);
     pln_arena_deinit(&other.arena);
+}
+
+static bool has_tf32_rows(unsigned op)
+{
+    const struct pln_kernel *const *rows = gpu.backend->kernels;
+    for (; *rows != NULL; rows++)
+        if ((*rows)->op == op && (*rows)->needs & PLN_FEATURE_TF32 & gpu.caps.features) return true;
+    return false;
 }
 
 void device_case_run(struct kernel_case *c)
@@ -542,7 +570,8 @@ void device_case_run(struct kernel_case *c)
     static const enum pln_dtype types[] = { PLN_F16, PLN_BF16, PLN_F64,  PLN_F16, PLN_BF16,
                                             PLN_I32, PLN_F16,  PLN_BF16, PLN_U8,  PLN_I64 };
     open_device();
-    run_rows(c);
+    run_rows(c, false);
+    if (has_tf32_rows(c->op)) run_rows(c, true);
     /* A prime step: cases come in regular orders, too. */
     const enum pln_dtype dtype = types[gpu.n_cases++ * 7 % PLN_COUNT_OF(types)];
     if (case_takes(c, dtype)) run_retyped(c, dtype);
@@ -551,6 +580,9 @@ void device_case_run(struct kernel_case *c)
 int device_rows_untested(unsigned op)
 {
     int untested = 0;
+    unsigned part, parts;
+    get_share(&part, &parts);
+    if (parts > 1) return 0; /* the other programs know */
     open_device();
     const struct pln_kernel *const *rows = gpu.backend->kernels;
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {

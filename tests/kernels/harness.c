@@ -180,6 +180,13 @@ static void set_programs(struct kernel_case *c)
     pln_text_deinit(&text);
 }
 
+/* f32 with the 10 bits of fraction that tf32 has. */
+static void cut_to_tf32(const struct pln_tensor *tensor)
+{
+    uint32_t *bits = tensor->data;
+    for (int64_t i = 0; tensor->dtype == PLN_F32 && i < pln_tensor_count(tensor); i++) bits[i] &= 0xffffe000u;
+}
+
 void oracle_init(struct oracle *oracle, struct kernel_case *c)
 {
     memset(oracle, 0, sizeof *oracle);
@@ -196,6 +203,7 @@ void oracle_init(struct oracle *oracle, struct kernel_case *c)
         fill_tensor(&oracle->items[i].tensor, input->fill);
         if (input->values != NULL)
             memcpy(oracle->items[i].tensor.data, input->values, pln_tensor_bytes(&oracle->items[i].tensor));
+        if (c->tf32 && i < 2) cut_to_tf32(&oracle->items[i].tensor);
         oracle->list[i] = &oracle->items[i];
     }
     bool wanted[4] = { true, true, true, true };

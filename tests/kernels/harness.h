@@ -32,6 +32,7 @@ struct kernel_case {
     bool has_epilogue, has_program;
     struct pln_rowprog epilogue, program;
     double rtol, atol; /* 0: those of the op's class */
+    bool tf32; /* for rows that round to tf32: f32 inputs 0 and 1 are such numbers, so that sums are as exact as others */
 };
 
 void kernel_case_init(struct kernel_case *c, const char *name, unsigned op, unsigned kind);

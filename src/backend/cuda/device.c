@@ -16,7 +16,7 @@ static uint64_t level_features(int level)
     uint64_t features = 0;
     for (size_t i = 0; i < PLN_COUNT_OF(levels); i++)
         if (level >= levels[i]) features |= (uint64_t)1 << i;
-    return features;
+    return features | (level >= 80 ? PLN_FEATURE_TF32 : 0);
 }
 
 bool pln_cuda_arch_features(const char *arch, uint64_t *out_features)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "backend/cuda/code_cache.h"
 #include "base/dynlib.h"
 #include "base/hash.h"
 #include "base/text.h"
@@ -115,14 +116,11 @@ static enum pln_status take_code(void *program, const char *arch, const struct p
     return PLN_OK;
 }
 
-enum pln_status pln_cuda_compile(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes)
+static enum pln_status compile(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes)
 {
     enum { MOST_FILES = 256 };
     const char *texts[MOST_FILES], *names[MOST_FILES];
     int n_files = 0;
-    *out_code = NULL;
-    *out_bytes = 0;
-    PLN_TRY(open_nvrtc(diag));
     for (const struct pln_cuda_header_file *file = pln_cuda_header_files; file->name && n_files < MOST_FILES; file++, n_files++) {
         names[n_files] = file->name;
         texts[n_files] = file->text;
@@ -137,4 +135,14 @@ enum pln_status pln_cuda_compile(const char *source, const char *arch, const str
     enum pln_status status = shared.nvrtc.compile(program, N_OPTIONS + 1, all) == 0 ? take_code(program, arch, alloc, diag, out_code, out_bytes) : complain(program, arch, alloc, diag);
     shared.nvrtc.destroy(&program);
     return status;
+}
+
+enum pln_status pln_cuda_compile(const char *source, const char *arch, const struct pln_allocator *alloc, struct pln_diag *diag, void **out_code, size_t *out_bytes)
+{
+    enum pln_status status = pln_cuda_code_cache_get(source, arch, alloc, diag, out_code, out_bytes);
+    if (status != PLN_NOT_FOUND) return status;
+    PLN_TRY(open_nvrtc(diag));
+    PLN_TRY(compile(source, arch, alloc, diag, out_code, out_bytes));
+    pln_cuda_code_cache_put(source, arch, *out_code, *out_bytes);
+    return PLN_OK;
 }

@@ -98,13 +98,13 @@ static void print_call(const char *prefix, const char *wide, enum pln_dtype doma
     pln_text_putc(out, ')');
 }
 
-/* The exponent of Pow may have a type of its own, and need not fit into a float. */
+/* Of floats, or of integers to a float's power, which are truncated. The exponent may have a type of its own, and need not fit into a float. */
 static void print_pow(const struct pln_rowprog_instr *instr, const enum pln_dtype *types, struct pln_text *out)
 {
     const enum pln_dtype base = types[instr->src[0]], exponent = types[instr->src[1]];
     const bool narrow = exponent != PLN_F64 && (is_float(exponent) || pln_dtype_bits(exponent) <= 16);
     pln_text_printf(out, "pln_cast<%s>::of(", pln_cuda_type(instr->dtype));
-    print_call("pln_ew_", is_float(base) && base != PLN_F64 && narrow ? "float" : "double", base, instr, out);
+    print_call(is_float(base) ? "pln_ew_" : "pln_whole_", is_float(base) && base != PLN_F64 && narrow ? "float" : "double", base, instr, out);
     pln_text_putc(out, ')');
 }
 

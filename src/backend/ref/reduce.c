@@ -3,6 +3,7 @@
 
 #include "backend/ref/elems.h"
 #include "backend/ref/rows.h"
+#include "tensor/convert.h"
 
 /* ---- one row ---- */
 
@@ -67,17 +68,28 @@ static int64_t extreme_i64(enum pln_dtype dtype, const int64_t *x, int64_t n, bo
     return best;
 }
 
+/* log(sum(exp(x))) as a real. Relative to the largest, so that it is the largest where the others do not show in a double. */
+static double log_sum_exp_i64(const int64_t *x, int64_t n)
+{
+    int64_t max = n > 0 ? x[0] : 0;
+    double sum = 0;
+    for (int64_t i = 1; i < n; i++) max = PLN_MAX(max, x[i]);
+    for (int64_t i = 0; i < n; i++) sum += exp((double)x[i] - (double)max);
+    return (double)max + log(sum);
+}
+
+static double l2_or_log_sum_i64(unsigned kind, const int64_t *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += kind == PLN_REDUCE_L2 ? (double)x[i] * (double)x[i] : (double)x[i];
+    return kind == PLN_REDUCE_L2 ? sqrt(sum) : log(sum);
+}
+
 /* The reductions that leave the integers: computed as reals and truncated. */
 static int64_t real_i64(unsigned kind, const int64_t *x, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double value = (double)x[i];
-        if (kind == PLN_REDUCE_L2) sum += value * value;
-        else sum += kind == PLN_REDUCE_LOG_SUM ? value : exp(value);
-    }
-    double result = kind == PLN_REDUCE_L2 ? sqrt(sum) : log(sum);
-    return isfinite(result) ? (int64_t)result : 0;
+    const double result = kind == PLN_REDUCE_LOG_SUM_EXP ? log_sum_exp_i64(x, n) : l2_or_log_sum_i64(kind, x, n);
+    return isfinite(result) ? pln_load_i64(PLN_F64, &result, 0) : 0;
 }
 
 int64_t pln_ref_reduce_i64(unsigned kind, enum pln_dtype dtype, const int64_t *x, int64_t n)

@@ -84,6 +84,7 @@ PLN_INLINE void pln_few_fold(struct pln_few_room *room, int r, int64_t first, in
         sum += weight;
     }
     for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, step, 32);
+    __syncwarp(0xffffffffu); /* all lanes have read the maximum: a shuffle does not order memory */
     if (lane != 0) return;
     room->factor[r] = pln_attention_weight(before, shift);
     room->sum[r] = fmaf(room->sum[r], room->factor[r], sum);
@@ -106,6 +107,7 @@ PLN_INLINE void pln_few_begin(const struct pln_attention_params *p, const struct
         for (int64_t d = threadIdx.x; d < p->size; d += THREADS) room->queries[r * FEW_SIZE + d] = pln_value(q[d * p->q.col_stride]) * p->scale;
     }
     for (int64_t r = place->n_rows; r < FEW; r++)
+#pragma unroll 1
         for (int64_t d = threadIdx.x; d < p->size; d += THREADS) room->queries[r * FEW_SIZE + d] = 0;
 }
 
@@ -138,6 +140,7 @@ template <int N, int COUNT> PLN_INLINE void pln_few(const struct pln_attention_p
 #pragma unroll 1
     for (int64_t first = place->first_key; first < place->end_key; first += FEW_KEYS) {
         const int n = (int)pln_least(FEW_KEYS, place->end_key - first);
+#pragma unroll 1 /* at most once or twice: copies of it would be much code, in each of the kernel's variants */
         for (int j = threadIdx.x; j < n; j += THREADS) {
             room->key_at[j] = pln_attention_key_at(p, place->b, place->kv_head, first + j);
             room->value_at[j] = pln_attention_value_at(p, place->b, place->kv_head, first + j);

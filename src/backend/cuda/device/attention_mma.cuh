@@ -15,7 +15,6 @@ struct pln_tile_room {
     alignas(16) uint16_t keys[PLN_KEYS * KEY_LINE], values[PLN_KEYS * VALUE_LINE]; /* [key, element] */
     const PLN_K *key_at[PLN_KEYS];
     const PLN_V *value_at[PLN_KEYS];
-    int32_t odd; /* there is a value that is infinite or no number */
 };
 
 /* What a lane has of its two rows. */
@@ -88,9 +87,10 @@ PLN_INLINE bool pln_tile_is_odd(const struct pln_vec16 *v)
     return !finite;
 }
 
-/* A line a key, zero behind its size. */
-PLN_INLINE void pln_tile_load(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_tile_room *room)
+/* A line a key, zero behind its size. Whether this thread has met a value that is infinite or no number. */
+PLN_INLINE bool pln_tile_load(const struct pln_attention_params *p, const struct pln_attention_place *place, struct pln_tile_room *room)
 {
+    bool odd = false;
     for (int e = threadIdx.x; e < PLN_KEYS * (PLN_SIZE / 8); e += THREADS) {
         const int j = e / (PLN_SIZE / 8), d = e % (PLN_SIZE / 8) * 8;
         const uint16_t *key = (const uint16_t *)room->key_at[j];
@@ -101,8 +101,9 @@ PLN_INLINE void pln_tile_load(const struct pln_attention_params *p, const struct
         const uint16_t *value = (const uint16_t *)room->value_at[j];
         const struct pln_vec16 v = pln_mma_load(value + place->col + c, 1, value ? p->v_size - place->col - c : 0, p->v_vector);
         *(struct pln_vec16 *)&room->values[j * VALUE_LINE + c] = v;
-        if (pln_tile_is_odd(&v)) room->odd = 1;
+        odd = odd || pln_tile_is_odd(&v);
     }
+    return odd;
 }
 
 /* Operands B of two products with 8 columns: in block j the lane gets the elements (x + j / 2 * 8 + lane / 4, k + j % 2 * 8 + lane % 4 * 2) and the next one along
@@ -242,9 +243,10 @@ PLN_INLINE void pln_tile_clear_odd(struct pln_tile_room *room)
     __syncthreads();
 }
 
-PLN_INLINE void pln_tile_add_values(struct pln_tile_room *room, int64_t first, struct pln_tile_rows *rows, const pln_tile_scores &weights)
+/* odd: one of the tile's values is infinite or no number. */
+PLN_INLINE void pln_tile_add_values(struct pln_tile_room *room, bool odd, int64_t first, struct pln_tile_rows *rows, const pln_tile_scores &weights)
 {
-    if (room->odd) {
+    if (odd) {
         pln_tile_add_odd(room, first, rows, weights);
         pln_tile_clear_odd(room);
     }
@@ -321,14 +323,12 @@ PLN_INLINE void pln_attention_tile(const struct pln_attention_params *p, const s
             room->key_at[j] = is_key ? pln_attention_key_at(p, place->b, place->kv_head, first + j) : 0;
             room->value_at[j] = is_key ? pln_attention_value_at(p, place->b, place->kv_head, first + j) : 0;
         }
-        if (threadIdx.x == 0) room->odd = 0;
         __syncthreads();
-        pln_tile_load(p, place, room);
-        __syncthreads();
+        const bool odd = __syncthreads_or(pln_tile_load(p, place, room));
         pln_tile_scores scores;
         pln_tile_multiply_keys(p, room, &rows, scores);
         pln_tile_fold(p, first, &rows, scores);
-        pln_tile_add_values(room, first, &rows, scores);
+        pln_tile_add_values(room, odd, first, &rows, scores);
         __syncthreads();
     }
     pln_tile_end(p, place, &rows);

@@ -121,6 +121,31 @@ PLN_INLINE struct pln_conv_place pln_conv_find(const struct pln_cuda_conv_params
     return { (rest - group * p->tiles_p) * tile_p, (task - rest * p->tiles_c) * tile_c, group };
 }
 
+/* The sum of an output element without what lies in the padding, where a tile has 0, which would be NaN times a weight that is infinite or no number. For sums that
+ * are NaN: no matter how fast. */
+static __device__ __noinline__ PLN_ACC pln_conv_sum(const struct pln_cuda_conv_params *p, int64_t n, int64_t channel, const int32_t (&at)[PLN_CONV_AXES])
+{
+    const int64_t first = pln_divide(channel, p->group_out) * p->group_in;
+    const PLN_T *x = (const PLN_T *)p->x + n * p->x_n + first * p->x_c, *w = (const PLN_T *)p->w + channel * p->w_o;
+    PLN_ACC sum = 0;
+#pragma unroll 1
+    for (int t = 0; t < p->taps; t++) {
+        int32_t tap[PLN_CONV_AXES];
+        int64_t from = 0, of = 0;
+        bool inside = true;
+        pln_conv_coordinates(p->kernel, t, tap);
+        for (int d = 0; d < PLN_CONV_AXES; d++) {
+            const int here = at[d] * p->stride[d] - p->pad[d] + tap[d] * p->dilation[d];
+            inside = inside && (uint32_t)here < (uint32_t)p->in[d];
+            from += here * p->x_at[d];
+            of += tap[d] * p->w_at[d];
+        }
+#pragma unroll 1
+        for (int64_t c = 0; inside && c < p->group_in; c++) sum = pln_fma((PLN_ACC)pln_value(x[from + c * p->x_c]), (PLN_ACC)pln_value(w[of + c * p->w_c]), sum);
+    }
+    return sum;
+}
+
 /* Sums of a tile in shared memory, a line of COLS + 1 a row, to their places. Columns are neighbours in memory: channels if PLN_LAST, else pixels. */
 template <int ROWS, int COLS, int PIXELS>
 PLN_INLINE void pln_conv_finish_tile(const struct pln_cuda_conv_params *p, const struct pln_conv_place *place, const struct pln_conv_pixel (&pixels)[PIXELS], const PLN_ACC *sums)
@@ -129,7 +154,10 @@ PLN_INLINE void pln_conv_finish_tile(const struct pln_cuda_conv_params *p, const
     for (int e = threadIdx.x; e < ROWS * COLS; e += PLN_CONV_THREADS) {
         const int row = e / COLS, col = e % COLS, pixel = PLN_LAST ? row : col, channel = PLN_LAST ? col : row;
         if (place->pixel + pixel >= p->pixels || place->channel + channel >= p->group_out) continue;
-        pln_conv_finish(p, pixels[pixel].n, place->group * p->group_out + place->channel + channel, pixels[pixel].at, sums[row * (COLS + 1) + col]);
+        const int64_t number = place->group * p->group_out + place->channel + channel;
+        PLN_ACC sum = sums[row * (COLS + 1) + col];
+        if (sum != sum) sum = pln_conv_sum(p, pixels[pixel].n, number, pixels[pixel].at);
+        pln_conv_finish(p, pixels[pixel].n, number, pixels[pixel].at, sum);
     }
 }
 

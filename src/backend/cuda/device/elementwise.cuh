@@ -148,8 +148,30 @@ PLN_INTS W pln_int_sign(W a) { return pln_negative(a) ? (W)-1 : (W)(a != 0); }
 PLN_INTS W pln_int_sub(W a, W b) { return (W)((u64)a - (u64)b); }
 PLN_INTS bool pln_int_xor(W a, W b) { return (a != 0) != (b != 0); }
 
-/* Meant on reals: computed there and truncated. */
-PLN_INTS W pln_int_erf(W a) { return (W)(i64)erf((double)a); }
+/* Meant on reals: computed there and truncated. Where the real is a whole number it must be exact, for functions of floats may be a unit or two in the last
+ * place short of it. */
+
+/* From 6 on, erf rounds to 1 in double. */
+PLN_INTS W pln_int_erf(W a) { return pln_negative(a) ? (W)-(W)(a <= (W)-6) : (W)(a >= (W)6); }
+/* A whole number to a real power. With b = p / 2^k, p odd or k 0, it is whole if a is the 2^k-th power of a whole number: then its p-th power by
+ * multiplication, which is exact below 2^53. Beyond that every double is a whole number. */
+PLN_INLINE double pln_whole_pow(double a, double b)
+{
+    const double y = pow(a, b);
+    double root = a, result = 1;
+    if (!(b > 0 && fabs(y) < 9007199254740992.0)) return y;
+    for (int k = 0; k < 6 && b != rint(b); k++, b *= 2) {
+        const double square = root;
+        root = sqrt(root);
+        if (!(root == rint(root) && fma(root, root, -square) == 0)) return y;
+    }
+    if (b != rint(b) || fabs(root) < 2) return y;
+    for (int e = (int)b; e != 0; e >>= 1) {
+        if ((e & 1) != 0) result *= root;
+        root *= root;
+    }
+    return result;
+}
 PLN_INTS W pln_int_shrink(W a, float alpha, float beta) { return (W)pln_truncate(pln_ew_shrink((double)a, alpha, beta)); }
 
 #endif

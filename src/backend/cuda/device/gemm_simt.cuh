@@ -20,13 +20,13 @@ template <int X> PLN_INLINE void load_tile(const PLN_T *from, int64_t x_stride, 
     }
 }
 
-template <int X> PLN_INLINE void keep_tile(PLN_ACC (&tile)[PLN_TILE_K][X + 4], bool along_k, const PLN_ACC (&values)[X * PLN_TILE_K / 256])
+template <int X> PLN_INLINE void keep_tile(PLN_ACC (&tile)[PLN_TILE_K][X + PLN_TILE_PAD], bool along_k, const PLN_ACC (&values)[X * PLN_TILE_K / 256])
 {
 #pragma unroll
     for (int i = 0; i < X * PLN_TILE_K / 256; i++) {
         int x, k;
         pln_tile_element<X>(along_k, i, &x, &k);
-        tile[k][x] = values[i];
+        tile[k][x] = pln_tile_value(values[i]);
     }
 }
 

@@ -101,8 +101,7 @@ template <typename T> struct pln_acc_log_sum_exp {
     __device__ __forceinline__ T finish(i64) const { return pln_is_nan(best) || fabs(best) == (T)PLN_INFINITY ? best : best + log(sum); }
 };
 
-/* Integers whose reduction is a real number: computed in double and truncated; what is no number gives 0. As the reference does, exponentials are added as
- * they are. */
+/* Integers whose reduction is a real number: computed in double and truncated; what is no number gives 0. */
 template <typename A> struct pln_acc_real {
     A own;
     __device__ __forceinline__ void start(double neutral) { own.start(neutral); }
@@ -111,11 +110,8 @@ template <typename A> struct pln_acc_real {
     __device__ __forceinline__ i64 finish(i64 n) const
     {
         const double y = own.finish(n);
-        return pln_is_nan(y) || fabs(y) == (double)PLN_INFINITY ? 0 : (i64)y;
+        return fabs(y) == (double)PLN_INFINITY ? 0 : pln_truncate(y);
     }
-};
-struct pln_acc_plain_exp : pln_acc_log_sum<double> {
-    __device__ __forceinline__ void add(double x) { total += exp(x); }
 };
 
 /* ---- the threads that share a row ---- */

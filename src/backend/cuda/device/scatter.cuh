@@ -13,7 +13,6 @@ struct chunk {
     int64_t from[PLN_THREADS];  /* where its updates are */
     int16_t next[PLN_THREADS];  /* place of the chunk that writes the same slice next; -1: none */
     int16_t first[PLN_THREADS]; /* 1: no place of the chunk before it writes this slice */
-    int hit;
 };
 
 /* Slice that a place names, -1: an index is outside. */
@@ -124,16 +123,12 @@ extern "C" __global__ void __launch_bounds__(PLN_THREADS) pln_entry(const struct
         const int64_t columns = p->columns - column < p->task_columns ? p->columns - column : p->task_columns;
         copy_data(p, slice, slices, column, columns);
         for (int64_t place = 0; place < p->places; place += PLN_THREADS) {
-            if (threadIdx.x == 0) chunk.hit = 0;
-            __syncthreads();
             int64_t from = 0, found = -1;
             if (place + threadIdx.x < p->places) found = find_slice(p, place + threadIdx.x, &from);
             found = found >= slice && found < slice + slices ? found - slice : -1;
             chunk.slice[threadIdx.x] = found;
             chunk.from[threadIdx.x] = from;
-            if (found >= 0) chunk.hit = 1;
-            __syncthreads();
-            if (chunk.hit) {
+            if (__syncthreads_or(found >= 0)) {
                 link_places(&chunk);
                 __syncthreads();
                 write_chunk(p, &chunk, slice, column, columns);

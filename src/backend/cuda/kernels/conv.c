@@ -11,7 +11,7 @@ static bool on_tensor_cores(const struct pln_kernel *kernel)
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     const enum pln_dtype type = (enum pln_dtype)kernel->tile[3];
-    return pln_cuda_conv_supports(problem, type, type == PLN_F32);
+    return pln_cuda_conv_supports(problem, type, type == PLN_F32 && !pln_cuda_rounds_to_tf32(kernel));
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
@@ -21,7 +21,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     const bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
     const double groups = (double)PLN_MAX(1, pln_attrs_int(problem->attrs, "group", 1)), group_out = w->rank > 0 && w->dims[0] > 0 ? (double)w->dims[0] / groups : 64;
     const double width = (double)kernel->tile[last ? 1 : 0], used = group_out >= width ? 1 : group_out / width;
-    const double flops_a_ns = on_tensor_cores(kernel) ? 150e3 : kernel->tile[3] == PLN_F64 ? 5e3 : 16e3;
+    const double flops_a_ns = on_tensor_cores(kernel) ? 150e3 : pln_cuda_rounds_to_tf32(kernel) ? 75e3 : kernel->tile[3] == PLN_F64 ? 5e3 : 16e3;
     return pln_cuda_conv_flops(problem) / (flops_a_ns * used) * (last ? 1 : 1.25) + 4000;
 }
 
@@ -32,6 +32,7 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
         pln_text_printf(out_source, "#define PLN_MMA_TYPE \"%s\"\n#include \"backend/cuda/device/conv_mma.cuh\"\n", pln_cuda_type(problem->inputs[0].dtype));
         return PLN_OK;
     }
+    if (pln_cuda_rounds_to_tf32(kernel)) pln_text_puts(out_source, "#define PLN_TF32\n");
     pln_text_printf(out_source, "#define PLN_TILE_M %d\n#define PLN_TILE_N %d\n#define PLN_TILE_K %d\n#include \"backend/cuda/device/conv_simt.cuh\"\n", (int)kernel->tile[0], (int)kernel->tile[1],
                     (int)kernel->tile[2]);
     return PLN_OK;
@@ -56,7 +57,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     struct pln_cuda_conv_params *p = state;
     *out_prepared = (struct pln_prepared){ .grain = 1, .block_threads = PLN_CONV_THREADS };
     const enum pln_dtype type = (enum pln_dtype)kernel->tile[3], dtype = launch->n_inputs > 0 ? launch->inputs[0].dtype : PLN_DTYPE_NONE;
-    if (dtype != type && (type != PLN_F32 || (dtype != PLN_F16 && dtype != PLN_BF16))) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the operands are of another type", kernel->name);
+    if (dtype != type && (type != PLN_F32 || pln_cuda_rounds_to_tf32(kernel) || (dtype != PLN_F16 && dtype != PLN_BF16))) return pln_fail(diag, PLN_INVALID_ARGUMENT, "%s: the operands are of another type", kernel->name);
     PLN_TRY(pln_cuda_conv_read(kernel, launch, diag, p));
     const bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
     const int64_t tile_p = kernel->tile[last ? 0 : 1], tile_c = kernel->tile[last ? 1 : 0];

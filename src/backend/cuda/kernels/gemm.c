@@ -13,7 +13,7 @@ static bool takes_type(const struct pln_kernel *kernel, enum pln_dtype dtype)
 {
     const enum pln_dtype own = (enum pln_dtype)kernel->tile[3];
     if (on_tensor_cores(kernel)) return dtype == own;
-    if (own == PLN_F32) return dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16;
+    if (own == PLN_F32 && !pln_cuda_rounds_to_tf32(kernel)) return dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16;
     if (own == PLN_I64) return pln_dtype_is_integer(dtype) && pln_dtype_bits(dtype) >= 8;
     return dtype == own;
 }
@@ -73,8 +73,8 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     if (b->rank == 1) n = 1;
     double batch = 1;
     for (int i = 0; i < out->rank - 2; i++) batch *= known(out->dims[i]);
-    /* 20 Tflop/s, or 200 on tensor cores, and 1.5 TB/s: the order of a large GPU of today. */
-    const double bytes = pln_dtype_bits(a->dtype) / 8.0, flops_a_ns = on_tensor_cores(kernel) ? 200e3 : a->dtype == PLN_F64 ? 5e3 : 20e3;
+    /* 20 Tflop/s, on tensor cores 200, or 100 in tf32, and 1.5 TB/s: the order of a large GPU of today. */
+    const double bytes = pln_dtype_bits(a->dtype) / 8.0, flops_a_ns = on_tensor_cores(kernel) ? 200e3 : pln_cuda_rounds_to_tf32(kernel) ? 100e3 : a->dtype == PLN_F64 ? 5e3 : 20e3;
     return PLN_MAX(2 * batch * m * n * k / flops_a_ns, bytes * batch * (m * k + k * n + m * n) / 1500) + 3000;
 }
 
@@ -96,6 +96,7 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
     if (integer) pln_text_puts(out_source, "#define PLN_INTEGER\n");
     if (on_tensor_cores(kernel)) pln_text_printf(out_source, "#define PLN_MMA_TYPE \"%s\"\n", pln_cuda_type(dtype));
     else pln_text_printf(out_source, "#define PLN_TILE_M %d\n#define PLN_TILE_N %d\n#define PLN_TILE_K %d\n", (int)kernel->tile[0], (int)kernel->tile[1], (int)kernel->tile[2]);
+    if (pln_cuda_rounds_to_tf32(kernel)) pln_text_puts(out_source, "#define PLN_TF32\n");
     PLN_TRY(pln_cuda_emit_epilogue(problem->epilogue, diag, out_source));
     pln_text_printf(out_source, "#include \"backend/cuda/device/%s\"\n", on_tensor_cores(kernel) ? "gemm_mma.cuh" : "gemm_simt.cuh");
     return PLN_OK;

@@ -15,4 +15,10 @@ enum pln_status pln_cuda_emit_epilogue(const struct pln_rowprog *program, struct
 enum pln_status pln_cuda_prepare_epilogue(const struct pln_kernel *kernel, const struct pln_launch *launch, int n_own, struct pln_diag *diag,
                                           struct pln_cuda_operand out_operands[PLN_CUDA_EPILOGUE_OPERANDS]);
 
+/* Products of f32 round their operands to tf32, which the caller has permitted. */
+static inline bool pln_cuda_rounds_to_tf32(const struct pln_kernel *kernel)
+{
+    return (kernel->needs & PLN_FEATURE_TF32) != 0;
+}
+
 #endif

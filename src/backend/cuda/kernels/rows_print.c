@@ -102,7 +102,6 @@ static void print_accumulator(const struct pln_rowprog_instr *instr, struct pln_
     const enum pln_dtype dtype = (enum pln_dtype)instr->dtype;
     const char *type = gathered_type(instr->kind, dtype);
     if (is_float(dtype) || type[0] != 'd') pln_text_printf(out, "pln_acc_%s<%s>", pln_op_kind_name(PLN_OP_REDUCE, instr->kind), type);
-    else if (instr->kind == PLN_REDUCE_LOG_SUM_EXP) pln_text_puts(out, "pln_acc_real<pln_acc_plain_exp>");
     else pln_text_printf(out, "pln_acc_real<pln_acc_%s<double>>", pln_op_kind_name(PLN_OP_REDUCE, instr->kind));
 }
 
@@ -113,7 +112,7 @@ static void print_neutral(const struct pln_rowprog_instr *instr, struct pln_text
     const int bits = dtype == PLN_BOOL ? 1 : pln_dtype_bits(dtype) - (is_signed ? 1 : 0);
     const unsigned long long most = ~0ull >> (64 - bits);
     if (instr->kind == PLN_REDUCE_PROD) pln_text_putc(out, '1');
-    else if (is_float(dtype) && (is_max || instr->kind == PLN_REDUCE_LOG_SUM_EXP)) pln_text_puts(out, "-PLN_INFINITY");
+    else if (instr->kind == PLN_REDUCE_LOG_SUM_EXP || (is_float(dtype) && is_max)) pln_text_puts(out, "-PLN_INFINITY");
     else if (is_float(dtype) && instr->kind == PLN_REDUCE_MIN) pln_text_puts(out, "PLN_INFINITY");
     else if (instr->kind == PLN_REDUCE_MIN) pln_text_printf(out, "%lluull", most);
     else if (is_max && is_signed) pln_text_printf(out, "-%lluull - 1", most);
