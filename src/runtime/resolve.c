@@ -34,6 +34,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
     const struct pln_program *program = context->engine->program;
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     if (still_right(context, state)) return PLN_OK;
+    PLN_TRY(pln_enqueue_need_still(context));
     uint64_t changed = changed_symbols(context, state), plans = context->stats.memory_plans;
     state->resolved = false;
     pln_exec_refresh_dims(context);

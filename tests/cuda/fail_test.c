@@ -77,7 +77,7 @@ static void put_away(struct work *work)
 /* Calls whose errors nobody is told: what they give back is gone anyway. */
 static bool is_quiet(const char *call)
 {
-    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuStreamDestroy", "cuModuleUnload", "cuGraphDestroy",
+    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuStreamDestroy", "cuEventDestroy", "cuModuleUnload", "cuGraphDestroy",
                                          "cuGraphExecDestroy", "cuDeviceGetName", "cuDeviceTotalMem", "cuDevicePrimaryCtxRelease" };
     for (size_t i = 0; i < PLN_COUNT_OF(quiet); i++)
         if (strcmp(call, quiet[i]) == 0) return true;
