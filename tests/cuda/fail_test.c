@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "backend/cuda/device.h"
 #include "tests/cuda/scale.h"
 
 enum { N = 500 };
@@ -18,6 +19,7 @@ struct work {
     struct rig rig;
     void *a, *b;
     struct pln_recording *recording;
+    void *stream; /* the caller's */
     float values[N], back[N];
 };
 
@@ -31,6 +33,35 @@ static enum pln_status submit(struct work *work, struct pln_command *commands, s
 {
     struct rig *rig = &work->rig;
     PLN_TRY(rig->backend->submit(rig->queue, commands, n, recorded ? &work->recording : NULL, version, &rig->diag));
+    return rig->backend->sync(rig->queue, &rig->diag);
+}
+
+static enum pln_status make_stream(struct work *work)
+{
+    struct rig *rig = &work->rig;
+    PLN_TRY(pln_cuda_enter(rig->device, &rig->diag));
+    enum pln_status status = pln_cuda_check(rig->device->driver, rig->device->driver->StreamCreate(&work->stream, PLN_CUDA_STREAM_NON_BLOCKING), "cuStreamCreate", "a test", &rig->diag);
+    pln_cuda_leave(rig->device);
+    return status;
+}
+
+/* Twice on the caller's stream, without a wait between, then on the queue's own again. */
+static enum pln_status use_stream(struct work *work, struct pln_command *kernels, size_t n, uint64_t version)
+{
+    struct rig *rig = &work->rig;
+    bool capturing, idle = false;
+    PLN_TRY(make_stream(work));
+    for (int i = 0; i < 2; i++) {
+        PLN_TRY(rig->backend->use_stream(rig->queue, work->stream, &rig->diag, &capturing));
+        enum pln_status status = rig->backend->submit(rig->queue, kernels, n, &work->recording, version, &rig->diag);
+        enum pln_status left = rig->backend->use_stream(rig->queue, NULL, &rig->diag, &capturing);
+        PLN_TRY(status);
+        PLN_TRY(left);
+    }
+    while (!idle) PLN_TRY(rig->backend->poll(rig->queue, &rig->diag, &idle));
+    PLN_TRY(rig->backend->sync(rig->queue, &rig->diag));
+    PLN_TRY(rig->backend->submit(rig->queue, kernels, n, &work->recording, version, &rig->diag));
+    for (idle = false; !idle;) PLN_TRY(rig->backend->poll(rig->queue, &rig->diag, &idle));
     return rig->backend->sync(rig->queue, &rig->diag);
 }
 
@@ -59,6 +90,7 @@ static enum pln_status use(struct work *work)
         PLN_TRY(submit(work, kernels, 2, true, version));
     }
     PLN_TRY(submit(work, kernels, 2, false, 0));
+    PLN_TRY(use_stream(work, kernels, 2, 3));
     return submit(work, &out, 1, false, 0);
 }
 
@@ -68,6 +100,10 @@ static void put_away(struct work *work)
     struct pln_diag quiet;
     pln_diag_init(&quiet);
     if (rig->queue) (void)rig->backend->sync(rig->queue, &quiet);
+    if (work->stream && pln_cuda_enter(rig->device, &quiet) == PLN_OK) {
+        (void)rig->device->driver->StreamDestroy(work->stream);
+        pln_cuda_leave(rig->device);
+    }
     if (work->recording) rig->backend->recording_destroy(rig->queue, work->recording);
     if (work->a) rig->backend->release(rig->device, work->a, 0);
     if (work->b) rig->backend->release(rig->device, work->b, 0);

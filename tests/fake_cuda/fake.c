@@ -495,6 +495,13 @@ static int call_EventDestroy(void *event)
     return end(result != 0 ? result : destroyed);
 }
 
+static int call_EventQuery(void *event)
+{
+    int gpu, result = begin_unsafe(CALL_EventQuery, &gpu);
+    if (result == 0) result = fake_event_query(event);
+    return end(result);
+}
+
 static int call_EventRecord(void *event, void *handle)
 {
     struct fake_stream *stream;

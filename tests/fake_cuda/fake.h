@@ -120,6 +120,7 @@ int fake_capture_end(struct fake_stream *stream, void **out_graph);
 bool fake_capture_breaks(void);
 struct fake_event *fake_event_create(void);
 int fake_event_destroy(void *event);
+int fake_event_query(void *event);
 int fake_event_record(void *event, struct fake_stream *stream);
 int fake_event_wait(void *event, struct fake_stream *stream);
 void fake_stream_run(struct fake_stream *stream);

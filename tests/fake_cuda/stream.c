@@ -298,6 +298,14 @@ int fake_event_record(void *handle, struct fake_stream *stream)
     return fake_stream_push(stream, &(struct fake_op){ .kind = FAKE_OP_RECORD, .event = event, .ticket = ++event->recorded });
 }
 
+int fake_event_query(void *handle)
+{
+    struct fake_event *event = check_event(handle);
+    if (!event) return FAKE_INVALID_HANDLE;
+    if (event->stream && event->stream->alive) pass_time(event->stream);
+    return event->reached < event->recorded ? FAKE_NOT_READY : 0;
+}
+
 int fake_event_wait(void *handle, struct fake_stream *stream)
 {
     struct fake_event *event = check_event(handle);

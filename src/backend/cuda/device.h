@@ -26,6 +26,7 @@ struct pln_queue {
     void *own;                     /* its stream, behind all that it submits */
     void *stream;                  /* where submits go: own, or the caller's */
     void *event;                   /* orders the two */
+    bool event_last;               /* it stands behind everything submitted */
     bool busy;                     /* something was submitted and not waited for */
     bool capturing;                /* the caller's stream is being captured: nothing may be waited for, no memory had */
     struct pln_recording *pending; /* submitted since the last sync, whose results are not yet where they are wanted */
@@ -71,10 +72,12 @@ struct pln_recording {
     uint64_t scratch;                /* on the device */
     size_t scratch_bytes;
     void *exec;                      /* CUgraphExec; NULL: not captured */
-    bool from_host, to_host;         /* some command copies so */
+    bool to_host;                    /* some command copies so */
 };
 /* The recording stands for these commands as they are. */
 bool pln_cuda_recording_is_filled(const struct pln_recording *recording, const struct pln_command *commands, size_t n, uint64_t version);
+/* What it copies from the host is what it copied last: not looked at, and false, when it is much. */
+bool pln_cuda_recording_same_input(const struct pln_recording *recording);
 enum pln_status pln_cuda_recording_fill(struct pln_queue *queue, struct pln_recording **recording, struct pln_command *commands, size_t n, uint64_t version, struct pln_diag *diag);
 /* A filled one. Into a stream that is being captured go its copies and kernels, one by one; its memory must stay then as it is. */
 enum pln_status pln_cuda_recording_launch(struct pln_queue *queue, struct pln_recording *recording, struct pln_diag *diag);

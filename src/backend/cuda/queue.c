@@ -87,9 +87,9 @@ enum pln_status pln_cuda_sync(struct pln_queue *queue, struct pln_diag *diag)
 static enum pln_status query(struct pln_queue *queue, struct pln_diag *diag, bool *out_idle)
 {
     const struct pln_cuda_driver *driver = queue->device->driver;
-    const int result = queue->busy ? driver->StreamQuery(queue->own) : 0;
+    const int result = !queue->busy ? 0 : queue->event_last ? driver->EventQuery(queue->event) : driver->StreamQuery(queue->own);
     *out_idle = result == 0;
-    return result == PLN_CUDA_ERROR_NOT_READY ? PLN_OK : pln_cuda_check(driver, result, "cuStreamQuery", "what was submitted to the GPU", diag);
+    return result == PLN_CUDA_ERROR_NOT_READY ? PLN_OK : pln_cuda_check(driver, result, queue->event_last ? "cuEventQuery" : "cuStreamQuery", "what was submitted to the GPU", diag);
 }
 
 enum pln_status pln_cuda_poll(struct pln_queue *queue, struct pln_diag *diag, bool *out_idle)
@@ -112,10 +112,10 @@ static void note_pending(struct pln_queue *queue, struct pln_recording *recordin
     recording->is_pending = true;
 }
 
-/* May it be launched while it runs? Its parameters stay, and nothing of the host's passes through it. */
+/* May it be launched while it runs? Parameters and what the host gives stay, and nothing is for the host. */
 static bool goes_again(const struct pln_recording *recording, const struct pln_command *commands, size_t n, uint64_t version)
 {
-    return pln_cuda_recording_is_filled(recording, commands, n, version) && !recording->from_host && !recording->to_host;
+    return pln_cuda_recording_is_filled(recording, commands, n, version) && !recording->to_host && pln_cuda_recording_same_input(recording);
 }
 
 static enum pln_status submit(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_recording **recording, uint64_t version, struct pln_diag *diag)
@@ -125,6 +125,7 @@ static enum pln_status submit(struct pln_queue *queue, struct pln_command *comma
     if (!recording && *own) (*own)->filled = false;
     PLN_TRY(pln_cuda_recording_fill(queue, own, commands, n_commands, version, diag));
     queue->busy = true;
+    queue->event_last = false;
     enum pln_status status = pln_cuda_recording_launch(queue, *own, diag);
     if (status == PLN_OK) note_pending(queue, *own);
     else (void)queue->device->driver->StreamSynchronize(queue->stream); /* what came before the error reads the recording, which may be given back now */
@@ -201,6 +202,7 @@ static enum pln_status leave_stream(struct pln_queue *queue, struct pln_diag *di
     queue->capturing = false;
     if (stream == queue->own || captures || !queue->busy) return PLN_OK;
     enum pln_status status = follow(queue, queue->own, stream, diag);
+    queue->event_last = status == PLN_OK;
     if (status != PLN_OK) (void)queue->device->driver->StreamSynchronize(stream);
     return status;
 }

@@ -106,7 +106,7 @@ static const struct pln_kernel *kernel_of(const struct pln_command *command)
 static enum pln_status lay_out(struct pln_recording *recording, struct pln_diag *diag, size_t *out_image, size_t *out_stage, size_t *out_scratch, bool *out_moved)
 {
     size_t image = HEAD_BYTES, stage = 0, scratch = 0;
-    recording->from_host = recording->to_host = false;
+    recording->to_host = false;
     for (size_t i = 0; i < recording->n; i++) {
         const struct pln_command *command = &recording->commands[i];
         struct pln_cuda_node *node = &recording->nodes[i];
@@ -114,7 +114,6 @@ static enum pln_status lay_out(struct pln_recording *recording, struct pln_diag 
         *out_moved = *out_moved || node->params_at != image;
         node->params_at = (uint32_t)image;
         if (command->code) image += pln_align_up(kernel_of(command)->family->state_bytes, PARAMS_ALIGN);
-        recording->from_host = recording->from_host || (command->kind == PLN_COMMAND_COPY && command->from_host);
         recording->to_host = recording->to_host || (command->kind == PLN_COMMAND_COPY && command->to_host);
         node->stage_at = stage;
         node->stage_bytes = 0;
@@ -239,6 +238,23 @@ static void stage_inputs(const struct pln_recording *recording)
     }
 }
 
+/* Shapes that kernels read, and the like: worth a look, where a large input is not. */
+#define SAME_MOST_BYTES 4096
+
+bool pln_cuda_recording_same_input(const struct pln_recording *recording)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < recording->n; i++) {
+        const struct pln_command *command = &recording->commands[i];
+        if (command->kind != PLN_COMMAND_COPY || !command->from_host) continue;
+        bytes += pln_tensor_bytes(command->from);
+        if (!command->code || bytes > SAME_MOST_BYTES || !pln_tensor_is_contiguous(command->from)) return false;
+        const size_t own = recording->nodes[i].stage_bytes;
+        if (own > 0 && memcmp(recording->stage + recording->nodes[i].stage_at, command->from->data, own) != 0) return false;
+    }
+    return true;
+}
+
 static bool can_capture(const struct pln_recording *recording)
 {
     for (size_t i = 0; i < recording->n; i++)
@@ -318,8 +334,10 @@ enum pln_status pln_cuda_recording_launch(struct pln_queue *queue, struct pln_re
 {
     const struct pln_cuda_driver *driver = queue->device->driver;
     if (recording->n == 0) return PLN_OK;
-    if (!recording->is_pending) memset(recording->image, 0, sizeof(uint64_t)); /* else a kernel under way may be about to write there */
-    stage_inputs(recording);
+    if (!recording->is_pending) { /* else a kernel under way may be about to write here, or to read */
+        memset(recording->image, 0, sizeof(uint64_t));
+        stage_inputs(recording);
+    }
     if (recording == queue->once || queue->capturing || !can_capture(recording)) return launch_one_by_one(queue, recording, diag);
     if (!recording->exec) PLN_TRY(capture(queue, recording, diag));
     queue->base.launches++;
