@@ -34,8 +34,7 @@ static enum pln_status fill_operands(struct pln_context *context, struct pln_seg
     return PLN_OK;
 }
 
-/* Memory that a tensor touches, as addresses [first, last). */
-static bool memory_of(const struct pln_tensor *tensor, uintptr_t *out_first, uintptr_t *out_last)
+bool pln_tensor_memory(const struct pln_tensor *tensor, uintptr_t *out_first, uintptr_t *out_last)
 {
     int64_t first, last;
     if (!tensor || tensor->dtype == PLN_DTYPE_NONE || !tensor->data || !pln_tensor_reach(tensor, &first, &last) || last < first) return false;
@@ -45,10 +44,10 @@ static bool memory_of(const struct pln_tensor *tensor, uintptr_t *out_first, uin
     return true;
 }
 
-static bool overlap(const struct pln_tensor *a, const struct pln_tensor *b)
+bool pln_tensors_overlap(const struct pln_tensor *a, const struct pln_tensor *b)
 {
     uintptr_t first, last, other_first, other_last;
-    return memory_of(a, &first, &last) && memory_of(b, &other_first, &other_last) && other_first < last && first < other_last;
+    return pln_tensor_memory(a, &first, &last) && pln_tensor_memory(b, &other_first, &other_last) && other_first < last && first < other_last;
 }
 
 static enum pln_status fail_apart(struct pln_context *context, uint32_t slot, uint32_t other)
@@ -70,7 +69,7 @@ enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_ste
         if (step->outputs[o] == PLN_NONE || slots[step->outputs[o]].place == PLN_PLACE_ITEM) continue;
         for (uint32_t i = 0; i < step->n_inputs + o; i++) {
             uint32_t other = i < step->n_inputs ? step->inputs[i] : step->outputs[i - step->n_inputs];
-            if (overlap(tensor_of(context, step->outputs[o]), tensor_of(context, other))) return fail_apart(context, step->outputs[o], other);
+            if (pln_tensors_overlap(tensor_of(context, step->outputs[o]), tensor_of(context, other))) return fail_apart(context, step->outputs[o], other);
         }
     }
     return PLN_OK;
@@ -83,7 +82,7 @@ static enum pln_status check_apart(struct pln_context *context, const struct pln
     const uint32_t *operands = &state->operands[position == 0 ? 0 : state->operands_end[position - 1]];
     for (int o = launch->n_inputs; o < launch->n_inputs + launch->n_outputs; o++)
         for (int i = 0; i < o; i++)
-            if (overlap(&launch->inputs[o], &launch->inputs[i])) return fail_apart(context, operands[o], operands[i]);
+            if (pln_tensors_overlap(&launch->inputs[o], &launch->inputs[i])) return fail_apart(context, operands[o], operands[i]);
     return PLN_OK;
 }
 
@@ -183,8 +182,7 @@ static enum pln_status make_command(struct pln_context *context, struct pln_segm
     return PLN_OK;
 }
 
-/* Commands are small and far apart, and out of the caches: many can be on their way at once. */
-static void prefetch_command(const struct pln_segment_state *state, uint32_t i)
+void pln_command_prefetch(const struct pln_segment_state *state, uint32_t i)
 {
     const uint8_t *command = (const uint8_t *)&state->commands[i], *kernel_state = state->states + (size_t)state->state_at[i] * 64;
     PLN_PREFETCH(command);
@@ -194,7 +192,7 @@ static void prefetch_command(const struct pln_segment_state *state, uint32_t i)
     for (int line = 0; line < PLN_PREFETCH_STATE_LINES; line++) PLN_PREFETCH(kernel_state + (size_t)line * 64);
 }
 
-/* As prefetch_command: the tensors, once the launch has come that tells where they are. */
+/* As pln_command_prefetch: the tensors, once the launch has come that tells where they are. */
 static void prefetch_tensors(const struct pln_segment_state *state, uint32_t i)
 {
     const struct pln_launch *launch = &state->launches[i];
@@ -206,22 +204,26 @@ static void prefetch_tensors(const struct pln_segment_state *state, uint32_t i)
     }
 }
 
-enum pln_status pln_commands_fill(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps)
+enum pln_status pln_commands_name(struct pln_context *context, const struct pln_segment_state *state, uint32_t position, int before, enum pln_status status)
+{
+    const uint32_t step = state->flow[position].step;
+    pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
+    return status;
+}
+
+enum pln_status pln_commands_fill(struct pln_context *context, struct pln_segment_state *state, const uint32_t *positions, uint32_t n_positions)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < n_steps; i++)
-        if (state->flow[i].command && (!state->ready[i] || operands_changed(context, state, i))) state->todo[n++] = i;
-    for (uint32_t k = 0; k < n && k < 2 * PLN_PREFETCH_AHEAD; k++) prefetch_command(state, state->todo[k]);
+    for (uint32_t k = 0; k < n_positions; k++)
+        if (!state->ready[positions[k]] || operands_changed(context, state, positions[k])) state->todo[n++] = positions[k];
+    for (uint32_t k = 0; k < n && k < 2 * PLN_PREFETCH_AHEAD; k++) pln_command_prefetch(state, state->todo[k]);
     for (uint32_t k = 0; k < n && k < PLN_PREFETCH_AHEAD; k++) prefetch_tensors(state, state->todo[k]);
     for (uint32_t k = 0; k < n; k++) {
-        const uint32_t i = state->todo[k], step = state->flow[i].step;
         const int before = context->diag.count;
-        if (k + 2 * PLN_PREFETCH_AHEAD < n) prefetch_command(state, state->todo[k + 2 * PLN_PREFETCH_AHEAD]);
+        if (k + 2 * PLN_PREFETCH_AHEAD < n) pln_command_prefetch(state, state->todo[k + 2 * PLN_PREFETCH_AHEAD]);
         if (k + PLN_PREFETCH_AHEAD < n) prefetch_tensors(state, state->todo[k + PLN_PREFETCH_AHEAD]);
-        enum pln_status status = make_command(context, state, i);
-        if (status == PLN_OK) continue;
-        pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
-        return status;
+        enum pln_status status = make_command(context, state, state->todo[k]);
+        if (status != PLN_OK) return pln_commands_name(context, state, state->todo[k], before, status);
     }
     return PLN_OK;
 }

@@ -43,7 +43,7 @@ enum pln_status pln_enqueue_need_still(struct pln_context *context)
 
 static enum pln_status run_steps(pln_context *context)
 {
-    if (context->profiling) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
+    if (context->profiling && context->engine->program->n_blocks > 1) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(pln_context_take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));

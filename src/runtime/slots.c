@@ -147,17 +147,15 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
     return PLN_OK;
 }
 
-void pln_slots_watch_outside(struct pln_context *context, const struct pln_segment_state *state)
+void pln_slot_watch(struct pln_context *context, uint32_t slot_id)
 {
-    for (uint32_t i = 0; i < state->n_outside; i++) {
-        struct pln_slot_state *own = &context->slots[state->outside[i]];
-        if (context->engine->program->slots[state->outside[i]].place == PLN_PLACE_OUTPUT) continue; /* fill_slot sees to it */
-        if (!own->item || own->item->kind != PLN_TENSOR) continue;
-        const bool layout = !pln_tensor_same_layout(own->seen, &own->item->tensor);
-        if (!layout && pln_tensor_same_dims(own->seen, &own->item->tensor)) continue;
-        pln_tensor_set(own->seen, &own->item->tensor);
-        note_change(context, state->outside[i], layout);
-    }
+    struct pln_slot_state *own = &context->slots[slot_id];
+    if (context->engine->program->slots[slot_id].place == PLN_PLACE_OUTPUT) return; /* pln_slot_fill sees to it */
+    if (!own->item || own->item->kind != PLN_TENSOR) return;
+    const bool layout = !pln_tensor_same_layout(own->seen, &own->item->tensor);
+    if (!layout && pln_tensor_same_dims(own->seen, &own->item->tensor)) return;
+    pln_tensor_set(own->seen, &own->item->tensor);
+    note_change(context, slot_id, layout);
 }
 
 static bool same_view(const struct pln_context *context, const struct pln_slot *slot, const struct pln_slot_state *own)
@@ -208,14 +206,11 @@ static bool grow_state(struct pln_context *context, const struct pln_segment_sta
     return true;
 }
 
-static enum pln_status fill_slot(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t *next_arena)
+enum pln_status pln_slot_fill(struct pln_context *context, struct pln_segment_state *state, uint32_t slot_id, uint32_t arena)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
     struct pln_slot_state *own = &context->slots[slot_id];
-    if (is_filled(context, state, slot_id, slot->place == PLN_PLACE_ARENA ? state->offsets[*next_arena] : 0)) {
-        *next_arena += slot->place == PLN_PLACE_ARENA;
-        return PLN_OK;
-    }
+    if (is_filled(context, state, slot_id, slot->place == PLN_PLACE_ARENA ? state->offsets[arena] : 0)) return PLN_OK;
     if (grow_state(context, state, slot_id)) return PLN_OK;
     void *data = own->view.tensor.data;
     struct pln_tensor before;
@@ -224,7 +219,7 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
     PLN_TRY(fill_extents(context, slot_id, &own->view.tensor));
     own->view.kind = PLN_TENSOR;
     if (slot->place == PLN_PLACE_ARENA) {
-        size_t offset = state->offsets[(*next_arena)++];
+        size_t offset = state->offsets[arena];
         own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL; /* NULL: all are empty */
     } else if (slot->place == PLN_PLACE_VIEW) {
         PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
@@ -242,11 +237,10 @@ static enum pln_status fill_slot(struct pln_context *context, struct pln_segment
     return PLN_OK;
 }
 
-/* As prefetch_command, for slot i of those that are defined; near: what it points to, which must have come. */
-static void prefetch_slot(const struct pln_context *context, const struct pln_segment_state *state, uint32_t i, bool near)
+void pln_slot_prefetch(const struct pln_context *context, uint32_t slot_id, bool near)
 {
-    const struct pln_slot *slot = &context->engine->program->slots[state->defined[i]];
-    const struct pln_slot_state *own = &context->slots[state->defined[i]];
+    const struct pln_slot *slot = &context->engine->program->slots[slot_id];
+    const struct pln_slot_state *own = &context->slots[slot_id];
     if (!near) {
         PLN_PREFETCH(slot);
         PLN_PREFETCH((const uint8_t *)(slot + 1) - 1);
@@ -263,12 +257,9 @@ enum pln_status pln_slots_fill(struct pln_context *context, struct pln_segment_s
     uint32_t next_arena = 0;
     for (uint32_t i = 0; i < state->n_defined; i++) {
         const uint32_t far = i + 2 * PLN_PREFETCH_AHEAD, near = i + PLN_PREFETCH_AHEAD;
-        if (far < state->n_defined && pln_slot_depends_on(state, far, changed)) prefetch_slot(context, state, far, false);
-        if (near < state->n_defined && pln_slot_depends_on(state, near, changed)) prefetch_slot(context, state, near, true);
-        if (pln_slot_depends_on(state, i, changed)) {
-            PLN_TRY(fill_slot(context, state, state->defined[i], &next_arena));
-            continue;
-        }
+        if (far < state->n_defined && pln_slot_depends_on(state, far, changed)) pln_slot_prefetch(context, state->defined[far], false);
+        if (near < state->n_defined && pln_slot_depends_on(state, near, changed)) pln_slot_prefetch(context, state->defined[near], true);
+        if (pln_slot_depends_on(state, i, changed)) PLN_TRY(pln_slot_fill(context, state, state->defined[i], next_arena));
         next_arena += next_arena < state->n_arena && state->arena_slots[next_arena] == state->defined[i];
     }
     return PLN_OK;

@@ -109,12 +109,15 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
     state->operands_end = pln_arena_array(arena, seg->count + 1u, sizeof *state->operands_end);
     state->state_at = pln_arena_array(arena, seg->count + 1u, sizeof *state->state_at);
     state->ready = pln_arena_array(arena, seg->count + 1u, sizeof *state->ready);
+    state->step_ns = pln_arena_array(arena, seg->count + 1u, sizeof *state->step_ns);
+    state->commanded = pln_arena_array(arena, seg->count + 1u, sizeof *state->commanded);
     state->todo = pln_arena_array(arena, seg->count + 1u, sizeof *state->todo);
     state->recordings = pln_arena_array(arena, seg->count + 1u, sizeof *state->recordings);
     if (!state->symbols || !state->outside || !state->pointers || !state->arena_slots || !state->planned_bytes || !state->offsets || !state->defined || !state->arenas ||
         !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
-        !state->depends || !state->arena_depends || !state->flow || !state->todo || !state->recordings)
+        !state->depends || !state->arena_depends || !state->flow || !state->step_ns || !state->commanded || !state->todo || !state->recordings)
         return pln_fail_memory(&context->diag, "segment tables", 0);
+    PLN_TRY(pln_growth_init(context, state, seg->count, n_operands, n_defined));
     for (uint32_t k = *own; k < own[1]; k++) {
         const uint32_t i = context->by_segment[k];
         const struct pln_slot *slot = &program->slots[i];
@@ -165,6 +168,7 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
         uint32_t id = program->blocks[block].steps[seg->first + i];
         const struct pln_step *step = &program->steps[id];
         state->flow[i] = (struct pln_flow){ .step = id, .device = step->device, .command = is_command(step) };
+        if (state->flow[i].command) state->commanded[state->n_commanded++] = i;
         for (uint32_t k = 0; k < step->n_inputs; k++) PLN_TRY(note_outside(context, state, stamp, step->inputs[k]));
         for (uint32_t k = 0; k < step->n_outputs; k++) PLN_TRY(note_outside(context, state, stamp, step->outputs[k]));
         for (uint32_t k = 0; k < step->n_inputs; k++) state->operands[end++] = step->inputs[k];
