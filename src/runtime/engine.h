@@ -191,7 +191,6 @@ struct pln_context {
     bool whole;          /* the plan is one device's from its inputs to its outputs: a run need not wait for it */
     bool deferred;       /* this run does not */
     bool capturing;      /* the caller's stream is: this run may neither wait nor have memory */
-    void *stream;        /* the caller's, of this run; NULL: the context's queues */
     pln_fence *done;     /* of a run under way */
     struct pln_context_stats stats;
     bool profiling;
@@ -210,7 +209,7 @@ void pln_enqueue_init(struct pln_context *context);
 enum pln_status pln_enqueue_settle(struct pln_context *context);
 /* Before anything changes that commands under way may still look at: waits. PLN_INVALID_ARGUMENT: the caller's stream is being captured. */
 enum pln_status pln_enqueue_need_still(struct pln_context *context);
-/* fence.c: the run under way on the context signals the fence at its end; whoever waits for it looks after that. false: it is signalled already. */
+/* fence.c: the run under way on the context signals the fence at its end; whoever waits for it looks after that. false: it is signalled already, or another run's. */
 bool pln_fence_attach(pln_fence *fence, struct pln_context *context);
 enum pln_status pln_fence_settle(pln_fence *fence, struct pln_context *context);
 

@@ -88,13 +88,11 @@ static enum pln_status check_capture(pln_context *context)
 
 static enum pln_status run_on(pln_context *context, void *stream)
 {
-    context->stream = stream;
     if (!stream) return run(context);
     PLN_TRY(use_stream(context, stream));
     enum pln_status status = context->capturing ? check_capture(context) : PLN_OK;
     if (status == PLN_OK) status = run(context);
     const enum pln_status left = use_stream(context, NULL);
-    context->stream = NULL;
     return status == PLN_OK ? left : status;
 }
 
@@ -129,7 +127,10 @@ enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enque
     enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
     context->deferred = context->capturing = false;
     if (!own.done) return status;
-    if (status == PLN_OK && context->device_pending && pln_fence_attach(own.done, context)) return PLN_OK;
+    if (status == PLN_OK && context->device_pending) {
+        if (pln_fence_attach(own.done, context)) return PLN_OK;
+        status = pln_exec_sync(context); /* the fence is another run's */
+    }
     pln_fence_signal(own.done, status);
     return status;
 }

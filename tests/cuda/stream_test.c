@@ -79,18 +79,24 @@ static uint64_t device_memory(void)
 
 /* ---- models ---- */
 
-static pln_engine *build(const char *name, const char *device)
+/* seed: of a placement of steps at random, some on the host; 0: all where they belong. */
+static pln_engine *build_placed(const char *name, const char *device, uint64_t seed)
 {
     char path[512];
     pln_engine *engine = NULL;
     pln_diagnostics *diagnostics = pln_diagnostics_create();
-    const struct pln_build_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .device = device };
+    const struct pln_build_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .device = device, .placement_seed = seed };
     struct pln_message message;
     snprintf(path, sizeof path, "%s/%s/model.onnx", models, name);
     if (pln_build_file(path, &options, &engine) != PLN_OK && pln_diagnostics_get(diagnostics, 0, &message) == PLN_OK) print_error("%s: %s\n", path, message.text);
     assert_non_null(engine);
     pln_diagnostics_destroy(diagnostics);
     return engine;
+}
+
+static pln_engine *build(const char *name, const char *device)
+{
+    return build_placed(name, device, 0);
 }
 
 static pln_context *context_of(pln_engine *engine)
@@ -217,10 +223,10 @@ static enum pln_status enqueue_on(pln_context *context, void *stream)
 /* ---- tests ---- */
 
 /* Two contexts of one engine on two streams that change hands, shapes that change; the host waits for nothing but the streams, at the end of each round. */
-static void two_by_two(const char *model)
+static void two_by_two(const char *model, uint64_t seed)
 {
     static struct words words[2];
-    pln_engine *engine = build(model, "cuda"), *cpu_engine = build(model, "cpu");
+    pln_engine *engine = build_placed(model, "cuda", seed), *cpu_engine = build(model, "cpu");
     pln_context *cpu = context_of(cpu_engine), *contexts[2] = { context_of(engine), context_of(engine) };
     struct place places[2] = { place_of(), place_of() };
     static const int64_t shapes[][2] = { { 2, 5 }, { 1, 1 }, { 1, 16 }, { 3, 7 }, { 3, 7 }, { 2, 20 }, { 1, 3 } };
@@ -250,8 +256,15 @@ static void two_by_two(const char *model)
 static void two_streams_two_contexts(void **state)
 {
     (void)state;
-    two_by_two("bert.ts");
-    two_by_two("llama.ts");
+    two_by_two("bert.ts", 0);
+    two_by_two("llama.ts", 0);
+}
+
+/* Steps on the host among those of the device: the host waits, and the order is the same. */
+static void host_steps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) two_by_two("bert.ts", seed);
 }
 
 /* Many runs of the same shapes, one behind the other on a stream and then on the other one: nothing waits, one launch a run. */
@@ -422,6 +435,22 @@ static void captures(void **state)
     pln_engine_release(cpu_engine);
 }
 
+/* Of a plan with steps on the host, or with a store. */
+static void refuse(const char *model, uint64_t seed, const char *text)
+{
+    pln_engine *engine = build_placed(model, "cuda", seed);
+    pln_context *context = context_of(engine);
+    pln_state_store *store = NULL;
+    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = 4 };
+    if (pln_state_store_create(engine, &options, NULL, &store) == PLN_OK) must(context, pln_context_bind_states(context, store));
+    assert_int_equal(gpu.begin_capture(gpu.streams[0], 0), 0);
+    says(context, enqueue_on(context, gpu.streams[0]), PLN_UNSUPPORTED, text);
+    assert_int_equal(gpu.driver->GraphExecDestroy(end_capture(gpu.streams[0])), 0);
+    pln_context_destroy(context);
+    pln_state_store_destroy(store);
+    pln_engine_release(engine);
+}
+
 /* What cannot be captured says so, and the caller's capture is none the worse. */
 static void refused_captures(void **state)
 {
@@ -462,6 +491,8 @@ static void refused_captures(void **state)
     pln_context_destroy(context);
     free_place(&place);
     pln_engine_release(engine);
+    refuse("bert.ts", 1, "on the host");
+    refuse("gpt2_past.dynamo", 0, "state store");
 }
 
 /* ---- decoding ---- */
@@ -544,7 +575,7 @@ static void decoding(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(fences),
+        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(fences),
         cmocka_unit_test(captures),                 cmocka_unit_test(refused_captures), cmocka_unit_test(decoding),
     };
     if (argc > 1) models = argv[1];
