@@ -199,7 +199,8 @@ static void faults(void **state)
 {
     (void)state;
     dies("{ if (threadIdx.x == 7) p->out[1024] = 1; }\n", 0, "thread 7 of block");
-    dies("{ if (threadIdx.x == 7) p->out[-2048] = p->out[1 << 30]; }\n", 0, "touches");
+    dies("{ if (threadIdx.x == 7) p->out[-512] = 1; }\n", 0, "touches");
+    dies("{ if (threadIdx.x == 7) p->out[0] = p->out[-512]; }\n", 0, "touches");
     dies("{ PLN_DYNAMIC_SHARED(float, b); b[threadIdx.x] = 1; }\n", 95 * 4, "dynamic shared memory");
     dies("{ PLN_DYNAMIC_SHARED(float, b); b[threadIdx.x + 4096] = 1; }\n", 96 * 4, "touches");
     dies("{ if (threadIdx.x == 40) return; __syncthreads(); }\n", 0, "threads are apart");
