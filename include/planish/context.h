@@ -119,7 +119,8 @@ struct pln_enqueue_options {
  * capture goes on without the run. The graph has baked in: shapes, addresses of bindings, the values of inputs in host memory as they were, and the
  * context's own memory. So it can be launched as long as the context lives and is run with no other shapes; launches, and runs of the context, must
  * follow each other (same stream, or events); indices that are out of range are left out silently. Each captured run keeps a little memory to the
- * context's end, and the next one wants an ordinary run before it again. `done` is signalled at once. */
+ * context's end, and the next one wants an ordinary run before it again. `done` is signalled at once. As with
+ * all of CUDA, a capture of CU_STREAM_CAPTURE_MODE_GLOBAL also forbids other threads to wait for runs or to have memory; _THREAD_LOCAL does not. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options);
 
 /* Makes the pln_context_run or pln_context_enqueue under way, its waits included, end soon with PLN_CANCELLED; nothing when none is. Any thread. */

@@ -90,9 +90,11 @@ static enum pln_status run_on(pln_context *context, void *stream)
 {
     if (!stream) return run(context);
     PLN_TRY(use_stream(context, stream));
-    enum pln_status status = context->capturing ? check_capture(context) : PLN_OK;
+    const bool captured = context->capturing;
+    enum pln_status status = captured ? check_capture(context) : PLN_OK;
     if (status == PLN_OK) status = run(context);
     const enum pln_status left = use_stream(context, NULL);
+    if (captured) context->device_pending = false; /* nothing is under way, and to wait for it would break the capture */
     return status == PLN_OK ? left : status;
 }
 

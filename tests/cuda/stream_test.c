@@ -408,10 +408,11 @@ static void captures(void **state)
         assert_int_equal(gpu.begin_capture(stream, 0), 0);
         const struct pln_enqueue_options options = { .struct_size = sizeof options, .stream = stream, .done = done };
         must(contexts[k], pln_context_enqueue(contexts[k], &options));
-        graphs[k] = end_capture(stream);
-        assert_int_equal(pln_fence_wait(done, 0, &status), PLN_OK);
+        assert_int_equal(pln_fence_wait(done, 0, &status), PLN_OK); /* during the capture */
         assert_int_equal(status, PLN_OK);
         pln_fence_destroy(done);
+        graphs[k] = end_capture(stream);
+        assert_int_equal(stats_of(contexts[k]).launches, 1); /* the run before */
     }
     for (unsigned round = 0; round < 4; round++) {
         for (int k = 0; k < GRAPHS; k++) {

@@ -294,6 +294,12 @@ static enum pln_status capture(struct pln_queue *queue, struct pln_recording *re
     return status;
 }
 
+/* What is captured does not run now. */
+static void count_launch(struct pln_queue *queue)
+{
+    queue->base.launches += !queue->capturing;
+}
+
 /* A copy that needs no kernel: both sides dense. */
 static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_command *command, struct pln_diag *diag)
 {
@@ -302,7 +308,7 @@ static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_comm
     uint64_t from = (uint64_t)(uintptr_t)command->from->data, to = (uint64_t)(uintptr_t)command->to->data;
     if (!pln_tensor_is_contiguous(command->from) || !pln_tensor_is_contiguous(command->to)) return pln_fail(diag, PLN_BAD_PLAN, "a copy of strided memory has no kernel");
     if (bytes == 0) return PLN_OK;
-    queue->base.launches++;
+    count_launch(queue);
     if (command->from_host) PLN_CUDA_TRY(driver, diag, "a copy to the GPU", MemcpyHtoDAsync, (to, command->from->data, bytes, queue->stream));
     else if (command->to_host) PLN_CUDA_TRY(driver, diag, "a copy from the GPU", MemcpyDtoHAsync, (command->to->data, from, bytes, queue->stream));
     else PLN_CUDA_TRY(driver, diag, "a copy on the GPU", MemcpyDtoDAsync, (to, from, bytes, queue->stream));
@@ -312,7 +318,7 @@ static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_comm
 static enum pln_status launch_one_by_one(struct pln_queue *queue, struct pln_recording *recording, struct pln_diag *diag)
 {
     const struct pln_cuda_driver *driver = queue->device->driver;
-    queue->base.launches++;
+    count_launch(queue);
     PLN_CUDA_TRY(driver, diag, "parameters of kernels", MemcpyHtoDAsync, (recording->block, recording->image, recording->used_bytes, queue->stream));
     for (size_t i = 0; i < recording->n; i++) {
         const struct pln_cuda_node *node = &recording->nodes[i];
@@ -323,7 +329,7 @@ static enum pln_status launch_one_by_one(struct pln_queue *queue, struct pln_rec
         }
         uint64_t address = recording->block + node->params_at;
         void *parameters[] = { &address };
-        queue->base.launches++;
+        count_launch(queue);
         PLN_CUDA_TRY(driver, diag, kernel_of(&recording->commands[i])->name, LaunchKernel,
                      (node->function, node->blocks, 1, 1, node->threads, 1, 1, node->shared_bytes, queue->stream, parameters, NULL));
     }
@@ -340,7 +346,7 @@ enum pln_status pln_cuda_recording_launch(struct pln_queue *queue, struct pln_re
     }
     if (recording == queue->once || queue->capturing || !can_capture(recording)) return launch_one_by_one(queue, recording, diag);
     if (!recording->exec) PLN_TRY(capture(queue, recording, diag));
-    queue->base.launches++;
+    count_launch(queue);
     PLN_CUDA_TRY(driver, diag, "a run of kernels", GraphLaunch, (recording->exec, queue->stream));
     return PLN_OK;
 }
