@@ -1,6 +1,5 @@
 /* planish doctor: what this machine has, what is missing, and how to get it. */
 #include <stdlib.h>
-
 #include <string.h>
 
 #include "commands.h"

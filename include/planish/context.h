@@ -84,7 +84,7 @@ PLN_API PLN_MUST_USE enum pln_status pln_context_run(pln_context *context);
 typedef struct pln_fence pln_fence;
 /* PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_fence_create(pln_fence **out_fence);
-PLN_API void pln_fence_destroy(pln_fence *fence); /* nobody waits any more; NULL is fine */
+PLN_API void pln_fence_destroy(pln_fence *fence); /* nobody waits any more, nor uses a context whose run would signal it; NULL is fine */
 /* Ends all waits, with a status for them to see: PLN_OK, or why the work behind it failed. */
 PLN_API void pln_fence_signal(pln_fence *fence, enum pln_status status);
 /* Waits at most timeout_ns (negative: for ever). PLN_OK and the signalled status in out_status (may be NULL); PLN_CANCELLED: the time is up. */
@@ -98,8 +98,29 @@ struct pln_enqueue_options {
     void *stream;                /* a queue of the caller on the engine's device (a CUstream); NULL: the context's. The CPU has none: PLN_UNSUPPORTED */
 };
 
-/* Waits for the fences, runs, and signals `done`. A device with a queue of its own may still be at work when this returns: bindings and the context
- * stay as they are until `done` is signalled. The CPU is done by then. options NULL: pln_context_run. Errors as pln_context_run's. */
+/* Waits for the fences, runs, and signals `done`. options NULL, or neither `done` nor `stream`: pln_context_run. Errors as pln_context_run's.
+ *
+ * What is over when it returns. The CPU is done. A device with a queue of its own is still at work where all steps of the plan are its own (`planish
+ * inspect` shows which run on the host), there is neither tap nor profiling, and `done` or `stream` was given; else this waits, as pln_context_run does.
+ * Also a run that goes on behind a return waits at its beginning, for the one before it, when shapes or bindings have changed since; and inputs and outputs
+ * that lie elsewhere than where the plan has them (a state without a store, in host memory) are copied and waited for.
+ *  - `done` is signalled when everything is over, with the status. Until then the context is not used, and bindings stay as they are. Whoever waits for
+ *    the fence looks after the run's end; without one, the next call on the context that needs it does (pln_context_output of host memory, a run
+ *    with other shapes, pln_context_destroy), and a failure is that call's.
+ *  - Host memory: inputs are read before this returns or while the run lasts, outputs are written by its end, which `done` or one of those calls tells; the
+ *    stream does not. Memory of the device is read and written in the order of the stream.
+ *
+ * `stream`: the run is behind what was enqueued there before, and what is enqueued there afterwards is behind the run; nothing is left to do on it when this
+ * returns, so it may be destroyed like any stream with work. Several runs of a context, on whatever streams, follow each other. With inputs and outputs in
+ * device memory, and shapes and bindings as before, nothing waits on the host. The default stream is CU_STREAM_LEGACY, not NULL.
+ *
+ * A stream that is being captured takes the run into the caller's graph, if the run before was of the same shapes and bindings and is over, all steps are
+ * the device's, outputs lie in device memory, and no state store is bound; else PLN_INVALID_ARGUMENT or PLN_UNSUPPORTED says which it is, and the
+ * capture goes on without the run. The graph has baked in: shapes, addresses of bindings, the values of inputs in host memory as they were, and the
+ * context's own memory. So it can be launched as long as the context lives and is run with no other shapes; launches, and runs of the context, must
+ * follow each other (same stream, or events); indices that are out of range are left out silently. Each captured run keeps a little memory to the
+ * context's end, and the next one wants an ordinary run before it again. `done` is signalled at once. As with
+ * all of CUDA, a capture of CU_STREAM_CAPTURE_MODE_GLOBAL also forbids other threads to wait for runs or to have memory; _THREAD_LOCAL does not. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options);
 
 /* Makes the pln_context_run or pln_context_enqueue under way, its waits included, end soon with PLN_CANCELLED; nothing when none is. Any thread. */
@@ -116,8 +137,10 @@ struct pln_context_stats {
     uint64_t allocator_calls;   /* calls of the allocator */
     uint64_t arena_bytes;       /* activations held now */
     uint64_t heap_bytes;        /* run-time values held now */
-    uint64_t last_run_ns, last_kernel_ns; /* of the last run: all, and inside kernels (only when profiling) */
-    uint64_t reserved[8];
+    uint64_t last_run_ns, last_kernel_ns; /* of the last run: all (to the return of pln_context_enqueue), and inside kernels (only when profiling) */
+    uint64_t captures;          /* times that a device's graph was made for a segment */
+    uint64_t launches;          /* calls that set a device to work: a graph is one; kernels and copies outside of graphs one each. The CPU has none */
+    uint64_t reserved[6];
 };
 PLN_API void pln_context_get_stats(const pln_context *context, struct pln_context_stats *out_stats);
 /* on 1: every step of the runs to come is timed. */

@@ -4,6 +4,7 @@
  * not touch: all access goes through copies on a queue. Commands of one queue run in order; a command's operands stay valid until the
  * queue is synchronized or an event recorded behind it has been waited for. Results of commands, their errors included, are known after
  * `sync` only. A backend that computes on the host may run commands at once.
+ * The same commands, unchanged, may be submitted again while they still run.
  *
  * A new device is a folder, a line in backends.inc, and this table. The table and the kernel rows are one ABI (PLN_KERNEL_ABI of
  * kernel/kernel.h, which says when it is raised): a backend of another version is refused before anything of it is called.
@@ -17,12 +18,18 @@
 #include "kernel/kernel.h"
 
 struct pln_device; /* begins with struct pln_device_base */
-struct pln_queue;
+struct pln_queue;  /* begins with struct pln_queue_base */
 struct pln_backend;
 
 struct pln_device_base {
     const struct pln_backend *backend;
     int ordinal;
+};
+
+/* What a queue has done since it was created; the runtime reads it when asked for statistics. */
+struct pln_queue_base {
+    uint64_t captures; /* recordings made into something that is launched as a whole */
+    uint64_t launches; /* calls that started something on the device: one for such a recording, else one a kernel or copy. Of host devices 0 */
 };
 
 struct pln_device_code;
@@ -79,6 +86,13 @@ struct pln_backend {
     void (*recording_destroy)(struct pln_queue *queue, struct pln_recording *recording);
     /* Waits until everything submitted has run; first failed status since the last sync, which the queue then forgets. */
     enum pln_status (*sync)(struct pln_queue *queue, struct pln_diag *diag);
+    /* Has everything submitted run? Does not wait; only sync tells results and errors of commands. Errors: the device's. May be NULL: sync tells soon. */
+    enum pln_status (*poll)(struct pln_queue *queue, struct pln_diag *diag, bool *out_idle);
+    /* What is submitted from now on goes to `stream`, a queue of the caller on this device: behind what lies there, and behind what was submitted before.
+     * NULL: back to the queue's own, which stays behind what went to the caller's; that one is not touched any more, and may go. *out_capturing: the
+     * caller records what its stream is given, for later; then recordings that have been submitted just so before are all that can be submitted, nothing
+     * is waited for, and what they use is kept until the queue goes. Errors: the device's. May be NULL: there are no such queues. */
+    enum pln_status (*use_stream)(struct pln_queue *queue, void *stream, struct pln_diag *diag, bool *out_capturing);
     /* The kernel rows, best first, ended by NULL. May be NULL: the device only runs calls. */
     const struct pln_kernel *const *kernels;
     bool runs_calls; /* CALL commands are understood (reference kernels run in its space) */

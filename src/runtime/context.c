@@ -1,12 +1,9 @@
 /* Contexts: creation, binding, running. */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "runtime/engine.h"
 #include "base/text.h"
 #include "runtime/memory.h"
-
-#define FENCE_PIECE_NS 5000000 /* how long a cancel may stay unseen while a run waits */
 
 /* ---- the counting allocator ---- */
 
@@ -142,6 +139,7 @@ static enum pln_status init_tables(struct pln_context *context)
         struct pln_engine_device *device = &context->engine->devices[i];
         PLN_TRY(device->backend->queue_create(device->device, &context->diag, &context->queues[i]));
     }
+    pln_enqueue_init(context);
     return init_weights(context);
 }
 
@@ -217,6 +215,7 @@ void pln_context_destroy(pln_context *context)
 {
     if (!context) return;
     const struct pln_program *program = context->engine->program;
+    if (context->queues) (void)pln_enqueue_settle(context);
     destroy_segments(context);
     for (uint32_t i = 0; context->queues && i < context->engine->n_devices; i++)
         if (context->queues[i]) context->engine->devices[i].backend->queue_destroy(context->queues[i]);
@@ -397,6 +396,7 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
         *out_item = &slot->view;
         return pln_transfer_input(context, index, &slot->view.tensor);
     }
+    PLN_TRY(pln_enqueue_need_still(context)); /* a run under way may read the copy */
     size_t bytes = pln_tensor_bytes(&binding->view.tensor);
     if (bytes > binding->own_bytes) {
         pln_free(&context->alloc, binding->own, binding->own_bytes);
@@ -413,7 +413,7 @@ static enum pln_status input_item(pln_context *context, uint32_t index, struct p
     return moves ? pln_transfer_input(context, index, &slot->view.tensor) : PLN_OK;
 }
 
-static enum pln_status take_inputs(pln_context *context)
+enum pln_status pln_context_take_inputs(pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
     for (uint32_t i = 0; i < program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
@@ -438,7 +438,7 @@ static enum pln_status take_inputs(pln_context *context)
 }
 
 /* Outputs that ended as items go to the caller's memory when there is some. */
-static enum pln_status give_outputs(pln_context *context)
+enum pln_status pln_context_give_outputs(pln_context *context)
 {
     const struct pln_program *program = context->engine->program;
     for (uint32_t k = 0; k < context->n_given; k++) {
@@ -460,62 +460,6 @@ static enum pln_status give_outputs(pln_context *context)
     return PLN_OK;
 }
 
-static enum pln_status run(pln_context *context)
-{
-    int64_t start = pln_clock_ns();
-    context->stats.last_kernel_ns = 0;
-    context->depth = 0;
-    if (context->profiling && context->engine->program->n_blocks > 1) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
-    PLN_TRY(pln_states_begin(context));
-    PLN_TRY(take_inputs(context));
-    PLN_TRY(pln_exec_block(context, 0));
-    PLN_TRY(give_outputs(context));
-    pln_states_commit(context);
-    context->stats.runs++;
-    context->stats.last_run_ns = (uint64_t)(pln_clock_ns() - start);
-    return PLN_OK;
-}
-
-/* A fence is waited for in short pieces, so that a cancel is seen. */
-static enum pln_status wait_for_fence(pln_context *context, pln_fence *fence)
-{
-    enum pln_status before = PLN_OK;
-    if (!fence) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "a fence to wait for is NULL");
-    while (pln_fence_wait(fence, FENCE_PIECE_NS, &before) != PLN_OK)
-        if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
-    return before == PLN_OK ? PLN_OK : pln_fail(&context->diag, before, "what this run waited for has failed: %s", pln_status_text(before));
-}
-
-static enum pln_status wait_and_run(pln_context *context, const struct pln_enqueue_options *options)
-{
-    if (options->stream) return pln_fail(&context->diag, PLN_UNSUPPORTED, "this device has no streams");
-    if (options->wait_count > 0 && !options->wait_for) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the fences to wait for are NULL");
-    for (int i = 0; i < options->wait_count; i++) PLN_TRY(wait_for_fence(context, options->wait_for[i]));
-    return run(context);
-}
-
-enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enqueue_options *options)
-{
-    struct pln_enqueue_options own;
-    if (!context) return PLN_INVALID_ARGUMENT;
-    pln_diag_init(&context->diag);
-    atomic_store_explicit(&context->cancelled, false, memory_order_relaxed);
-    const char *why = pln_options_copy(options, sizeof own, &own);
-    enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
-    if (own.done) pln_fence_signal(own.done, status);
-    return status;
-}
-
-enum pln_status pln_context_run(pln_context *context)
-{
-    return pln_context_enqueue(context, NULL);
-}
-
-void pln_context_cancel(pln_context *context)
-{
-    atomic_store_explicit(&context->cancelled, true, memory_order_relaxed);
-}
-
 enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer)
 {
     memset(out_buffer, 0, sizeof *out_buffer);
@@ -533,7 +477,7 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
     const bool in_device = moved ? binding->bound && binding->on_device : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
     out_buffer->memory = in_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
-    return PLN_OK;
+    return in_device ? PLN_OK : pln_enqueue_settle(context);
 }
 
 enum pln_status pln_context_output_shape(pln_context *context, const char *name, int *out_rank, int64_t out_dims[PLN_MAX_RANK])
@@ -543,8 +487,9 @@ enum pln_status pln_context_output_shape(pln_context *context, const char *name,
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    PLN_TRY(pln_enqueue_settle(context));
     PLN_TRY(pln_states_begin(context));
-    PLN_TRY(take_inputs(context));
+    PLN_TRY(pln_context_take_inputs(context));
     pln_exec_refresh_dims(context);
     const struct pln_slot *slot = &program->slots[program->outputs[index].slot];
     if (slot->rank < 0) return pln_fail(&context->diag, PLN_NOT_FOUND, "only the run can tell the shape of output '%s'", name);
@@ -587,8 +532,9 @@ enum pln_status pln_context_memory(pln_context *context, size_t *out_bytes)
     *out_bytes = 0;
     if (!context) return PLN_INVALID_ARGUMENT;
     pln_diag_init(&context->diag);
+    PLN_TRY(pln_enqueue_settle(context));
     PLN_TRY(pln_states_begin(context));
-    PLN_TRY(take_inputs(context));
+    PLN_TRY(pln_context_take_inputs(context));
     return sum_memory(context, out_bytes);
 }
 
@@ -648,6 +594,11 @@ void pln_context_get_stats(const pln_context *context, struct pln_context_stats 
     *out_stats = context->stats;
     out_stats->allocator_calls = context->allocator_calls;
     out_stats->heap_bytes = context->heap.held_bytes;
+    for (uint32_t i = 0; i < context->engine->n_devices; i++) {
+        const struct pln_queue_base *queue = (const struct pln_queue_base *)context->queues[i];
+        out_stats->captures += queue->captures;
+        out_stats->launches += queue->launches;
+    }
 }
 
 void pln_context_set_profiling(pln_context *context, int on)

@@ -188,6 +188,10 @@ struct pln_context {
     atomic_bool cancelled;
     int depth;
     bool device_pending; /* something was submitted and not waited for */
+    bool whole;          /* the plan is one device's from its inputs to its outputs: a run need not wait for it */
+    bool deferred;       /* this run does not */
+    bool capturing;      /* the caller's stream is: this run may neither wait nor have memory */
+    pln_fence *done;     /* of a run under way */
     struct pln_context_stats stats;
     bool profiling;
     struct pln_step_time *step_times;
@@ -195,6 +199,19 @@ struct pln_context {
     void *tap_user;
     pln_state_store *states;
 };
+
+/* context.c: the inputs as bound become values of their slots, and symbols get theirs; results go where the caller wants them. */
+enum pln_status pln_context_take_inputs(struct pln_context *context);
+enum pln_status pln_context_give_outputs(struct pln_context *context);
+/* enqueue.c */
+void pln_enqueue_init(struct pln_context *context);
+/* Waits for the run under way, if any, and signals its fence. Errors: its. */
+enum pln_status pln_enqueue_settle(struct pln_context *context);
+/* Before anything changes that commands under way may still look at: waits. PLN_INVALID_ARGUMENT: the caller's stream is being captured. */
+enum pln_status pln_enqueue_need_still(struct pln_context *context);
+/* fence.c: the run under way on the context signals the fence at its end; whoever waits for it looks after that. false: it is signalled already, or another run's. */
+bool pln_fence_attach(pln_fence *fence, struct pln_context *context);
+enum pln_status pln_fence_settle(pln_fence *fence, struct pln_context *context);
 
 /* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
 enum pln_status pln_states_begin(struct pln_context *context);
@@ -232,6 +249,8 @@ enum pln_status pln_exec_item(struct pln_context *context, uint32_t slot, struct
 void pln_exec_refresh_dims(struct pln_context *context);
 void pln_exec_forget_slot(struct pln_context *context, uint32_t slot);
 enum pln_status pln_exec_sync(struct pln_context *context);
+/* Has everything submitted run? Errors: of the device. */
+enum pln_status pln_exec_poll(struct pln_context *context, bool *out_idle);
 /* control.c */
 enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);

@@ -85,6 +85,18 @@ enum pln_status pln_exec_sync(struct pln_context *context)
     return status;
 }
 
+enum pln_status pln_exec_poll(struct pln_context *context, bool *out_idle)
+{
+    *out_idle = true;
+    for (uint32_t i = 1; context->device_pending && i < context->engine->n_devices; i++) {
+        const struct pln_backend *backend = context->engine->devices[i].backend;
+        bool idle = true;
+        if (backend->poll) PLN_TRY(backend->poll(context->queues[i], &context->diag, &idle));
+        *out_idle = *out_idle && idle;
+    }
+    return PLN_OK;
+}
+
 /* ---- host calls ---- */
 
 static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
@@ -233,7 +245,7 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
         forget_dead(context, block, seg->first + i + n - 1);
     }
     if (context->profiling) note_times(context, state, n_steps, block != 0);
-    return seg->end == PLN_END_NEXT ? PLN_OK : pln_exec_sync(context);
+    return seg->end == PLN_END_NEXT || context->deferred ? PLN_OK : pln_exec_sync(context);
 }
 
 static void show_taps(struct pln_context *context, uint32_t block)

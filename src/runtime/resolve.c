@@ -59,6 +59,7 @@ enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, ui
 {
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     if (still_right(context, state)) return PLN_OK;
+    PLN_TRY(pln_enqueue_need_still(context));
     const uint64_t changed = changed_symbols(context, state);
     bool done;
     state->resolved = false;

@@ -116,6 +116,7 @@ enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *s
     pln_diag_init(&context->diag);
     if (store && store->engine != context->engine) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the state store was made for another engine");
     const struct pln_program *program = context->engine->program;
+    PLN_TRY(pln_enqueue_settle(context)); /* a run under way may use the store that goes */
     for (uint32_t i = 0; context->states && i < program->n_states; i++) {
         context->inputs[program->states[i].input].bound = false;
         context->outputs[program->states[i].output].bound = false;

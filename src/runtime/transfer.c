@@ -67,6 +67,7 @@ enum pln_status pln_transfer_input(struct pln_context *context, uint32_t index, 
     const char *name = engine->program->inputs[index].name;
     if (is_state_of_store(context, binding) || engine->n_devices == 1) return PLN_OK;
     if (space != 0 ? binding->on_device : !binding->on_device || engine->input_copied[index]) return PLN_OK;
+    PLN_TRY(pln_enqueue_need_still(context));
     PLN_TRY(hold(context, binding, space, name, pln_tensor_bytes(tensor)));
     PLN_TRY(copy(context, tensor, !binding->on_device, binding->moved, space == 0));
     tensor->data = binding->moved;
@@ -77,6 +78,7 @@ enum pln_status pln_transfer_hold_output(struct pln_context *context, uint32_t i
 {
     const struct pln_program *program = context->engine->program;
     struct pln_binding *binding = &context->outputs[index];
+    PLN_TRY(pln_enqueue_need_still(context));
     PLN_TRY(hold(context, binding, program->slots[program->outputs[index].slot].space, program->outputs[index].name, size_bytes));
     *out_memory = binding->moved;
     return PLN_OK;

@@ -107,6 +107,7 @@ enum pln_status pln_context_output_value(pln_context *context, const char *name,
     if (!context) return PLN_INVALID_ARGUMENT;
     const struct pln_program *program = context->engine->program;
     pln_diag_init(&context->diag);
+    PLN_TRY(pln_enqueue_settle(context));
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         if (!pln_str_equal(program->outputs[i].name, name)) continue;
         const struct pln_item *item = context->slots[program->outputs[i].slot].item;

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dlfcn.h>
+
 #include <cmocka.h>
 
+#include "backend/cuda/device.h"
 #include "tests/cuda/scale.h"
 
 enum { N = 500 };
@@ -18,6 +21,7 @@ struct work {
     struct rig rig;
     void *a, *b;
     struct pln_recording *recording;
+    void *stream; /* the caller's */
     float values[N], back[N];
 };
 
@@ -31,6 +35,73 @@ static enum pln_status submit(struct work *work, struct pln_command *commands, s
 {
     struct rig *rig = &work->rig;
     PLN_TRY(rig->backend->submit(rig->queue, commands, n, recorded ? &work->recording : NULL, version, &rig->diag));
+    return rig->backend->sync(rig->queue, &rig->diag);
+}
+
+static enum pln_status make_stream(struct work *work)
+{
+    struct rig *rig = &work->rig;
+    PLN_TRY(pln_cuda_enter(rig->device, &rig->diag));
+    enum pln_status status = pln_cuda_check(rig->device->driver, rig->device->driver->StreamCreate(&work->stream, PLN_CUDA_STREAM_NON_BLOCKING), "cuStreamCreate", "a test", &rig->diag);
+    pln_cuda_leave(rig->device);
+    return status;
+}
+
+static enum pln_status check(struct work *work, int result, const char *call)
+{
+    return pln_cuda_check(work->rig.device->driver, result, call, "a test", &work->rig.diag);
+}
+
+/* The recording, which has just run on the caller's stream and was not asked for, goes into a graph of the caller's. */
+static enum pln_status record(struct work *work, struct pln_command *kernels, size_t n, uint64_t version)
+{
+    struct rig *rig = &work->rig;
+    bool capturing;
+    PLN_TRY(rig->backend->use_stream(rig->queue, work->stream, &rig->diag, &capturing));
+    enum pln_status status = capturing ? rig->backend->submit(rig->queue, kernels, n, &work->recording, version, &rig->diag) : pln_fail(&rig->diag, PLN_INTERNAL, "nothing is captured");
+    enum pln_status left = rig->backend->use_stream(rig->queue, NULL, &rig->diag, &capturing);
+    return status == PLN_OK ? left : status;
+}
+
+static enum pln_status capture(struct work *work, struct pln_command *kernels, size_t n, uint64_t version)
+{
+    int (*begin)(void *, int), (*end)(void *, void **);
+    const struct pln_cuda_driver *driver = work->rig.device->driver;
+    void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL), *symbol = dlsym(lib, "cuStreamBeginCapture_v2"), *graph = NULL;
+    memcpy(&begin, &symbol, sizeof symbol);
+    symbol = dlsym(lib, "cuStreamEndCapture");
+    memcpy(&end, &symbol, sizeof symbol);
+    PLN_TRY(pln_cuda_enter(work->rig.device, &work->rig.diag));
+    enum pln_status status = check(work, driver->StreamSynchronize(work->stream), "cuStreamSynchronize");
+    if (status == PLN_OK) {
+        begin(work->stream, 0);
+        status = record(work, kernels, n, version);
+        (void)end(work->stream, &graph);
+        if (graph) (void)driver->GraphDestroy(graph);
+    }
+    pln_cuda_leave(work->rig.device);
+    dlclose(lib);
+    return status;
+}
+
+/* Twice on the caller's stream, without a wait between, then on the queue's own again. */
+static enum pln_status use_stream(struct work *work, struct pln_command *kernels, size_t n, uint64_t version)
+{
+    struct rig *rig = &work->rig;
+    bool capturing, idle;
+    PLN_TRY(make_stream(work));
+    for (int i = 0; i < 2; i++) {
+        PLN_TRY(rig->backend->use_stream(rig->queue, work->stream, &rig->diag, &capturing));
+        enum pln_status status = rig->backend->submit(rig->queue, kernels, n, &work->recording, version, &rig->diag);
+        enum pln_status left = rig->backend->use_stream(rig->queue, NULL, &rig->diag, &capturing);
+        PLN_TRY(status);
+        PLN_TRY(left);
+    }
+    PLN_TRY(capture(work, kernels, n, version));
+    PLN_TRY(rig->backend->poll(rig->queue, &rig->diag, &idle)); /* once: the calls of every attempt are the same */
+    PLN_TRY(rig->backend->sync(rig->queue, &rig->diag));
+    PLN_TRY(rig->backend->submit(rig->queue, kernels, n, &work->recording, version, &rig->diag));
+    PLN_TRY(rig->backend->poll(rig->queue, &rig->diag, &idle));
     return rig->backend->sync(rig->queue, &rig->diag);
 }
 
@@ -59,6 +130,7 @@ static enum pln_status use(struct work *work)
         PLN_TRY(submit(work, kernels, 2, true, version));
     }
     PLN_TRY(submit(work, kernels, 2, false, 0));
+    PLN_TRY(use_stream(work, kernels, 2, 3));
     return submit(work, &out, 1, false, 0);
 }
 
@@ -68,6 +140,10 @@ static void put_away(struct work *work)
     struct pln_diag quiet;
     pln_diag_init(&quiet);
     if (rig->queue) (void)rig->backend->sync(rig->queue, &quiet);
+    if (work->stream && pln_cuda_enter(rig->device, &quiet) == PLN_OK) {
+        (void)rig->device->driver->StreamDestroy(work->stream);
+        pln_cuda_leave(rig->device);
+    }
     if (work->recording) rig->backend->recording_destroy(rig->queue, work->recording);
     if (work->a) rig->backend->release(rig->device, work->a, 0);
     if (work->b) rig->backend->release(rig->device, work->b, 0);
@@ -77,7 +153,7 @@ static void put_away(struct work *work)
 /* Calls whose errors nobody is told: what they give back is gone anyway. */
 static bool is_quiet(const char *call)
 {
-    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuStreamDestroy", "cuModuleUnload", "cuGraphDestroy",
+    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuStreamDestroy", "cuEventDestroy", "cuModuleUnload", "cuGraphDestroy",
                                          "cuGraphExecDestroy", "cuDeviceGetName", "cuDeviceTotalMem", "cuDevicePrimaryCtxRelease" };
     for (size_t i = 0; i < PLN_COUNT_OF(quiet); i++)
         if (strcmp(call, quiet[i]) == 0) return true;

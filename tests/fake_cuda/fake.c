@@ -165,6 +165,15 @@ static int begin_current(enum call call, int *out_gpu)
     return result != 0 ? result : context;
 }
 
+static _Thread_local int capture_mode; /* 2: relaxed */
+
+/* begin, for what must not be called while something is captured. */
+static int begin_unsafe(enum call call, int *out_gpu)
+{
+    int result = begin_current(call, out_gpu);
+    return result == 0 && capture_mode != PLN_CUDA_CAPTURE_RELAXED && fake_capture_breaks() ? FAKE_CAPTURE_UNSUPPORTED : result;
+}
+
 static int n_gpus(void)
 {
     return (int)PLN_MAX(0, PLN_MIN(number("FAKE_CUDA_GPUS", 1), FAKE_MOST_GPUS));
@@ -215,6 +224,10 @@ static int call_GetErrorName(int error, const char **out_name)
     case FAKE_INVALID_HANDLE: *out_name = "CUDA_ERROR_INVALID_HANDLE"; break;
     case FAKE_NOT_FOUND: *out_name = "CUDA_ERROR_NOT_FOUND"; break;
     case FAKE_LAUNCH_FAILED: *out_name = "CUDA_ERROR_LAUNCH_FAILED"; break;
+    case FAKE_NOT_READY: *out_name = "CUDA_ERROR_NOT_READY"; break;
+    case FAKE_CAPTURE_UNSUPPORTED: *out_name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    case FAKE_CAPTURE_INVALIDATED: *out_name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
+    case FAKE_CAPTURE_ISOLATION: *out_name = "CUDA_ERROR_STREAM_CAPTURE_ISOLATION"; break;
     case 999: *out_name = "CUDA_ERROR_UNKNOWN"; break;
     default: *out_name = NULL; return FAKE_INVALID_VALUE;
     }
@@ -350,20 +363,20 @@ static int call_MemGetInfo(size_t *out_free_bytes, size_t *out_total_bytes)
 
 static int call_MemAlloc(uint64_t *out_address, size_t size_bytes)
 {
-    int gpu, result = begin_current(CALL_MemAlloc, &gpu);
+    int gpu, result = begin_unsafe(CALL_MemAlloc, &gpu);
     if (result == 0) result = fake_memory_alloc(gpu, size_bytes, out_address);
     return end(result);
 }
 
 static int call_MemFree(uint64_t address)
 {
-    int gpu, result = begin_current(CALL_MemFree, &gpu), freed = fake_memory_free(address);
+    int gpu, result = begin_unsafe(CALL_MemFree, &gpu), freed = fake_memory_free(address);
     return end(result != 0 ? result : freed);
 }
 
 static int call_MemHostAlloc(void **out_memory, size_t size_bytes, unsigned flags)
 {
-    int gpu, result = begin_current(CALL_MemHostAlloc, &gpu);
+    int gpu, result = begin_unsafe(CALL_MemHostAlloc, &gpu);
     if (result == 0 && flags > 7) result = FAKE_INVALID_VALUE;
     if (result == 0) result = fake_pinned_alloc(size_bytes, out_memory);
     return end(result);
@@ -371,7 +384,7 @@ static int call_MemHostAlloc(void **out_memory, size_t size_bytes, unsigned flag
 
 static int call_MemFreeHost(void *memory)
 {
-    int gpu, result = begin_current(CALL_MemFreeHost, &gpu), freed = fake_pinned_free(memory);
+    int gpu, result = begin_unsafe(CALL_MemFreeHost, &gpu), freed = fake_pinned_free(memory);
     return end(result != 0 ? result : freed);
 }
 
@@ -398,7 +411,7 @@ static int push_copy(enum call call, void *handle, struct fake_op op)
     int result = begin_stream(call, handle, &stream);
     op.kind = FAKE_OP_COPY;
     if (result == 0 && op.size_bytes > 0) result = check_copy(fake_stream_gpu(stream), &op);
-    if (result == 0 && op.size_bytes > 0) fake_stream_push(stream, &op);
+    if (result == 0 && op.size_bytes > 0) result = fake_stream_push(stream, &op);
     return end(result);
 }
 
@@ -434,11 +447,101 @@ static int call_StreamDestroy(void *handle)
     return end(result);
 }
 
+static int begin_unsafe_stream(enum call call, void *handle, struct fake_stream **out_stream)
+{
+    int result = begin_stream(call, handle, out_stream);
+    if (result == 0 && fake_stream_captures(*out_stream)) return fake_capture_breaks(), FAKE_CAPTURE_UNSUPPORTED;
+    return result == 0 && capture_mode != PLN_CUDA_CAPTURE_RELAXED && fake_capture_breaks() ? FAKE_CAPTURE_UNSUPPORTED : result;
+}
+
+static int call_StreamQuery(void *handle)
+{
+    struct fake_stream *stream;
+    int result = begin_unsafe_stream(CALL_StreamQuery, handle, &stream);
+    if (result == 0 && fake_stream_query(stream) > 0) result = FAKE_NOT_READY;
+    return end(result);
+}
+
+static int call_StreamIsCapturing(void *handle, int *out_status)
+{
+    struct fake_stream *stream;
+    int result = begin_stream(CALL_StreamIsCapturing, handle, &stream);
+    if (result == 0) *out_status = fake_stream_capture_status(stream);
+    return end(result);
+}
+
+static int call_ThreadExchangeStreamCaptureMode(int *mode)
+{
+    int result = begin(CALL_ThreadExchangeStreamCaptureMode);
+    const int before = capture_mode;
+    if (result == 0 && (*mode < 0 || *mode > PLN_CUDA_CAPTURE_RELAXED)) result = FAKE_INVALID_VALUE;
+    if (result != 0) return end(result);
+    capture_mode = *mode;
+    *mode = before;
+    return end(0);
+}
+
+static int call_EventCreate(void **out_event, unsigned flags)
+{
+    int gpu, result = begin_current(CALL_EventCreate, &gpu);
+    if (result == 0 && flags > 7) result = FAKE_INVALID_VALUE;
+    if (result == 0) *out_event = fake_event_create();
+    return end(result);
+}
+
+static int call_EventDestroy(void *event)
+{
+    int gpu, result = begin_current(CALL_EventDestroy, &gpu), destroyed = fake_event_destroy(event);
+    return end(result != 0 ? result : destroyed);
+}
+
+static int call_EventQuery(void *event)
+{
+    int gpu, result = begin_unsafe(CALL_EventQuery, &gpu);
+    if (result == 0) result = fake_event_query(event);
+    return end(result);
+}
+
+static int call_EventRecord(void *event, void *handle)
+{
+    struct fake_stream *stream;
+    int result = begin_stream(CALL_EventRecord, handle, &stream);
+    if (result == 0) result = fake_event_record(event, stream);
+    return end(result);
+}
+
+static int call_StreamWaitEvent(void *handle, void *event, unsigned flags)
+{
+    struct fake_stream *stream;
+    int result = begin_stream(CALL_StreamWaitEvent, handle, &stream);
+    if (result == 0 && flags != 0) result = FAKE_INVALID_VALUE;
+    if (result == 0) result = fake_event_wait(event, stream);
+    return end(result);
+}
+
+/* The caller's own; Planish calls neither. */
+FAKE_EXPORT int cuStreamBeginCapture_v2(void *handle, int mode);
+FAKE_EXPORT int cuStreamEndCapture(void *handle, void **out_graph);
+
+int cuStreamBeginCapture_v2(void *handle, int mode)
+{
+    pthread_mutex_lock(&fake.lock);
+    struct fake_stream *stream = fake_stream_check(handle);
+    return end(mode != 0 ? FAKE_INVALID_VALUE : stream ? fake_capture_begin(stream) : FAKE_INVALID_HANDLE);
+}
+
+int cuStreamEndCapture(void *handle, void **out_graph)
+{
+    pthread_mutex_lock(&fake.lock);
+    struct fake_stream *stream = fake_stream_check(handle);
+    return end(stream ? fake_capture_end(stream, out_graph) : FAKE_INVALID_HANDLE);
+}
+
 /* When it is made to fail, what waits is lost, as after an error of a kernel. */
 static int call_StreamSynchronize(void *handle)
 {
     struct fake_stream *stream;
-    int result = begin_stream(CALL_StreamSynchronize, handle, &stream);
+    int result = begin_unsafe_stream(CALL_StreamSynchronize, handle, &stream);
     if (result == 0) fake_stream_run(stream);
     else if (stream) fake_stream_drop(stream);
     return end(result);
@@ -448,7 +551,7 @@ static int call_StreamSynchronize(void *handle)
 
 static int call_ModuleLoadData(void **out_module, const void *image)
 {
-    int gpu, result = begin_current(CALL_ModuleLoadData, &gpu);
+    int gpu, result = begin_unsafe(CALL_ModuleLoadData, &gpu);
     if (result == 0) result = fake_module_load(image, arch_name(), out_module);
     return end(result);
 }
@@ -504,7 +607,7 @@ static int call_LaunchKernel LAUNCH_PARAMETERS
     int result = begin_stream(CALL_LaunchKernel, handle, &stream);
     if (result == 0 && extra) result = FAKE_INVALID_VALUE;
     if (result == 0) result = make_kernel(function, grid, block, shared_bytes, parameters, &op);
-    if (result == 0) fake_stream_push(stream, &op);
+    if (result == 0) result = fake_stream_push(stream, &op);
     return end(result);
 }
 
@@ -575,7 +678,8 @@ static int call_GraphLaunch(void *exec, void *handle)
     int result = begin_stream(CALL_GraphLaunch, handle, &stream);
     struct fake_op op = { .kind = FAKE_OP_GRAPH, .exec = fake_exec_check(exec) };
     if (result == 0 && !op.exec) result = FAKE_INVALID_HANDLE;
-    if (result == 0) fake_stream_push(stream, &op);
+    if (result == 0 && fake_stream_captures(stream)) result = FAKE_CAPTURE_UNSUPPORTED; /* we do not count on it */
+    if (result == 0) result = fake_stream_push(stream, &op);
     return end(result);
 }
 

@@ -3,6 +3,8 @@
  *  - Device memory is memory of this process that cannot be touched unless kernels or copies run (driver calls open and close it), between pages that can
  *    never be touched. It is NaN (0xff) when it is new; addresses are not used twice.
  *  - Streams run late: at a random earlier call or when they are synchronized. Graphs run in any order that their edges allow.
+ *  - A stream that is captured takes what it is given into a graph. What the manual calls unsafe then, in a thread that has not said that it knows
+ *    (cuThreadExchangeStreamCaptureMode), is an error and the capture's end.
  *  - Kernels are shared objects made by the fake NVRTC (nvrtc.c); a block's threads are fibers, in changing order between barriers; blocks run one after
  *    another in a shuffled order; shared memory is NaN at first. Threads that are not all at the same barrier or exchange abort the program.
  *
@@ -29,9 +31,14 @@ enum {
     FAKE_OPERATING_SYSTEM = 304,
     FAKE_INVALID_HANDLE = 400,
     FAKE_NOT_FOUND = 500,
+    FAKE_NOT_READY = 600,
     FAKE_LAUNCH_FAILED = 719,
+    FAKE_CAPTURE_UNSUPPORTED = 900,
+    FAKE_CAPTURE_INVALIDATED = 901,
+    FAKE_CAPTURE_ISOLATION = 905,
 };
 
+enum { FAKE_NO_CAPTURE = 0, FAKE_CAPTURING = 1, FAKE_BROKEN_CAPTURE = 2 }; /* CUstreamCaptureStatus */
 enum { FAKE_MOST_GPUS = 2, FAKE_MULTIPROCESSORS = 2, FAKE_MOST_THREADS = 1024 };
 
 /* ---- for tests: found by dlsym ---- */
@@ -79,7 +86,7 @@ struct fake_function {
 
 /* One thing to do on a GPU. */
 struct fake_op {
-    enum { FAKE_OP_COPY, FAKE_OP_KERNEL, FAKE_OP_GRAPH } kind;
+    enum { FAKE_OP_COPY, FAKE_OP_KERNEL, FAKE_OP_GRAPH, FAKE_OP_RECORD, FAKE_OP_WAIT } kind;
     void *to;
     const void *from;
     size_t size_bytes;
@@ -88,16 +95,34 @@ struct fake_op {
     unsigned grid, threads, shared_bytes;
     void *argument;
     struct fake_exec *exec;
+    struct fake_event *event;
+    uint64_t ticket; /* which recording of the event */
 };
 
 struct fake_stream;
+struct fake_event;
 struct fake_graph;
 struct fake_stream *fake_stream_create(int gpu);
 int fake_stream_destroy(struct fake_stream *stream);
 /* NULL, or a stream that is alive. */
 struct fake_stream *fake_stream_check(void *stream);
 int fake_stream_gpu(const struct fake_stream *stream);
-void fake_stream_push(struct fake_stream *stream, const struct fake_op *op);
+/* Into the stream, or the graph that it is captured into. */
+int fake_stream_push(struct fake_stream *stream, const struct fake_op *op);
+/* Time passes; what is left to do. */
+size_t fake_stream_query(struct fake_stream *stream);
+bool fake_stream_captures(const struct fake_stream *stream);
+/* CUstreamCaptureStatus. */
+int fake_stream_capture_status(const struct fake_stream *stream);
+int fake_capture_begin(struct fake_stream *stream);
+int fake_capture_end(struct fake_stream *stream, void **out_graph);
+/* An unsafe call: ends the captures of all streams that this thread has begun, if there are any. */
+bool fake_capture_breaks(void);
+struct fake_event *fake_event_create(void);
+int fake_event_destroy(void *event);
+int fake_event_query(void *event);
+int fake_event_record(void *event, struct fake_stream *stream);
+int fake_event_wait(void *event, struct fake_stream *stream);
 void fake_stream_run(struct fake_stream *stream);
 /* Forgets what has not run. */
 void fake_stream_drop(struct fake_stream *stream);

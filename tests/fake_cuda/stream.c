@@ -1,4 +1,5 @@
 /* Streams and graphs of the fake driver. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +11,17 @@ struct fake_stream {
     int gpu;
     struct fake_op *ops;
     size_t n, capacity;
+    int capture; /* CUstreamCaptureStatus */
+    pthread_t capturer;
+    struct fake_graph *graph; /* of the capture */
+    void *last;               /* its last node */
+};
+
+struct fake_event {
+    struct fake_event *next;
+    bool alive;
+    struct fake_stream *stream; /* where it was recorded last */
+    uint64_t recorded, reached; /* tickets */
 };
 
 struct node {
@@ -43,6 +55,7 @@ struct fake_exec {
 static struct fake_stream *streams;
 static struct fake_graph *graphs;
 static struct fake_exec *execs;
+static struct fake_event *events;
 
 static void *grow(void *old, size_t bytes)
 {
@@ -69,6 +82,17 @@ static void run_copy(int gpu, const struct fake_op *op)
 
 static void run_exec(int gpu, const struct fake_exec *exec);
 
+static void run_first(struct fake_stream *stream, size_t n);
+
+/* What a stream waits for runs first. */
+static void reach(const struct fake_event *event, uint64_t ticket)
+{
+    while (event->reached < ticket) {
+        if (!event->stream || event->stream->n == 0) fake_die("a stream waits for an event that nobody will reach");
+        run_first(event->stream, 1);
+    }
+}
+
 static void run_op(int gpu, const struct fake_op *op)
 {
     switch (op->kind) {
@@ -81,6 +105,8 @@ static void run_op(int gpu, const struct fake_op *op)
         if (!op->exec->alive) fake_die("a graph was destroyed while it was waiting");
         run_exec(gpu, op->exec);
         break;
+    case FAKE_OP_RECORD: op->event->reached = op->ticket; break;
+    case FAKE_OP_WAIT: reach(op->event, op->ticket); break;
     }
 }
 
@@ -103,12 +129,15 @@ static void run_exec(int gpu, const struct fake_exec *exec)
 
 static void run_first(struct fake_stream *stream, size_t n)
 {
+    static int open[FAKE_MOST_GPUS]; /* one stream may have to run another */
     if (n == 0) return;
-    fake_memory_open(stream->gpu);
-    for (size_t i = 0; i < n; i++) run_op(stream->gpu, &stream->ops[i]);
-    fake_memory_close(stream->gpu);
-    stream->n -= n;
-    memmove(stream->ops, stream->ops + n, stream->n * sizeof *stream->ops);
+    if (open[stream->gpu]++ == 0) fake_memory_open(stream->gpu);
+    for (; n > 0; n--) {
+        const struct fake_op op = stream->ops[0];
+        memmove(stream->ops, stream->ops + 1, --stream->n * sizeof *stream->ops);
+        run_op(stream->gpu, &op);
+    }
+    if (--open[stream->gpu] == 0) fake_memory_close(stream->gpu);
 }
 
 /* ---- streams ---- */
@@ -148,15 +177,31 @@ int fake_stream_destroy(struct fake_stream *stream)
     return 0;
 }
 
-void fake_stream_push(struct fake_stream *stream, const struct fake_op *op)
+/* Some of what some stream has to do. */
+static void pass_time(struct fake_stream *stream)
 {
+    const uint64_t random = fake_random();
+    run_first(stream, (size_t)(random >> 8) % (stream->n + 1));
+}
+
+int fake_stream_push(struct fake_stream *stream, const struct fake_op *op)
+{
+    if (stream->capture == FAKE_CAPTURING) return fake_graph_add(stream->graph, &stream->last, stream->last ? 1 : 0, op, &stream->last);
+    if (stream->capture != FAKE_NO_CAPTURE) return FAKE_CAPTURE_INVALIDATED;
     if (stream->n == stream->capacity) {
         stream->capacity = stream->capacity ? stream->capacity * 2 : 16;
         stream->ops = grow(stream->ops, stream->capacity * sizeof *stream->ops);
     }
     stream->ops[stream->n++] = *op;
-    const uint64_t random = fake_random();
-    if (random % 4 == 0) run_first(stream, (size_t)(random >> 8) % (stream->n + 1));
+    for (struct fake_stream *other = streams; other; other = other->next)
+        if (other->alive && fake_random() % 4 == 0) pass_time(other);
+    return 0;
+}
+
+size_t fake_stream_query(struct fake_stream *stream)
+{
+    pass_time(stream);
+    return stream->n;
 }
 
 void fake_stream_run(struct fake_stream *stream)
@@ -166,7 +211,110 @@ void fake_stream_run(struct fake_stream *stream)
 
 void fake_stream_drop(struct fake_stream *stream)
 {
+    for (size_t i = 0; i < stream->n; i++)
+        if (stream->ops[i].kind == FAKE_OP_RECORD) stream->ops[i].event->reached = stream->ops[i].ticket;
     stream->n = 0;
+}
+
+/* ---- captures ---- */
+
+bool fake_stream_captures(const struct fake_stream *stream)
+{
+    return stream->capture != FAKE_NO_CAPTURE;
+}
+
+int fake_stream_capture_status(const struct fake_stream *stream)
+{
+    return stream->capture;
+}
+
+int fake_capture_begin(struct fake_stream *stream)
+{
+    if (stream->capture != FAKE_NO_CAPTURE) return FAKE_CAPTURE_UNSUPPORTED;
+    stream->capture = FAKE_CAPTURING;
+    stream->capturer = pthread_self();
+    stream->graph = fake_graph_create();
+    stream->last = NULL;
+    return 0;
+}
+
+int fake_capture_end(struct fake_stream *stream, void **out_graph)
+{
+    *out_graph = NULL;
+    const bool whole = stream->capture == FAKE_CAPTURING;
+    if (stream->capture == FAKE_NO_CAPTURE) return FAKE_INVALID_VALUE;
+    stream->capture = FAKE_NO_CAPTURE;
+    if (!whole) return fake_graph_destroy(stream->graph), FAKE_CAPTURE_INVALIDATED;
+    *out_graph = stream->graph;
+    return 0;
+}
+
+bool fake_capture_breaks(void)
+{
+    bool broke = false;
+    for (struct fake_stream *stream = streams; stream; stream = stream->next) {
+        if (stream->capture == FAKE_NO_CAPTURE || !pthread_equal(stream->capturer, pthread_self())) continue;
+        stream->capture = FAKE_BROKEN_CAPTURE;
+        broke = true;
+    }
+    return broke;
+}
+
+/* ---- events ---- */
+
+struct fake_event *fake_event_create(void)
+{
+    struct fake_event *event = zeroed(sizeof *event);
+    event->next = events;
+    events = event;
+    event->alive = true;
+    fake_count_live(1);
+    return event;
+}
+
+static struct fake_event *check_event(void *handle)
+{
+    for (struct fake_event *event = events; event; event = event->next)
+        if (event == handle && event->alive) return event;
+    return NULL;
+}
+
+/* What waits for it goes on to: the manual has it released then. */
+int fake_event_destroy(void *handle)
+{
+    struct fake_event *event = check_event(handle);
+    if (!event) return FAKE_INVALID_HANDLE;
+    event->alive = false;
+    fake_count_live(-1);
+    return 0;
+}
+
+int fake_event_record(void *handle, struct fake_stream *stream)
+{
+    struct fake_event *event = check_event(handle);
+    if (!event) return FAKE_INVALID_HANDLE;
+    if (event->stream && event->stream != stream) reach(event, event->recorded); /* one place is remembered */
+    event->stream = stream;
+    return fake_stream_push(stream, &(struct fake_op){ .kind = FAKE_OP_RECORD, .event = event, .ticket = ++event->recorded });
+}
+
+int fake_event_query(void *handle)
+{
+    struct fake_event *event = check_event(handle);
+    if (!event) return FAKE_INVALID_HANDLE;
+    if (event->stream && event->stream->alive) pass_time(event->stream);
+    return event->reached < event->recorded ? FAKE_NOT_READY : 0;
+}
+
+int fake_event_wait(void *handle, struct fake_stream *stream)
+{
+    struct fake_event *event = check_event(handle);
+    if (!event) return FAKE_INVALID_HANDLE;
+    if (stream->capture != FAKE_NO_CAPTURE) {
+        stream->capture = FAKE_BROKEN_CAPTURE;
+        return FAKE_CAPTURE_ISOLATION;
+    }
+    return event->recorded == 0 ? 0 : fake_stream_push(stream, &(struct fake_op){ .kind = FAKE_OP_WAIT, .event = event, .ticket = event->recorded });
 }
 
 /* ---- graphs ---- */

@@ -29,6 +29,7 @@ struct pln_device {
 };
 
 struct pln_queue {
+    struct pln_queue_base base;
     struct pln_device *device;
     struct pln_command **pending;
     size_t n_pending, capacity;
@@ -209,6 +210,7 @@ static enum pln_status submit(struct pln_queue *queue, struct pln_command *comma
     }
     for (size_t i = 0; i < n_commands; i++) queue->pending[queue->n_pending++] = &commands[i];
     queue->random = queue->random * 6364136223846793005ull + 1442695040888963407ull;
+    queue->base.launches++;
     run_some(queue, (size_t)(queue->random >> 33) % (queue->n_pending + 1), diag); /* some now, the rest whenever */
     return PLN_OK;
 }
@@ -221,7 +223,16 @@ static enum pln_status sync_queue(struct pln_queue *queue, struct pln_diag *diag
     return status;
 }
 
+/* Asking is what makes time pass. */
+static enum pln_status poll_queue(struct pln_queue *queue, struct pln_diag *diag, bool *out_idle)
+{
+    queue->random = queue->random * 6364136223846793005ull + 1442695040888963407ull;
+    run_some(queue, (size_t)(queue->random >> 33) % (queue->n_pending + 1), diag);
+    *out_idle = queue->n_pending == 0;
+    return PLN_OK;
+}
+
 const struct pln_backend pln_backend_mock = {
     .abi_version = PLN_KERNEL_ABI, .name = "mock", .open = open_device, .close = close_device, .caps = get_caps, .alloc = alloc_memory, .release = release_memory, .queue_create = create_queue,
-    .queue_destroy = destroy_queue, .submit = submit, .sync = sync_queue, .runs_calls = true,
+    .queue_destroy = destroy_queue, .submit = submit, .sync = sync_queue, .poll = poll_queue, .runs_calls = true,
 };

@@ -16,6 +16,7 @@ struct pln_device {
 };
 
 struct pln_queue {
+    struct pln_queue_base base;
     struct pln_device *device;
     void *scratch, *shared;
     size_t worker_bytes; /* of scratch, for each worker */

@@ -21,10 +21,17 @@ struct pln_device_code {
 };
 
 struct pln_queue {
+    struct pln_queue_base base;
     struct pln_device *device;
-    void *stream;
+    void *own;                     /* its stream, behind all that it submits */
+    void *stream;                  /* where submits go: own, or the caller's */
+    void *event;                   /* orders the two */
+    bool event_last;               /* it stands behind everything submitted */
+    bool busy;                     /* something was submitted and not waited for */
+    bool capturing;                /* the caller's stream is being captured: nothing may be waited for, no memory had */
     struct pln_recording *pending; /* submitted since the last sync, whose results are not yet where they are wanted */
     struct pln_recording *once;    /* for commands that are not recorded */
+    struct pln_recording *baked;   /* in the caller's graphs */
 };
 
 /* "sm_90a" to the bits that its GPUs have; false: not known. */
@@ -39,6 +46,8 @@ enum pln_status pln_cuda_queue_create(struct pln_device *device, struct pln_diag
 void pln_cuda_queue_destroy(struct pln_queue *queue);
 enum pln_status pln_cuda_submit(struct pln_queue *queue, struct pln_command *commands, size_t n_commands, struct pln_recording **recording, uint64_t version, struct pln_diag *diag);
 enum pln_status pln_cuda_sync(struct pln_queue *queue, struct pln_diag *diag);
+enum pln_status pln_cuda_poll(struct pln_queue *queue, struct pln_diag *diag, bool *out_idle);
+enum pln_status pln_cuda_use_stream(struct pln_queue *queue, void *stream, struct pln_diag *diag, bool *out_capturing);
 
 /* recording.c: commands as parameters on the device and a graph that runs them.
  *
@@ -63,9 +72,14 @@ struct pln_recording {
     uint64_t scratch;                /* on the device */
     size_t scratch_bytes;
     void *exec;                      /* CUgraphExec; NULL: not captured */
-    uint64_t captures;
+    bool to_host;                    /* some command copies so */
 };
+/* The recording stands for these commands as they are. */
+bool pln_cuda_recording_is_filled(const struct pln_recording *recording, const struct pln_command *commands, size_t n, uint64_t version);
+/* What it copies from the host is what it copied last: not looked at, and false, when it is much. */
+bool pln_cuda_recording_same_input(const struct pln_recording *recording);
 enum pln_status pln_cuda_recording_fill(struct pln_queue *queue, struct pln_recording **recording, struct pln_command *commands, size_t n, uint64_t version, struct pln_diag *diag);
+/* A filled one. Into a stream that is being captured go its copies and kernels, one by one; its memory must stay then as it is. */
 enum pln_status pln_cuda_recording_launch(struct pln_queue *queue, struct pln_recording *recording, struct pln_diag *diag);
 /* After the stream was synchronized: bytes for the host to where they belong; faults. */
 enum pln_status pln_cuda_recording_finish(struct pln_queue *queue, struct pln_recording *recording, struct pln_diag *diag);

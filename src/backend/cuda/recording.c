@@ -106,6 +106,7 @@ static const struct pln_kernel *kernel_of(const struct pln_command *command)
 static enum pln_status lay_out(struct pln_recording *recording, struct pln_diag *diag, size_t *out_image, size_t *out_stage, size_t *out_scratch, bool *out_moved)
 {
     size_t image = HEAD_BYTES, stage = 0, scratch = 0;
+    recording->to_host = false;
     for (size_t i = 0; i < recording->n; i++) {
         const struct pln_command *command = &recording->commands[i];
         struct pln_cuda_node *node = &recording->nodes[i];
@@ -113,6 +114,7 @@ static enum pln_status lay_out(struct pln_recording *recording, struct pln_diag 
         *out_moved = *out_moved || node->params_at != image;
         node->params_at = (uint32_t)image;
         if (command->code) image += pln_align_up(kernel_of(command)->family->state_bytes, PARAMS_ALIGN);
+        recording->to_host = recording->to_host || (command->kind == PLN_COMMAND_COPY && command->to_host);
         node->stage_at = stage;
         node->stage_bytes = 0;
         if (command->kind == PLN_COMMAND_COPY && (command->from_host || command->to_host)) {
@@ -195,10 +197,15 @@ static enum pln_status fill_nodes(struct pln_queue *queue, struct pln_recording 
     return PLN_OK;
 }
 
+bool pln_cuda_recording_is_filled(const struct pln_recording *recording, const struct pln_command *commands, size_t n, uint64_t version)
+{
+    return recording && recording->filled && recording->version == version && recording->commands == commands && recording->n == n;
+}
+
 enum pln_status pln_cuda_recording_fill(struct pln_queue *queue, struct pln_recording **recording, struct pln_command *commands, size_t n, uint64_t version, struct pln_diag *diag)
 {
     struct pln_recording *own = *recording;
-    if (own && own->filled && own->version == version && own->commands == commands && own->n == n) return PLN_OK;
+    if (pln_cuda_recording_is_filled(own, commands, n, version)) return PLN_OK;
     if (!own) {
         own = *recording = pln_alloc_zeroed(queue->device->alloc, sizeof *own, _Alignof(struct pln_recording));
         if (!own) return pln_fail_memory(diag, "a recording", sizeof *own);
@@ -231,6 +238,23 @@ static void stage_inputs(const struct pln_recording *recording)
     }
 }
 
+/* Shapes that kernels read, and the like: worth a look, where a large input is not. */
+#define SAME_MOST_BYTES 4096
+
+bool pln_cuda_recording_same_input(const struct pln_recording *recording)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < recording->n; i++) {
+        const struct pln_command *command = &recording->commands[i];
+        if (command->kind != PLN_COMMAND_COPY || !command->from_host) continue;
+        bytes += pln_tensor_bytes(command->from);
+        if (!command->code || bytes > SAME_MOST_BYTES || !pln_tensor_is_contiguous(command->from)) return false;
+        const size_t own = recording->nodes[i].stage_bytes;
+        if (own > 0 && memcmp(recording->stage + recording->nodes[i].stage_at, command->from->data, own) != 0) return false;
+    }
+    return true;
+}
+
 static bool can_capture(const struct pln_recording *recording)
 {
     for (size_t i = 0; i < recording->n; i++)
@@ -256,7 +280,7 @@ static enum pln_status add_nodes(struct pln_queue *queue, struct pln_recording *
         PLN_CUDA_TRY(driver, diag, kernel_of(&recording->commands[i])->name, GraphAddKernelNode, (&last, graph, &before, 1, &kernel));
     }
     PLN_CUDA_TRY(driver, diag, "a graph", GraphInstantiateWithFlags, (&recording->exec, graph, 0));
-    recording->captures++;
+    queue->base.captures++;
     return PLN_OK;
 }
 
@@ -270,6 +294,12 @@ static enum pln_status capture(struct pln_queue *queue, struct pln_recording *re
     return status;
 }
 
+/* What is captured does not run now. */
+static void count_launch(struct pln_queue *queue)
+{
+    queue->base.launches += !queue->capturing;
+}
+
 /* A copy that needs no kernel: both sides dense. */
 static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_command *command, struct pln_diag *diag)
 {
@@ -278,6 +308,7 @@ static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_comm
     uint64_t from = (uint64_t)(uintptr_t)command->from->data, to = (uint64_t)(uintptr_t)command->to->data;
     if (!pln_tensor_is_contiguous(command->from) || !pln_tensor_is_contiguous(command->to)) return pln_fail(diag, PLN_BAD_PLAN, "a copy of strided memory has no kernel");
     if (bytes == 0) return PLN_OK;
+    count_launch(queue);
     if (command->from_host) PLN_CUDA_TRY(driver, diag, "a copy to the GPU", MemcpyHtoDAsync, (to, command->from->data, bytes, queue->stream));
     else if (command->to_host) PLN_CUDA_TRY(driver, diag, "a copy from the GPU", MemcpyDtoHAsync, (command->to->data, from, bytes, queue->stream));
     else PLN_CUDA_TRY(driver, diag, "a copy on the GPU", MemcpyDtoDAsync, (to, from, bytes, queue->stream));
@@ -287,6 +318,7 @@ static enum pln_status copy_dense(struct pln_queue *queue, const struct pln_comm
 static enum pln_status launch_one_by_one(struct pln_queue *queue, struct pln_recording *recording, struct pln_diag *diag)
 {
     const struct pln_cuda_driver *driver = queue->device->driver;
+    count_launch(queue);
     PLN_CUDA_TRY(driver, diag, "parameters of kernels", MemcpyHtoDAsync, (recording->block, recording->image, recording->used_bytes, queue->stream));
     for (size_t i = 0; i < recording->n; i++) {
         const struct pln_cuda_node *node = &recording->nodes[i];
@@ -297,6 +329,7 @@ static enum pln_status launch_one_by_one(struct pln_queue *queue, struct pln_rec
         }
         uint64_t address = recording->block + node->params_at;
         void *parameters[] = { &address };
+        count_launch(queue);
         PLN_CUDA_TRY(driver, diag, kernel_of(&recording->commands[i])->name, LaunchKernel,
                      (node->function, node->blocks, 1, 1, node->threads, 1, 1, node->shared_bytes, queue->stream, parameters, NULL));
     }
@@ -307,10 +340,13 @@ enum pln_status pln_cuda_recording_launch(struct pln_queue *queue, struct pln_re
 {
     const struct pln_cuda_driver *driver = queue->device->driver;
     if (recording->n == 0) return PLN_OK;
-    memset(recording->image, 0, sizeof(uint64_t));
-    stage_inputs(recording);
-    if (recording == queue->once || !can_capture(recording)) return launch_one_by_one(queue, recording, diag);
+    if (!recording->is_pending) { /* else a kernel under way may be about to write here, or to read */
+        memset(recording->image, 0, sizeof(uint64_t));
+        stage_inputs(recording);
+    }
+    if (recording == queue->once || queue->capturing || !can_capture(recording)) return launch_one_by_one(queue, recording, diag);
     if (!recording->exec) PLN_TRY(capture(queue, recording, diag));
+    count_launch(queue);
     PLN_CUDA_TRY(driver, diag, "a run of kernels", GraphLaunch, (recording->exec, queue->stream));
     return PLN_OK;
 }

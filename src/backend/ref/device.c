@@ -12,6 +12,7 @@ struct pln_device {
 };
 
 struct pln_queue {
+    struct pln_queue_base base;
     struct pln_device *device;
 };
 
