@@ -167,6 +167,8 @@ struct pln_program {
     uint32_t n_metadata;
     uint32_t *taps, n_taps; /* slots made visible */
     uint64_t needs;         /* CPU features that the kernels of host steps rely on */
+    const uint64_t *targets; /* of a program that was read from a plan with several: what each needs, this one's included */
+    uint32_t n_targets;     /* 0: it is the only one */
     const char *target;     /* "cpu", "ref", …: the device that it was built for */
     uint32_t n_nodes;       /* ONNX nodes that went in, for reports */
     const char *graph;      /* the optimized graph as text (graph/text.h) with weights by number, for rebuilding; not terminated; NULL: left out */

@@ -8,7 +8,7 @@
 #include "plan/plan.h"
 
 struct reader {
-    const uint8_t *data;
+    const uint8_t *data; /* where the header is: of the plan, or of another target inside */
     size_t size_bytes;
     const char *name;
     struct pln_arena *arena;
@@ -16,7 +16,8 @@ struct reader {
     struct pln_pool *pool; /* NULL: the process's */
     struct pln_plan_header header;
     struct pln_plan_section sections[PLN_PLAN_KNOWN_END]; /* by id */
-    struct pln_plan_section graph, code, weights;
+    struct pln_plan_section graph, targets, code, weights;
+    const struct reader *plan; /* whose graph, device code and weights are meant; itself, but for another target */
     struct pln_program *program;
     bool failed; /* a reference leads outside; the first was reported */
 };
@@ -78,6 +79,13 @@ static enum pln_status refuse_other(const struct reader *reader)
     return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: %s", reader->name, what);
 }
 
+static enum pln_status check_reserved(struct reader *reader)
+{
+    for (size_t i = 0; i < PLN_COUNT_OF(reader->header.reserved); i++)
+        if (reader->header.reserved[i]) return newer(reader, "header");
+    return PLN_OK;
+}
+
 static enum pln_status check_header(struct reader *reader)
 {
     static const uint8_t magic[8] = PLN_PLAN_MAGIC;
@@ -97,9 +105,7 @@ static enum pln_status check_header(struct reader *reader)
         header->n_sections > (header->metadata_bytes - sizeof *header) / sizeof(struct pln_plan_section))
         return damaged(reader, "its header does not fit its size");
     if (pln_plan_checksum(reader->data, header->metadata_bytes) != header->checksum) return damaged(reader, "the checksum of its metadata is wrong");
-    for (size_t i = 0; i < PLN_COUNT_OF(header->reserved); i++)
-        if (header->reserved[i]) return newer(reader, "header");
-    return PLN_OK;
+    return check_reserved(reader);
 }
 
 /* Nothing hides between sections: gaps are at most 7 bytes, and 0. */
@@ -122,6 +128,7 @@ static enum pln_status check_section(struct reader *reader, const struct pln_pla
     *end = section->offset + section->size_bytes;
     if (section->id > 0 && section->id < PLN_PLAN_KNOWN_END) reader->sections[section->id] = *section;
     else if (section->id == PLN_PLAN_GRAPH) reader->graph = *section;
+    else if (section->id == PLN_PLAN_TARGETS) reader->targets = *section;
     else if (section->id == PLN_PLAN_DEVICE_CODE) reader->code = *section;
     else if (section->required) return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has a section (%u) that this Planish does not know; use a newer Planish", reader->name, section->id);
     return PLN_OK;
@@ -164,7 +171,7 @@ static enum pln_status check_sections(struct reader *reader)
         if (!reader->sections[id].offset) return damaged(reader, "a section is missing");
         if (reader->sections[id].size_bytes % unit[id] || reader->sections[id].size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     }
-    if (reader->graph.size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
+    if (reader->graph.size_bytes > INT32_MAX || reader->targets.size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     const struct pln_plan_section *text = &reader->sections[PLN_PLAN_TEXT];
     if (text->size_bytes == 0 || reader->data[text->offset] || reader->data[text->offset + text->size_bytes - 1]) return damaged(reader, "its text has no end");
     if (reader->sections[PLN_PLAN_PROPERTIES].size_bytes != sizeof(struct pln_plan_properties)) return damaged(reader, "its properties have a wrong size");
@@ -216,11 +223,16 @@ static uint32_t count(const struct reader *reader, enum pln_plan_section_id id, 
     return (uint32_t)(reader->sections[id].size_bytes / unit);
 }
 
-static const char *text(struct reader *reader, uint32_t at)
+static const char *text_of(struct reader *reader, const struct reader *owner, uint32_t at)
 {
-    if (at < reader->sections[PLN_PLAN_TEXT].size_bytes) return (const char *)section(reader, PLN_PLAN_TEXT) + at;
+    if (at < owner->sections[PLN_PLAN_TEXT].size_bytes) return (const char *)section(owner, PLN_PLAN_TEXT) + at;
     if (!reader->failed) (void)damaged(reader, "a name is outside of its text");
     return "";
+}
+
+static const char *text(struct reader *reader, uint32_t at)
+{
+    return text_of(reader, reader, at);
 }
 
 /* Lists are used where they lie: the file is mapped for reading, and nothing writes to a program. */
@@ -393,11 +405,12 @@ static enum pln_status read_weight(struct reader *reader, const struct pln_plan_
     if (from->reserved[0] || from->reserved[1] || from->encoding || from->source || from->reserved2[0] || from->reserved2[1]) return newer(reader, "weights");
     if (!pln_dtype_valid(from->dtype) || from->rank > PLN_MAX_RANK || from->rank > n_numbers || from->dims > n_numbers - from->rank)
         return damaged(reader, "a weight's type or shape is wrong");
-    if (from->offset % PLN_PLAN_WEIGHT_ALIGN || from->offset > reader->weights.size_bytes || from->size_bytes > reader->weights.size_bytes - from->offset)
+    const struct pln_plan_section *weights = &reader->plan->weights;
+    if (from->offset % PLN_PLAN_WEIGHT_ALIGN || from->offset > weights->size_bytes || from->size_bytes > weights->size_bytes - from->offset)
         return damaged(reader, "a weight is outside of its section");
     *to = (struct pln_weight){ .name = text(reader, from->name), .dtype = (enum pln_dtype)from->dtype, .rank = from->rank, .pack = from->pack == PLN_PLAN_NONE ? NULL : text(reader, from->pack),
                                .offset = from->offset, .size_bytes = from->size_bytes, .hash = from->hash,
-                               .data = reader->weights.size_bytes ? reader->data + reader->weights.offset + from->offset : NULL };
+                               .data = weights->size_bytes ? reader->plan->data + weights->offset + from->offset : NULL };
     memcpy(to->dims, numbers + from->dims, from->rank * sizeof *numbers);
     return to->dtype == PLN_STR ? read_strings(reader, to) : PLN_OK;
 }
@@ -449,7 +462,7 @@ static enum pln_status read_tables(struct reader *reader)
 static enum pln_status read_images(struct reader *reader, const struct pln_plan_code_image *images, uint64_t first)
 {
     struct pln_program *program = reader->program;
-    const uint8_t *data = reader->data + reader->code.offset;
+    const uint8_t *data = reader->plan->data + reader->plan->code.offset;
     for (uint32_t i = 0; i < program->n_codes; i++) {
         struct pln_program_code *code = &program->codes[i];
         code->images = pln_arena_array(reader->arena, program->n_archs + (size_t)1, sizeof *code->images);
@@ -457,7 +470,7 @@ static enum pln_status read_images(struct reader *reader, const struct pln_plan_
         if (!code->images || !code->image_bytes) return no_memory(reader, program->n_archs * sizeof *code->images);
         for (uint32_t k = 0; k < program->n_archs; k++, images++) {
             if (images->size_bytes == 0 && images->offset == 0) continue;
-            if (images->offset < first || images->offset % 8 || images->offset > reader->code.size_bytes || images->size_bytes > reader->code.size_bytes - images->offset)
+            if (images->offset < first || images->offset % 8 || images->offset > reader->plan->code.size_bytes || images->size_bytes > reader->plan->code.size_bytes - images->offset)
                 return damaged(reader, "device code is outside of its section");
             code->images[k] = data + images->offset;
             code->image_bytes[k] = images->size_bytes;
@@ -471,8 +484,8 @@ static enum pln_status read_code(struct reader *reader)
     enum { MOST_ARCHS = 64 };
     struct pln_program *program = reader->program;
     struct pln_plan_code_head head;
-    const uint8_t *data = reader->data + reader->code.offset;
-    const uint64_t bytes = reader->code.size_bytes;
+    const uint8_t *data = reader->plan->data + reader->plan->code.offset;
+    const uint64_t bytes = reader->plan->code.size_bytes;
     if (bytes == 0) return PLN_OK;
     if (bytes < sizeof head || bytes > INT32_MAX) return damaged(reader, "its device code has a wrong size");
     memcpy(&head, data, sizeof head);
@@ -485,7 +498,7 @@ static enum pln_status read_code(struct reader *reader)
     program->codes = pln_arena_array(reader->arena, head.n_codes + (size_t)1, sizeof *program->codes);
     if (!program->archs || !program->codes) return no_memory(reader, head.n_codes * sizeof *program->codes);
     const uint32_t *archs = (const uint32_t *)(const void *)(data + sizeof head);
-    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text(reader, archs[i]);
+    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text_of(reader, reader->plan, archs[i]);
     return read_images(reader, (const struct pln_plan_code_image *)(const void *)(data + names), names + (uint64_t)head.n_codes * head.n_archs * sizeof(struct pln_plan_code_image));
 }
 
@@ -515,23 +528,97 @@ static enum pln_status read_properties(struct reader *reader)
     return PLN_OK;
 }
 
-enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_pool *pool, struct pln_arena *arena, struct pln_diag *diag,
+/* ---- other targets ---- */
+
+/* The metadata of another target, whose sections are in place then. */
+static enum pln_status open_target(const struct reader *plan, const struct pln_plan_target *target, struct reader *out_target)
+{
+    *out_target = (struct reader){ .data = plan->data + plan->targets.offset + target->offset, .size_bytes = (size_t)target->size_bytes, .name = plan->name, .arena = plan->arena, .diag = plan->diag,
+                                   .pool = plan->pool, .plan = plan, .program = plan->program };
+    struct pln_plan_header *header = &out_target->header;
+    memcpy(header, out_target->data, sizeof *header);
+    if (memcmp(header->magic, plan->header.magic, sizeof header->magic) != 0 || header->version != plan->header.version || header->endian != PLN_PLAN_ENDIAN || header->checksum ||
+        header->file_bytes != target->size_bytes || header->metadata_bytes != target->size_bytes || header->n_sections > (target->size_bytes - sizeof *header) / sizeof(struct pln_plan_section))
+        return damaged(out_target, "the header of a target is wrong");
+    PLN_TRY(check_reserved(out_target));
+    PLN_TRY(check_sections(out_target));
+    if (out_target->graph.offset || out_target->targets.offset || out_target->code.offset || out_target->weights.offset || out_target->sections[PLN_PLAN_CHECKSUMS].size_bytes)
+        return damaged(out_target, "a target has what only a plan has");
+    return PLN_OK;
+}
+
+static uint64_t needs_of(const struct reader *reader)
+{
+    return ((const struct pln_plan_properties *)section(reader, PLN_PLAN_PROPERTIES))->needs;
+}
+
+/* Nothing hides between targets. */
+static enum pln_status check_place(struct reader *plan, const struct pln_plan_target *target, uint64_t *end)
+{
+    const uint8_t *data = plan->data + plan->targets.offset;
+    if (target->offset != pln_align_up(*end, 8) || target->offset > plan->targets.size_bytes || target->size_bytes > plan->targets.size_bytes - target->offset ||
+        target->size_bytes < sizeof(struct pln_plan_header))
+        return damaged(plan, "a target is not where it must be");
+    for (uint64_t i = *end; i < target->offset; i++)
+        if (data[i]) return damaged(plan, "padding is not 0");
+    *end = target->offset + target->size_bytes;
+    return PLN_OK;
+}
+
+/* The reader of the best target whose needs the machine has: the last such, as they come from the least to the best. The first where there is none. */
+static enum pln_status choose_target(struct reader *plan, const struct pln_plan_read_options *options, struct reader *chosen)
+{
+    struct pln_plan_targets_head head;
+    const uint64_t bytes = plan->targets.size_bytes;
+    *chosen = *plan;
+    chosen->plan = plan;
+    if (!plan->targets.offset) return PLN_OK;
+    if (bytes < sizeof head) return damaged(plan, "its targets have a wrong size");
+    memcpy(&head, plan->data + plan->targets.offset, sizeof head);
+    if (head.reserved) return newer(plan, "targets");
+    if (head.n_targets == 0 || head.n_targets >= PLN_PLAN_MOST_TARGETS || head.n_targets > (bytes - sizeof head) / sizeof(struct pln_plan_target))
+        return damaged(plan, "its targets have a wrong size");
+    uint64_t *needs = pln_arena_array(plan->arena, head.n_targets + (size_t)1, sizeof *needs), end = sizeof head + head.n_targets * sizeof(struct pln_plan_target);
+    if (!needs) return no_memory(plan, head.n_targets * sizeof *needs);
+    needs[0] = needs_of(plan);
+    for (uint32_t i = 0; i < head.n_targets; i++) {
+        struct pln_plan_target target;
+        struct reader reader;
+        memcpy(&target, plan->data + plan->targets.offset + sizeof head + i * sizeof target, sizeof target);
+        PLN_TRY(check_place(plan, &target, &end));
+        PLN_TRY(open_target(plan, &target, &reader));
+        needs[i + 1] = needs_of(&reader);
+        if (!options->first && !(needs[i + 1] & ~options->features)) *chosen = reader;
+    }
+    if (end != bytes) return damaged(plan, "its targets do not fill their section");
+    plan->program->targets = needs;
+    plan->program->n_targets = head.n_targets + 1;
+    return PLN_OK;
+}
+
+static enum pln_status read_program(struct reader *reader)
+{
+    PLN_TRY(read_properties(reader));
+    PLN_TRY(read_dims(reader));
+    PLN_TRY(read_slots(reader));
+    PLN_TRY(read_steps(reader));
+    PLN_TRY(read_blocks(reader));
+    PLN_TRY(read_weights(reader));
+    PLN_TRY(read_tables(reader));
+    PLN_TRY(read_code(reader));
+    return reader->failed ? PLN_BAD_PLAN : PLN_OK;
+}
+
+enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, const struct pln_plan_read_options *options, struct pln_arena *arena, struct pln_diag *diag,
                               struct pln_program *out_program)
 {
     memset(out_program, 0, sizeof *out_program);
     out_program->arena = arena;
-    struct reader reader = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = pool, .program = out_program };
-    PLN_TRY(check_header(&reader));
-    PLN_TRY(check_sections(&reader));
-    PLN_TRY(read_properties(&reader));
-    PLN_TRY(read_dims(&reader));
-    PLN_TRY(read_slots(&reader));
-    PLN_TRY(read_steps(&reader));
-    PLN_TRY(read_blocks(&reader));
-    PLN_TRY(read_weights(&reader));
-    PLN_TRY(read_tables(&reader));
-    PLN_TRY(read_code(&reader));
-    if (reader.failed) return PLN_BAD_PLAN;
-    PLN_TRY(pln_program_verify(out_program, reader.weights.size_bytes, diag));
-    return check_weights(&reader, verify);
+    struct reader plan = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = options->pool, .program = out_program }, chosen;
+    PLN_TRY(check_header(&plan));
+    PLN_TRY(check_sections(&plan));
+    PLN_TRY(choose_target(&plan, options, &chosen));
+    PLN_TRY(read_program(&chosen));
+    PLN_TRY(pln_program_verify(out_program, plan.weights.size_bytes, diag));
+    return check_weights(&plan, options->verify);
 }

@@ -31,11 +31,31 @@ static const char *join_origins(struct pln_engine *engine, const struct pln_step
     return name;
 }
 
-static enum pln_status missing_features(uint64_t features, struct pln_diag *diag)
+static enum pln_status missing_features(const struct pln_engine *engine, uint64_t features, struct pln_diag *diag)
 {
-    char missing[160];
-    return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs CPU features that this machine does not have, or that PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
-                    pln_cpu_describe(features, missing, sizeof missing));
+    const struct pln_program *program = engine->program;
+    char names[160];
+    struct pln_text targets;
+    pln_text_init(&targets, &engine->alloc);
+    for (uint32_t i = 0; i < PLN_MAX(program->n_targets, 1u); i++) {
+        const uint64_t needs = program->n_targets ? program->targets[i] : program->needs;
+        const char *level = pln_cpu_level_name(needs);
+        pln_text_printf(&targets, "%s%s", i ? ", or " : "", level ? level : pln_cpu_describe(needs, names, sizeof names));
+    }
+    enum pln_status status = pln_fail(diag, PLN_INCOMPATIBLE, "the plan is for CPUs with %s; this machine does not have, or PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
+                                      targets.failed ? "other features" : targets.data, pln_cpu_describe(features, names, sizeof names));
+    pln_text_deinit(&targets);
+    return status;
+}
+
+/* Of a step's kernel: of the CPU where the plan says less than its kernels, or of a GPU. */
+static enum pln_status missing_needs(const struct pln_engine *engine, uint32_t step_id, struct pln_diag *diag)
+{
+    const struct pln_engine_device *device = &engine->devices[engine->program->steps[step_id].device];
+    const struct pln_kernel *kernel = engine->steps[step_id].kernel;
+    if (!device->caps.arch[0]) return missing_features(engine, kernel->needs & ~device->caps.features, diag);
+    return pln_fail(diag, PLN_INCOMPATIBLE, "the plan's kernel '%s' is for other GPUs than this %s; build it with --target %s:%s for this machine", kernel->name, device->caps.arch,
+                    device->backend->name, device->caps.arch);
 }
 
 /* Names the kernels that are not there, from step `first` on, each once. */
@@ -132,7 +152,7 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
         if (!own->kernel) return missing_kernels(engine, i, diag);
         if (own->kernel->family->emit && !own->code) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' has no device code", i, step->kernel);
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
-        if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
+        if (own->kernel->needs & ~device->caps.features) return missing_needs(engine, i, diag);
         PLN_TRY(check_packed(engine, i, diag));
         PLN_TRY(check_spaces(engine, i, diag));
     }
@@ -147,7 +167,7 @@ static enum pln_status choose_devices(const struct pln_engine *engine, const cha
     *out_host = reference ? "ref" : "cpu";
     *out_first = program->n_devices ? program->devices[0] : NULL;
     uint64_t features = reference ? ~(uint64_t)0 : pln_cpu_features();
-    if (program->needs & ~features) return missing_features(program->needs & ~features, diag);
+    if (program->needs & ~features) return missing_features(engine, program->needs & ~features, diag);
     if (!wanted) return PLN_OK;
     const struct pln_backend *built, *other;
     int ordinal;

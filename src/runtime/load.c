@@ -36,7 +36,8 @@ static struct loaded *new_loaded(const struct pln_engine_options *options)
 static enum pln_status load(struct loaded *loaded, const void *data, size_t size_bytes, const char *name, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     enum pln_plan_verify verify = options->verify_weights > 0 ? PLN_PLAN_VERIFY_ALL : options->verify_weights < 0 ? PLN_PLAN_VERIFY_NONE : PLN_PLAN_VERIFY_USUAL;
-    enum pln_status status = pln_plan_read(data, size_bytes, name, verify, options->pool, &loaded->arena, options->diagnostics, &loaded->program);
+    const struct pln_plan_read_options read = { .verify = verify, .pool = options->pool, .features = pln_cpu_features() };
+    enum pln_status status = pln_plan_read(data, size_bytes, name, &read, &loaded->arena, options->diagnostics, &loaded->program);
     if (status != PLN_OK) {
         release(loaded);
         return status;
