@@ -23,6 +23,7 @@ const struct command command_check = {
 
 static struct {
     const char *device, *json, *tune, *timing_cache;
+    bool no_cache;
     struct text_list disabled; /* ended by NULL once the options are read */
     double rtol, atol, max_rel_err;
     long jobs, timeout;
@@ -31,7 +32,7 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default), cuda, ref" },
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", DEVICE_HELP },
     { "rtol", 0, OPTION_REAL, &options.rtol, "R", "allowed |a-b| <= atol + rtol*|b| (1e-3)" },
     { "atol", 0, OPTION_REAL, &options.atol, "A", "(1e-7)" },
     { "max-rel-err", 0, OPTION_REAL, &options.max_rel_err, "E", "judge floats by max|a-b| / max|b| of an output instead" },
@@ -179,7 +180,8 @@ static bool run_case(struct judge *judge)
     read_tolerance(judge);
     snprintf(path, sizeof path, "%s/model.onnx", judge->folder);
     enum pln_status status = pln_thread_pool_create(1, &pool);
-    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .disabled_passes = options.disabled.items, .placement_seed = (uint64_t)options.seed, .half = model_half(&options.on), .require_device = options.on.require_device };
+    const struct pln_build_options build = { .struct_size = sizeof build, .device = options.device, .diagnostics = diagnostics, .pool = pool, .disabled_passes = options.disabled.items, .placement_seed = (uint64_t)options.seed, .half = model_half(&options.on), .require_device = options.on.require_device,
+                                             .cache_folder = options.no_cache ? NULL : model_cache_folder() };
     if (status == PLN_OK) status = pln_build_file(path, &build, &engine);
     bool good = status == PLN_OK || fail(judge, "build", diagnostics, status);
     if (good) {
@@ -347,7 +349,6 @@ static int check_passes(void)
 static int run(int argc, char **argv)
 {
     static struct text_list rest, cases; /* live as long as the process */
-    options.device = "cpu";
     options.rtol = 1e-3;
     options.atol = 1e-7;
     options.jobs = sysconf(_SC_NPROCESSORS_ONLN);
@@ -372,6 +373,8 @@ static int run(int argc, char **argv)
         find_cases(rest.items[i], 0, &cases);
         if (cases.count == before) return command_fail(&command_check, 1, "%s: no case (a folder with model.onnx) in it", rest.items[i]);
     }
+    if (!options.device) options.device = model_default_device(NULL, true);
+    if (verbosity >= 0 && !(options.json && !options.json[0])) printf("device %s\n", options.device);
     struct result *results = calloc(cases.count + 1, sizeof *results);
     if (!results) return command_fail(&command_check, 1, "out of memory");
     run_all(&cases, results);

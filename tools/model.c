@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "planish/device.h"
 
 double now_ms(void)
 {
@@ -74,6 +78,36 @@ bool model_is_plan(const char *path)
 
 static const struct pln_logger logger = { NULL, print_log };
 
+/* A process that has started the driver cannot go on using it in children that it forks. */
+static const char *ask_apart(void)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) _exit(strcmp(pln_device_default(), "cpu") == 0 ? 0 : 1);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return child < 0 || status == 0 ? "cpu" : "cuda:0"; /* a driver that breaks down is one that is there */
+}
+
+const char *model_default_device(const char *target, bool apart)
+{
+    const char *named = getenv("PLANISH_DEVICE");
+    if (named && *named) return named;
+    if (target && (strncmp(target, "cuda:", 5) == 0 || strstr(target, ",cuda:"))) return "cuda";
+    if (target && strcmp(target, "native") != 0) return "cpu";
+    return apart ? ask_apart() : pln_device_default();
+}
+
+const char *model_cache_folder(void)
+{
+    static char folder[4096];
+    const char *own = getenv("PLANISH_CACHE_DIR"), *all = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (own && *own) return own;
+    /* XDG Base Directory Specification: a relative path is to be ignored. */
+    int n = all && *all == '/' ? snprintf(folder, sizeof folder, "%s/planish", all) : home && *home == '/' ? snprintf(folder, sizeof folder, "%s/.cache/planish", home) : 0;
+    return n > 0 && (size_t)n < sizeof folder ? folder : NULL;
+}
+
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
 {
     struct progress progress = { command, start };
@@ -83,7 +117,8 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .require_device = options->on.require_device };
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .require_device = options->on.require_device,
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder() };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -155,7 +190,9 @@ int model_open(const struct command *command, const char *path, const struct mod
         if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
-        status = build_model(command, path, options, out_model, start);
+        struct model_options own = *options;
+        if (!own.device) own.device = model_default_device(own.target, false);
+        status = build_model(command, path, &own, out_model, start);
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);

@@ -30,7 +30,7 @@ static void warn(struct pln_code_cache *cache, const char *why)
     char line[PLN_DIAG_TEXT];
     snprintf(line, sizeof line, "device code is not kept: %.900s", why);
     if (cache->logger && cache->logger->log) cache->logger->log(cache->logger->user, PLN_LOG_WARNING, line);
-    cache->off = true;
+    cache->read_only = true;
 }
 
 bool pln_code_cache_folder(const char *folder, char *path, size_t path_bytes)
@@ -57,12 +57,14 @@ static bool make_folders(char *path)
 void pln_code_cache_init(struct pln_code_cache *cache, const char *folder, uint64_t key, const struct pln_logger *logger)
 {
     char why[700];
-    *cache = (struct pln_code_cache){ .key = key, .logger = logger, .off = !folder };
+    *cache = (struct pln_code_cache){ .key = key, .logger = logger, .off = !folder, .read_only = !folder };
     if (!folder) return;
     if (!pln_code_cache_folder(folder, cache->folder, sizeof cache->folder - PLN_CODE_CACHE_KEY_DIGITS - 8)) {
+        cache->off = true;
         warn(cache, "the name of the cache's folder is empty or too long");
     } else if (!make_folders(cache->folder)) {
         snprintf(why, sizeof why, "cannot make the folder '%.500s': %s", cache->folder, strerror(errno));
+        cache->off = true;
         warn(cache, why);
     }
 }
@@ -143,7 +145,7 @@ void pln_code_cache_put(struct pln_code_cache *cache, const char *source, const 
     struct head head;
     struct pln_diag diag;
     struct pln_file_writer writer;
-    if (cache->off) return;
+    if (cache->read_only) return;
     pln_diag_init(&diag);
     make_head(cache, source, arch, size_bytes, &head);
     if (sizeof head + head.source_bytes + head.code_bytes > PLN_CODE_CACHE_MOST_BYTES) return;

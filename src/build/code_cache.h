@@ -21,7 +21,8 @@ struct pln_code_cache {
     const struct pln_logger *logger; /* may be NULL */
     uint64_t key;                    /* of compiler, its options, our headers */
     uint32_t n_found, n_stored;
-    bool off;
+    bool off;       /* nothing is looked for */
+    bool read_only; /* nothing is kept, after a file that could not be written */
     char folder[PLN_CODE_CACHE_PATH_BYTES];
 };
 

@@ -28,7 +28,7 @@ static enum pln_status find_same(struct pln_plan_places *places, uint32_t id, st
     const struct pln_weight *const *weights = places->weights, *weight = weights[id];
     places->same[id] = id;
     places->next_alike[id] = PLN_PLAN_NONE;
-    if (weight->dtype == PLN_STR || weight->size_bytes == 0) return PLN_OK;
+    if (weight->size_bytes == 0) return PLN_OK;
     struct kind *kind = pln_arena_alloc(arena, sizeof *kind);
     if (!kind) return pln_fail_memory(diag, "plan", sizeof *kind);
     kind->size_bytes = weight->size_bytes;
@@ -42,7 +42,7 @@ static enum pln_status find_same(struct pln_plan_places *places, uint32_t id, st
     size_t bytes = weight->data ? (size_t)weight->size_bytes : pln_tensor_bytes(weight->plain);
     for (uint32_t other = places->next_alike[id]; other != PLN_PLAN_NONE; other = places->next_alike[other]) {
         if (places->same[other] != other || !pln_str_equal(weights[other]->pack, weight->pack)) continue;
-        if (source_of(weights[other]) != source_of(weight) && memcmp(source_of(weights[other]), source_of(weight), bytes) != 0) continue;
+        if (source_of(weights[other]) != source_of(weight) && (weight->dtype == PLN_STR || memcmp(source_of(weights[other]), source_of(weight), bytes) != 0)) continue;
         places->same[id] = other;
         break;
     }
@@ -56,6 +56,7 @@ static enum pln_status place(struct pln_plan_places *places, uint32_t id, struct
         places->offsets[id] = places->offsets[places->same[id]];
         return PLN_OK;
     }
+    if (places->weights[id]->size_bytes == 0) return PLN_OK; /* anywhere, but for all targets at the same place */
     places->offsets[id] = places->size_bytes = pln_align_up(places->size_bytes, PLN_PLAN_WEIGHT_ALIGN);
     if (!pln_add_size(places->size_bytes, pln_plan_stored_bytes(places->weights[id]), &places->size_bytes) || places->size_bytes > (uint64_t)INT64_MAX)
         return pln_fail_memory(diag, "weights", SIZE_MAX);

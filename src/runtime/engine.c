@@ -37,11 +37,7 @@ static enum pln_status missing_features(const struct pln_engine *engine, uint64_
     char names[160];
     struct pln_text targets;
     pln_text_init(&targets, &engine->alloc);
-    for (uint32_t i = 0; i < PLN_MAX(program->n_targets, 1u); i++) {
-        const uint64_t needs = program->n_targets ? program->targets[i] : program->needs;
-        const char *level = pln_cpu_level_name(needs);
-        pln_text_printf(&targets, "%s%s", i ? ", or " : "", level ? level : pln_cpu_describe(needs, names, sizeof names));
-    }
+    pln_engine_list_levels(program, ", or ", &targets);
     enum pln_status status = pln_fail(diag, PLN_INCOMPATIBLE, "the plan is for CPUs with %s; this machine does not have, or PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
                                       targets.failed ? "other features" : targets.data, pln_cpu_describe(features, names, sizeof names));
     pln_text_deinit(&targets);
@@ -376,7 +372,8 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
     engine->pool = options->pool;
     if (options->logger) engine->logger = *options->logger;
     pln_arena_init(&engine->arena, &engine->alloc, 0);
-    enum pln_status status = make_runnable(engine, options);
+    engine->targets = pln_engine_describe_targets(engine);
+    enum pln_status status = engine->targets ? make_runnable(engine, options) : pln_fail_memory(options->diagnostics, "engine", 0);
     if (status != PLN_OK) {
         destroy(engine);
         return status;
