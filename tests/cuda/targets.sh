@@ -1,9 +1,10 @@
-# targets.sh PLANISH SOURCE_DIR [ARCH]: plans for several GPUs and CPU levels: the best of them is taken, numbers are right, what is missing is said, and built again
+# targets.sh PLANISH SOURCE_DIR RT_RUN [ARCH]: plans for several GPUs and CPU levels: the best of them is taken, numbers are right, what is missing is said, and built again
 # from the graph inside; the device that is meant where none is named. Started with the fakes (tests/fake_cuda/run), or with ARCH, that of the first GPU, without them.
 set -eu
-p=$1 source=$2 real=${3-}
+p=$1 source=$2 rt=$3 real=${4-}
 . "$source/tests/cli/lib.sh"
 case $p in /*) ;; *) p=$PWD/$p ;; esac
+case $rt in /*) ;; *) rt=$PWD/$rt ;; esac
 zoo=$(cd "$source" && pwd)/tests/models/zoo
 cd "$scratch"
 levels=portable
@@ -19,6 +20,7 @@ for name in gpt2_past.dynamo bert.ts; do
     expect 0 " 0 differ" env PLANISH_CPU_ISA=x86-64-v3 "$p" compare "$name.plan" --vs "$zoo/$name/test_data_set_0" --no-rebuild
 done
 expect 0 "device cuda" "$p" run bert.ts.plan --random 1 --no-rebuild
+expect 0 "y 2 2 64" "$rt" bert.ts.plan # the small library, which needs no compiler
 expect 0 "$([ "$other" = sm_80 ] && echo "sm_80, $arch" || echo "$other, $arch")" "$p" inspect bert.ts.plan
 if [ $levels != portable ]; then
     # Code for a GPU is in the plan once, whatever the number of CPU levels.
