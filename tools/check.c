@@ -308,7 +308,9 @@ static int report(const struct text_list *cases, const struct result *results)
     size_t passed = 0;
     FILE *json = options.json ? options.json[0] ? fopen(options.json, "w") : stdout : NULL;
     if (options.json && !json) return command_fail(&command_check, 1, "%s: %s", options.json, strerror(errno));
-    if (json) fprintf(json, "{\"schema\":1,\"device\":\"%s\",\"cases\":[", options.device);
+    if (json) fputs("{\"schema\":1,\"device\":", json);
+    if (json) json_text(json, options.device);
+    if (json) fputs(",\"cases\":[", json);
     for (size_t i = 0; i < cases->count; i++) {
         const char *slash = strrchr(cases->items[i], '/'), *name = slash ? slash + 1 : cases->items[i];
         passed += results[i].passed;

@@ -216,12 +216,14 @@ struct pln_plan_state {
 static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
 
 struct pln_plan_targets_head {
-    uint32_t n_targets; /* beside the first: less than PLN_PLAN_MOST_TARGETS */
-    uint32_t reserved;
+    uint32_t n_targets;   /* beside the first: less than PLN_PLAN_MOST_TARGETS */
+    uint32_t reserved[3]; /* for which of the GPUs in DEVICE_CODE the first is; 0: all of them */
 };
 struct pln_plan_target {
     uint64_t offset, size_bytes; /* from the section's start */
+    uint64_t reserved[2];        /* as the head's, of this one */
 };
+static_assert(sizeof(struct pln_plan_targets_head) == 16 && sizeof(struct pln_plan_target) == 32, "no padding in targets");
 
 struct pln_plan_code_head {
     uint32_t n_codes, n_archs;

@@ -575,7 +575,7 @@ static enum pln_status choose_target(struct reader *plan, const struct pln_plan_
     if (!plan->targets.offset) return PLN_OK;
     if (bytes < sizeof head) return damaged(plan, "its targets have a wrong size");
     memcpy(&head, plan->data + plan->targets.offset, sizeof head);
-    if (head.reserved) return newer(plan, "targets");
+    if (head.reserved[0] || head.reserved[1] || head.reserved[2]) return newer(plan, "targets");
     if (head.n_targets == 0 || head.n_targets >= PLN_PLAN_MOST_TARGETS || head.n_targets > (bytes - sizeof head) / sizeof(struct pln_plan_target))
         return damaged(plan, "its targets have a wrong size");
     uint64_t *needs = pln_arena_array(plan->arena, head.n_targets + (size_t)1, sizeof *needs), end = sizeof head + head.n_targets * sizeof(struct pln_plan_target);
@@ -585,6 +585,7 @@ static enum pln_status choose_target(struct reader *plan, const struct pln_plan_
         struct pln_plan_target target;
         struct reader reader;
         memcpy(&target, plan->data + plan->targets.offset + sizeof head + i * sizeof target, sizeof target);
+        if (target.reserved[0] || target.reserved[1]) return newer(plan, "targets");
         PLN_TRY(check_place(plan, &target, &end));
         PLN_TRY(open_target(plan, &target, &reader));
         needs[i + 1] = needs_of(&reader);

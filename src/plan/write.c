@@ -468,7 +468,8 @@ static uint64_t store_targets(const struct writer *writers, uint32_t n, uint8_t 
     for (uint32_t i = 1; i < n; i++) {
         if (writers[i].dropped) continue;
         lay_out(&writers[i], &layout);
-        const struct pln_plan_target one = { at = pln_align_up(at, 8), layout.metadata_bytes };
+        at = pln_align_up(at, 8);
+        const struct pln_plan_target one = { .offset = at, .size_bytes = layout.metadata_bytes };
         if (to) memcpy(to + entry, &one, sizeof one);
         if (to) store_metadata(&writers[i], &layout, to + at);
         entry += sizeof one;

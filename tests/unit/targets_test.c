@@ -211,24 +211,29 @@ static void places_are_checked(void **state)
     assert_int_equal(head.n_targets, 1);
     static const uint32_t counts[] = { 0, 2, 15, 16, 1000, UINT32_MAX };
     for (size_t i = 0; i < PLN_COUNT_OF(counts); i++) {
-        const struct pln_plan_targets_head wrong = { counts[i], 0 };
+        const struct pln_plan_targets_head wrong = { .n_targets = counts[i] };
         memcpy(at, &wrong, sizeof wrong);
         plan_mend(plan, bytes);
         assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_BAD_PLAN);
     }
-    const struct pln_plan_targets_head newer = { 1, 1 };
+    const struct pln_plan_targets_head newer = { 1, { 0, 1, 0 } };
     memcpy(at, &newer, sizeof newer);
     plan_mend(plan, bytes);
     assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_INCOMPATIBLE);
     memcpy(at, &head, sizeof head);
-    const struct pln_plan_target wrong[] = { { 0, target.size_bytes },          { target.offset + 8, target.size_bytes - 8 }, { target.offset, 8 },
-                                             { target.offset, UINT64_MAX },     { UINT64_MAX - 7, target.size_bytes },        { target.offset, target.size_bytes - 8 },
-                                             { target.offset, target.size_bytes + 8 } };
+    const uint64_t wrong[][2] = { { 0, target.size_bytes },      { target.offset + 8, target.size_bytes - 8 }, { target.offset, 8 },
+                                  { target.offset, UINT64_MAX }, { UINT64_MAX - 7, target.size_bytes },        { target.offset, target.size_bytes - 8 },
+                                  { target.offset, target.size_bytes + 8 } };
     for (size_t i = 0; i < PLN_COUNT_OF(wrong); i++) {
-        memcpy(at + sizeof head, &wrong[i], sizeof wrong[i]);
+        memcpy(at + sizeof head, wrong[i], sizeof wrong[i]);
         plan_mend(plan, bytes);
         assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_BAD_PLAN);
     }
+    struct pln_plan_target later = target;
+    later.reserved[1] = 1;
+    memcpy(at + sizeof head, &later, sizeof later);
+    plan_mend(plan, bytes);
+    assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_INCOMPATIBLE);
     memcpy(at + sizeof head, &target, sizeof target);
     plan_mend(plan, bytes);
     struct pln_arena arena;
