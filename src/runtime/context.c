@@ -123,8 +123,8 @@ static enum pln_status init_tables(struct pln_context *context)
     context->versions = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->versions);
     context->dim_depends = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->dim_depends);
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
-    context->inputs = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->inputs);
-    context->outputs = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->outputs);
+    context->inputs = pln_arena_alloc_aligned(arena, (program->n_inputs + (size_t)1) * sizeof *context->inputs, 64);
+    context->outputs = pln_arena_alloc_aligned(arena, (program->n_outputs + (size_t)1) * sizeof *context->outputs, 64);
     context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
     context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
@@ -465,7 +465,7 @@ static enum pln_status run(pln_context *context)
     int64_t start = pln_clock_ns();
     context->stats.last_kernel_ns = 0;
     context->depth = 0;
-    if (context->profiling) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
+    if (context->profiling && context->engine->program->n_blocks > 1) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));

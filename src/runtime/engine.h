@@ -119,6 +119,9 @@ struct pln_segment_state {
     struct pln_tensor *tensors;    /* of the launches */
     uint8_t *states;               /* of the kernels */
     bool *ready;                   /* by step: its command was made, and stands for its tensors */
+    uint32_t *commanded, n_commanded; /* steps that have one */
+    uint64_t *step_ns;             /* by step, of the last run, when profiling */
+    struct pln_growth *growth;     /* NULL: the model has no states */
     uint32_t *todo;                /* scratch: steps whose commands no longer do */
     uint32_t *operands;            /* slots of the steps' operands, all in one row */
     struct pln_version *versions;  /* of these, when the command's tensors were set */
@@ -133,10 +136,12 @@ struct pln_block_state {
 };
 
 struct pln_binding {
+    /* With the first dims of the view in one cache line, which is all that a decoding step looks at. */
+    _Alignas(64) bool bound;
+    bool is_state;
+    bool on_device; /* the caller's memory is the first device's */
     struct pln_item view; /* tensor in the caller's memory */
     struct pln_buffer buffer;
-    bool bound, is_state;
-    bool on_device; /* the caller's memory is the first device's */
     const struct pln_item *item; /* instead of view: a value of another kind */
     pln_output_allocator allocator;
     void *allocator_user;
@@ -180,6 +185,7 @@ struct pln_context {
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
     uint32_t *given, n_given; /* outputs that are no planned memory, or that no segment makes */
+    uint64_t taken;           /* times that states_taken became true */
     bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
     struct pln_state_dim *state_dims;
     uint32_t n_state_dims;
@@ -236,7 +242,7 @@ enum pln_status pln_exec_sync(struct pln_context *context);
 /* control.c */
 enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
-/* resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
+/* tables.c, resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
 /* Memory from an output's allocator. */
 void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor);

@@ -160,19 +160,22 @@ static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
     return pln_fail(&context->diag, PLN_INTERNAL, "step %u cannot be run alone", step_id);
 }
 
-static uint64_t note_time(struct pln_step_time *time, int64_t start)
+/* The main block runs once, others may run again and again. */
+static void note_times(struct pln_context *context, const struct pln_segment_state *state, uint32_t n_steps, bool again)
 {
-    uint64_t ns = (uint64_t)(pln_clock_ns() - start);
-    time->ns += ns;
-    time->count++;
-    return ns;
+    for (uint32_t i = 0; i < n_steps; i++) {
+        struct pln_step_time *time = &context->step_times[state->flow[i].step];
+        time->ns = state->step_ns[i] + (again ? time->ns : 0);
+        time->count = 1 + (again ? time->count : 0);
+        context->stats.last_kernel_ns += state->step_ns[i];
+    }
 }
 
-/* The commands from step i on that one submit may take. */
-static uint32_t batch_of(const struct pln_flow *flow, uint32_t i, uint32_t n_steps)
+/* The commands from step i on that one submit may take; few: no more than a cancel may wait for. */
+static uint32_t batch_of(const struct pln_flow *flow, uint32_t i, uint32_t n_steps, bool few)
 {
     uint32_t n = 1;
-    while ((n < BATCH || flow[i].device != 0) && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
+    while ((n < BATCH || (flow[i].device != 0 && !few)) && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
     return n;
 }
 
@@ -187,32 +190,49 @@ static enum pln_status run_commands(struct pln_context *context, struct pln_segm
     return status;
 }
 
+/* One at a time. Where one ends the next one starts: nothing lies between them but the clock, which is read once. Times are only stored here, as
+ * the clock waits for what is being loaded, and between two steps nothing is in the caches. */
+static enum pln_status run_timed(struct pln_context *context, struct pln_segment_state *state, uint32_t first, uint32_t n)
+{
+    uint64_t *step_ns = &state->step_ns[first];
+    int64_t start = pln_clock_ns();
+    for (uint32_t i = 0; i < n; i++) {
+        PLN_TRY(run_commands(context, state, first + i, 1));
+        const int64_t end = pln_clock_ns();
+        step_ns[i] = (uint64_t)(end - start);
+        start = end;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status run_alone(struct pln_context *context, struct pln_segment_state *state, uint32_t position)
+{
+    const uint32_t step = state->flow[position].step;
+    const int64_t start = context->profiling ? pln_clock_ns() : 0;
+    name_step(context, step);
+    PLN_TRY(run_one(context, step));
+    context->diag.node = context->diag.op = NULL;
+    if (context->profiling) state->step_ns[position] = (uint64_t)(pln_clock_ns() - start);
+    return PLN_OK;
+}
+
 static enum pln_status run_segment(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
-    const bool profiling = context->profiling;
     const uint32_t n_steps = seg->count;
-    uint64_t kernel_ns = 0; /* summed here, so that the clock need not wait for the statistics to come into the cache */
     PLN_TRY(pln_exec_resolve(context, block, segment));
     for (uint32_t i = 0, n; i < n_steps; i += n) {
-        const struct pln_flow *flow = &state->flow[i];
         if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
-        n = flow->command && !profiling ? batch_of(state->flow, i, n_steps) : 1; /* one, when each is timed */
-        int64_t start = profiling ? pln_clock_ns() : 0;
-        if (flow->command) {
-            PLN_TRY(run_commands(context, state, i, n));
-        } else {
-            name_step(context, flow->step);
-            PLN_TRY(run_one(context, flow->step));
-            context->diag.node = context->diag.op = NULL;
-        }
-        if (profiling) kernel_ns += note_time(&context->step_times[flow->step], start);
+        n = state->flow[i].command ? batch_of(state->flow, i, n_steps, context->profiling) : 1;
+        if (!state->flow[i].command) PLN_TRY(run_alone(context, state, i));
+        else if (context->profiling) PLN_TRY(run_timed(context, state, i, n));
+        else PLN_TRY(run_commands(context, state, i, n));
         if (!state->flow[i + n - 1].frees) continue;
         PLN_TRY(pln_exec_sync(context)); /* a copy of what is let go may be on its way */
         forget_dead(context, block, seg->first + i + n - 1);
     }
-    context->stats.last_kernel_ns += kernel_ns;
+    if (context->profiling) note_times(context, state, n_steps, block != 0);
     return seg->end == PLN_END_NEXT ? PLN_OK : pln_exec_sync(context);
 }
 

@@ -186,6 +186,7 @@ void pln_states_note_taken(struct pln_context *context)
     if (!context->states || context->states_taken) return;
     context->n_state_dims = 0;
     context->states_taken = true;
+    context->taken++;
     for (uint32_t i = 0; i < program->n_states; i++)
         context->states_taken = context->states_taken && note_dims(context, &program->states[i], &context->states->states[i].full);
 }

@@ -199,9 +199,10 @@ static void faults(void **state)
 {
     (void)state;
     dies("{ if (threadIdx.x == 7) p->out[1024] = 1; }\n", 0, "thread 7 of block");
-    dies("{ if (threadIdx.x == 7) p->out[-2048] = p->out[1 << 30]; }\n", 0, "touches");
+    dies("{ if (threadIdx.x == 7) p->out[-512] = 1; }\n", 0, "touches");
+    dies("{ if (threadIdx.x == 7) p->out[0] = p->out[-512]; }\n", 0, "touches");
     dies("{ PLN_DYNAMIC_SHARED(float, b); b[threadIdx.x] = 1; }\n", 95 * 4, "dynamic shared memory");
-    dies("{ PLN_DYNAMIC_SHARED(float, b); b[threadIdx.x + 4096] = 1; }\n", 96 * 4, "touches");
+    dies("{ PLN_DYNAMIC_SHARED(float, b); b[threadIdx.x + 96] = 1; }\n", 96 * 4, "touches");
     dies("{ if (threadIdx.x == 40) return; __syncthreads(); }\n", 0, "threads are apart");
     dies("{ if (threadIdx.x < 32) __syncthreads(); }\n", 0, "threads are apart");
     dies("{ if (threadIdx.x < 32) {\n __syncthreads(); } else {\n __syncthreads(); } }\n", 0, "threads are apart");

@@ -239,8 +239,82 @@ static void test_steady(void **state)
     pln_engine_release(engine);
 }
 
+/* A run of `count` tokens behind those that the store holds, whose last logits must be those of one token after the other in a fresh context. */
+static void check_run(pln_context *context, pln_state_store *store, const char *name, const int64_t *tokens, const int64_t *mask, int count, const float *truth, size_t vocabulary)
+{
+    static float logits[1 << 16];
+    const int length = (int)pln_state_store_length(store);
+    size_t n;
+    bind_ints(context, "input_ids", tokens + length, count);
+    bind_ints(context, "attention_mask", mask, length + count);
+    must_run(context);
+    copy_logits(context, name, logits, &n);
+    assert_int_equal(n, vocabulary * (size_t)count);
+    assert_int_equal(pln_state_store_length(store), length + count);
+    const float *last = logits + n - vocabulary, *want = truth + (size_t)(length + count - 1) * vocabulary;
+    for (size_t i = 0; i < vocabulary; i++) assert_true(fabsf(last[i] - want[i]) <= 1e-4f * (1 + fabsf(want[i])));
+}
+
+/* Steps, several tokens at once, forgetting, another store, another output buffer, a run that fails: in any order, the numbers are right. */
+static void test_wandering(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 48, VOCABULARY_MOST = 1024, ACTIONS = 400 };
+    static int64_t tokens[LENGTHS], mask[LENGTHS];
+    static float truth[LENGTHS * VOCABULARY_MOST], given[LENGTHS * VOCABULARY_MOST];
+    pln_engine *engine = build();
+    const char *name = logits_name(engine);
+    pln_context *context;
+    pln_state_store *stores[2];
+    size_t vocabulary = 0;
+    uint32_t random = 1;
+    for (int i = 0; i < LENGTHS; i++) {
+        tokens[i] = (i * 11 + 5) % 50;
+        mask[i] = 1;
+    }
+    for (int n = 1; n <= LENGTHS; n++) {
+        static float logits[1 << 16];
+        run_by_hand(engine, tokens, mask, n, logits, &vocabulary);
+        assert_true(vocabulary <= VOCABULARY_MOST);
+        memcpy(truth + (size_t)(n - 1) * vocabulary, logits, vocabulary * sizeof *logits);
+    }
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    for (int i = 0; i < 2; i++) {
+        const struct pln_state_options options = { .struct_size = sizeof options, .capacity = LENGTHS + i };
+        assert_int_equal(pln_state_store_create(engine, &options, NULL, &stores[i]), PLN_OK);
+    }
+    pln_state_store *store = stores[0];
+    assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+    for (int action = 0; action < ACTIONS; action++) {
+        random = random * 1664525 + 1013904223;
+        const int kind = random >> 28, amount = 1 + (random >> 20) % 6, length = (int)pln_state_store_length(store);
+        struct pln_buffer buffer = { .dtype = PLN_F32, .data = given, .size_bytes = sizeof given };
+        if (kind == 0) {
+            store = store == stores[0] ? stores[1] : stores[0];
+            assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+        } else if (kind == 1) {
+            assert_int_equal(pln_context_bind_output(context, name, amount < 3 ? &buffer : NULL), PLN_OK);
+        } else if (kind == 2 || length + amount > LENGTHS) {
+            assert_int_equal(pln_state_store_truncate(store, length * amount / 8), PLN_OK);
+        } else if (kind == 3 && length < LENGTHS) {
+            static const int64_t outside = 1 << 30;
+            bind_ints(context, "input_ids", &outside, 1);
+            bind_ints(context, "attention_mask", mask, length + 1);
+            assert_int_equal(pln_context_run(context), PLN_INVALID_ARGUMENT);
+            assert_int_equal(pln_state_store_length(store), length);
+        } else if (kind < 7) {
+            check_run(context, store, name, tokens, mask, amount, truth, vocabulary);
+        } else {
+            for (int i = 0; i < amount; i++) check_run(context, store, name, tokens, mask, 1, truth, vocabulary);
+        }
+    }
+    pln_context_destroy(context);
+    for (int i = 0; i < 2; i++) pln_state_store_destroy(stores[i]);
+    pln_engine_release(engine);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_store_equals_hand), cmocka_unit_test(test_full_store), cmocka_unit_test(test_second_store), cmocka_unit_test(test_steady) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_store_equals_hand), cmocka_unit_test(test_full_store), cmocka_unit_test(test_second_store), cmocka_unit_test(test_wandering), cmocka_unit_test(test_steady) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@ struct gather_state {
     const char *data, *indices;
     char *out;
     int64_t outer, n_indices, extent, run_bytes;
+    int axis;
     bool wide; /* i64 */
 };
 
@@ -28,14 +29,11 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return bytes / 5 + 300;
 }
 
-static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
 {
-    (void)kernel;
     struct gather_state *state = state_memory;
-    int axis;
-    if (launch->n_inputs != 2 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "Gather: wrong number of operands");
+    const int axis = state->axis;
     const struct pln_tensor *data = &launch->inputs[0], *indices = &launch->inputs[1], *out = &launch->outputs[0];
-    if (!pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), data->rank, &axis)) return pln_fail(diag, PLN_BAD_PLAN, "Gather: no such axis");
     bool fits = out->dtype == data->dtype && out->rank == data->rank - 1 + indices->rank && (indices->dtype == PLN_I64 || indices->dtype == PLN_I32);
     for (int d = 0; fits && d < out->rank; d++) {
         int64_t want = d < axis ? data->dims[d] : d < axis + indices->rank ? indices->dims[d - axis] : data->dims[d - indices->rank + 1];
@@ -43,13 +41,22 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     }
     fits = fits && pln_tensor_is_contiguous(data) && pln_tensor_is_contiguous(indices) && pln_tensor_is_contiguous(out) && pln_dtype_bits(data->dtype) >= 8 && data->dtype != PLN_STR;
     if (!fits) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Gather: the shapes do not fit together");
-    *state = (struct gather_state){ .data = data->data, .indices = indices->data, .out = out->data, .outer = 1, .n_indices = pln_tensor_count(indices), .extent = data->dims[axis],
+    *state = (struct gather_state){ .axis = axis, .data = data->data, .indices = indices->data, .out = out->data, .outer = 1, .n_indices = pln_tensor_count(indices), .extent = data->dims[axis],
                                     .run_bytes = pln_dtype_bits(data->dtype) / 8, .wide = indices->dtype == PLN_I64 };
     for (int d = 0; d < axis; d++) state->outer *= data->dims[d];
     for (int d = axis + 1; d < data->rank; d++) state->run_bytes *= data->dims[d];
     int64_t tasks = state->run_bytes == 0 ? 0 : state->outer * state->n_indices;
-    *out_prepared = (struct pln_prepared){ .n_tasks = tasks, .grain = 1 + 65536 / PLN_MAX(state->run_bytes, (int64_t)1), .shared_bytes = 64 };
+    *prepared = (struct pln_prepared){ .n_tasks = tasks, .grain = 1 + 65536 / PLN_MAX(state->run_bytes, (int64_t)1), .shared_bytes = 64 };
     return PLN_OK;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    (void)kernel;
+    struct gather_state *state = state_memory;
+    if (launch->n_inputs != 2 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "Gather: wrong number of operands");
+    if (!pln_axis_normalize(pln_attrs_int(launch->attrs, "axis", 0), launch->inputs[0].rank, &state->axis)) return pln_fail(diag, PLN_BAD_PLAN, "Gather: no such axis");
+    return update(launch, state, out_prepared, diag);
 }
 
 static int64_t index_at(const struct gather_state *state, int64_t i)
@@ -88,4 +95,4 @@ static const char *fault(const void *state_memory, uint64_t code)
     return text;
 }
 
-const struct pln_kernel_family pln_cpu_gather = { .name = "gather", .state_bytes = sizeof(struct gather_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .fault = fault };
+const struct pln_kernel_family pln_cpu_gather = { .name = "gather", .state_bytes = sizeof(struct gather_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .fault = fault, .update = update };
