@@ -78,14 +78,13 @@ static int work(const char *what, const char *folder, struct output *output)
 static int run(int argc, char **argv)
 {
     static const char *const words[] = { "dir", "list", "clean" };
-    struct text_list rest = { 0 };
+    static struct text_list rest; /* lives as long as the process */
     struct output output;
     const char *what = NULL;
     int status = options_parse(&command_cache, rows, argc, argv, &rest);
     if (status >= 0) return status;
     for (size_t i = 0; rest.count == 1 && i < sizeof words / sizeof *words; i++)
         if (strcmp(rest.items[0], words[i]) == 0) what = words[i];
-    free(rest.items);
     if (!what) return command_fail(&command_cache, 2, "say dir, list or clean");
     if (options.keep < 0) return command_fail(&command_cache, 2, "--keep cannot be negative");
     const char *folder = model_cache_folder();

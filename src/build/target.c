@@ -10,6 +10,8 @@ static enum pln_status add_arch(struct pln_target *target, const struct pln_back
     uint64_t features;
     if (!backend->arch_features || !backend->arch_features(arch, &features))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "target '%s' is no architecture of device '%s'; try cuda:sm_75, sm_80, sm_86, sm_89, sm_90a, sm_100 or sm_120", arch, backend->name);
+    for (uint32_t i = 0; i < target->n_archs; i++)
+        if (pln_str_equal(target->archs[i], arch)) return PLN_OK;
     if (target->n_archs == PLN_TARGET_MAX_ARCHS) return pln_fail(diag, PLN_INVALID_ARGUMENT, "more than %d architectures", PLN_TARGET_MAX_ARCHS);
     snprintf(target->text[target->n_archs], sizeof target->text[0], "%s", arch);
     target->archs[target->n_archs] = target->text[target->n_archs];
@@ -50,8 +52,8 @@ static enum pln_status add_level(struct pln_target *target, uint64_t features, s
     return PLN_OK;
 }
 
-/* One part of the list, which is not terminated. */
-static enum pln_status add_part(struct pln_target *target, const struct pln_backend *backend, const char *part, size_t length, struct pln_diag *diag)
+/* One part of the list, which is not terminated. "native" is this machine's CPU and, of a backend with device code, its device. */
+static enum pln_status add_part(struct pln_target *target, const struct pln_backend *backend, const char *part, size_t length, bool *out_native, struct pln_diag *diag)
 {
     char name[128];
     uint64_t features;
@@ -62,6 +64,7 @@ static enum pln_status add_part(struct pln_target *target, const struct pln_back
     if (strncmp(name, backend->name, prefix) == 0 && name[prefix] == ':' && backend->arch_features) return add_arch(target, backend, name + prefix + 1, diag);
     if (backend->arch_features && pln_str_starts(name, "sm_")) return add_arch(target, backend, name, diag);
     const char *cpu = pln_str_starts(name, "cpu:") ? name + 4 : name;
+    *out_native = *out_native || pln_str_equal(name, "native");
     if (pln_str_equal(cpu, "native")) return add_level(target, pln_cpu_features(), diag);
     if (pln_cpu_parse_features(cpu, &features)) return add_level(target, features, diag);
     return pln_fail(diag, PLN_INVALID_ARGUMENT, "target '%s' is not known; try native, portable, x86-64-v2, x86-64-v3 or x86-64-v4%s", name,
@@ -70,18 +73,19 @@ static enum pln_status add_part(struct pln_target *target, const struct pln_back
 
 enum pln_status pln_target_parse(const char *target, const struct pln_backend *backend, int ordinal, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_target *out_target)
 {
+    bool native = false;
     *out_target = (struct pln_target){ 0 };
     if (target && !pln_str_equal(target, "native")) {
         out_target->foreign = true;
         for (const char *part = target;; part++) {
             size_t length = strcspn(part, ",");
-            PLN_TRY(add_part(out_target, backend, part, length, diag));
+            PLN_TRY(add_part(out_target, backend, part, length, &native, diag));
             part += length;
             if (*part == '\0') break;
         }
     }
     if (out_target->n_levels == 0) PLN_TRY(add_level(out_target, pln_cpu_features(), diag));
-    return backend->arch_features && out_target->n_archs == 0 ? look_at_device(out_target, backend, ordinal, alloc, diag) : PLN_OK;
+    return backend->arch_features && (native || out_target->n_archs == 0) ? look_at_device(out_target, backend, ordinal, alloc, diag) : PLN_OK;
 }
 
 /* ---- device code ---- */

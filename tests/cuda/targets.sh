@@ -28,6 +28,9 @@ if [ $levels != portable ]; then
     one=$(wc -c <one.plan) two=$(wc -c <bert.ts.plan)
     [ $((two - one)) -lt 65536 ] || { echo "FAILED: a second CPU level costs $((two - one)) bytes"; failures=$((failures + 1)); }
 fi
+# This machine's among others; what is named twice is there once.
+expect 0 "" "$p" build "$zoo/bert.ts/model.onnx" --device cuda --target "cuda:$other,sm_120,$other,native" -o native.plan
+expect 0 "; $other, sm_120, $arch" "$p" inspect native.plan
 # No code for this GPU.
 missing=sm_120
 expect 0 "" "$p" build "$zoo/bert.ts/model.onnx" --device cuda --target "cuda:$missing,$levels" -o missing.plan
