@@ -23,8 +23,10 @@ struct build {
     struct pln_program old;
     struct pln_graph *graph;
     struct pln_arena arena;
-    struct pln_program programs[PLN_TARGET_MAX_LEVELS]; /* by level of the target */
     struct pln_target target;
+    struct pln_target_part parts[PLN_TARGET_MAX_LEVELS];
+    struct pln_program programs[PLN_TARGET_MAX_LEVELS]; /* by part of the target */
+    uint32_t n_programs;
     const struct pln_build_options *options; /* on the stack of who builds */
 };
 
@@ -122,20 +124,21 @@ static enum pln_status restore_graph(struct build *build)
     return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->diagnostics, &build->graph);
 }
 
-/* A program a CPU level. They share the expressions of the graph, of which each adds some. */
+/* A program a part of the target. They share the expressions of the graph, of which each adds some. */
 static enum pln_status lower_all(struct build *build, struct pln_lower_options *lower)
 {
     struct pln_diag *diag = build->options->diagnostics;
-    const struct pln_target *target = &build->target;
-    for (uint32_t i = 0; i < target->n_levels; i++) {
+    PLN_TRY(pln_target_split(&build->target, lower->backend, diag, build->parts, &build->n_programs));
+    for (uint32_t i = 0; i < build->n_programs; i++) {
         struct pln_program *program = &build->programs[i];
-        lower->host_features = target->levels[i];
-        lower->features = lower->backend->arch_features ? target->device_features : target->levels[i];
+        lower->host_features = build->parts[i].level;
+        lower->features = lower->backend->arch_features ? build->parts[i].features : build->parts[i].level;
         PLN_TRY(pln_lower(build->graph, lower, &build->arena, diag, program));
+        program->for_archs = build->parts[i].for_archs;
         if (build->options->require_device && program->n_devices) PLN_TRY(pln_target_require_device(program, &build->alloc, diag));
         if (!build->file) program->n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
     }
-    for (uint32_t i = 0; i < target->n_levels; i++) {
+    for (uint32_t i = 0; i < build->n_programs; i++) {
         build->programs[i].dims = build->graph->dims.nodes;
         build->programs[i].n_dims = (uint32_t)build->graph->dims.count;
         build->programs[i].symbols = build->graph->dims.symbols;
@@ -149,10 +152,10 @@ static enum pln_status compile_code(struct build *build, const struct pln_backen
     const struct pln_build_options *options = build->options;
     struct pln_code_cache cache;
     bool any = false;
-    for (uint32_t i = 0; i < build->target.n_levels; i++) any = any || build->programs[i].n_codes;
+    for (uint32_t i = 0; i < build->n_programs; i++) any = any || build->programs[i].n_codes;
     if (!any) return PLN_OK;
     pln_code_cache_init(&cache, options->cache_folder, options->cache_folder ? backend->code_key() : 0, options->logger);
-    PLN_TRY(pln_target_compile(&build->target, backend, &cache, &build->alloc, options->diagnostics, build->programs, build->target.n_levels));
+    PLN_TRY(pln_target_compile(&build->target, backend, &cache, &build->alloc, options->diagnostics, build->programs, build->n_programs));
     pln_code_cache_end(&cache);
     return PLN_OK;
 }
@@ -160,8 +163,8 @@ static enum pln_status compile_code(struct build *build, const struct pln_backen
 static enum pln_status write_plan(const struct build *build, const struct pln_allocator *alloc, struct pln_plan_image *out_image)
 {
     const struct pln_program *programs[PLN_TARGET_MAX_LEVELS];
-    for (uint32_t i = 0; i < build->target.n_levels; i++) programs[i] = &build->programs[i];
-    return pln_plan_write_targets(programs, build->target.n_levels, alloc, (size_t)build->options->memory_limit_bytes, build->options->diagnostics, out_image);
+    for (uint32_t i = 0; i < build->n_programs; i++) programs[i] = &build->programs[i];
+    return pln_plan_write_targets(programs, build->n_programs, alloc, (size_t)build->options->memory_limit_bytes, build->options->diagnostics, out_image);
 }
 
 static enum pln_status compile(struct build *build)

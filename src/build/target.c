@@ -15,8 +15,7 @@ static enum pln_status add_arch(struct pln_target *target, const struct pln_back
     if (target->n_archs == PLN_TARGET_MAX_ARCHS) return pln_fail(diag, PLN_INVALID_ARGUMENT, "more than %d architectures", PLN_TARGET_MAX_ARCHS);
     snprintf(target->text[target->n_archs], sizeof target->text[0], "%s", arch);
     target->archs[target->n_archs] = target->text[target->n_archs];
-    target->device_features = target->n_archs == 0 ? features : target->device_features & features;
-    target->n_archs++;
+    target->arch_features[target->n_archs++] = features;
     return PLN_OK;
 }
 
@@ -88,7 +87,47 @@ enum pln_status pln_target_parse(const char *target, const struct pln_backend *b
     return backend->arch_features && (native || out_target->n_archs == 0) ? look_at_device(out_target, backend, ordinal, alloc, diag) : PLN_OK;
 }
 
+/* ---- programs ---- */
+
+static uint64_t what_rows_need(const struct pln_backend *backend)
+{
+    uint64_t needs = 0;
+    for (const struct pln_kernel *const *row = backend->kernels; row && *row; row++) needs |= (*row)->needs;
+    return needs;
+}
+
+enum pln_status pln_target_split(const struct pln_target *target, const struct pln_backend *backend, struct pln_diag *diag, struct pln_target_part parts[PLN_TARGET_MAX_LEVELS],
+                                 uint32_t *out_n)
+{
+    const uint64_t needs = what_rows_need(backend), all = ((uint64_t)1 << target->n_archs) - 1;
+    uint64_t left = all;
+    *out_n = 0;
+    do {
+        struct pln_target_part part = { .features = UINT64_MAX };
+        uint32_t first = 0;
+        while (left && !(left >> first & 1)) first++;
+        for (uint32_t i = first; i < target->n_archs; i++) {
+            if (!(left >> i & 1) || (target->arch_features[i] & needs) != (target->arch_features[first] & needs)) continue;
+            part.for_archs |= (uint64_t)1 << i;
+            part.features &= target->arch_features[i];
+        }
+        left &= ~part.for_archs;
+        if (part.for_archs == all) part.for_archs = 0;
+        for (uint32_t i = 0; i < target->n_levels; i++) {
+            if (*out_n == PLN_TARGET_MAX_LEVELS) return pln_fail(diag, PLN_INVALID_ARGUMENT, "the targets make more than %d programs", PLN_TARGET_MAX_LEVELS);
+            part.level = target->levels[i];
+            parts[(*out_n)++] = part;
+        }
+    } while (left);
+    return PLN_OK;
+}
+
 /* ---- device code ---- */
+
+static uint64_t archs_of(const struct pln_program *program)
+{
+    return program->for_archs ? program->for_archs : UINT64_MAX;
+}
 
 /* Steps of `program` refer to the codes of `all`, which gets those that it lacks. */
 static enum pln_status share_codes(struct pln_program *all, size_t *capacity, struct pln_program *program, struct pln_diag *diag)
@@ -103,6 +142,7 @@ static enum pln_status share_codes(struct pln_program *all, size_t *capacity, st
         if (!pln_arena_grow(all->arena, (void **)&all->codes, capacity, all->n_codes + (size_t)1, sizeof *all->codes)) return pln_fail_memory(diag, "device code", 0);
         all->codes[all->n_codes++] = program->codes[i];
     }
+    for (uint32_t i = 0; i < program->n_codes; i++) all->codes[places[i]].for_archs |= archs_of(program);
     for (uint32_t i = 0; i < program->n_steps; i++)
         if (program->steps[i].code) program->steps[i].code = places[program->steps[i].code - 1] + 1;
     return PLN_OK;
@@ -146,7 +186,8 @@ static enum pln_status compile_all(const struct compiler *compiler, struct pln_p
         code->images = pln_arena_array(program->arena, target->n_archs, sizeof *code->images);
         code->image_bytes = pln_arena_array(program->arena, target->n_archs, sizeof *code->image_bytes);
         if (!code->images || !code->image_bytes) return pln_fail_memory(diag, "device code", 0);
-        for (uint32_t k = 0; k < target->n_archs; k++) PLN_TRY(compile_one(compiler, target->archs[k], program->arena, code, k));
+        for (uint32_t k = 0; k < target->n_archs; k++)
+            if (code->for_archs >> k & 1) PLN_TRY(compile_one(compiler, target->archs[k], program->arena, code, k));
     }
     return PLN_OK;
 }
@@ -156,6 +197,7 @@ enum pln_status pln_target_compile(const struct pln_target *target, const struct
 {
     struct pln_program *first = &programs[0];
     size_t capacity = first->n_codes; /* at least */
+    for (uint32_t i = 0; i < first->n_codes; i++) first->codes[i].for_archs = archs_of(first);
     for (uint32_t i = 1; i < n_programs; i++) PLN_TRY(share_codes(first, &capacity, &programs[i], diag));
     if (first->n_codes == 0) return PLN_OK;
     const struct compiler compiler = { target, backend, cache, alloc, diag };

@@ -121,6 +121,7 @@ enum pln_state_kind {
 /* Device code of one source, for each architecture that the program was built for. */
 struct pln_program_code {
     const char *source;          /* while it is built; NULL in a program that was read */
+    uint64_t for_archs;          /* while it is built: as pln_program.for_archs, of all programs that have it */
     const void **images;         /* by architecture; NULL: none for it */
     uint64_t *image_bytes;
 };
@@ -161,6 +162,7 @@ struct pln_program {
     uint32_t n_codes;
     const char **archs; /* "sm_90a", … */
     uint32_t n_archs;
+    uint64_t for_archs; /* those that this program is for, a bit each; 0: all */
     struct pln_program_origin *origins;
     uint32_t n_origins;
     struct pln_program_origin *metadata; /* name: key, op_type: value */

@@ -36,10 +36,10 @@
  *   GRAPH       text of graph/text.h, the graph that the program was made from, its larger constants named by their places in WEIGHT_TABLE; may be
  *               absent. Nothing but rebuilding reads it; required is 0
  *   TARGETS     struct pln_plan_targets_head; struct pln_plan_target[n_targets]; then what each says, at a multiple of 8: header, table and content of
- *               the same model as a program for other CPU features, in the order of the targets, the program outside being the first. Offsets of
+ *               the same model as a program for other CPU features or GPUs, the program outside being the first. Offsets of
  *               sections count from its own header, whose checksum is 0 and whose file_bytes are its metadata_bytes. It has no GRAPH, TARGETS,
  *               DEVICE_CODE and WEIGHTS: those of the plan are meant, with their CHECKSUMS (its own are empty). A reader takes the last program
- *               whose needs the machine has. Absent when there is one target; required is 0: the first program is a whole plan
+ *               whose needs the CPU has and that is for the GPU. Absent when there is one target; required is 0: the first program is a whole plan
  *   DEVICE_CODE struct pln_plan_code_head; u32[n_archs], text: the architectures; struct pln_plan_code_image[n_codes * n_archs], those of the first code
  *               first; then the images, each at a multiple of 8 from the section's start. Absent when no step is device code; required is 1
  *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
@@ -217,11 +217,13 @@ static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
 
 struct pln_plan_targets_head {
     uint32_t n_targets;   /* beside the first: less than PLN_PLAN_MOST_TARGETS */
-    uint32_t reserved[3]; /* for which of the GPUs in DEVICE_CODE the first is; 0: all of them */
+    uint32_t archs;       /* those of DEVICE_CODE that the first is for, a bit each; 0: all */
+    uint32_t reserved[2];
 };
 struct pln_plan_target {
     uint64_t offset, size_bytes; /* from the section's start */
-    uint64_t reserved[2];        /* as the head's, of this one */
+    uint32_t archs;              /* that this one is for */
+    uint32_t reserved[3];
 };
 static_assert(sizeof(struct pln_plan_targets_head) == 16 && sizeof(struct pln_plan_target) == 32, "no padding in targets");
 

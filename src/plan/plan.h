@@ -30,7 +30,14 @@ struct pln_plan_read_options {
     struct pln_pool *pool;       /* by the threads of this one; NULL: the process's, once there is more than one block */
     uint64_t features;           /* of the CPU: the best target that needs no more is read; the first where there is none */
     bool first;                  /* the first target, whose weights are those of the graph */
+    /* Architecture of the device of that name, where targets differ in it; NULL: not known, and so any will do. */
+    const char *(*arch)(void *user, const char *device);
+    void *user;
 };
+
+/* Which of a plan's architectures a device runs: its very own, else an earlier one of the same generation (cubins run on GPUs of the same major and a later minor
+ * capability: CUDA C++ Programming Guide, "Binary Compatibility"). PLN_NONE: none. */
+uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const char *arch);
 
 /* Reads and verifies (pln_program_verify included) a plan from memory aligned to 64, which the program keeps using; its tables lie in arena. name:
  * for messages, a path. Errors: PLN_BAD_PLAN damaged, cut, forged, or no plan at all; PLN_INCOMPATIBLE of another version. */

@@ -223,16 +223,11 @@ static uint32_t count(const struct reader *reader, enum pln_plan_section_id id, 
     return (uint32_t)(reader->sections[id].size_bytes / unit);
 }
 
-static const char *text_of(struct reader *reader, const struct reader *owner, uint32_t at)
-{
-    if (at < owner->sections[PLN_PLAN_TEXT].size_bytes) return (const char *)section(owner, PLN_PLAN_TEXT) + at;
-    if (!reader->failed) (void)damaged(reader, "a name is outside of its text");
-    return "";
-}
-
 static const char *text(struct reader *reader, uint32_t at)
 {
-    return text_of(reader, reader, at);
+    if (at < reader->sections[PLN_PLAN_TEXT].size_bytes) return (const char *)section(reader, PLN_PLAN_TEXT) + at;
+    if (!reader->failed) (void)damaged(reader, "a name is outside of its text");
+    return "";
 }
 
 /* Lists are used where they lie: the file is mapped for reading, and nothing writes to a program. */
@@ -462,7 +457,7 @@ static enum pln_status read_tables(struct reader *reader)
 static enum pln_status read_images(struct reader *reader, const struct pln_plan_code_image *images, uint64_t first)
 {
     struct pln_program *program = reader->program;
-    const uint8_t *data = reader->plan->data + reader->plan->code.offset;
+    const uint8_t *data = reader->data + reader->code.offset;
     for (uint32_t i = 0; i < program->n_codes; i++) {
         struct pln_program_code *code = &program->codes[i];
         code->images = pln_arena_array(reader->arena, program->n_archs + (size_t)1, sizeof *code->images);
@@ -470,7 +465,7 @@ static enum pln_status read_images(struct reader *reader, const struct pln_plan_
         if (!code->images || !code->image_bytes) return no_memory(reader, program->n_archs * sizeof *code->images);
         for (uint32_t k = 0; k < program->n_archs; k++, images++) {
             if (images->size_bytes == 0 && images->offset == 0) continue;
-            if (images->offset < first || images->offset % 8 || images->offset > reader->plan->code.size_bytes || images->size_bytes > reader->plan->code.size_bytes - images->offset)
+            if (images->offset < first || images->offset % 8 || images->offset > reader->code.size_bytes || images->size_bytes > reader->code.size_bytes - images->offset)
                 return damaged(reader, "device code is outside of its section");
             code->images[k] = data + images->offset;
             code->image_bytes[k] = images->size_bytes;
@@ -479,27 +474,41 @@ static enum pln_status read_images(struct reader *reader, const struct pln_plan_
     return PLN_OK;
 }
 
-static enum pln_status read_code(struct reader *reader)
+/* The head of DEVICE_CODE: how many there are, and for what. */
+static enum pln_status read_archs(struct reader *plan, uint64_t *out_images)
 {
     enum { MOST_ARCHS = 64 };
-    struct pln_program *program = reader->program;
+    struct pln_program *program = plan->program;
     struct pln_plan_code_head head;
-    const uint8_t *data = reader->plan->data + reader->plan->code.offset;
-    const uint64_t bytes = reader->plan->code.size_bytes;
+    const uint8_t *data = plan->data + plan->code.offset;
+    const uint64_t bytes = plan->code.size_bytes;
+    *out_images = 0;
     if (bytes == 0) return PLN_OK;
-    if (bytes < sizeof head || bytes > INT32_MAX) return damaged(reader, "its device code has a wrong size");
+    if (bytes < sizeof head || bytes > INT32_MAX) return damaged(plan, "its device code has a wrong size");
     memcpy(&head, data, sizeof head);
     const uint64_t names = pln_align_up(sizeof head + head.n_archs * sizeof(uint32_t), 8);
     if (head.n_archs > MOST_ARCHS || names > bytes || (uint64_t)head.n_codes * PLN_MAX(head.n_archs, 1u) > (bytes - names) / sizeof(struct pln_plan_code_image))
-        return damaged(reader, "its device code has a wrong size");
+        return damaged(plan, "its device code has a wrong size");
     program->n_archs = head.n_archs;
     program->n_codes = head.n_codes;
-    program->archs = pln_arena_array(reader->arena, head.n_archs + (size_t)1, sizeof *program->archs);
-    program->codes = pln_arena_array(reader->arena, head.n_codes + (size_t)1, sizeof *program->codes);
-    if (!program->archs || !program->codes) return no_memory(reader, head.n_codes * sizeof *program->codes);
+    program->archs = pln_arena_array(plan->arena, head.n_archs + (size_t)1, sizeof *program->archs);
+    if (!program->archs) return no_memory(plan, head.n_archs * sizeof *program->archs);
     const uint32_t *archs = (const uint32_t *)(const void *)(data + sizeof head);
-    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text_of(reader, reader->plan, archs[i]);
-    return read_images(reader, (const struct pln_plan_code_image *)(const void *)(data + names), names + (uint64_t)head.n_codes * head.n_archs * sizeof(struct pln_plan_code_image));
+    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text(plan, archs[i]);
+    *out_images = names;
+    return PLN_OK;
+}
+
+static enum pln_status read_code(struct reader *plan)
+{
+    struct pln_program *program = plan->program;
+    uint64_t images;
+    PLN_TRY(read_archs(plan, &images));
+    if (images == 0) return PLN_OK;
+    program->codes = pln_arena_array(plan->arena, program->n_codes + (size_t)1, sizeof *program->codes);
+    if (!program->codes) return no_memory(plan, program->n_codes * sizeof *program->codes);
+    return read_images(plan, (const struct pln_plan_code_image *)(const void *)(plan->data + plan->code.offset + images),
+                       images + (uint64_t)program->n_codes * program->n_archs * sizeof(struct pln_plan_code_image));
 }
 
 static enum pln_status read_properties(struct reader *reader)
@@ -565,36 +574,86 @@ static enum pln_status check_place(struct reader *plan, const struct pln_plan_ta
     return PLN_OK;
 }
 
-/* The reader of the best target whose needs the machine has: the last such, as they come from the least to the best. The first where there is none. */
-static enum pln_status choose_target(struct reader *plan, const struct pln_plan_read_options *options, struct reader *chosen)
+uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const char *arch)
 {
-    struct pln_plan_targets_head head;
-    const uint64_t bytes = plan->targets.size_bytes;
-    *chosen = *plan;
-    chosen->plan = plan;
-    if (!plan->targets.offset) return PLN_OK;
-    if (bytes < sizeof head) return damaged(plan, "its targets have a wrong size");
-    memcpy(&head, plan->data + plan->targets.offset, sizeof head);
-    if (head.reserved[0] || head.reserved[1] || head.reserved[2]) return newer(plan, "targets");
-    if (head.n_targets == 0 || head.n_targets >= PLN_PLAN_MOST_TARGETS || head.n_targets > (bytes - sizeof head) / sizeof(struct pln_plan_target))
-        return damaged(plan, "its targets have a wrong size");
-    uint64_t *needs = pln_arena_array(plan->arena, head.n_targets + (size_t)1, sizeof *needs), end = sizeof head + head.n_targets * sizeof(struct pln_plan_target);
-    if (!needs) return no_memory(plan, head.n_targets * sizeof *needs);
+    uint32_t best = PLN_NONE;
+    const size_t length = strlen(arch), digits = length > 0 && arch[length - 1] == 'a' ? length - 1 : length;
+    for (uint32_t i = 0; i < n_archs; i++) {
+        const char *other = archs[i];
+        if (pln_str_equal(other, arch)) return i;
+        bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
+        if (same_major && (best == PLN_NONE || strcmp(other, archs[best]) > 0)) best = i;
+    }
+    return best;
+}
+
+/* The device's bit in what targets are for; all bits where it makes no difference. */
+static uint32_t arch_bit(struct reader *plan, const struct pln_plan_read_options *options)
+{
+    const struct pln_plan_properties *properties = section(plan, PLN_PLAN_PROPERTIES);
+    const uint32_t *devices = list(plan, properties->devices, properties->n_devices);
+    const char *arch = options->arch && devices && !plan->failed ? options->arch(options->user, text(plan, devices[0])) : NULL;
+    if (!arch) return UINT32_MAX;
+    const uint32_t at = pln_plan_find_arch(plan->program->archs, plan->program->n_archs, arch);
+    return at < 32 ? (uint32_t)1 << at : 0;
+}
+
+/* One target after another, from the least to the best, the plan's own first. */
+struct choice {
+    const struct pln_plan_read_options *options;
+    struct reader *chosen;
+    uint32_t gpu; /* its bit */
+    enum { CHOICE_NONE, CHOICE_GPU, CHOICE_BOTH } fits; /* what of the machine the chosen one is for */
+};
+
+/* The last that fits is the best; where none does, the first that is for the GPU at least, else the first, so that what is missing can be said. */
+static void consider(struct choice *choice, const struct reader *reader, uint32_t archs)
+{
+    const bool gpu = (archs ? archs : UINT32_MAX) & choice->gpu, cpu = !(needs_of(reader) & ~choice->options->features);
+    if (choice->chosen->plan && (choice->options->first || !gpu || (!cpu && choice->fits != CHOICE_NONE))) return;
+    *choice->chosen = *reader;
+    choice->chosen->program->for_archs = archs;
+    choice->fits = gpu && cpu ? CHOICE_BOTH : gpu ? CHOICE_GPU : CHOICE_NONE;
+}
+
+static enum pln_status read_targets(struct reader *plan, const struct pln_plan_targets_head *head, struct choice *choice)
+{
+    const uint8_t *data = plan->data + plan->targets.offset;
+    uint64_t *needs = pln_arena_array(plan->arena, head->n_targets + (size_t)1, sizeof *needs), end = sizeof *head + head->n_targets * sizeof(struct pln_plan_target);
+    if (!needs) return no_memory(plan, head->n_targets * sizeof *needs);
     needs[0] = needs_of(plan);
-    for (uint32_t i = 0; i < head.n_targets; i++) {
+    for (uint32_t i = 0; i < head->n_targets; i++) {
         struct pln_plan_target target;
         struct reader reader;
-        memcpy(&target, plan->data + plan->targets.offset + sizeof head + i * sizeof target, sizeof target);
-        if (target.reserved[0] || target.reserved[1]) return newer(plan, "targets");
+        memcpy(&target, data + sizeof *head + i * sizeof target, sizeof target);
+        if (target.reserved[0] || target.reserved[1] || target.reserved[2]) return newer(plan, "targets");
         PLN_TRY(check_place(plan, &target, &end));
         PLN_TRY(open_target(plan, &target, &reader));
         needs[i + 1] = needs_of(&reader);
-        if (!options->first && !(needs[i + 1] & ~options->features)) *chosen = reader;
+        consider(choice, &reader, target.archs);
     }
-    if (end != bytes) return damaged(plan, "its targets do not fill their section");
+    if (end != plan->targets.size_bytes) return damaged(plan, "its targets do not fill their section");
     plan->program->targets = needs;
-    plan->program->n_targets = head.n_targets + 1;
+    plan->program->n_targets = head->n_targets + 1;
     return PLN_OK;
+}
+
+/* The reader of the best target for this machine. */
+static enum pln_status choose_target(struct reader *plan, const struct pln_plan_read_options *options, struct reader *out_chosen)
+{
+    struct pln_plan_targets_head head = { 0 };
+    const uint64_t bytes = plan->targets.size_bytes;
+    *out_chosen = *plan;
+    if (!plan->targets.offset) return PLN_OK;
+    if (bytes < sizeof head) return damaged(plan, "its targets have a wrong size");
+    memcpy(&head, plan->data + plan->targets.offset, sizeof head);
+    if (head.reserved[0] || head.reserved[1]) return newer(plan, "targets");
+    if (head.n_targets == 0 || head.n_targets >= PLN_PLAN_MOST_TARGETS || head.n_targets > (bytes - sizeof head) / sizeof(struct pln_plan_target))
+        return damaged(plan, "its targets have a wrong size");
+    struct choice choice = { .options = options, .chosen = out_chosen, .gpu = head.archs ? arch_bit(plan, options) : UINT32_MAX };
+    out_chosen->plan = NULL; /* none yet */
+    consider(&choice, plan, head.archs);
+    return read_targets(plan, &head, &choice);
 }
 
 static enum pln_status read_program(struct reader *reader)
@@ -606,7 +665,6 @@ static enum pln_status read_program(struct reader *reader)
     PLN_TRY(read_blocks(reader));
     PLN_TRY(read_weights(reader));
     PLN_TRY(read_tables(reader));
-    PLN_TRY(read_code(reader));
     return reader->failed ? PLN_BAD_PLAN : PLN_OK;
 }
 
@@ -615,10 +673,12 @@ enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *n
 {
     memset(out_program, 0, sizeof *out_program);
     out_program->arena = arena;
-    struct reader plan = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = options->pool, .program = out_program }, chosen;
+    struct reader plan = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = options->pool, .plan = &plan, .program = out_program }, chosen;
     PLN_TRY(check_header(&plan));
     PLN_TRY(check_sections(&plan));
+    PLN_TRY(read_code(&plan));
     PLN_TRY(choose_target(&plan, options, &chosen));
+    if (plan.failed) return PLN_BAD_PLAN;
     PLN_TRY(read_program(&chosen));
     PLN_TRY(pln_program_verify(out_program, plan.weights.size_bytes, diag));
     return check_weights(&plan, options->verify);

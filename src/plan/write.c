@@ -12,6 +12,7 @@ struct writer {
     struct pln_diag *diag;
     const struct pln_plan_places *places;
     uint32_t first_weight; /* of this program, in places */
+    uint64_t for_archs;    /* as pln_program.for_archs, of all programs that this one stands for */
     bool first;            /* the plan's own metadata, not those of another target */
     bool dropped;          /* an earlier target's are the same */
     uint64_t targets_bytes; /* of the section TARGETS; 0: none */
@@ -406,6 +407,14 @@ static bool is_same(const struct writer *earlier, const struct writer *writer)
     return true;
 }
 
+/* An earlier program stands for this one, too, when it is the same. */
+static bool take_over(struct writer *earlier, const struct writer *writer)
+{
+    if (earlier->dropped || !is_same(earlier, writer)) return false;
+    earlier->for_archs = earlier->for_archs && writer->for_archs ? earlier->for_archs | writer->for_archs : 0;
+    return true;
+}
+
 /* ---- the file ---- */
 
 /* A program's sections, each with its place from where its metadata begin. */
@@ -462,6 +471,7 @@ static uint64_t store_targets(const struct writer *writers, uint32_t n, uint8_t 
     struct pln_plan_targets_head head = { 0 };
     struct layout layout;
     for (uint32_t i = 1; i < n; i++) head.n_targets += !writers[i].dropped;
+    head.archs = (uint32_t)writers[0].for_archs;
     if (head.n_targets == 0) return 0;
     if (to) memcpy(to, &head, sizeof head);
     uint64_t entry = sizeof head, at = sizeof head + head.n_targets * sizeof(struct pln_plan_target);
@@ -469,7 +479,7 @@ static uint64_t store_targets(const struct writer *writers, uint32_t n, uint8_t 
         if (writers[i].dropped) continue;
         lay_out(&writers[i], &layout);
         at = pln_align_up(at, 8);
-        const struct pln_plan_target one = { .offset = at, .size_bytes = layout.metadata_bytes };
+        const struct pln_plan_target one = { .offset = at, .size_bytes = layout.metadata_bytes, .archs = (uint32_t)writers[i].for_archs };
         if (to) memcpy(to + entry, &one, sizeof one);
         if (to) store_metadata(&writers[i], &layout, to + at);
         entry += sizeof one;
@@ -519,14 +529,14 @@ static enum pln_status write_all(struct file *file, const struct pln_program *co
     for (uint32_t i = 0, weights = 0; i < file->n; weights += programs[i++]->n_weights) {
         file->writers[i].first_weight = weights;
         PLN_TRY(write_program(&file->writers[i]));
-        for (uint32_t k = 0; k < i && !file->writers[i].dropped; k++) file->writers[i].dropped = !file->writers[k].dropped && is_same(&file->writers[k], &file->writers[i]);
+        for (uint32_t k = 0; k < i && !file->writers[i].dropped; k++) file->writers[i].dropped = take_over(&file->writers[k], &file->writers[i]);
     }
     return store(file, out_image);
 }
 
 static void writer_init(struct file *file, struct writer *writer, const struct pln_program *program)
 {
-    *writer = (struct writer){ .program = program, .diag = file->diag, .places = &file->places, .first = writer == file->writers };
+    *writer = (struct writer){ .program = program, .diag = file->diag, .places = &file->places, .for_archs = program->for_archs, .first = writer == file->writers };
     struct pln_map *const maps[] = { &writer->texts, &writer->lists, &writer->attributes };
     pln_arena_init(&writer->arena, file->alloc, file->limit_bytes);
     for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer->sections[id], file->alloc);

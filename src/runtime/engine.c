@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/rowprog.h"
+#include "plan/plan.h"
 
 static enum pln_status load_program_attr(struct pln_engine *engine, const struct pln_attrs *attrs, const char *name, struct pln_diag *diag,
                                          const struct pln_rowprog **out_program)
@@ -198,21 +199,6 @@ static enum pln_status open_devices(struct pln_engine *engine, const char *wante
     return PLN_OK;
 }
 
-/* Which images of the plan a device can run: those for its very architecture, else those for an earlier one of the same generation (cubins run on
- * GPUs of the same major and a later minor capability: CUDA C++ Programming Guide, "Binary Compatibility"). */
-static uint32_t find_arch(const struct pln_program *program, const char *arch)
-{
-    uint32_t best = PLN_NONE;
-    const size_t length = strlen(arch), digits = length > 0 && arch[length - 1] == 'a' ? length - 1 : length;
-    for (uint32_t i = 0; i < program->n_archs; i++) {
-        const char *other = program->archs[i];
-        if (pln_str_equal(other, arch)) return i;
-        bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
-        if (same_major && (best == PLN_NONE || strcmp(other, program->archs[best]) > 0)) best = i;
-    }
-    return best;
-}
-
 static enum pln_status no_code(struct pln_engine *engine, const char *arch, struct pln_diag *diag)
 {
     const struct pln_program *program = engine->program;
@@ -235,7 +221,7 @@ static enum pln_status load_codes(struct pln_engine *engine, struct pln_diag *di
         if (!step->code || device->codes[step->code - 1]) continue;
         if (!device->backend->code_load) return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' takes no device code", i, device->backend->name);
         const struct pln_program_code *code = &program->codes[step->code - 1];
-        uint32_t arch = find_arch(program, device->caps.arch);
+        uint32_t arch = pln_plan_find_arch(program->archs, program->n_archs, device->caps.arch);
         if (arch == PLN_NONE || !code->images[arch]) return no_code(engine, device->caps.arch, diag);
         PLN_TRY(device->backend->code_load(device->device, code->images[arch], (size_t)code->image_bytes[arch], diag, &device->codes[step->code - 1]));
     }

@@ -47,6 +47,9 @@ void pln_engine_list_levels(const struct pln_program *program, const char *joint
     for (uint32_t i = 0; i < PLN_MAX(program->n_targets, 1u); i++) {
         const uint64_t needs = program->n_targets ? program->targets[i] : program->needs;
         const char *level = pln_cpu_level_name(needs);
+        uint32_t same = 0; /* another GPU's program may need the same */
+        while (same < i && program->targets[same] != needs) same++;
+        if (same < i) continue;
         pln_text_printf(out, "%s%s", i ? joint : "", level ? level : pln_cpu_describe(needs, names, sizeof names));
     }
 }

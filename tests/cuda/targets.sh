@@ -38,6 +38,14 @@ expect 1 "the plan has device code for $missing, this GPU is $arch" "$p" run mis
 expect 0 "built again from the graph inside" "$p" compare missing.plan --vs "$zoo/bert.ts/test_data_set_0"
 expect 0 " 0 differ" "$p" compare missing.plan --vs "$zoo/bert.ts/test_data_set_0"
 if [ -z "$real" ]; then
+    # Kernels that one of the GPUs lacks are there for the others.
+    expect 0 "" "$p" build "$zoo/bert.ts/model.onnx" --device cuda --fp16 --target "cuda:sm_75,cuda:sm_90a,$levels" -o mixed.plan
+    for pair in 75:matmul_f32_64x64_cuda 90:matmul_f16_128x64_sm80; do
+        expect 0 "${pair#*:}" env FAKE_CUDA_ARCH="${pair%:*}" "$p" inspect mixed.plan
+        expect 0 " 0 differ" env FAKE_CUDA_ARCH="${pair%:*}" "$p" compare mixed.plan --vs "$zoo/bert.ts/test_data_set_0" --tolerance 2e-2 --no-rebuild
+    done
+    expect 1 "the plan has device code for sm_75, sm_90a, this GPU is sm_80" env FAKE_CUDA_ARCH=80 "$p" run mixed.plan --random 1 --no-rebuild
+    expect 1 "there is no cuda:0" env FAKE_CUDA_GPUS=0 "$p" run mixed.plan --random 1
     # Each of the GPUs that the plan is for; one that is of the same generation and later; others.
     for level in 80 86 90; do expect 0 " 0 differ" env FAKE_CUDA_ARCH=$level "$p" compare bert.ts.plan --vs "$zoo/bert.ts/test_data_set_0" --no-rebuild; done
     expect 1 "the plan has device code for sm_80, sm_90a, this GPU is sm_75" env FAKE_CUDA_ARCH=75 "$p" run bert.ts.plan --random 1 --no-rebuild

@@ -216,7 +216,7 @@ static void places_are_checked(void **state)
         plan_mend(plan, bytes);
         assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_BAD_PLAN);
     }
-    const struct pln_plan_targets_head newer = { 1, { 0, 1, 0 } };
+    const struct pln_plan_targets_head newer = { 1, 0, { 0, 1 } };
     memcpy(at, &newer, sizeof newer);
     plan_mend(plan, bytes);
     assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_INCOMPATIBLE);
@@ -230,7 +230,7 @@ static void places_are_checked(void **state)
         assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_BAD_PLAN);
     }
     struct pln_plan_target later = target;
-    later.reserved[1] = 1;
+    later.reserved[2] = 1;
     memcpy(at + sizeof head, &later, sizeof later);
     plan_mend(plan, bytes);
     assert_int_equal(plan_exercise(plan, bytes, NULL), PLN_INCOMPATIBLE);
