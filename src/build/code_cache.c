@@ -25,6 +25,7 @@ struct head {
 };
 static_assert(sizeof(struct head) == 64, "no padding in an entry's head");
 
+/* Said once: from then on nothing is kept. */
 static void warn(struct pln_code_cache *cache, const char *why)
 {
     char line[PLN_DIAG_TEXT];

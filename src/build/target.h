@@ -20,8 +20,8 @@ struct pln_target {
 };
 
 /* target: NULL or "native", the machine at hand (a backend with device code is opened to look at it); or parts joined by commas: CPU levels or
- * features ("x86-64-v3", "cpu:avx2+vnni"), architectures of the backend ("cuda:sm_90a", or "sm_80"), "native" for both of this machine. What is left out is native. Errors:
- * PLN_INVALID_ARGUMENT; PLN_DEVICE. */
+ * features ("x86-64-v3", "cpu:avx2+avx512vnni"), architectures of the backend ("cuda:sm_90a", or "sm_80"), "native" for both of this machine. What is left
+ * out is native. Errors: PLN_INVALID_ARGUMENT; PLN_DEVICE. */
 enum pln_status pln_target_parse(const char *target, const struct pln_backend *backend, int ordinal, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_target *out_target);
 
 /* What one program of the plan is for. Architectures whose features make no difference to the backend's rows have a program together. */

@@ -1,6 +1,6 @@
 /* A libnvrtc.so of the tests: compiles kernels for this machine with g++ (or $FAKE_CUDA_CXX), with emulate.h in front. What it makes is a shared object behind
- * struct fake_cuda_image, for the fake driver. Results are kept in $FAKE_CUDA_CACHE (/tmp/planish-fake-cuda-UID) by the hash of all that goes in. $FAKE_NVRTC_COUNT: a file that gets a
- * line a compilation. */
+ * struct fake_cuda_image, for the fake driver. Results are kept in $FAKE_CUDA_CACHE (/tmp/planish-fake-cuda-UID) by the hash of all that goes in.
+ * $FAKE_NVRTC_COUNT: a file that gets a line a compilation. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
