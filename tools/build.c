@@ -23,8 +23,8 @@ static struct {
 
 static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
-    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), cuda, cuda:1, ref" },
-    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" },
+    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", DEVICE_HELP },
+    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", TARGET_HELP },
     { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
     TUNE_ROWS(options.model),
     DEVICE_ROWS(options.model.on),

@@ -21,7 +21,7 @@ static struct check_options options;
 static const char *json_file;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.device, "NAME", "cpu (default), cuda, ref" },
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", DEVICE_HELP },
     { "rtol", 0, OPTION_REAL, &options.rtol, "R", "allowed |a-b| <= atol + rtol*|b| (1e-3)" },
     { "atol", 0, OPTION_REAL, &options.atol, "A", "(1e-7)" },
     { "max-rel-err", 0, OPTION_REAL, &options.max_rel_err, "E", "judge floats by max|a-b| / max|b| of an output instead" },
@@ -91,7 +91,9 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     size_t passed = 0;
     FILE *json = json_file ? json_file[0] ? fopen(json_file, "w") : stdout : NULL;
     if (json_file && !json) return command_fail(&command_check, 1, "%s: %s", json_file, strerror(errno));
-    if (json) fprintf(json, "{\"schema\":1,\"device\":\"%s\",\"cases\":[", options.device);
+    if (json) fputs("{\"schema\":1,\"device\":", json);
+    if (json) json_text(json, options.device);
+    if (json) fputs(",\"cases\":[", json);
     for (size_t i = 0; i < cases->count; i++) {
         const char *slash = strrchr(cases->items[i], '/'), *name = slash ? slash + 1 : cases->items[i];
         passed += verdicts[i].passed;
@@ -132,7 +134,6 @@ static int check_passes(void)
 static int run(int argc, char **argv)
 {
     static struct text_list rest, cases; /* live as long as the process */
-    options.device = "cpu";
     options.rtol = 1e-3;
     options.atol = 1e-7;
     options.jobs = sysconf(_SC_NPROCESSORS_ONLN);
@@ -149,7 +150,6 @@ static int run(int argc, char **argv)
     if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > CHECK_MAX_JOBS) options.jobs = CHECK_MAX_JOBS;
-    if (options.process_cases < 1) options.process_cases = check_process_cases(options.device);
     size_t files = 0;
     for (size_t i = 0; i < rest.count; i++) files += !is_folder(rest.items[i]);
     if (files == rest.count) return faults_list(&command_check, &rest, json_file);
@@ -159,6 +159,9 @@ static int run(int argc, char **argv)
         find_cases(rest.items[i], 0, &cases);
         if (cases.count == before) return command_fail(&command_check, 1, "%s: no case (a folder with model.onnx) in it", rest.items[i]);
     }
+    if (!options.device) options.device = model_default_device(NULL, true);
+    if (verbosity >= 0 && !(json_file && !json_file[0])) printf("device %s\n", options.device);
+    if (options.process_cases < 1) options.process_cases = check_process_cases(options.device);
     struct check_verdict *verdicts = calloc(cases.count + 1, sizeof *verdicts);
     if (!verdicts) return command_fail(&command_check, 1, "out of memory");
     check_cases(&options, &cases, verdicts);

@@ -6,6 +6,7 @@
 
 struct check_options {
     const char *device, *tune, *timing_cache;
+    bool no_cache;
     struct text_list disabled; /* passes, ended by NULL once the options are read */
     double rtol, atol, max_rel_err;
     long jobs;          /* processes at a time, 1 to CHECK_MAX_JOBS */

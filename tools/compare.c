@@ -27,7 +27,7 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "a", 0, OPTION_TEXT, &options.a, "DEVICE", "what is judged: cpu (default), ref" },
+    { "a", 0, OPTION_TEXT, &options.a, "DEVICE", "what is judged: the device of --device (default), cpu, cuda, ref" },
     { "b", 0, OPTION_TEXT, &options.b, "DEVICE", "what is right: ref (default), cpu" },
     { "vs", 0, OPTION_TEXT, &options.versus, "WHAT", "onnxruntime, or a folder with input_J.pb and output_J.pb" },
     { "tolerance", 0, OPTION_REAL, &options.tolerance, "E", "allowed max|a-b| / max|b| of each value (1e-3)" },
@@ -79,7 +79,7 @@ static void judge(struct output *output, const char *what, const struct outputs 
 static int open_variant(const char *path, const char *device, const struct text_list *disabled, bool taps, struct model *out_model)
 {
     struct model_options own = options.model;
-    own.device = device;
+    if (device) own.device = device;
     own.all_taps = taps;
     if (disabled) own.disabled = *disabled;
     return model_open(&command_compare, path, &own, out_model);
@@ -258,7 +258,6 @@ static int check_options(const struct text_list *words)
 static int run(int argc, char **argv)
 {
     static struct text_list words; /* lives as long as the process */
-    options.a = "cpu";
     options.b = "ref";
     options.python = "python3";
     options.tolerance = 1e-3;

@@ -50,7 +50,7 @@ static void write_device(FILE *out, int index, const struct pln_device_info *inf
 static int run(int argc, char **argv)
 {
     struct output output;
-    struct text_list rest = { 0 };
+    static struct text_list rest; /* lives as long as the process */
     struct pln_device_info info;
     int status = options_parse(&command_doctor, rows, argc, argv, &rest);
     if (status >= 0) return status;

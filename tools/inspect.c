@@ -21,8 +21,8 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", "cpu (default), cuda, cuda:1, ref" },
-    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" },
+    { "device", 0, OPTION_TEXT, &options.model.device, "NAME", DEVICE_HELP },
+    { "target", 0, OPTION_TEXT, &options.model.target, "LIST", TARGET_HELP },
     TUNE_ROWS(options.model),
     DEVICE_ROWS(options.model.on),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
@@ -66,6 +66,7 @@ static void print(FILE *out, const char *path, const struct model *model)
     fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
     if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
+    fprintf(out, "targets %s\n", summary.targets);
     static const char preset[] = "planish.input_default.";
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {
         const char *value = pln_engine_metadata(model->engine, key);
@@ -89,6 +90,8 @@ static void write_json(FILE *out, const char *path, const struct model *model)
     json_text(out, summary.name);
     fputs(",\"device\":", out);
     json_text(out, summary.device);
+    fputs(",\"targets\":", out);
+    json_text(out, summary.targets);
     fprintf(out, ",\"onnx_nodes\":%d,\"segments\":%d,\"blocks\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"inputs\":[", summary.onnx_nodes, summary.segments, summary.blocks,
             (unsigned long long)summary.weights_bytes, (unsigned long long)summary.plan_bytes);
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) json_tensor(out, i, &info);

@@ -83,7 +83,8 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device };
+                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder() };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -167,7 +168,9 @@ int model_open(const struct command *command, const char *path, const struct mod
         if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
-        status = build_model(command, path, options, out_model, start);
+        struct model_options own = *options;
+        if (!own.device) own.device = model_default_device(own.target, false);
+        status = build_model(command, path, &own, out_model, start);
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);

@@ -16,9 +16,10 @@ struct device_options {
 };
 
 struct model_options {
-    const char *device;  /* --device */
+    const char *device;  /* --device; NULL: the default */
     const char *target;  /* --target */
     const char *tune, *timing_cache; /* --tune, --timing-cache */
+    bool no_cache; /* --no-cache */
     long threads;        /* --threads, 0: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list dims;   /* --dim batch=4,… */
@@ -31,10 +32,14 @@ struct model_options {
     struct device_options on;
 };
 
+#define DEVICE_HELP "cuda:0 (default where an NVIDIA GPU is), cpu (default elsewhere), cuda:1, ref"
+#define TARGET_HELP "native (default), portable, x86-64-v3, x86-64-v4, …; cuda:sm_90a,sm_80: GPUs; a list makes a plan for all of them"
+
 /* Rows of every command that may build. */
 #define TUNE_ROWS(o)                                                                                                      \
     { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
-    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL }
+    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL },                                                    \
+    { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "compile all device code again: planish cache dir says where it is kept" }
 
 /* The same. */
 #define DEVICE_ROWS(o)                                                                                                    \
@@ -46,8 +51,8 @@ struct model_options {
 
 /* Rows that most subcommands have; ended by name NULL. Copied in front of a command's own by MODEL_ROWS. */
 #define MODEL_ROWS(o)                                                                                                     \
-    { "device", 0, OPTION_TEXT, &(o).device, "NAME", "cpu (default), cuda, cuda:1, ref" },                                \
-    { "target", 0, OPTION_TEXT, &(o).target, "LIST", "native (default), portable, x86-64-v3, …; cuda:sm_90a,sm_80: GPUs" }, \
+    { "device", 0, OPTION_TEXT, &(o).device, "NAME", DEVICE_HELP },                                                       \
+    { "target", 0, OPTION_TEXT, &(o).target, "LIST", TARGET_HELP },                                                       \
     { "threads", 'j', OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
     TUNE_ROWS(o),                                                                                                         \
     DEVICE_ROWS((o).on),                                                                                                  \
@@ -57,6 +62,12 @@ struct model_options {
     { "dump-after", 0, OPTION_TEXT, &(o).dump_after, "PASS", "print the graph after a pass" },                            \
     { "no-rebuild", 0, OPTION_FLAG, &(o).no_rebuild, "", "never build a plan again from the graph inside" },               \
     { "seed", 0, OPTION_INT, &(o).seed, "N", "of random inputs (1)" }
+
+/* The device that is meant where --device is not given: $PLANISH_DEVICE; else that of the target, if one is named; else pln_device_default. apart: the caller
+ * will fork, so that a process of its own asks. Static. */
+const char *model_default_device(const char *target, bool apart);
+/* Where compiled code is kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
+const char *model_cache_folder(void);
 
 /* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
 bool model_is_plan(const char *path);

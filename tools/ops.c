@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "model.h"
 #include "planish/builder.h"
 #include "planish/experimental/ops.h"
 #include "text.h"
@@ -20,7 +21,7 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "device", 0, OPTION_TEXT, &options.device, "NAME", "whose kernels (cpu)" },
+    { "device", 0, OPTION_TEXT, &options.device, "NAME", "whose kernels: " DEVICE_HELP },
     { "markdown", 0, OPTION_FLAG, &options.markdown, "", "as a Markdown table" },
     { "passes", 0, OPTION_FLAG, &options.passes, "", "the optimization passes instead, a name a line, in order: what --disable-pass takes" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the table as JSON" },
@@ -147,11 +148,11 @@ static int list_passes(void)
 static int run(int argc, char **argv)
 {
     static struct text_list words; /* lives as long as the process */
-    options.device = "cpu";
     int status = options_parse(&command_ops, rows, argc, argv, &words);
     if (status >= 0) return status;
     if (options.passes) return list_passes();
     status = check_words(&words);
+    if (!options.device) options.device = model_default_device(NULL, false);
     if (status == 0) status = list(&words);
     return status;
 }

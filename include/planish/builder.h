@@ -21,7 +21,8 @@ struct pln_build_options {
     pln_progress progress;
     void *progress_user;
     const char *device;              /* NULL: "cpu"; "ref": the reference interpreter */
-    const char *target;              /* NULL: "native"; "x86-64-v3", "portable", … */
+    const char *target;              /* NULL: "native"; "x86-64-v3", "portable", …, "cuda:sm_90a"; a list ("x86-64-v3,x86-64-v4,cuda:sm_80") makes a plan for all of
+                                        them, of which the engine takes the best that the machine has */
     const char *const *disabled_passes; /* names, ended by NULL */
     const char *dump_after;          /* a pass's name: its graph is logged at PLN_LOG_INFO */
     const char *const *taps;         /* ONNX value names to make visible, ended by NULL; one "*": all */
@@ -32,6 +33,8 @@ struct pln_build_options {
     int require_device;              /* fail with PLN_UNSUPPORTED, naming them, when steps would run on the host though another device was asked for */
     int no_rebuild;                  /* leave the graph out of the plan: it is smaller, and runs where its kernels and CPU features are, nowhere else */
     int tf32;                        /* products of f32 may round their operands to tf32 (10 bits of fraction) on devices that gain by it; sums stay f32 */
+    const char *cache_folder;        /* device code is kept here once it is compiled, and taken from here; made where it is missing. NULL: nowhere. One that
+                                        cannot be used is a warning. experimental/cache.h lists and empties it */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -24,6 +24,11 @@ struct pln_device_info {
  * is not usable. Devices are opened for a moment, which takes a while the first time (a GPU: a second). PLN_NOT_FOUND: no such index. Thread-safe. */
 PLN_API PLN_MUST_USE enum pln_status pln_device_get(int index, struct pln_device_info *out_info);
 
+/* The device that the command takes where none is named: "cuda:0" where an NVIDIA GPU is present, else "cpu". A GPU that is present but cannot be used is
+ * named, too: opening it says why, and what to do. (In the API, no name is the CPU.) Static. It asks the driver, which a process that forks should leave to
+ * its children. Thread-safe. */
+PLN_API const char *pln_device_default(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -79,7 +79,8 @@ struct pln_engine_summary {
     uint64_t weights_bytes; /* as stored */
     uint64_t plan_bytes;    /* of the file; 0: never stored */
     const char *device_name; /* of the machine: "Intel(R) Xeon(R) …"; "" when not known; lives as long as the engine */
-    uint64_t reserved[8];
+    const char *targets;    /* what the plan is for, "x86-64-v3, x86-64-v4; sm_80, sm_90a": CPU levels or features, from the least to the best, GPUs */
+    uint64_t reserved[7];
 };
 /* Strings live as long as the engine. */
 PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary);

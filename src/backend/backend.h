@@ -69,6 +69,8 @@ struct pln_command {
 struct pln_backend {
     uint32_t abi_version; /* PLN_KERNEL_ABI of the headers it was compiled with */
     const char *name;     /* "cpu" */
+    /* A device of this kind is in the machine, whether it can be used or not (then open says why). NULL: it is never meant without being named. */
+    bool (*present)(void);
     /* Errors: PLN_DEVICE with the reason and the remedy. */
     enum pln_status (*open)(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device);
     void (*close)(struct pln_device *device);

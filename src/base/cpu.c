@@ -179,6 +179,13 @@ bool pln_cpu_parse_features(const char *text, uint64_t *out_features)
     return true;
 }
 
+const char *pln_cpu_level_name(uint64_t features)
+{
+    for (size_t i = 0; i < PLN_COUNT_OF(level_names); i++)
+        if (level_names[i].bit == features) return level_names[i].name;
+    return NULL;
+}
+
 const char *pln_cpu_describe(uint64_t features, char *buffer, size_t buffer_bytes)
 {
     size_t used = 0;

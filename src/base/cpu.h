@@ -44,6 +44,8 @@ const char *pln_cpu_bad_cap(void);
 uint64_t pln_cpu_features_raw(void);
 /* "portable", "avx2", "x86-64-v4", "native", "avx2+fma", … to bits. false: unknown name. */
 bool pln_cpu_parse_features(const char *text, uint64_t *out_features);
+/* "x86-64-v3": the level that has just these features; NULL: none. Static. */
+const char *pln_cpu_level_name(uint64_t features);
 /* "avx2 fma …" into buffer; returns it. */
 const char *pln_cpu_describe(uint64_t features, char *buffer, size_t buffer_bytes);
 /* "Intel(R) Xeon(R) …", static. */

@@ -23,8 +23,10 @@ struct build {
     struct pln_program old;
     struct pln_graph *graph;
     struct pln_arena arena;
-    struct pln_program program;
     struct pln_target target;
+    struct pln_target_part parts[PLN_TARGET_MAX_LEVELS];
+    struct pln_program programs[PLN_TARGET_MAX_LEVELS]; /* by part of the target */
+    uint32_t n_programs;
     const struct pln_build_options *options; /* on the stack of who builds */
 };
 
@@ -122,6 +124,50 @@ static enum pln_status restore_graph(struct build *build)
     return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->diagnostics, &build->graph);
 }
 
+/* A program a part of the target. They share the expressions of the graph, of which each adds some. */
+static enum pln_status lower_all(struct build *build, struct pln_lower_options *lower)
+{
+    struct pln_diag *diag = build->options->diagnostics;
+    PLN_TRY(pln_target_split(&build->target, lower->backend, diag, build->parts, &build->n_programs));
+    for (uint32_t i = 0; i < build->n_programs; i++) {
+        struct pln_program *program = &build->programs[i];
+        lower->host_features = build->parts[i].level;
+        lower->features = lower->backend->arch_features ? build->parts[i].features : build->parts[i].level;
+        if (!build->options->tf32) lower->features &= ~PLN_FEATURE_TF32;
+        PLN_TRY(pln_lower(build->graph, lower, &build->arena, diag, program));
+        program->for_archs = build->parts[i].for_archs;
+        if (build->options->require_device && program->n_devices) PLN_TRY(pln_target_require_device(program, &build->alloc, diag));
+        if (!build->file) program->n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
+    }
+    for (uint32_t i = 0; i < build->n_programs; i++) {
+        build->programs[i].dims = build->graph->dims.nodes;
+        build->programs[i].n_dims = (uint32_t)build->graph->dims.count;
+        build->programs[i].symbols = build->graph->dims.symbols;
+        build->programs[i].n_symbols = (uint32_t)build->graph->dims.n_symbols;
+    }
+    return PLN_OK;
+}
+
+static enum pln_status compile_code(struct build *build, const struct pln_backend *backend)
+{
+    const struct pln_build_options *options = build->options;
+    struct pln_code_cache cache;
+    bool any = false;
+    for (uint32_t i = 0; i < build->n_programs; i++) any = any || build->programs[i].n_codes;
+    if (!any) return PLN_OK;
+    pln_code_cache_init(&cache, options->cache_folder, options->cache_folder ? backend->code_key() : 0, options->logger);
+    PLN_TRY(pln_target_compile(&build->target, backend, &cache, &build->alloc, options->diagnostics, build->programs, build->n_programs));
+    pln_code_cache_end(&cache);
+    return PLN_OK;
+}
+
+static enum pln_status write_plan(const struct build *build, const struct pln_allocator *alloc, struct pln_plan_image *out_image)
+{
+    const struct pln_program *programs[PLN_TARGET_MAX_LEVELS];
+    for (uint32_t i = 0; i < build->n_programs; i++) programs[i] = &build->programs[i];
+    return pln_plan_write_targets(programs, build->n_programs, alloc, (size_t)build->options->memory_limit_bytes, build->options->diagnostics, out_image);
+}
+
 static enum pln_status compile(struct build *build)
 {
     const struct pln_build_options *options = build->options;
@@ -132,9 +178,6 @@ static enum pln_status compile(struct build *build)
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
     PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
-    lower.features = lower.backend->arch_features ? build->target.device_features : build->target.cpu_features;
-    if (!options->tf32) lower.features &= ~PLN_FEATURE_TF32;
-    lower.host_features = build->target.cpu_features;
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_taps(build));
@@ -145,11 +188,9 @@ static enum pln_status compile(struct build *build)
     /* What a plan keeps has been through the passes, but for the reference device's. */
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(progress(build, "choose kernels", 3));
-    PLN_TRY(pln_lower(build->graph, &lower, &build->arena, diag, &build->program));
-    if (options->require_device && build->program.n_devices) PLN_TRY(pln_target_require_device(&build->program, &build->alloc, diag));
-    PLN_TRY(pln_target_compile(&build->target, lower.backend, &build->alloc, diag, &build->program));
-    if (again) build->program.n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
-    return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->program, diag);
+    PLN_TRY(lower_all(build, &lower));
+    PLN_TRY(compile_code(build, lower.backend));
+    return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->programs[0], diag);
 }
 
 /* What an engine built in this process keeps: its plan. */
@@ -173,7 +214,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
     enum pln_status status = kept ? compile(build) : pln_fail_memory(options->diagnostics, "plan", sizeof *kept);
     if (status == PLN_OK) {
         kept->alloc = build->alloc;
-        status = pln_plan_write(&build->program, &kept->alloc, (size_t)options->memory_limit_bytes, options->diagnostics, &kept->image);
+        status = write_plan(build, &kept->alloc, &kept->image);
     }
     struct pln_allocator alloc = build->alloc;
     const bool foreign = build->target.foreign;
@@ -243,7 +284,8 @@ enum pln_status pln_build_plan_file(const char *path, const struct pln_build_opt
     if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
     build->path = path;
     enum pln_status status = pln_file_map(path, own.diagnostics, &build->map);
-    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, PLN_PLAN_VERIFY_ALL, own.pool, &build->arena, own.diagnostics, &build->old);
+    const struct pln_plan_read_options read = { .verify = PLN_PLAN_VERIFY_ALL, .pool = own.pool, .first = true };
+    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, &read, &build->arena, own.diagnostics, &build->old);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;

@@ -14,7 +14,8 @@
 #include "tensor/tensor.h"
 
 /* Version of everything that a backend sees: the structs of this header, of call.h, item.h, rowprog.h and backend/backend.h. Raised with every change
- * to them that a backend compiled before would misread; ours are compiled with the library, so this is for those that come by dlopen. */
+ * to them that a backend compiled before would misread; ours are compiled with the library, so this is for those that come by dlopen, and stays 0 until
+ * there can be any (docs/versions.md). */
 #define PLN_KERNEL_ABI 0u
 
 /* Of features that a row may need: no feature of a machine but the caller's permission that products round f32 operands to tf32 (10 bits of fraction) on their

@@ -121,6 +121,7 @@ enum pln_state_kind {
 /* Device code of one source, for each architecture that the program was built for. */
 struct pln_program_code {
     const char *source;          /* while it is built; NULL in a program that was read */
+    uint64_t for_archs;          /* while it is built: as pln_program.for_archs, of all programs that have it */
     const void **images;         /* by architecture; NULL: none for it */
     uint64_t *image_bytes;
 };
@@ -161,12 +162,15 @@ struct pln_program {
     uint32_t n_codes;
     const char **archs; /* "sm_90a", … */
     uint32_t n_archs;
+    uint64_t for_archs; /* those that this program is for, a bit each; 0: all */
     struct pln_program_origin *origins;
     uint32_t n_origins;
     struct pln_program_origin *metadata; /* name: key, op_type: value */
     uint32_t n_metadata;
     uint32_t *taps, n_taps; /* slots made visible */
     uint64_t needs;         /* CPU features that the kernels of host steps rely on */
+    const uint64_t *targets; /* of a program that was read from a plan with several: what each needs, this one's included */
+    uint32_t n_targets;     /* 0: it is the only one */
     const char *target;     /* "cpu", "ref", …: the device that it was built for */
     uint32_t n_nodes;       /* ONNX nodes that went in, for reports */
     const char *graph;      /* the optimized graph as text (graph/text.h) with weights by number, for rebuilding; not terminated; NULL: left out */

@@ -35,12 +35,17 @@
  *   CHECKSUMS   u64[]: XXH64 (seed 0) of each 4 MiB of WEIGHTS, the last piece shorter
  *   GRAPH       text of graph/text.h, the graph that the program was made from, its larger constants named by their places in WEIGHT_TABLE; may be
  *               absent. Nothing but rebuilding reads it; required is 0
+ *   TARGETS     struct pln_plan_targets_head; struct pln_plan_target[n_targets]; then what each says, at a multiple of 8: header, table and content of
+ *               the same model as a program for other CPU features or GPUs, the program outside being the first. Offsets of
+ *               sections count from its own header, whose checksum is 0 and whose file_bytes are its metadata_bytes. It has no GRAPH, TARGETS,
+ *               DEVICE_CODE and WEIGHTS: those of the plan are meant, with their CHECKSUMS (its own are empty). A reader takes the last program
+ *               whose needs the CPU has and that is for the GPU. Absent when there is one target; required is 0: the first program is a whole plan
  *   DEVICE_CODE struct pln_plan_code_head; u32[n_archs], text: the architectures; struct pln_plan_code_image[n_codes * n_archs], those of the first code
  *               first; then the images, each at a multiple of 8 from the section's start. Absent when no step is device code; required is 1
  *   WEIGHTS     bytes; each weight at a multiple of 64. A tensor of strings is u32 bytes[count], then the bytes of all strings
  *
  * A reader meets sections that it does not know with `required` clear by skipping them, and refuses the plan when it is set. Reserved for
- * what is to come: DEVICE_TABLE … BINDINGS below, but for DEVICE_CODE. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
+ * what is to come: DEVICE_TABLE … BINDINGS below, but for TARGETS and DEVICE_CODE. Fields marked reserved are 0, which will always mean "as in version 0"; a reader that finds
  * another value refuses the plan as one of a newer Planish (PLN_INCOMPATIBLE). So what is new is put there and in new sections without raising
  * the version, as long as a plan that does not use it stays the same. A change that an old reader would misread raises the version.
  * docs/versions.md says what is promised. */
@@ -56,6 +61,7 @@
 #define PLN_PLAN_PAGE 4096
 #define PLN_PLAN_WEIGHT_ALIGN 64
 #define PLN_PLAN_CHUNK_BYTES ((uint64_t)4 << 20)
+#define PLN_PLAN_MOST_TARGETS 16
 #define PLN_PLAN_VERIFY_BYTES ((uint64_t)256 << 20) /* weights up to this are always checked at load */
 
 /* As PNG's: a byte that is no text, a name, both kinds of line end (a transfer in text mode changes them). */
@@ -95,7 +101,7 @@ enum pln_plan_section_id {
     PLN_PLAN_CHECKSUMS,
     PLN_PLAN_KNOWN_END,
     PLN_PLAN_GRAPH = 32,
-    PLN_PLAN_DEVICE_TABLE,    /* this and all below but DEVICE_CODE reserved: process ranks and the devices of each */
+    PLN_PLAN_DEVICE_TABLE,    /* this and all below but TARGETS and DEVICE_CODE reserved: process ranks and the devices of each */
     PLN_PLAN_COLLECTIVES,
     PLN_PLAN_STREAMED,        /* weights in other files: name, offset, length, hash */
     PLN_PLAN_WEIGHT_PROGRAM,  /* from initializer names through folding and packing to stored weights, for refit */
@@ -208,6 +214,18 @@ struct pln_plan_state {
     uint32_t kind; /* enum pln_state_kind */
 };
 static_assert(sizeof(struct pln_plan_state) == 16, "no padding in a state");
+
+struct pln_plan_targets_head {
+    uint32_t n_targets;   /* beside the first: less than PLN_PLAN_MOST_TARGETS */
+    uint32_t archs;       /* those of DEVICE_CODE that the first is for, a bit each; 0: all */
+    uint32_t reserved[2];
+};
+struct pln_plan_target {
+    uint64_t offset, size_bytes; /* from the section's start */
+    uint32_t archs;              /* that this one is for */
+    uint32_t reserved[3];
+};
+static_assert(sizeof(struct pln_plan_targets_head) == 16 && sizeof(struct pln_plan_target) == 32, "no padding in targets");
 
 struct pln_plan_code_head {
     uint32_t n_codes, n_archs;

@@ -8,7 +8,7 @@
 #include "plan/plan.h"
 
 struct reader {
-    const uint8_t *data;
+    const uint8_t *data; /* where the header is: of the plan, or of another target inside */
     size_t size_bytes;
     const char *name;
     struct pln_arena *arena;
@@ -16,7 +16,8 @@ struct reader {
     struct pln_pool *pool; /* NULL: the process's */
     struct pln_plan_header header;
     struct pln_plan_section sections[PLN_PLAN_KNOWN_END]; /* by id */
-    struct pln_plan_section graph, code, weights;
+    struct pln_plan_section graph, targets, code, weights;
+    const struct reader *plan; /* whose graph, device code and weights are meant; itself, but for another target */
     struct pln_program *program;
     bool failed; /* a reference leads outside; the first was reported */
 };
@@ -78,6 +79,13 @@ static enum pln_status refuse_other(const struct reader *reader)
     return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: %s", reader->name, what);
 }
 
+static enum pln_status check_reserved(struct reader *reader)
+{
+    for (size_t i = 0; i < PLN_COUNT_OF(reader->header.reserved); i++)
+        if (reader->header.reserved[i]) return newer(reader, "header");
+    return PLN_OK;
+}
+
 static enum pln_status check_header(struct reader *reader)
 {
     static const uint8_t magic[8] = PLN_PLAN_MAGIC;
@@ -97,9 +105,7 @@ static enum pln_status check_header(struct reader *reader)
         header->n_sections > (header->metadata_bytes - sizeof *header) / sizeof(struct pln_plan_section))
         return damaged(reader, "its header does not fit its size");
     if (pln_plan_checksum(reader->data, header->metadata_bytes) != header->checksum) return damaged(reader, "the checksum of its metadata is wrong");
-    for (size_t i = 0; i < PLN_COUNT_OF(header->reserved); i++)
-        if (header->reserved[i]) return newer(reader, "header");
-    return PLN_OK;
+    return check_reserved(reader);
 }
 
 /* Nothing hides between sections: gaps are at most 7 bytes, and 0. */
@@ -122,6 +128,7 @@ static enum pln_status check_section(struct reader *reader, const struct pln_pla
     *end = section->offset + section->size_bytes;
     if (section->id > 0 && section->id < PLN_PLAN_KNOWN_END) reader->sections[section->id] = *section;
     else if (section->id == PLN_PLAN_GRAPH) reader->graph = *section;
+    else if (section->id == PLN_PLAN_TARGETS) reader->targets = *section;
     else if (section->id == PLN_PLAN_DEVICE_CODE) reader->code = *section;
     else if (section->required) return pln_fail(reader->diag, PLN_INCOMPATIBLE, "%s: the plan has a section (%u) that this Planish does not know; use a newer Planish", reader->name, section->id);
     return PLN_OK;
@@ -164,7 +171,7 @@ static enum pln_status check_sections(struct reader *reader)
         if (!reader->sections[id].offset) return damaged(reader, "a section is missing");
         if (reader->sections[id].size_bytes % unit[id] || reader->sections[id].size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     }
-    if (reader->graph.size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
+    if (reader->graph.size_bytes > INT32_MAX || reader->targets.size_bytes > INT32_MAX) return damaged(reader, "a section has a wrong size");
     const struct pln_plan_section *text = &reader->sections[PLN_PLAN_TEXT];
     if (text->size_bytes == 0 || reader->data[text->offset] || reader->data[text->offset + text->size_bytes - 1]) return damaged(reader, "its text has no end");
     if (reader->sections[PLN_PLAN_PROPERTIES].size_bytes != sizeof(struct pln_plan_properties)) return damaged(reader, "its properties have a wrong size");
@@ -393,11 +400,12 @@ static enum pln_status read_weight(struct reader *reader, const struct pln_plan_
     if (from->reserved[0] || from->reserved[1] || from->encoding || from->source || from->reserved2[0] || from->reserved2[1]) return newer(reader, "weights");
     if (!pln_dtype_valid(from->dtype) || from->rank > PLN_MAX_RANK || from->rank > n_numbers || from->dims > n_numbers - from->rank)
         return damaged(reader, "a weight's type or shape is wrong");
-    if (from->offset % PLN_PLAN_WEIGHT_ALIGN || from->offset > reader->weights.size_bytes || from->size_bytes > reader->weights.size_bytes - from->offset)
+    const struct pln_plan_section *weights = &reader->plan->weights;
+    if (from->offset % PLN_PLAN_WEIGHT_ALIGN || from->offset > weights->size_bytes || from->size_bytes > weights->size_bytes - from->offset)
         return damaged(reader, "a weight is outside of its section");
     *to = (struct pln_weight){ .name = text(reader, from->name), .dtype = (enum pln_dtype)from->dtype, .rank = from->rank, .pack = from->pack == PLN_PLAN_NONE ? NULL : text(reader, from->pack),
                                .offset = from->offset, .size_bytes = from->size_bytes, .hash = from->hash,
-                               .data = reader->weights.size_bytes ? reader->data + reader->weights.offset + from->offset : NULL };
+                               .data = weights->size_bytes ? reader->plan->data + weights->offset + from->offset : NULL };
     memcpy(to->dims, numbers + from->dims, from->rank * sizeof *numbers);
     return to->dtype == PLN_STR ? read_strings(reader, to) : PLN_OK;
 }
@@ -466,27 +474,41 @@ static enum pln_status read_images(struct reader *reader, const struct pln_plan_
     return PLN_OK;
 }
 
-static enum pln_status read_code(struct reader *reader)
+/* The head of DEVICE_CODE: how many there are, and for what. */
+static enum pln_status read_archs(struct reader *plan, uint64_t *out_images)
 {
     enum { MOST_ARCHS = 64 };
-    struct pln_program *program = reader->program;
+    struct pln_program *program = plan->program;
     struct pln_plan_code_head head;
-    const uint8_t *data = reader->data + reader->code.offset;
-    const uint64_t bytes = reader->code.size_bytes;
+    const uint8_t *data = plan->data + plan->code.offset;
+    const uint64_t bytes = plan->code.size_bytes;
+    *out_images = 0;
     if (bytes == 0) return PLN_OK;
-    if (bytes < sizeof head || bytes > INT32_MAX) return damaged(reader, "its device code has a wrong size");
+    if (bytes < sizeof head || bytes > INT32_MAX) return damaged(plan, "its device code has a wrong size");
     memcpy(&head, data, sizeof head);
     const uint64_t names = pln_align_up(sizeof head + head.n_archs * sizeof(uint32_t), 8);
     if (head.n_archs > MOST_ARCHS || names > bytes || (uint64_t)head.n_codes * PLN_MAX(head.n_archs, 1u) > (bytes - names) / sizeof(struct pln_plan_code_image))
-        return damaged(reader, "its device code has a wrong size");
+        return damaged(plan, "its device code has a wrong size");
     program->n_archs = head.n_archs;
     program->n_codes = head.n_codes;
-    program->archs = pln_arena_array(reader->arena, head.n_archs + (size_t)1, sizeof *program->archs);
-    program->codes = pln_arena_array(reader->arena, head.n_codes + (size_t)1, sizeof *program->codes);
-    if (!program->archs || !program->codes) return no_memory(reader, head.n_codes * sizeof *program->codes);
+    program->archs = pln_arena_array(plan->arena, head.n_archs + (size_t)1, sizeof *program->archs);
+    if (!program->archs) return no_memory(plan, head.n_archs * sizeof *program->archs);
     const uint32_t *archs = (const uint32_t *)(const void *)(data + sizeof head);
-    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text(reader, archs[i]);
-    return read_images(reader, (const struct pln_plan_code_image *)(const void *)(data + names), names + (uint64_t)head.n_codes * head.n_archs * sizeof(struct pln_plan_code_image));
+    for (uint32_t i = 0; i < head.n_archs; i++) program->archs[i] = text(plan, archs[i]);
+    *out_images = names;
+    return PLN_OK;
+}
+
+static enum pln_status read_code(struct reader *plan)
+{
+    struct pln_program *program = plan->program;
+    uint64_t images;
+    PLN_TRY(read_archs(plan, &images));
+    if (images == 0) return PLN_OK;
+    program->codes = pln_arena_array(plan->arena, program->n_codes + (size_t)1, sizeof *program->codes);
+    if (!program->codes) return no_memory(plan, program->n_codes * sizeof *program->codes);
+    return read_images(plan, (const struct pln_plan_code_image *)(const void *)(plan->data + plan->code.offset + images),
+                       images + (uint64_t)program->n_codes * program->n_archs * sizeof(struct pln_plan_code_image));
 }
 
 static enum pln_status read_properties(struct reader *reader)
@@ -515,23 +537,149 @@ static enum pln_status read_properties(struct reader *reader)
     return PLN_OK;
 }
 
-enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, enum pln_plan_verify verify, struct pln_pool *pool, struct pln_arena *arena, struct pln_diag *diag,
+/* ---- other targets ---- */
+
+/* The metadata of another target, whose sections are in place then. */
+static enum pln_status open_target(const struct reader *plan, const struct pln_plan_target *target, struct reader *out_target)
+{
+    *out_target = (struct reader){ .data = plan->data + plan->targets.offset + target->offset, .size_bytes = (size_t)target->size_bytes, .name = plan->name, .arena = plan->arena, .diag = plan->diag,
+                                   .pool = plan->pool, .plan = plan, .program = plan->program };
+    struct pln_plan_header *header = &out_target->header;
+    memcpy(header, out_target->data, sizeof *header);
+    if (memcmp(header->magic, plan->header.magic, sizeof header->magic) != 0 || header->version != plan->header.version || header->endian != PLN_PLAN_ENDIAN || header->checksum ||
+        header->file_bytes != target->size_bytes || header->metadata_bytes != target->size_bytes || header->n_sections > (target->size_bytes - sizeof *header) / sizeof(struct pln_plan_section))
+        return damaged(out_target, "the header of a target is wrong");
+    PLN_TRY(check_reserved(out_target));
+    PLN_TRY(check_sections(out_target));
+    if (out_target->graph.offset || out_target->targets.offset || out_target->code.offset || out_target->weights.offset || out_target->sections[PLN_PLAN_CHECKSUMS].size_bytes)
+        return damaged(out_target, "a target has what only a plan has");
+    return PLN_OK;
+}
+
+static uint64_t needs_of(const struct reader *reader)
+{
+    return ((const struct pln_plan_properties *)section(reader, PLN_PLAN_PROPERTIES))->needs;
+}
+
+/* Nothing hides between targets. */
+static enum pln_status check_place(struct reader *plan, const struct pln_plan_target *target, uint64_t *end)
+{
+    const uint8_t *data = plan->data + plan->targets.offset;
+    if (target->offset != pln_align_up(*end, 8) || target->offset > plan->targets.size_bytes || target->size_bytes > plan->targets.size_bytes - target->offset ||
+        target->size_bytes < sizeof(struct pln_plan_header))
+        return damaged(plan, "a target is not where it must be");
+    for (uint64_t i = *end; i < target->offset; i++)
+        if (data[i]) return damaged(plan, "padding is not 0");
+    *end = target->offset + target->size_bytes;
+    return PLN_OK;
+}
+
+uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const char *arch)
+{
+    uint32_t best = PLN_NONE;
+    const size_t length = strlen(arch), digits = length > 0 && arch[length - 1] == 'a' ? length - 1 : length;
+    for (uint32_t i = 0; i < n_archs; i++) {
+        const char *other = archs[i];
+        if (pln_str_equal(other, arch)) return i;
+        bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
+        if (same_major && (best == PLN_NONE || strcmp(other, archs[best]) > 0)) best = i;
+    }
+    return best;
+}
+
+/* The device's bit in what targets are for; all bits where it makes no difference. */
+static uint32_t arch_bit(struct reader *plan, const struct pln_plan_read_options *options)
+{
+    const struct pln_plan_properties *properties = section(plan, PLN_PLAN_PROPERTIES);
+    const uint32_t *devices = list(plan, properties->devices, properties->n_devices);
+    const char *arch = options->arch && devices && !plan->failed ? options->arch(options->user, text(plan, devices[0])) : NULL;
+    if (!arch) return UINT32_MAX;
+    const uint32_t at = pln_plan_find_arch(plan->program->archs, plan->program->n_archs, arch);
+    return at < 32 ? (uint32_t)1 << at : 0;
+}
+
+/* One target after another, from the least to the best, the plan's own first. */
+struct choice {
+    const struct pln_plan_read_options *options;
+    struct reader *chosen;
+    uint32_t gpu; /* its bit */
+    enum { CHOICE_NONE, CHOICE_GPU, CHOICE_BOTH } fits; /* what of the machine the chosen one is for */
+};
+
+/* The last that fits is the best; where none does, the first that is for the GPU at least, else the first, so that what is missing can be said. */
+static void consider(struct choice *choice, const struct reader *reader, uint32_t archs)
+{
+    const bool gpu = (archs ? archs : UINT32_MAX) & choice->gpu, cpu = !(needs_of(reader) & ~choice->options->features);
+    if (choice->chosen->plan && (choice->options->first || !gpu || (!cpu && choice->fits != CHOICE_NONE))) return;
+    *choice->chosen = *reader;
+    choice->chosen->program->for_archs = archs;
+    choice->fits = gpu && cpu ? CHOICE_BOTH : gpu ? CHOICE_GPU : CHOICE_NONE;
+}
+
+static enum pln_status read_targets(struct reader *plan, const struct pln_plan_targets_head *head, struct choice *choice)
+{
+    const uint8_t *data = plan->data + plan->targets.offset;
+    uint64_t *needs = pln_arena_array(plan->arena, head->n_targets + (size_t)1, sizeof *needs), end = sizeof *head + head->n_targets * sizeof(struct pln_plan_target);
+    if (!needs) return no_memory(plan, head->n_targets * sizeof *needs);
+    needs[0] = needs_of(plan);
+    for (uint32_t i = 0; i < head->n_targets; i++) {
+        struct pln_plan_target target;
+        struct reader reader;
+        memcpy(&target, data + sizeof *head + i * sizeof target, sizeof target);
+        if (target.reserved[0] || target.reserved[1] || target.reserved[2]) return newer(plan, "targets");
+        PLN_TRY(check_place(plan, &target, &end));
+        PLN_TRY(open_target(plan, &target, &reader));
+        needs[i + 1] = needs_of(&reader);
+        consider(choice, &reader, target.archs);
+    }
+    if (end != plan->targets.size_bytes) return damaged(plan, "its targets do not fill their section");
+    plan->program->targets = needs;
+    plan->program->n_targets = head->n_targets + 1;
+    return PLN_OK;
+}
+
+/* The reader of the best target for this machine. */
+static enum pln_status choose_target(struct reader *plan, const struct pln_plan_read_options *options, struct reader *out_chosen)
+{
+    struct pln_plan_targets_head head = { 0 };
+    const uint64_t bytes = plan->targets.size_bytes;
+    *out_chosen = *plan;
+    if (!plan->targets.offset) return PLN_OK;
+    if (bytes < sizeof head) return damaged(plan, "its targets have a wrong size");
+    memcpy(&head, plan->data + plan->targets.offset, sizeof head);
+    if (head.reserved[0] || head.reserved[1]) return newer(plan, "targets");
+    if (head.n_targets == 0 || head.n_targets >= PLN_PLAN_MOST_TARGETS || head.n_targets > (bytes - sizeof head) / sizeof(struct pln_plan_target))
+        return damaged(plan, "its targets have a wrong size");
+    struct choice choice = { .options = options, .chosen = out_chosen, .gpu = head.archs ? arch_bit(plan, options) : UINT32_MAX };
+    out_chosen->plan = NULL; /* none yet */
+    consider(&choice, plan, head.archs);
+    return read_targets(plan, &head, &choice);
+}
+
+static enum pln_status read_program(struct reader *reader)
+{
+    PLN_TRY(read_properties(reader));
+    PLN_TRY(read_dims(reader));
+    PLN_TRY(read_slots(reader));
+    PLN_TRY(read_steps(reader));
+    PLN_TRY(read_blocks(reader));
+    PLN_TRY(read_weights(reader));
+    PLN_TRY(read_tables(reader));
+    return reader->failed ? PLN_BAD_PLAN : PLN_OK;
+}
+
+enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *name, const struct pln_plan_read_options *options, struct pln_arena *arena, struct pln_diag *diag,
                               struct pln_program *out_program)
 {
     memset(out_program, 0, sizeof *out_program);
     out_program->arena = arena;
-    struct reader reader = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = pool, .program = out_program };
-    PLN_TRY(check_header(&reader));
-    PLN_TRY(check_sections(&reader));
-    PLN_TRY(read_properties(&reader));
-    PLN_TRY(read_dims(&reader));
-    PLN_TRY(read_slots(&reader));
-    PLN_TRY(read_steps(&reader));
-    PLN_TRY(read_blocks(&reader));
-    PLN_TRY(read_weights(&reader));
-    PLN_TRY(read_tables(&reader));
-    PLN_TRY(read_code(&reader));
-    if (reader.failed) return PLN_BAD_PLAN;
-    PLN_TRY(pln_program_verify(out_program, reader.weights.size_bytes, diag));
-    return check_weights(&reader, verify);
+    struct reader plan = { .data = data, .size_bytes = size_bytes, .name = name, .arena = arena, .diag = diag, .pool = options->pool, .plan = &plan, .program = out_program }, chosen;
+    PLN_TRY(check_header(&plan));
+    PLN_TRY(check_sections(&plan));
+    PLN_TRY(read_code(&plan));
+    PLN_TRY(choose_target(&plan, options, &chosen));
+    if (plan.failed) return PLN_BAD_PLAN;
+    PLN_TRY(read_program(&chosen));
+    PLN_TRY(pln_program_verify(out_program, plan.weights.size_bytes, diag));
+    return check_weights(&plan, options->verify);
 }

@@ -1,23 +1,26 @@
-/* From a program to a plan in memory: the metadata's sections first, each in a growing buffer, then one piece of memory for all, into which the
+/* From programs to a plan in memory: the metadata's sections first, each in a growing buffer, then one piece of memory for all, into which the
  * weights go directly. */
 #include "base/hash.h"
-#include "kernel/kernel.h"
+#include "kernel/rowprog.h"
 #include "plan/format.h"
+#include "plan/place.h"
 #include "plan/plan.h"
 
-
+/* The metadata of one program. */
 struct writer {
     const struct pln_program *program;
     struct pln_diag *diag;
+    const struct pln_plan_places *places;
+    uint32_t first_weight; /* of this program, in places */
+    uint64_t for_archs;    /* as pln_program.for_archs, of all programs that this one stands for */
+    bool first;            /* the plan's own metadata, not those of another target */
+    bool dropped;          /* an earlier target's are the same */
+    uint64_t targets_bytes; /* of the section TARGETS; 0: none */
     struct pln_arena arena;
     struct pln_text sections[PLN_PLAN_KNOWN_END]; /* by id */
     struct pln_text code; /* DEVICE_CODE */
-    struct pln_map texts, lists, attributes, weight_kinds;
+    struct pln_map texts, lists, attributes;
     uint32_t *dims, *symbols, *origins; /* new numbers, NONE: left out */
-    uint32_t *same;                     /* by weight: the earlier one whose bytes it shares, or itself */
-    uint32_t *next_alike;               /* by weight: the next earlier one of the same type, shape and form */
-    uint64_t *offsets;                  /* by weight */
-    uint64_t weights_bytes;
     bool too_large;
 };
 
@@ -339,87 +342,6 @@ static void put_code(struct writer *writer)
 
 /* ---- weights ---- */
 
-/* Bytes of a weight in the file. */
-static uint64_t stored_bytes(const struct pln_weight *weight)
-{
-    if (weight->dtype != PLN_STR) return weight->size_bytes;
-    const struct pln_string *strings = weight->data;
-    uint64_t n = weight->size_bytes / sizeof *strings, total = 4 * n;
-    for (uint64_t i = 0; i < n; i++) total += strings[i].size_bytes;
-    return total;
-}
-
-static const void *source_of(const struct pln_weight *weight)
-{
-    return weight->data ? weight->data : weight->plain->data;
-}
-
-/* An earlier weight with the same contents in the same form, or the weight itself. */
-static enum pln_status find_same(struct writer *writer, uint32_t id)
-{
-    struct kind {
-        uint64_t size_bytes;
-        const void *pack;
-        uint32_t dtype, rank;
-        int64_t dims[PLN_MAX_RANK];
-    };
-    const struct pln_weight *weights = writer->program->weights, *weight = &weights[id];
-    writer->same[id] = id;
-    writer->next_alike[id] = PLN_PLAN_NONE;
-    if (weight->dtype == PLN_STR || weight->size_bytes == 0) return PLN_OK;
-    struct kind *kind = pln_arena_alloc(&writer->arena, sizeof *kind);
-    if (!kind) return pln_fail_memory(writer->diag, "plan", sizeof *kind);
-    kind->size_bytes = weight->size_bytes;
-    kind->pack = weight->data ? NULL : weight->format;
-    kind->dtype = (uint32_t)weight->dtype;
-    kind->rank = (uint32_t)weight->rank;
-    memcpy(kind->dims, weight->dims, (size_t)weight->rank * sizeof kind->dims[0]);
-    uint32_t head;
-    if (pln_map_get(&writer->weight_kinds, (const char *)kind, sizeof *kind, &head)) writer->next_alike[id] = head;
-    if (!pln_map_set(&writer->weight_kinds, (const char *)kind, sizeof *kind, id)) return pln_fail_memory(writer->diag, "plan", sizeof *kind);
-    size_t bytes = weight->data ? (size_t)weight->size_bytes : pln_tensor_bytes(weight->plain);
-    for (uint32_t other = writer->next_alike[id]; other != PLN_PLAN_NONE; other = writer->next_alike[other]) {
-        if (writer->same[other] != other || !pln_str_equal(weights[other].pack, weight->pack)) continue;
-        if (source_of(&weights[other]) != source_of(weight) && memcmp(source_of(&weights[other]), source_of(weight), bytes) != 0) continue;
-        writer->same[id] = other;
-        break;
-    }
-    return PLN_OK;
-}
-
-static enum pln_status place_weights(struct writer *writer)
-{
-    const struct pln_program *program = writer->program;
-    writer->same = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint32_t));
-    writer->next_alike = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint32_t));
-    writer->offsets = pln_arena_array(&writer->arena, program->n_weights + 1u, sizeof(uint64_t));
-    if (!writer->same || !writer->next_alike || !writer->offsets) return pln_fail_memory(writer->diag, "plan", program->n_weights * sizeof(uint64_t));
-    for (uint32_t i = 0; i < program->n_weights; i++) {
-        PLN_TRY(find_same(writer, i));
-        if (writer->same[i] != i) {
-            writer->offsets[i] = writer->offsets[writer->same[i]];
-            continue;
-        }
-        writer->offsets[i] = writer->weights_bytes = pln_align_up(writer->weights_bytes, PLN_PLAN_WEIGHT_ALIGN);
-        if (!pln_add_size(writer->weights_bytes, stored_bytes(&program->weights[i]), &writer->weights_bytes) || writer->weights_bytes > (uint64_t)INT64_MAX)
-            return pln_fail_memory(writer->diag, "weights", SIZE_MAX);
-    }
-    return PLN_OK;
-}
-
-static void store_strings(const struct pln_weight *weight, uint8_t *to)
-{
-    const struct pln_string *strings = weight->data;
-    size_t n = weight->size_bytes / sizeof *strings;
-    uint8_t *bytes = to + 4 * n;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t length = (uint32_t)strings[i].size_bytes;
-        memcpy(to + 4 * i, &length, sizeof length);
-        if (length) memcpy(bytes, strings[i].data, length);
-        bytes += length;
-    }
-}
-
 /* The table and the checksums, whose hashes are known once the bytes are in their place. */
 static void put_weight_table(struct writer *writer)
 {
@@ -428,12 +350,12 @@ static void put_weight_table(struct writer *writer)
         const struct pln_weight *weight = &program->weights[i];
         const struct pln_plan_weight one = { .name = text(writer, weight->name ? weight->name : ""), .dtype = (uint8_t)weight->dtype, .rank = (uint8_t)weight->rank,
                                              .dims = (uint32_t)(writer->sections[PLN_PLAN_NUMBERS].size_bytes / sizeof(int64_t)), .pack = text(writer, weight->pack),
-                                             .offset = writer->offsets[i], .size_bytes = stored_bytes(weight) };
+                                             .offset = writer->places->offsets[writer->first_weight + i], .size_bytes = pln_plan_stored_bytes(weight) };
         put(writer, PLN_PLAN_NUMBERS, weight->dims, (size_t)weight->rank * sizeof weight->dims[0]);
         put(writer, PLN_PLAN_WEIGHT_TABLE, &one, sizeof one);
     }
     const uint64_t unknown = 0;
-    for (uint64_t at = 0; at < writer->weights_bytes; at += PLN_PLAN_CHUNK_BYTES) put(writer, PLN_PLAN_CHECKSUMS, &unknown, sizeof unknown);
+    for (uint64_t at = 0; writer->first && at < writer->places->size_bytes; at += PLN_PLAN_CHUNK_BYTES) put(writer, PLN_PLAN_CHECKSUMS, &unknown, sizeof unknown);
 }
 
 static void patch(struct writer *writer, enum pln_plan_section_id id, size_t at, uint64_t value)
@@ -441,101 +363,18 @@ static void patch(struct writer *writer, enum pln_plan_section_id id, size_t at,
     memcpy(writer->sections[id].data + at, &value, sizeof value);
 }
 
-static void store_weights(struct writer *writer, uint8_t *weights)
+static void patch_hashes(struct writer *writer, const uint64_t *hashes, const uint8_t *weights)
 {
-    const struct pln_program *program = writer->program;
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < program->n_weights; i++) {
-        const struct pln_weight *weight = &program->weights[i];
-        uint64_t bytes = stored_bytes(weight);
-        uint8_t *to = weights + writer->offsets[i];
-        if (bytes == 0) continue;
-        if (writer->same[i] == i) {
-            memset(weights + end, 0, writer->offsets[i] - end);
-            if (weight->dtype == PLN_STR) store_strings(weight, to);
-            else if (weight->data) memcpy(to, weight->data, bytes);
-            else weight->format->pack(weight->plain, to);
-            end = writer->offsets[i] + bytes;
-        }
-        patch(writer, PLN_PLAN_WEIGHT_TABLE, i * sizeof(struct pln_plan_weight) + offsetof(struct pln_plan_weight, hash), pln_hash64(to, bytes, 0));
-    }
-    for (uint64_t at = 0; at < writer->weights_bytes; at += PLN_PLAN_CHUNK_BYTES)
-        patch(writer, PLN_PLAN_CHECKSUMS, at / PLN_PLAN_CHUNK_BYTES * sizeof(uint64_t), pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, writer->weights_bytes - at), 0));
+    const uint64_t bytes = writer->places->size_bytes;
+    for (uint32_t i = 0; i < writer->program->n_weights; i++)
+        patch(writer, PLN_PLAN_WEIGHT_TABLE, i * sizeof(struct pln_plan_weight) + offsetof(struct pln_plan_weight, hash), hashes[writer->first_weight + i]);
+    for (uint64_t at = 0; writer->first && at < bytes; at += PLN_PLAN_CHUNK_BYTES)
+        patch(writer, PLN_PLAN_CHECKSUMS, at / PLN_PLAN_CHUNK_BYTES * sizeof(uint64_t), pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, bytes - at), 0));
 }
 
-/* ---- the file ---- */
+/* ---- one program's metadata ---- */
 
-static uint32_t section_count(const struct writer *writer)
-{
-    return PLN_PLAN_KNOWN_END - 1u + (writer->program->graph_bytes > 0) + (writer->code.size_bytes > 0) + (writer->weights_bytes > 0);
-}
-
-static uint64_t metadata_bytes(const struct writer *writer)
-{
-    uint64_t bytes = sizeof(struct pln_plan_header) + section_count(writer) * sizeof(struct pln_plan_section);
-    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++) bytes = pln_align_up(bytes, 8) + writer->sections[id].size_bytes;
-    if (writer->program->graph_bytes) bytes = pln_align_up(bytes, 8) + writer->program->graph_bytes;
-    if (writer->code.size_bytes) bytes = pln_align_up(bytes, 8) + writer->code.size_bytes;
-    return bytes;
-}
-
-static void store_section(const struct pln_plan_section *section, const void *data, uint8_t *file, uint8_t **entry)
-{
-    memcpy(*entry, section, sizeof *section);
-    if (section->size_bytes) memcpy(file + section->offset, data, section->size_bytes);
-    *entry += sizeof *section;
-}
-
-static void store_metadata(const struct writer *writer, uint8_t *file, uint64_t metadata, uint64_t weights_at)
-{
-    memset(file, 0, writer->weights_bytes ? weights_at : metadata);
-    struct pln_plan_header header = { .magic = PLN_PLAN_MAGIC, .version = PLN_PLAN_VERSION, .endian = PLN_PLAN_ENDIAN, .metadata_bytes = metadata,
-                                      .file_bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata, .n_sections = section_count(writer) };
-    uint64_t at = sizeof header + header.n_sections * sizeof(struct pln_plan_section);
-    uint8_t *entry = file + sizeof header;
-    for (uint32_t id = 1; id < PLN_PLAN_KNOWN_END; id++) {
-        at = pln_align_up(at, 8);
-        const struct pln_plan_section one = { id, 1, at, writer->sections[id].size_bytes };
-        store_section(&one, writer->sections[id].data, file, &entry);
-        at += one.size_bytes;
-    }
-    const struct pln_plan_section graph = { PLN_PLAN_GRAPH, 0, pln_align_up(at, 8), writer->program->graph_bytes };
-    if (graph.size_bytes) store_section(&graph, writer->program->graph, file, &entry);
-    if (graph.size_bytes) at = graph.offset + graph.size_bytes;
-    const struct pln_plan_section code = { PLN_PLAN_DEVICE_CODE, 1, pln_align_up(at, 8), writer->code.size_bytes };
-    if (code.size_bytes) store_section(&code, writer->code.data, file, &entry);
-    const struct pln_plan_section weights = { PLN_PLAN_WEIGHTS, 1, weights_at, writer->weights_bytes };
-    if (writer->weights_bytes) memcpy(entry, &weights, sizeof weights);
-    memcpy(file, &header, sizeof header);
-    header.checksum = pln_plan_checksum(file, metadata);
-    memcpy(file, &header, sizeof header);
-}
-
-static enum pln_status check_sections(const struct writer *writer)
-{
-    if (writer->too_large || writer->program->graph_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
-    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++)
-        if (writer->sections[id].failed) return pln_fail_memory(writer->diag, "plan", writer->sections[id].size_bytes);
-    if (writer->code.failed) return pln_fail_memory(writer->diag, "device code", writer->code.size_bytes);
-    if (writer->code.size_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's device code is larger than 2 GiB");
-    return PLN_OK;
-}
-
-static enum pln_status store(struct writer *writer, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_plan_image *out_image)
-{
-    uint64_t metadata = metadata_bytes(writer), weights_at = pln_align_up(metadata, PLN_PLAN_PAGE);
-    uint64_t bytes = writer->weights_bytes ? weights_at + writer->weights_bytes : metadata;
-    if (limit_bytes && bytes > limit_bytes) return pln_fail(writer->diag, PLN_NO_MEMORY, "the plan has %llu bytes, more than the build may use", (unsigned long long)bytes);
-    uint8_t *file = pln_alloc(alloc, bytes, PLN_PLAN_PAGE);
-    if (!file) return pln_fail_memory(writer->diag, "plan", bytes);
-    out_image->data = file;
-    out_image->size_bytes = bytes;
-    if (writer->weights_bytes) store_weights(writer, file + weights_at);
-    store_metadata(writer, file, metadata, weights_at);
-    return PLN_OK;
-}
-
-static enum pln_status write_all(struct writer *writer, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_plan_image *out_image)
+static enum pln_status write_program(struct writer *writer)
 {
     PLN_TRY(number_all(writer));
     (void)text(writer, "");
@@ -544,31 +383,202 @@ static enum pln_status write_all(struct writer *writer, const struct pln_allocat
     for (uint32_t i = 0; i < writer->program->n_steps; i++) put_step(writer, &writer->program->steps[i]);
     put_blocks(writer);
     put_tables(writer);
-    put_code(writer);
     PLN_TRY(put_properties(writer));
-    PLN_TRY(place_weights(writer));
     put_weight_table(writer);
-    PLN_TRY(check_sections(writer));
-    return store(writer, alloc, limit_bytes, out_image);
+    if (writer->first) put_code(writer); /* the last, as other targets do not have it */
+    if (writer->too_large || writer->program->graph_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
+    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++)
+        if (writer->sections[id].failed) return pln_fail_memory(writer->diag, "plan", writer->sections[id].size_bytes);
+    if (writer->code.failed) return pln_fail_memory(writer->diag, "device code", writer->code.size_bytes);
+    if (writer->code.size_bytes > INT32_MAX) return pln_fail(writer->diag, PLN_UNSUPPORTED, "the plan's device code is larger than 2 GiB");
+    return PLN_OK;
+}
+
+/* The same steps on the same weights: what an earlier target has beyond them is the graph's constants, which come last. */
+static bool is_same(const struct writer *earlier, const struct writer *writer)
+{
+    for (int id = 1; id < PLN_PLAN_KNOWN_END; id++) {
+        const struct pln_text *a = &earlier->sections[id], *b = &writer->sections[id];
+        const bool may_have_more = id == PLN_PLAN_TEXT || id == PLN_PLAN_NUMBERS || id == PLN_PLAN_WEIGHT_TABLE;
+        if (id == PLN_PLAN_CHECKSUMS) continue;
+        if (may_have_more ? a->size_bytes < b->size_bytes : a->size_bytes != b->size_bytes) return false;
+        if (b->size_bytes && memcmp(a->data, b->data, b->size_bytes) != 0) return false;
+    }
+    return true;
+}
+
+/* An earlier program stands for this one, too, when it is the same. */
+static bool take_over(struct writer *earlier, const struct writer *writer)
+{
+    if (earlier->dropped || !is_same(earlier, writer)) return false;
+    earlier->for_archs = earlier->for_archs && writer->for_archs ? earlier->for_archs | writer->for_archs : 0;
+    return true;
+}
+
+/* ---- the file ---- */
+
+/* A program's sections, each with its place from where its metadata begin. */
+struct layout {
+    struct pln_plan_section sections[PLN_PLAN_KNOWN_END + 4];
+    const void *data[PLN_PLAN_KNOWN_END + 4]; /* NULL: stored by somebody else */
+    uint32_t n;
+    uint64_t metadata_bytes, all_bytes;
+};
+
+static void add_section(struct layout *layout, uint32_t id, uint32_t required, const void *data, uint64_t size_bytes)
+{
+    layout->sections[layout->n] = (struct pln_plan_section){ id, required, 0, size_bytes };
+    layout->data[layout->n++] = data;
+}
+
+static void lay_out(const struct writer *writer, struct layout *layout)
+{
+    *layout = (struct layout){ 0 };
+    for (uint32_t id = 1; id < PLN_PLAN_KNOWN_END; id++) add_section(layout, id, 1, writer->sections[id].data, writer->sections[id].size_bytes);
+    if (writer->first && writer->program->graph_bytes) add_section(layout, PLN_PLAN_GRAPH, 0, writer->program->graph, writer->program->graph_bytes);
+    if (writer->targets_bytes) add_section(layout, PLN_PLAN_TARGETS, 0, NULL, writer->targets_bytes);
+    if (writer->code.size_bytes) add_section(layout, PLN_PLAN_DEVICE_CODE, 1, writer->code.data, writer->code.size_bytes);
+    const bool weights = writer->first && writer->places->size_bytes;
+    uint64_t at = sizeof(struct pln_plan_header) + (layout->n + weights) * sizeof(struct pln_plan_section);
+    for (uint32_t i = 0; i < layout->n; i++) {
+        layout->sections[i].offset = pln_align_up(at, 8);
+        at = layout->sections[i].offset + layout->sections[i].size_bytes;
+    }
+    layout->metadata_bytes = layout->all_bytes = at;
+    if (!weights) return;
+    add_section(layout, PLN_PLAN_WEIGHTS, 1, NULL, writer->places->size_bytes);
+    layout->sections[layout->n - 1].offset = pln_align_up(at, PLN_PLAN_PAGE);
+    layout->all_bytes = layout->sections[layout->n - 1].offset + writer->places->size_bytes;
+}
+
+/* Into zeros. The checksum is that of the plan's own metadata, which hold all others. */
+static void store_metadata(const struct writer *writer, const struct layout *layout, uint8_t *to)
+{
+    struct pln_plan_header header = { .magic = PLN_PLAN_MAGIC, .version = PLN_PLAN_VERSION, .endian = PLN_PLAN_ENDIAN, .metadata_bytes = layout->metadata_bytes,
+                                      .file_bytes = layout->all_bytes, .n_sections = layout->n };
+    memcpy(to + sizeof header, layout->sections, layout->n * sizeof layout->sections[0]);
+    for (uint32_t i = 0; i < layout->n; i++)
+        if (layout->data[i] && layout->sections[i].size_bytes) memcpy(to + layout->sections[i].offset, layout->data[i], layout->sections[i].size_bytes);
+    memcpy(to, &header, sizeof header);
+    if (!writer->first) return;
+    header.checksum = pln_plan_checksum(to, layout->metadata_bytes);
+    memcpy(to, &header, sizeof header);
+}
+
+/* The section TARGETS: with to NULL, only how large it is (0: there are no other targets). */
+static uint64_t store_targets(const struct writer *writers, uint32_t n, uint8_t *to)
+{
+    struct pln_plan_targets_head head = { 0 };
+    struct layout layout;
+    for (uint32_t i = 1; i < n; i++) head.n_targets += !writers[i].dropped;
+    head.archs = (uint32_t)writers[0].for_archs;
+    if (head.n_targets == 0) return 0;
+    if (to) memcpy(to, &head, sizeof head);
+    uint64_t entry = sizeof head, at = sizeof head + head.n_targets * sizeof(struct pln_plan_target);
+    for (uint32_t i = 1; i < n; i++) {
+        if (writers[i].dropped) continue;
+        lay_out(&writers[i], &layout);
+        at = pln_align_up(at, 8);
+        const struct pln_plan_target one = { .offset = at, .size_bytes = layout.metadata_bytes, .archs = (uint32_t)writers[i].for_archs };
+        if (to) memcpy(to + entry, &one, sizeof one);
+        if (to) store_metadata(&writers[i], &layout, to + at);
+        entry += sizeof one;
+        at += one.size_bytes;
+    }
+    return at;
+}
+
+/* What one plan is written from. */
+struct file {
+    struct writer writers[PLN_PLAN_MOST_TARGETS];
+    uint32_t n;
+    struct pln_plan_places places;
+    struct pln_arena arena;
+    const struct pln_allocator *alloc;
+    size_t limit_bytes;
+    struct pln_diag *diag;
+};
+
+static enum pln_status store(struct file *file, struct pln_plan_image *out_image)
+{
+    struct writer *first = &file->writers[0];
+    struct layout layout;
+    first->targets_bytes = store_targets(file->writers, file->n, NULL);
+    if (first->targets_bytes > INT32_MAX) return pln_fail(file->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
+    lay_out(first, &layout);
+    if (file->limit_bytes && layout.all_bytes > file->limit_bytes)
+        return pln_fail(file->diag, PLN_NO_MEMORY, "the plan has %llu bytes, more than the build may use", (unsigned long long)layout.all_bytes);
+    uint64_t *hashes = pln_arena_array(&file->arena, file->places.n_weights + (size_t)1, sizeof *hashes);
+    uint8_t *to = hashes ? pln_alloc(file->alloc, layout.all_bytes, PLN_PLAN_PAGE) : NULL;
+    if (!to) return pln_fail_memory(file->diag, "plan", layout.all_bytes);
+    out_image->data = to;
+    out_image->size_bytes = layout.all_bytes;
+    uint8_t *weights = to + (layout.all_bytes - file->places.size_bytes);
+    pln_plan_places_store(&file->places, weights, hashes);
+    for (uint32_t i = 0; i < file->n; i++) patch_hashes(&file->writers[i], hashes, weights);
+    memset(to, 0, layout.all_bytes - file->places.size_bytes);
+    for (uint32_t i = 0; i < layout.n; i++)
+        if (layout.sections[i].id == PLN_PLAN_TARGETS) store_targets(file->writers, file->n, to + layout.sections[i].offset);
+    store_metadata(first, &layout, to);
+    return PLN_OK;
+}
+
+static enum pln_status write_all(struct file *file, const struct pln_program *const *programs, struct pln_plan_image *out_image)
+{
+    PLN_TRY(pln_plan_places_init(&file->places, programs, file->n, &file->arena, file->alloc, file->diag));
+    for (uint32_t i = 0, weights = 0; i < file->n; weights += programs[i++]->n_weights) {
+        file->writers[i].first_weight = weights;
+        PLN_TRY(write_program(&file->writers[i]));
+        for (uint32_t k = 0; k < i && !file->writers[i].dropped; k++) file->writers[i].dropped = take_over(&file->writers[k], &file->writers[i]);
+    }
+    return store(file, out_image);
+}
+
+static void writer_init(struct file *file, struct writer *writer, const struct pln_program *program)
+{
+    *writer = (struct writer){ .program = program, .diag = file->diag, .places = &file->places, .for_archs = program->for_archs, .first = writer == file->writers };
+    struct pln_map *const maps[] = { &writer->texts, &writer->lists, &writer->attributes };
+    pln_arena_init(&writer->arena, file->alloc, file->limit_bytes);
+    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer->sections[id], file->alloc);
+    pln_text_init(&writer->code, file->alloc);
+    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_init(maps[i], file->alloc);
+}
+
+static void writer_deinit(struct writer *writer)
+{
+    struct pln_map *const maps[] = { &writer->texts, &writer->lists, &writer->attributes };
+    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_deinit(maps[i]);
+    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_deinit(&writer->sections[id]);
+    pln_text_deinit(&writer->code);
+    pln_arena_deinit(&writer->arena);
+}
+
+enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag,
+                                       struct pln_plan_image *out_image)
+{
+    if (!alloc) alloc = pln_allocator_default();
+    *out_image = (struct pln_plan_image){ .alloc = alloc };
+    if (n_programs == 0 || n_programs > PLN_PLAN_MOST_TARGETS) return pln_fail(diag, PLN_UNSUPPORTED, "a plan holds 1 to %d targets, not %u", PLN_PLAN_MOST_TARGETS, n_programs);
+    struct file *file = pln_alloc_zeroed(alloc, sizeof *file, _Alignof(struct file));
+    if (!file) return pln_fail_memory(diag, "plan", sizeof *file);
+    file->n = n_programs;
+    file->alloc = alloc;
+    file->limit_bytes = limit_bytes;
+    file->diag = diag;
+    pln_arena_init(&file->arena, alloc, limit_bytes);
+    for (uint32_t i = 0; i < n_programs; i++) writer_init(file, &file->writers[i], programs[i]);
+    enum pln_status status = write_all(file, programs, out_image);
+    for (uint32_t i = 0; i < n_programs; i++) writer_deinit(&file->writers[i]);
+    pln_plan_places_deinit(&file->places);
+    pln_arena_deinit(&file->arena);
+    pln_free(alloc, file, sizeof *file);
+    if (status != PLN_OK) pln_plan_image_release(out_image);
+    return status;
 }
 
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image)
 {
-    if (!alloc) alloc = pln_allocator_default();
-    *out_image = (struct pln_plan_image){ .alloc = alloc };
-    struct writer writer = { .program = program, .diag = diag };
-    struct pln_map *const maps[] = { &writer.texts, &writer.lists, &writer.attributes, &writer.weight_kinds };
-    pln_arena_init(&writer.arena, alloc, limit_bytes);
-    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer.sections[id], alloc);
-    pln_text_init(&writer.code, alloc);
-    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_init(maps[i], alloc);
-    enum pln_status status = write_all(&writer, alloc, limit_bytes, out_image);
-    for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_deinit(maps[i]);
-    for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_deinit(&writer.sections[id]);
-    pln_text_deinit(&writer.code);
-    pln_arena_deinit(&writer.arena);
-    if (status != PLN_OK) pln_plan_image_release(out_image);
-    return status;
+    return pln_plan_write_targets(&program, 1, alloc, limit_bytes, diag, out_image);
 }
 
 void pln_plan_image_release(struct pln_plan_image *image)

@@ -49,6 +49,13 @@ static bool describe(const struct pln_backend *backend, int ordinal, struct pln_
     return true;
 }
 
+const char *pln_device_default(void)
+{
+    for (size_t i = 0; pln_backends[i]; i++)
+        if (pln_str_equal(pln_backends[i]->name, "cuda") && pln_backends[i]->present && pln_backends[i]->present()) return "cuda:0";
+    return "cpu";
+}
+
 enum pln_status pln_device_get(int index, struct pln_device_info *out_info)
 {
     memset(out_info, 0, sizeof *out_info);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "kernel/rowprog.h"
+#include "plan/plan.h"
 
 static enum pln_status load_program_attr(struct pln_engine *engine, const struct pln_attrs *attrs, const char *name, struct pln_diag *diag,
                                          const struct pln_rowprog **out_program)
@@ -31,11 +32,27 @@ static const char *join_origins(struct pln_engine *engine, const struct pln_step
     return name;
 }
 
-static enum pln_status missing_features(uint64_t features, struct pln_diag *diag)
+static enum pln_status missing_features(const struct pln_engine *engine, uint64_t features, struct pln_diag *diag)
 {
-    char missing[160];
-    return pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs CPU features that this machine does not have, or that PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
-                    pln_cpu_describe(features, missing, sizeof missing));
+    const struct pln_program *program = engine->program;
+    char names[160];
+    struct pln_text targets;
+    pln_text_init(&targets, &engine->alloc);
+    pln_engine_list_levels(program, ", or ", &targets);
+    enum pln_status status = pln_fail(diag, PLN_INCOMPATIBLE, "the plan is for CPUs with %s; this machine does not have, or PLANISH_CPU_ISA hides: %s; build it with --target for this machine",
+                                      targets.failed ? "other features" : targets.data, pln_cpu_describe(features, names, sizeof names));
+    pln_text_deinit(&targets);
+    return status;
+}
+
+/* Of a step's kernel: of the CPU where the plan says less than its kernels, or of a GPU. */
+static enum pln_status missing_needs(const struct pln_engine *engine, uint32_t step_id, struct pln_diag *diag)
+{
+    const struct pln_engine_device *device = &engine->devices[engine->program->steps[step_id].device];
+    const struct pln_kernel *kernel = engine->steps[step_id].kernel;
+    if (!device->caps.arch[0]) return missing_features(engine, kernel->needs & ~device->caps.features, diag);
+    return pln_fail(diag, PLN_INCOMPATIBLE, "the plan's kernel '%s' is for other GPUs than this %s; build it with --target %s:%s for this machine", kernel->name, device->caps.arch,
+                    device->backend->name, device->caps.arch);
 }
 
 /* Names the kernels that are not there, from step `first` on, each once. */
@@ -132,7 +149,7 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
         if (!own->kernel) return missing_kernels(engine, i, diag);
         if (own->kernel->family->emit && !own->code) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' has no device code", i, step->kernel);
         if (own->kernel->op != step->op) return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' is not for '%s'", i, step->kernel, pln_op_name(step->op));
-        if (own->kernel->needs & ~device->caps.features) return missing_features(own->kernel->needs & ~device->caps.features, diag);
+        if (own->kernel->needs & ~device->caps.features) return missing_needs(engine, i, diag);
         PLN_TRY(check_packed(engine, i, diag));
         PLN_TRY(check_spaces(engine, i, diag));
     }
@@ -147,7 +164,7 @@ static enum pln_status choose_devices(const struct pln_engine *engine, const cha
     *out_host = reference ? "ref" : "cpu";
     *out_first = program->n_devices ? program->devices[0] : NULL;
     uint64_t features = reference ? ~(uint64_t)0 : pln_cpu_features();
-    if (program->needs & ~features) return missing_features(program->needs & ~features, diag);
+    if (program->needs & ~features) return missing_features(engine, program->needs & ~features, diag);
     if (!wanted) return PLN_OK;
     const struct pln_backend *built, *other;
     int ordinal;
@@ -182,21 +199,6 @@ static enum pln_status open_devices(struct pln_engine *engine, const char *wante
     return PLN_OK;
 }
 
-/* Which images of the plan a device can run: those for its very architecture, else those for an earlier one of the same generation (cubins run on
- * GPUs of the same major and a later minor capability: CUDA C++ Programming Guide, "Binary Compatibility"). */
-static uint32_t find_arch(const struct pln_program *program, const char *arch)
-{
-    uint32_t best = PLN_NONE;
-    const size_t length = strlen(arch), digits = length > 0 && arch[length - 1] == 'a' ? length - 1 : length;
-    for (uint32_t i = 0; i < program->n_archs; i++) {
-        const char *other = program->archs[i];
-        if (pln_str_equal(other, arch)) return i;
-        bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
-        if (same_major && (best == PLN_NONE || strcmp(other, program->archs[best]) > 0)) best = i;
-    }
-    return best;
-}
-
 static enum pln_status no_code(struct pln_engine *engine, const char *arch, struct pln_diag *diag)
 {
     const struct pln_program *program = engine->program;
@@ -219,7 +221,7 @@ static enum pln_status load_codes(struct pln_engine *engine, struct pln_diag *di
         if (!step->code || device->codes[step->code - 1]) continue;
         if (!device->backend->code_load) return pln_fail(diag, PLN_BAD_PLAN, "step %u: device '%s' takes no device code", i, device->backend->name);
         const struct pln_program_code *code = &program->codes[step->code - 1];
-        uint32_t arch = find_arch(program, device->caps.arch);
+        uint32_t arch = pln_plan_find_arch(program->archs, program->n_archs, device->caps.arch);
         if (arch == PLN_NONE || !code->images[arch]) return no_code(engine, device->caps.arch, diag);
         PLN_TRY(device->backend->code_load(device->device, code->images[arch], (size_t)code->image_bytes[arch], diag, &device->codes[step->code - 1]));
     }
@@ -356,7 +358,8 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
     engine->pool = options->pool;
     if (options->logger) engine->logger = *options->logger;
     pln_arena_init(&engine->arena, &engine->alloc, 0);
-    enum pln_status status = make_runnable(engine, options);
+    engine->targets = pln_engine_describe_targets(engine);
+    enum pln_status status = engine->targets ? make_runnable(engine, options) : pln_fail_memory(options->diagnostics, "engine", 0);
     if (status != PLN_OK) {
         destroy(engine);
         return status;

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "kernel/item.h"
 #include "kernel/program.h"
 #include "planish/context.h"
@@ -48,6 +49,7 @@ struct pln_engine {
     struct pln_logger logger;
     struct pln_engine_owner owner;
     struct pln_diag *why_not; /* of an engine that this machine cannot run: in the arena; NULL: it can */
+    const char *targets; /* what the plan is for, for people */
     const void *plan; /* as it lies in memory */
     size_t plan_bytes;
 };
@@ -55,6 +57,11 @@ struct pln_engine {
 /* Makes an engine of a verified program. The owner is taken, even on failure. Errors: PLN_INCOMPATIBLE kernels or CPU features that are not here, or
  * options->device of another kind; PLN_BAD_PLAN packed weights that no kernel takes; PLN_DEVICE; PLN_NO_MEMORY. */
 enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine);
+
+/* info.c: the CPU levels (or features) of the plan's targets, joined. */
+void pln_engine_list_levels(const struct pln_program *program, const char *joint, struct pln_text *out);
+/* What pln_engine.targets says. NULL: no memory. */
+const char *pln_engine_describe_targets(struct pln_engine *engine);
 
 /* ---- context ---- */
 

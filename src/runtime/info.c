@@ -41,6 +41,31 @@ enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pl
     return PLN_OK;
 }
 
+void pln_engine_list_levels(const struct pln_program *program, const char *joint, struct pln_text *out)
+{
+    char names[160];
+    for (uint32_t i = 0; i < PLN_MAX(program->n_targets, 1u); i++) {
+        const uint64_t needs = program->n_targets ? program->targets[i] : program->needs;
+        const char *level = pln_cpu_level_name(needs);
+        uint32_t same = 0; /* another GPU's program may need the same */
+        while (same < i && program->targets[same] != needs) same++;
+        if (same < i) continue;
+        pln_text_printf(out, "%s%s", i ? joint : "", level ? level : pln_cpu_describe(needs, names, sizeof names));
+    }
+}
+
+const char *pln_engine_describe_targets(struct pln_engine *engine)
+{
+    const struct pln_program *program = engine->program;
+    struct pln_text text;
+    pln_text_init(&text, &engine->alloc);
+    pln_engine_list_levels(program, ", ", &text);
+    for (uint32_t i = 0; i < program->n_archs; i++) pln_text_printf(&text, "%s%.15s", i ? ", " : "; ", program->archs[i]);
+    const char *kept = text.failed ? NULL : pln_arena_text(&engine->arena, text.data, text.size_bytes);
+    pln_text_deinit(&text);
+    return kept;
+}
+
 void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *out_summary)
 {
     const struct pln_program *program = engine->program;
@@ -49,7 +74,8 @@ void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *o
                                                 .onnx_nodes = (int)program->n_nodes,
                                                 .steps = (int)program->n_steps,
                                                 .blocks = (int)program->n_blocks,
-                                                .plan_bytes = engine->plan_bytes };
+                                                .plan_bytes = engine->plan_bytes,
+                                                .targets = engine->targets };
     out_summary->device_name = engine->why_not ? "a machine that is not here" : engine->devices[engine->n_devices - 1].caps.name;
     for (uint32_t i = 0; i < program->n_blocks; i++) out_summary->segments += (int)program->blocks[i].n_segments;
     for (uint32_t i = 0; i < program->n_weights; i++) out_summary->weights_bytes += program->weights[i].size_bytes;

@@ -33,16 +33,43 @@ static struct loaded *new_loaded(const struct pln_engine_options *options)
     return loaded;
 }
 
+/* The device that a plan is chosen for: kept open until the engine has it, as it takes a while to open. */
+struct probe {
+    const struct pln_engine_options *options;
+    const struct pln_backend *backend;
+    struct pln_device *device;
+    struct pln_device_caps caps;
+};
+
+/* What is wrong with the device is said by who opens it to run on it. */
+static const char *find_arch(void *user, const char *name)
+{
+    struct probe *probe = user;
+    struct pln_diag quiet;
+    const struct pln_backend *built;
+    int ordinal, built_ordinal;
+    pln_diag_init(&quiet);
+    if (pln_backend_find(name, &quiet, &built, &built_ordinal) != PLN_OK) return NULL;
+    probe->backend = built;
+    ordinal = built_ordinal;
+    if (probe->options->device && (pln_backend_find(probe->options->device, &quiet, &probe->backend, &ordinal) != PLN_OK || probe->backend != built)) return NULL;
+    const struct pln_device_options open = { .alloc = probe->options->allocator ? probe->options->allocator : pln_allocator_default(), .pool = probe->options->pool };
+    if (probe->backend->open(ordinal, &open, &quiet, &probe->device) != PLN_OK) return NULL;
+    probe->backend->caps(probe->device, &probe->caps);
+    return probe->caps.arch[0] ? probe->caps.arch : NULL;
+}
+
 static enum pln_status load(struct loaded *loaded, const void *data, size_t size_bytes, const char *name, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     enum pln_plan_verify verify = options->verify_weights > 0 ? PLN_PLAN_VERIFY_ALL : options->verify_weights < 0 ? PLN_PLAN_VERIFY_NONE : PLN_PLAN_VERIFY_USUAL;
-    enum pln_status status = pln_plan_read(data, size_bytes, name, verify, options->pool, &loaded->arena, options->diagnostics, &loaded->program);
-    if (status != PLN_OK) {
-        release(loaded);
-        return status;
-    }
+    struct probe probe = { .options = options };
+    const struct pln_plan_read_options read = { .verify = verify, .pool = options->pool, .features = pln_cpu_features(), .arch = find_arch, .user = &probe };
+    enum pln_status status = pln_plan_read(data, size_bytes, name, &read, &loaded->arena, options->diagnostics, &loaded->program);
     struct pln_engine_owner owner = { loaded, release };
-    PLN_TRY(pln_engine_create(&loaded->program, &owner, options, out_engine));
+    if (status == PLN_OK) status = pln_engine_create(&loaded->program, &owner, options, out_engine);
+    else release(loaded);
+    if (probe.device) probe.backend->close(probe.device);
+    PLN_TRY(status);
     (*out_engine)->plan = data;
     (*out_engine)->plan_bytes = size_bytes;
     return PLN_OK;

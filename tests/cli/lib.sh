@@ -2,6 +2,8 @@
 # must stand in what it prints.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+# The device that is meant where a test names none, whatever the machine has; and nothing in the user's cache.
+export PLANISH_DEVICE="${PLANISH_DEVICE:-cpu}" PLANISH_CACHE_DIR="${PLANISH_CACHE_DIR:-$scratch/cache}"
 failures=0 count=0
 expect() {
     want=$1 text=$2

@@ -30,16 +30,19 @@ static const struct {
     { "bad/reserved.plan", PLN_INCOMPATIBLE, "newer Planish" },
 };
 
-static void golden_plan_runs(void **state)
+/* n_nodes: of the program that must have been taken. */
+static void check_golden(const char *path, int n_nodes)
 {
-    (void)state;
     static const float w[4] = { 1, -2, 3, -4 };
     float x[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     uint8_t flag = 1;
     pln_engine *engine;
     pln_context *context;
     struct pln_buffer y, bx = { .dtype = PLN_F32, .rank = 2, .dims = { 2, 4 }, .data = x, .size_bytes = sizeof x }, bf = { .dtype = PLN_BOOL, .data = &flag, .size_bytes = 1 };
-    assert_int_equal(pln_engine_load_file("v0/hand.plan", NULL, &engine), PLN_OK);
+    struct pln_engine_summary summary;
+    assert_int_equal(pln_engine_load_file(path, NULL, &engine), PLN_OK);
+    pln_engine_summarize(engine, &summary);
+    assert_int_equal(summary.onnx_nodes, n_nodes);
     assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
     assert_int_equal(pln_context_bind_input(context, "x", &bx), PLN_OK);
     assert_int_equal(pln_context_bind_input(context, "flag", &bf), PLN_OK);
@@ -51,6 +54,13 @@ static void golden_plan_runs(void **state)
     }
     pln_context_destroy(context);
     pln_engine_release(engine);
+}
+
+static void golden_plan_runs(void **state)
+{
+    (void)state;
+    check_golden("v0/hand.plan", 9);
+    check_golden("v0/targets.plan", 11);
 }
 
 static void bad_plans_are_refused(void **state)
@@ -71,6 +81,22 @@ static void bad_plans_are_refused(void **state)
 }
 
 /* ---- writing the set ---- */
+
+/* Three targets: for any CPU; for any, and another program; for a CPU that does not exist. */
+static int write_targets(struct pln_plan_image *out_image)
+{
+    struct make makes[3];
+    const struct pln_program *programs[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        make_program(&makes[i]);
+        makes[i].program.n_nodes = 10 + i;
+        makes[i].program.needs = i == 2 ? (uint64_t)1 << 63 : 0;
+        programs[i] = &makes[i].program;
+    }
+    enum pln_status status = pln_plan_write_targets(programs, 3, NULL, 0, NULL, out_image);
+    for (uint32_t i = 0; i < 3; i++) make_free(&makes[i]);
+    return status != PLN_OK;
+}
 
 static int store(const char *folder, const char *path, const void *data, size_t size_bytes)
 {
@@ -96,7 +122,7 @@ static int store_forged(const char *folder, const char *path, const struct pln_p
     return failed;
 }
 
-static int store_all(const char *folder, struct pln_plan_image *image)
+static int store_all(const char *folder, struct pln_plan_image *image, const struct pln_plan_image *targets)
 {
     char path[512];
     uint8_t *plan = image->data;
@@ -104,7 +130,7 @@ static int store_all(const char *folder, struct pln_plan_image *image)
     mkdir(path, 0777);
     snprintf(path, sizeof path, "%s/bad", folder);
     mkdir(path, 0777);
-    int failed = store(folder, "v0/hand.plan", plan, image->size_bytes);
+    int failed = store(folder, "v0/hand.plan", plan, image->size_bytes) | store(folder, "v0/targets.plan", targets->data, targets->size_bytes);
     failed |= store(folder, "bad/empty.plan", "", 0) | store(folder, "bad/text.plan", "This is a plan.\n", 16) | store(folder, "bad/tensorrt.plan", "ptrt\0\0\0\0\1\0\0\0\0\0\0\0", 16);
     failed |= store(folder, "bad/cut_header.plan", plan, 40) | store(folder, "bad/cut_weights.plan", plan, image->size_bytes - 3);
     failed |= store_forged(folder, "bad/newer.plan", image, 0, offsetof(struct pln_plan_header, version), 1000);
@@ -130,10 +156,12 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--write") == 0) {
         struct make make;
-        struct pln_plan_image image;
+        struct pln_plan_image image, targets;
         make_program(&make);
-        int failed = pln_plan_write(&make.program, NULL, 0, NULL, &image) != PLN_OK || store_all(argv[2], &image);
+        int failed = write_targets(&targets);
+        failed |= pln_plan_write(&make.program, NULL, 0, NULL, &image) != PLN_OK || (!failed && store_all(argv[2], &image, &targets));
         pln_plan_image_release(&image);
+        pln_plan_image_release(&targets);
         make_free(&make);
         return failed;
     }

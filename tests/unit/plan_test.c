@@ -55,7 +55,8 @@ static void same_program_same_bytes(void **state)
     struct pln_arena arena;
     struct pln_program program;
     pln_arena_init(&arena, NULL, 0);
-    assert_int_equal(pln_plan_read(first.data, first.size_bytes, "plan", PLN_PLAN_VERIFY_ALL, NULL, &arena, NULL, &program), PLN_OK);
+    const struct pln_plan_read_options options = { .verify = PLN_PLAN_VERIFY_ALL };
+    assert_int_equal(pln_plan_read(first.data, first.size_bytes, "plan", &options, &arena, NULL, &program), PLN_OK);
     struct pln_plan_image again = write_program(&program);
     assert_int_equal(first.size_bytes, again.size_bytes);
     assert_memory_equal(first.data, again.data, first.size_bytes);

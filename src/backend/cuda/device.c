@@ -170,6 +170,7 @@ static enum pln_status load_code(struct pln_device *device, const void *image, s
 const struct pln_backend pln_backend_cuda = {
     .abi_version = PLN_KERNEL_ABI,
     .name = "cuda",
+    .present = pln_cuda_present,
     .open = open_device,
     .close = close_device,
     .caps = get_caps,

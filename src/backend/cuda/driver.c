@@ -1,6 +1,7 @@
 #include "backend/cuda/driver.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/dynlib.h"
 
@@ -9,6 +10,8 @@ static const char *const names[] = {
 #include "backend/cuda/driver_syms.inc"
 #undef PLN_CUDA_SYM
 };
+
+static const char *const libraries[] = { "libcuda.so.1", "libcuda.so", NULL };
 
 static struct {
     pthread_mutex_t lock;
@@ -43,7 +46,6 @@ static bool resolve(const struct pln_dynlib *lib, struct pln_cuda_driver *driver
 
 static enum pln_status open_driver(int ordinal, struct pln_diag *diag)
 {
-    static const char *const libraries[] = { "libcuda.so.1", "libcuda.so", NULL };
     struct pln_diag quiet;
     pln_diag_init(&quiet);
     if (pln_dynlib_open(libraries, &quiet, &shared.lib) != PLN_OK)
@@ -58,6 +60,32 @@ static enum pln_status open_driver(int ordinal, struct pln_diag *diag)
     PLN_CUDA_TRY(&shared.driver, diag, "the driver's version", DriverGetVersion, (&version));
     if (version >= PLN_CUDA_DRIVER_VERSION) return PLN_OK;
     return pln_fail(diag, PLN_DEVICE, "there is no cuda:%d: the NVIDIA driver is too old (CUDA %d.%d); CUDA 11.4 or later is needed, or use --device cpu", ordinal, version / 1000, version % 1000 / 10);
+}
+
+/* Of a driver of any age; true: it does not say that there is none. */
+static bool has_gpus(const struct pln_dynlib *lib)
+{
+    struct pln_cuda_driver driver = { 0 };
+    const char *missing;
+    int count = 0;
+    if (!resolve(lib, &driver, &missing)) {
+        void *init = pln_dynlib_symbol(lib, "cuInit"), *get_count = pln_dynlib_symbol(lib, "cuDeviceGetCount");
+        if (!init || !get_count) return true;
+        memcpy((any_function *)(void *)&driver.Init, &init, sizeof init);
+        memcpy((any_function *)(void *)&driver.DeviceGetCount, &get_count, sizeof get_count);
+    }
+    int result = driver.Init(0);
+    if (result == PLN_CUDA_ERROR_NO_DEVICE || result == PLN_CUDA_ERROR_STUB_LIBRARY) return false;
+    return result != 0 || driver.DeviceGetCount(&count) != 0 || count > 0;
+}
+
+bool pln_cuda_present(void)
+{
+    struct pln_dynlib lib;
+    struct pln_diag quiet;
+    pln_diag_init(&quiet);
+    if (pln_dynlib_open(libraries, &quiet, &lib) != PLN_OK) return access("/dev/nvidia0", F_OK) == 0;
+    return has_gpus(&lib); /* the library stays: a driver that was started does not like to go */
 }
 
 enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const struct pln_cuda_driver **out_driver)

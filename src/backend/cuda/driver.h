@@ -32,6 +32,7 @@ enum {
     PLN_CUDA_MEMORY_HOST = 1,
     PLN_CUDA_MEMORY_DEVICE = 2,
     PLN_CUDA_ERROR_OUT_OF_MEMORY = 2,
+    PLN_CUDA_ERROR_STUB_LIBRARY = 34, /* the toolkit's, to link with where there is no driver */
     PLN_CUDA_ERROR_NO_DEVICE = 100,
     PLN_CUDA_ERROR_NOT_READY = 600,
     PLN_CUDA_STREAM_NON_BLOCKING = 1,
@@ -56,6 +57,9 @@ struct pln_cuda_driver {
 
 /* The driver, opened and initialized once a process. ordinal: of the GPU that it is for, for messages. Errors: PLN_DEVICE no libcuda.so.1, one that is too old, or no GPU, with the remedy. */
 enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const struct pln_cuda_driver **out_driver);
+/* An NVIDIA GPU is there, be it one that cannot be used for want of a newer driver, of rights, …: the driver does not say that there is none, or there is a
+ * device file without a driver's library. */
+bool pln_cuda_present(void);
 /* PLN_OK for 0; else PLN_DEVICE, or PLN_NO_MEMORY, with the call, the driver's words and what it was for. */
 enum pln_status pln_cuda_check(const struct pln_cuda_driver *driver, int result, const char *call, const char *what, struct pln_diag *diag);
 

@@ -1,0 +1,39 @@
+/* What is meant where the command line says nothing: the device, the folder of the cache. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "model.h"
+#include "planish/device.h"
+
+/* A process that has started the driver cannot go on using it in children that it forks. */
+static const char *ask_apart(void)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) _exit(strcmp(pln_device_default(), "cpu") == 0 ? 0 : 1);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return child < 0 || status == 0 ? "cpu" : "cuda:0"; /* a driver that breaks down is one that is there */
+}
+
+const char *model_default_device(const char *target, bool apart)
+{
+    const char *named = getenv("PLANISH_DEVICE");
+    if (named && *named) return named;
+    if (target && (strncmp(target, "cuda:", 5) == 0 || strstr(target, ",cuda:"))) return "cuda";
+    if (target && strcmp(target, "native") != 0) return "cpu";
+    return apart ? ask_apart() : pln_device_default();
+}
+
+const char *model_cache_folder(void)
+{
+    static char folder[4096];
+    const char *own = getenv("PLANISH_CACHE_DIR"), *all = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (own && *own) return own;
+    /* XDG Base Directory Specification: a relative path is to be ignored. */
+    int n = all && *all == '/' ? snprintf(folder, sizeof folder, "%s/planish", all) : home && *home == '/' ? snprintf(folder, sizeof folder, "%s/.cache/planish", home) : 0;
+    return n > 0 && (size_t)n < sizeof folder ? folder : NULL;
+}
