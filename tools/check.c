@@ -91,14 +91,15 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     size_t passed = 0;
     FILE *json = json_file ? json_file[0] ? fopen(json_file, "w") : stdout : NULL;
     if (json_file && !json) return command_fail(&command_check, 1, "%s: %s", json_file, strerror(errno));
+    FILE *text = json == stdout ? stderr : stdout;
     if (json) fputs("{\"schema\":1,\"device\":", json);
     if (json) json_text(json, options.device);
     if (json) fputs(",\"cases\":[", json);
     for (size_t i = 0; i < cases->count; i++) {
         const char *slash = strrchr(cases->items[i], '/'), *name = slash ? slash + 1 : cases->items[i];
         passed += verdicts[i].passed;
-        if (!verdicts[i].passed) printf("%s: %s\n", name, verdicts[i].why);
-        else if (verbosity > 0) printf("%s: passed, largest relative error %.3g\n", name, verdicts[i].worst);
+        if (!verdicts[i].passed) fprintf(text, "%s: %s\n", name, verdicts[i].why);
+        else if (verbosity > 0) fprintf(text, "%s: passed, largest relative error %.3g\n", name, verdicts[i].worst);
         if (!json) continue;
         fprintf(json, "%s\n{\"name\":", i ? "," : "");
         json_text(json, name);
@@ -110,7 +111,7 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     }
     if (json) fprintf(json, "\n],\"passed\":%zu,\"failed\":%zu}\n", passed, cases->count - passed);
     if (json && json != stdout && fclose(json) != 0) return command_fail(&command_check, 1, "%s: %s", json_file, strerror(errno));
-    printf("%zu passed, %zu failed, 0 skipped\n", passed, cases->count - passed);
+    fprintf(text, "%zu passed, %zu failed, 0 skipped\n", passed, cases->count - passed);
     if (fflush(stdout) != 0) return command_fail(&command_check, 1, "stdout: %s", strerror(errno));
     return passed == cases->count ? 0 : 1;
 }

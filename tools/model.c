@@ -306,6 +306,18 @@ int model_check_shapes(const struct command *command, const struct model *model,
     return status ? status : check_list(command, "symbolic dim", &options->dims, dims, n_dims, false);
 }
 
+/* States start empty. */
+static bool is_length(const struct model *model, const struct pln_tensor_info *info, int dim)
+{
+    if (info->is_state && info->state_axis == dim) return true;
+    for (int i = 0; info->dim_names[dim] && i < pln_engine_input_count(model->engine); i++) {
+        struct pln_tensor_info other;
+        if (pln_engine_input(model->engine, i, &other) != PLN_OK || !other.is_state || !other.dim_names[other.state_axis]) continue;
+        if (strcmp(other.dim_names[other.state_axis], info->dim_names[dim]) == 0) return true;
+    }
+    return false;
+}
+
 int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
 {
     if (pln_engine_input(model->engine, index, out_info) != PLN_OK) return command_fail(command, 1, "there is no input %d", index);
@@ -315,8 +327,9 @@ int model_input_shape(const struct command *command, const struct model *model, 
     for (int i = 0; i < out_info->rank; i++) {
         if (out_info->dims[i] >= 0) continue;
         int64_t value = out_info->dim_names[i] ? find_dim(options, out_info->dim_names[i]) : -1;
-        if (value < 0 && verbosity >= 0) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes 1\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name);
-        out_info->dims[i] = value < 0 ? 1 : value;
+        const int64_t otherwise = is_length(model, out_info, i) ? 0 : 1;
+        if (value < 0 && verbosity >= 1 - (int)otherwise) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes %d\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name, (int)otherwise);
+        out_info->dims[i] = value < 0 ? otherwise : value;
     }
     return 0;
 }

@@ -43,7 +43,8 @@ PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *contex
 /* Binds an input for the runs to come. data is read during each run and must stay valid; strides other than row-major (never negative) are copied first. Errors:
  * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name, type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
-/* Binds memory for an output: data of size_bytes; dtype, rank, dims are ignored. NULL buffer or data: the context keeps its own memory. A run whose
+/* Binds memory for an output: data of size_bytes; dtype, dims and, without strides, rank are ignored. It must not overlap memory that is bound otherwise
+ * (the run fails with PLN_INVALID_ARGUMENT), but for a state that is given the memory of its input, with the same strides. NULL buffer or data: the context keeps its own memory. A run whose
  * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name; PLN_UNSUPPORTED
  * strides (outputs are row-major; only outputs that are states may have them), or memory that the device does not take. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
@@ -126,7 +127,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_context_enqueue(pln_context *context, c
 /* Makes the pln_context_run or pln_context_enqueue under way, its waits included, end soon with PLN_CANCELLED; nothing when none is. Any thread. */
 PLN_API void pln_context_cancel(pln_context *context);
 
-/* The output of the last run: type, dims, data (the caller's or the context's memory, valid until the next run). Errors: PLN_NOT_FOUND name;
+/* The output of the last run: type, dims, data (the caller's or the context's memory, valid until the next run); strides where they are not row-major,
+ * as those of a state in a store, whose memory has room for the capacity. Errors: PLN_NOT_FOUND name;
  * PLN_INVALID_ARGUMENT NULL name, before a run, or no tensor. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_output(pln_context *context, const char *name, struct pln_buffer *out_buffer);
 

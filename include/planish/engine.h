@@ -53,7 +53,9 @@ struct pln_tensor_info {
     int rank;                       /* -1: not known before the run */
     int64_t dims[PLN_MAX_RANK];     /* -1: dynamic */
     const char *dim_names[PLN_MAX_RANK]; /* the symbol of a dynamic dim: "batch", or NULL */
-    uint64_t reserved[4];
+    int is_state;                   /* of an engine's inputs and outputs: part of a state, such as past_key_values.0.key and present.0.key (context.h) */
+    int state_axis;                 /* the dim along which it grows, if it is */
+    uint64_t reserved[3];
 };
 
 /* Inputs and outputs in the model's order. */

@@ -154,6 +154,19 @@ static enum pln_status plan_space(struct pln_context *context, struct pln_segmen
     return hold_arena(context, state, space, bytes);
 }
 
+static enum pln_status plan_for(struct pln_context *context, struct pln_segment_state *state, const int64_t *values, uint32_t last_step)
+{
+    for (uint32_t i = 0; i < state->n_arena; i++) {
+        size_t bytes;
+        PLN_TRY(pln_slot_bytes(context, values, state->arena_slots[i], &bytes));
+        state->planned_bytes[i] = state->planned ? PLN_MAX(bytes, state->planned_bytes[i]) : bytes;
+    }
+    state->planned = false;
+    for (uint32_t space = 0; space < context->engine->n_devices; space++) PLN_TRY(plan_space(context, state, space, last_step));
+    state->planned = true;
+    return PLN_OK;
+}
+
 enum pln_status pln_segment_plan_memory(struct pln_context *context, uint32_t block, uint32_t segment, uint64_t changed)
 {
     const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
@@ -167,15 +180,13 @@ enum pln_status pln_segment_plan_memory(struct pln_context *context, uint32_t bl
     }
     if (fits) return PLN_OK;
     const int64_t *values;
+    const int before = context->diag.count;
     PLN_TRY(upper_bytes(context, state, &values));
-    for (uint32_t i = 0; i < state->n_arena; i++) {
-        size_t bytes;
-        PLN_TRY(pln_slot_bytes(context, values, state->arena_slots[i], &bytes));
-        state->planned_bytes[i] = state->planned ? PLN_MAX(bytes, state->planned_bytes[i]) : bytes;
+    enum pln_status status = plan_for(context, state, values, seg->first + seg->count - 1);
+    if (status == PLN_NO_MEMORY && values != context->dims) { /* what is to be expected does not fit; what is asked for may */
+        context->diag.count = before;
+        status = plan_for(context, state, context->dims, seg->first + seg->count - 1);
     }
-    state->planned = false;
-    for (uint32_t space = 0; space < context->engine->n_devices; space++) PLN_TRY(plan_space(context, state, space, seg->first + seg->count - 1));
-    state->planned = true;
-    context->stats.memory_plans++;
-    return PLN_OK;
+    if (status == PLN_OK) context->stats.memory_plans++;
+    return status;
 }

@@ -75,14 +75,29 @@ enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_ste
     return PLN_OK;
 }
 
-/* The same for a command, whose tensors are at hand. */
+static bool same_strides(const struct pln_tensor *input, const struct pln_tensor *output)
+{
+    for (int d = 0; d < input->rank; d++)
+        if (input->dims[d] > 1 && input->strides[d] != output->strides[d]) return false;
+    return input->rank == output->rank;
+}
+
+/* The same for a command, whose tensors are at hand. A row that leaves elements alone where they are already may have them there: in a view that the
+ * plan has made of the output, or, bound by the caller, from its first element on. */
 static enum pln_status check_apart(struct pln_context *context, const struct pln_segment_state *state, uint32_t position)
 {
+    const struct pln_slot *slots = context->engine->program->slots;
     const struct pln_launch *launch = &state->launches[position];
+    const struct pln_kernel *kernel = context->engine->steps[state->flow[position].step].kernel;
     const uint32_t *operands = &state->operands[position == 0 ? 0 : state->operands_end[position - 1]];
+    const bool may_overlap = kernel && (kernel->flags & PLN_KERNEL_OVERLAP);
     for (int o = launch->n_inputs; o < launch->n_inputs + launch->n_outputs; o++)
-        for (int i = 0; i < o; i++)
-            if (pln_tensors_overlap(&launch->inputs[o], &launch->inputs[i])) return fail_apart(context, operands[o], operands[i]);
+        for (int i = 0; i < o; i++) {
+            const struct pln_tensor *input = &launch->inputs[i], *output = &launch->inputs[o];
+            if (!pln_tensors_overlap(output, input)) continue;
+            const bool there = input->data == output->data || (operands[i] != PLN_NONE && slots[operands[i]].place == PLN_PLACE_VIEW);
+            if (!may_overlap || i >= launch->n_inputs || !there || !same_strides(input, output)) return fail_apart(context, operands[o], operands[i]);
+        }
     return PLN_OK;
 }
 
@@ -119,7 +134,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     bool retyped;
     PLN_TRY(fill_operands(context, state, position, true, &retyped));
     const struct pln_kernel *kernel = context->engine->steps[step_id].kernel;
-    if (!kernel || !(kernel->flags & PLN_KERNEL_OVERLAP)) PLN_TRY(check_apart(context, state, position));
+    PLN_TRY(check_apart(context, state, position));
     *command = (struct pln_command){ .launch = launch, .code = context->engine->steps[step_id].code };
     if (step->kind == PLN_STEP_COPY) {
         command->kind = PLN_COMMAND_COPY;
@@ -164,7 +179,7 @@ static enum pln_status update_command(struct pln_context *context, struct pln_se
     if (command->kind != PLN_COMMAND_LAUNCH || !command->state || !command->kernel->family->update) return PLN_OK;
     PLN_TRY(fill_operands(context, state, position, false, &retyped));
     if (retyped || makes_nothing(launch)) return PLN_OK;
-    if (!(command->kernel->flags & PLN_KERNEL_OVERLAP)) PLN_TRY(check_apart(context, state, position));
+    PLN_TRY(check_apart(context, state, position));
     PLN_TRY(check_strides(context, command->kernel, launch, step));
     *out_done = true;
     return command->kernel->family->update(launch, kernel_state, &command->prepared, &context->diag);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "runtime/engine.h"
+#include "runtime/resolve.h"
 #include "base/text.h"
 #include "runtime/memory.h"
 
@@ -123,13 +124,14 @@ static enum pln_status init_tables(struct pln_context *context)
     context->inputs = pln_arena_alloc_aligned(arena, (program->n_inputs + (size_t)1) * sizeof *context->inputs, 64);
     context->outputs = pln_arena_alloc_aligned(arena, (program->n_outputs + (size_t)1) * sizeof *context->outputs, 64);
     context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
+    context->grown_dims = pln_arena_array(arena, (size_t)program->n_states + 1, sizeof *context->grown_dims);
     context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
     context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
     context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
     context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->given || !context->state_dims)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->given || !context->state_dims || !context->grown_dims)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
     init_io(context);
@@ -477,6 +479,11 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
     const bool in_device = moved ? binding->bound && binding->on_device : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
     out_buffer->memory = in_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
+    int64_t first, last;
+    if (!moved && !pln_tensor_is_contiguous(tensor) && pln_tensor_reach(tensor, &first, &last)) {
+        out_buffer->strides = tensor->strides;
+        out_buffer->size_bytes = (size_t)(last + 1) * (size_t)pln_dtype_bits(tensor->dtype) / 8;
+    }
     return in_device ? PLN_OK : pln_enqueue_settle(context);
 }
 
@@ -611,6 +618,7 @@ enum pln_status pln_context_step_time(const pln_context *context, int index, uin
     *out_ns = *out_count = 0;
     if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
+    if (!context->profiling) return PLN_OK;
     *out_ns = context->step_times[index].ns;
     *out_count = context->step_times[index].count;
     return PLN_OK;

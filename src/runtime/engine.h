@@ -189,6 +189,7 @@ struct pln_context {
     bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
     struct pln_state_dim *state_dims;
     uint32_t n_state_dims;
+    uint32_t *grown_dims, n_grown_dims; /* lengths of the outputs that are states, each expression once */
     struct pln_queue **queues; /* by device */
     struct pln_interval *intervals;
     uint32_t *order;
@@ -220,9 +221,9 @@ enum pln_status pln_enqueue_need_still(struct pln_context *context);
 bool pln_fence_attach(pln_fence *fence, struct pln_context *context);
 enum pln_status pln_fence_settle(pln_fence *fence, struct pln_context *context);
 
-/* states.c: binds inputs and outputs of the store before a run, and counts what a run appended. */
+/* states.c: binds inputs and outputs of the store before a run, and counts what a run appended; PLN_UNSUPPORTED: not as much to all states. */
 enum pln_status pln_states_begin(struct pln_context *context);
-void pln_states_commit(struct pln_context *context);
+enum pln_status pln_states_commit(struct pln_context *context);
 /* All inputs that are states have been taken as slots' items: the next run need only look at their length. */
 void pln_states_note_taken(struct pln_context *context);
 /* Binds and checks the extents of inputs that are states, when states_taken. false: they do not fit what is known so far. */

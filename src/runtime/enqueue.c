@@ -62,7 +62,7 @@ static enum pln_status run(pln_context *context)
         if (status == PLN_OK) status = drained;
     }
     if (status != PLN_OK) return status;
-    pln_states_commit(context);
+    PLN_TRY(pln_states_commit(context));
     context->stats.runs++;
     context->stats.last_run_ns = (uint64_t)(pln_clock_ns() - start);
     return PLN_OK;

@@ -47,7 +47,7 @@ struct pln_growth {
     struct kernel_update *updates;
     struct filled_slot *filled;        /* slots to be filled as ever */
     uint32_t *watched;                 /* indices into `outside` of what may be bound anew */
-    uint32_t *noted;                   /* slots that grow and that a view, or a command made as ever, looks at */
+    uint32_t *noted;                   /* slots that grow and that a view, a command made as ever or another segment looks at */
     uint32_t *others;                  /* positions of commands to be made as ever */
     uint32_t n_extents, n_copies, n_updates, n_filled, n_watched, n_noted, n_others;
 };
@@ -65,7 +65,7 @@ enum pln_status pln_growth_init(struct pln_context *context, struct pln_segment_
     growth->updates = pln_arena_array(arena, n_steps + 1u, sizeof *growth->updates);
     growth->filled = pln_arena_array(arena, n_defined + 1u, sizeof *growth->filled);
     growth->watched = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *growth->watched);
-    growth->noted = pln_arena_array(arena, n_operands + n_defined + 1u, sizeof *growth->noted);
+    growth->noted = pln_arena_array(arena, 2 * (n_operands + n_defined) + 1u, sizeof *growth->noted);
     growth->others = pln_arena_array(arena, n_steps + 1u, sizeof *growth->others);
     if (!growth->changes || !growth->extents || !growth->copies || !growth->updates || !growth->filled || !growth->watched || !growth->noted || !growth->others)
         return pln_fail_memory(&context->diag, "segment tables", 0);
@@ -116,20 +116,28 @@ static int64_t most_of(const struct pln_context *context, uint32_t slot_id, uint
     return 0;
 }
 
+static bool is_planned(const struct pln_slot *slot)
+{
+    return slot->place == PLN_PLACE_ARENA || slot->place == PLN_PLACE_VIEW || slot->place == PLN_PLACE_SHAPE;
+}
+
+/* What this segment does not fill: those of other segments and blocks come as they are when it is resolved, outputs that are states may be read there. */
 static void list_slots(const struct pln_context *context, const struct pln_segment_state *state)
 {
     struct pln_growth *growth = state->growth;
     const struct pln_program *program = context->engine->program;
     uint32_t arena = 0;
     int axis;
-    memset(growth->changes, STAYS, program->n_slots);
+    for (uint32_t i = 0; i < program->n_slots; i++) growth->changes[i] = is_planned(&program->slots[i]) ? MAY_CHANGE : STAYS;
+    for (uint32_t i = 0; i < state->n_defined; i++) growth->changes[state->defined[i]] = STAYS;
     for (uint32_t i = 0; i < state->n_outside; i++) {
         const uint32_t slot = state->outside[i];
         const int64_t most = most_of(context, slot, growth->changed, &axis);
         growth->changes[slot] = most > 0 ? GROWS : MAY_CHANGE;
         if (most <= 0) growth->watched[growth->n_watched++] = i;
-        else if (program->slots[slot].place == PLN_PLACE_OUTPUT)
-            growth->extents[growth->n_extents++] = (struct extent){ &context->slots[slot].view.tensor.dims[axis], most, program->slots[slot].dims[axis] };
+        if (most <= 0 || program->slots[slot].place != PLN_PLACE_OUTPUT) continue;
+        growth->extents[growth->n_extents++] = (struct extent){ &context->slots[slot].view.tensor.dims[axis], most, program->slots[slot].dims[axis] };
+        growth->noted[growth->n_noted++] = slot;
     }
     for (uint32_t i = 0; i < state->n_defined; i++) {
         const uint32_t slot = state->defined[i];
@@ -184,7 +192,7 @@ static bool grows_along(const struct pln_context *context, const struct pln_segm
         if (slots[k] == PLN_NONE || state->growth->changes[slots[k]] == STAYS) continue;
         const struct pln_slot *slot = &context->engine->program->slots[slots[k]];
         const bool grows = state->growth->changes[slots[k]] == GROWS, output = k >= launch->n_inputs;
-        if (!grows && (output || (slot->place != PLN_PLACE_ARENA && slot->place != PLN_PLACE_VIEW && slot->place != PLN_PLACE_SHAPE))) return false;
+        if (!grows && (output || !is_planned(slot))) return false;
         if (!strides_fit(command->kernel, &launch->inputs[k], output, slot->place == PLN_PLACE_ARENA && !slot->order)) return false;
         if (grows && !overlap && !stays_apart(context, state, launch, slots, k)) return false;
     }

@@ -23,12 +23,19 @@ static void describe(const struct pln_program *program, const struct pln_io *io,
     }
 }
 
+static void describe_state(const struct pln_state_pair *pair, struct pln_tensor_info *out_info)
+{
+    out_info->is_state = pair != NULL;
+    out_info->state_axis = pair ? pair->axis : 0;
+}
+
 enum pln_status pln_engine_input(const pln_engine *engine, int index, struct pln_tensor_info *out_info)
 {
     memset(out_info, 0, sizeof *out_info);
     if (!engine) return PLN_INVALID_ARGUMENT;
     if (index < 0 || index >= pln_engine_input_count(engine)) return PLN_NOT_FOUND;
     describe(engine->program, &engine->program->inputs[index], out_info);
+    describe_state(pln_states_find(engine->program, (uint32_t)index, false), out_info);
     return PLN_OK;
 }
 
@@ -38,6 +45,7 @@ enum pln_status pln_engine_output(const pln_engine *engine, int index, struct pl
     if (!engine) return PLN_INVALID_ARGUMENT;
     if (index < 0 || index >= pln_engine_output_count(engine)) return PLN_NOT_FOUND;
     describe(engine->program, &engine->program->outputs[index], out_info);
+    describe_state(pln_states_find(engine->program, (uint32_t)index, true), out_info);
     return PLN_OK;
 }
 

@@ -131,11 +131,12 @@ static enum pln_status fill_shape(struct pln_context *context, uint32_t slot_id,
         if (!data) return pln_fail_memory(&context->diag, slot->name, slot->n_elems * sizeof(int64_t));
         view->tensor.data = data;
     }
+    for (uint32_t i = 0; i < slot->n_elems; i++)
+        if (context->dims[slot->elems[i]] == PLN_DIM_UNKNOWN) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "an element of '%s' is out of range for these inputs", slot->name);
     bool changed = false;
     for (uint32_t i = 0; i < slot->n_elems; i++) {
         int64_t value = context->dims[slot->elems[i]];
         changed = changed || pln_load_i64(slot->dtype, view->tensor.data, i) != value;
-        if (value == PLN_DIM_UNKNOWN) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "an element of '%s' is out of range for these inputs", slot->name);
         switch (pln_dtype_bits(slot->dtype)) {
         case 64: ((int64_t *)view->tensor.data)[i] = value; break;
         case 32: ((int32_t *)view->tensor.data)[i] = (int32_t)value; break;

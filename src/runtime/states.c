@@ -21,6 +21,13 @@ const struct pln_state_pair *pln_states_find(const struct pln_program *program, 
     return NULL;
 }
 
+static bool has_symbol(const struct pln_program *program, const char *name)
+{
+    for (uint32_t i = 0; name && i < program->n_symbols; i++)
+        if (pln_str_equal(program->symbols[i].name, name)) return true;
+    return false;
+}
+
 static int64_t named_dim(const struct pln_state_options *options, const char *name)
 {
     for (int i = 0; i < options->dim_count; i++)
@@ -72,6 +79,8 @@ enum pln_status pln_state_store_create(pln_engine *engine, const struct pln_stat
     store->states = pln_alloc_zeroed(alloc, engine->program->n_states * sizeof *store->states, _Alignof(struct state));
     enum pln_status status = store->states ? PLN_OK : pln_fail_memory(diagnostics, "state store", 0);
     for (uint32_t i = 0; status == PLN_OK && i < engine->program->n_states; i++) status = init_state(store, &own, i, diagnostics);
+    for (int i = 0; status == PLN_OK && i < own.dim_count; i++)
+        if (!has_symbol(engine->program, own.dim_names[i])) status = pln_fail(diagnostics, PLN_NOT_FOUND, "the model has no symbolic dim '%s'", own.dim_names[i] ? own.dim_names[i] : "(null)");
     if (status == PLN_OK) *out_store = store;
     else pln_state_store_destroy(store);
     return status;
@@ -188,6 +197,13 @@ void pln_states_note_taken(struct pln_context *context)
     context->n_state_dims = 0;
     context->states_taken = true;
     context->taken++;
+    context->n_grown_dims = 0;
+    for (uint32_t i = 0; i < program->n_states; i++) {
+        const uint32_t dim = program->slots[program->outputs[program->states[i].output].slot].dims[program->states[i].axis];
+        uint32_t k = 0;
+        while (k < context->n_grown_dims && context->grown_dims[k] != dim) k++;
+        if (k == context->n_grown_dims) context->grown_dims[context->n_grown_dims++] = dim;
+    }
     for (uint32_t i = 0; i < program->n_states; i++)
         context->states_taken = context->states_taken && note_dims(context, &program->states[i], &context->states->states[i].full);
 }
@@ -208,11 +224,31 @@ bool pln_states_take(struct pln_context *context)
     return true;
 }
 
-void pln_states_commit(struct pln_context *context)
+/* All states have one length. What each of them got is looked at where the extents do not tell. */
+static bool grew_alike(const struct pln_context *context, int64_t length)
+{
+    const struct pln_program *program = context->engine->program;
+    bool alike = true, known = context->states_taken;
+    for (uint32_t i = 0; known && i < context->n_grown_dims; i++) {
+        known = context->dims[context->grown_dims[i]] != PLN_DIM_UNKNOWN;
+        alike = alike && context->dims[context->grown_dims[i]] == length;
+    }
+    for (uint32_t i = 0; !known && i < program->n_states; i++) {
+        const struct pln_item *item = context->slots[program->outputs[program->states[i].output].slot].item;
+        alike = (i == 0 || alike) && item && item->kind == PLN_TENSOR && item->tensor.dims[program->states[i].axis] == length;
+    }
+    return alike;
+}
+
+enum pln_status pln_states_commit(struct pln_context *context)
 {
     struct pln_state_store *store = context->states;
     const struct pln_program *program = context->engine->program;
-    if (!store || program->n_states == 0) return;
+    if (!store || program->n_states == 0) return PLN_OK;
     const struct pln_item *item = context->slots[program->outputs[program->states[0].output].slot].item;
-    if (item && item->kind == PLN_TENSOR) store->length = item->tensor.dims[program->states[0].axis];
+    if (!item || item->kind != PLN_TENSOR) return PLN_OK;
+    const int64_t length = item->tensor.dims[program->states[0].axis];
+    if (!grew_alike(context, length)) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the states of this model grow by different amounts, and a store has one length for all of them; bind them by hand");
+    store->length = length;
+    return PLN_OK;
 }

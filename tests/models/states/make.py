@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Writes the small models of this folder: states whose values other segments, branches and loop bodies read. make.py [FOLDER]
+
+Each has past_key_values.0.key [1,2,past,4] and x [1,2,seq,4], joined to present.0.key, and gives y, which depends on all positions.
+"""
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T, helper as h, numpy_helper
+
+FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
+info = h.make_tensor_value_info
+past, x, present = info("past_key_values.0.key", T.FLOAT, [1, 2, "past", 4]), info("x", T.FLOAT, [1, 2, "seq", 4]), info("present.0.key", T.FLOAT, [1, 2, "total", 4])
+flag, cond = info("flag", T.BOOL, [6]), info("cond", T.BOOL, [])
+W = numpy_helper.from_array(np.random.RandomState(1).rand(4, 4).astype(np.float32), "W")
+AXIS = numpy_helper.from_array(np.array([2], np.int64), "axis")
+LAST = numpy_helper.from_array(np.array(-1, np.int64), "last")
+ZERO = numpy_helper.from_array(np.zeros((1, 2, 4), np.float32), "zero")
+join = [h.make_node("Concat", ["past_key_values.0.key", "x"], ["present.0.key"], axis=2)]
+join_made = [h.make_node("MatMul", ["x", "W"], ["xw"]), h.make_node("Concat", ["past_key_values.0.key", "xw"], ["present.0.key"], axis=2)]
+product = [h.make_node("MatMul", ["present.0.key", "W"], ["t"])]
+# Only the run tells how many there are: a new segment begins.
+count = [h.make_node("NonZero", ["flag"], ["nz"]), h.make_node("Cast", ["nz"], ["nzf"], to=T.FLOAT), h.make_node("ReduceSum", ["nzf"], ["q"], keepdims=0)]
+
+
+def save(name, nodes, inputs, outputs, weights):
+    graph = h.make_graph(nodes, name, inputs, [info(o, T.FLOAT, None) if isinstance(o, str) else o for o in outputs], weights)
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), FOLDER / f"{name}.onnx")
+
+
+def branch(name, node):
+    return h.make_graph([node], name, [], [info(node.output[0], T.FLOAT, [1, 2, 4])])
+
+
+def highest(name, output):
+    return h.make_node("ReduceMax", [name], [output], axes=[2], keepdims=0)
+
+
+def body(name):
+    nodes = [highest(name, "most"), h.make_node("Add", ["sum", "most"], ["sum_out"]), h.make_node("Identity", ["go"], ["go_out"])]
+    return h.make_graph(nodes, "body", [info("i", T.INT64, []), info("go", T.BOOL, []), info("sum", T.FLOAT, [1, 2, 4])], [info("go_out", T.BOOL, []), info("sum_out", T.FLOAT, [1, 2, 4])])
+
+
+def loop(name):
+    trips = [h.make_node("NonZero", ["flag"], ["nz"]), h.make_node("Shape", ["nz"], ["n"], start=1, end=2), h.make_node("Squeeze", ["n"], ["trips"])]
+    return trips + [h.make_node("Loop", ["trips", "", "zero"], ["y"], body=body(name))]
+
+
+attention = [h.make_node("Transpose", ["present.0.key"], ["kt"], perm=[0, 1, 3, 2]), h.make_node("MatMul", ["xw", "kt"], ["s"]), h.make_node("Softmax", ["s"], ["p"], axis=-1),
+             h.make_node("MatMul", ["p", "present.0.key"], ["o"]), h.make_node("Gather", ["o", "last"], ["y"], axis=2)]
+save("later_product", join + product + count + [h.make_node("ReduceSum", ["t", "axis"], ["r"], keepdims=0), h.make_node("MatMul", ["r", "W"], ["y"])], [past, x, flag], [present, "y", "q"], [W, AXIS])
+save("later_state", join_made + count + [highest("present.0.key", "y")], [past, x, flag], [present, "y", "q"], [W])
+save("later_attention", join_made + count + attention, [past, x, flag], [present, "y", "q"], [W, LAST])
+save("branch_product", join + product + [h.make_node("If", ["cond"], ["y"], then_branch=branch("then", h.make_node("ReduceSum", ["t", "axis"], ["b1"], keepdims=0)), else_branch=branch("else", highest("t", "b2")))],
+     [past, x, cond], [present, "y"], [W, AXIS])
+save("branch_state", join_made + [h.make_node("If", ["cond"], ["y"], then_branch=branch("then", h.make_node("Identity", ["zero"], ["b1"])), else_branch=branch("else", highest("present.0.key", "b2")))],
+     [past, x, cond], [present, "y"], [W, ZERO])
+save("loop_product", join + product + loop("t"), [past, x, flag], [present, "y"], [W, ZERO])
+save("loop_state", join_made + loop("present.0.key"), [past, x, flag], [present, "y"], [W, ZERO])
+double = [h.make_node("Concat", ["x", "x"], ["xx"], axis=2), h.make_node("Concat", ["past_key_values.0.value", "xx"], ["present.0.value"], axis=2)]
+save("unequal", join + double + [highest("present.0.value", "y")], [past, info("past_key_values.0.value", T.FLOAT, [1, 2, "past2", 4]), x],
+     [present, info("present.0.value", T.FLOAT, [1, 2, "total2", 4]), "y"], [])
