@@ -9,7 +9,7 @@ struct pln_tile_room {
     union {
         struct {
             float queries[DEPTH * PITCH], keys[DEPTH * PITCH]; /* [depth, row] */
-        };
+        } in;
         float values[VALUES * PLN_COLS];
     };
     float weights[PLN_KEYS * PITCH]; /* [key, row] */
@@ -40,12 +40,12 @@ PLN_INLINE void pln_tile_scores(const struct pln_attention_params *p, struct pln
 #pragma unroll
     for (int i = 0; i < 16; i++) scores[i / 4][i % 4] = 0;
     for (int64_t from = 0; from < p->size; from += DEPTH) {
-        pln_tile_load(room->query_at, p->size, from, p->q.col_stride, p->scale, room->queries);
-        pln_tile_load(room->key_at, p->size, from, (int64_t)1, 1.0f, room->keys);
+        pln_tile_load(room->query_at, p->size, from, p->q.col_stride, p->scale, room->in.queries);
+        pln_tile_load(room->key_at, p->size, from, (int64_t)1, 1.0f, room->in.keys);
         __syncthreads();
 #pragma unroll 8
         for (int d = 0; d < DEPTH; d++) {
-            const struct pln_four q = *(const struct pln_four *)&room->queries[d * PITCH + 4 * ty], k = *(const struct pln_four *)&room->keys[d * PITCH + 4 * tx];
+            const struct pln_four q = *(const struct pln_four *)&room->in.queries[d * PITCH + 4 * ty], k = *(const struct pln_four *)&room->in.keys[d * PITCH + 4 * tx];
 #pragma unroll
             for (int i = 0; i < 4; i++)
 #pragma unroll
