@@ -174,7 +174,7 @@ PLN_API int64_t pln_state_store_length(const pln_state_store *store); /* positio
 /* Forgets the positions from `length` on. PLN_INVALID_ARGUMENT: it holds fewer. */
 PLN_API PLN_MUST_USE enum pln_status pln_state_store_truncate(pln_state_store *store, int64_t length);
 /* Binds all states of the model to the store for the runs to come; NULL ends that. A run that needs more than the capacity fails with
- * PLN_NO_MEMORY and leaves the store as it was. */
+ * PLN_NO_MEMORY and leaves the store as it was. Until then states cannot be bound otherwise (PLN_INVALID_ARGUMENT). */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store);
 
 /* A tap: called in the run's thread for each value made visible by the build (pln_build_options.taps) as soon as it is known; `value` lives during

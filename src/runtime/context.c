@@ -318,6 +318,13 @@ static enum pln_status buffer_tensor(pln_context *context, const char *name, con
     return PLN_OK;
 }
 
+/* While a store is bound, states are its business. */
+static enum pln_status check_free(pln_context *context, const struct pln_binding *binding, const char *name)
+{
+    if (!context->states || !binding->is_state) return PLN_OK;
+    return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' is in the state store that is bound; end that with pln_context_bind_states first", name);
+}
+
 enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer)
 {
     if (!context) return PLN_INVALID_ARGUMENT;
@@ -327,6 +334,7 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     PLN_TRY(find_io(context, program->inputs, program->n_inputs, name, "input", &index));
     struct pln_binding *binding = &context->inputs[index];
     if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
+    PLN_TRY(check_free(context, binding, name));
     PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
     const bool on_device = buffer->memory == PLN_MEMORY_DEVICE;
@@ -347,6 +355,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     struct pln_binding *binding = &context->outputs[index];
+    PLN_TRY(check_free(context, binding, name));
     context->rebound++;
     if (binding->is_state) context->states_taken = false;
     binding->bound = false;
@@ -373,6 +382,7 @@ enum pln_status pln_context_set_output_allocator(pln_context *context, const cha
     const struct pln_program *program = context->engine->program;
     uint32_t index;
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
+    PLN_TRY(check_free(context, &context->outputs[index], name));
     context->rebound++;
     if (context->outputs[index].is_state) context->states_taken = false;
     context->outputs[index].allocator = allocator;

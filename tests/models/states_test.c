@@ -148,6 +148,7 @@ static void test_strides(void **state)
     assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
     assert_int_equal(pln_state_store_create(engine, &options, NULL, &store), PLN_OK);
     assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+    assert_int_equal(pln_context_bind_output(context, "present.0.key", &(struct pln_buffer){ .dtype = PLN_F32, .data = feed.x, .size_bytes = sizeof feed.x }), PLN_INVALID_ARGUMENT);
     bind_all(context, &feed, 0, 2, feed.x);
     must_run(context);
     assert_int_equal(pln_context_output(context, "present.0.key", &present), PLN_OK);
