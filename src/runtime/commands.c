@@ -77,9 +77,9 @@ enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_ste
 
 static bool same_strides(const struct pln_tensor *input, const struct pln_tensor *output)
 {
-    for (int d = 0; d < input->rank; d++)
-        if (input->dims[d] > 1 && input->strides[d] != output->strides[d]) return false;
-    return input->rank == output->rank;
+    bool same = input->rank == output->rank;
+    for (int d = 0; same && d < input->rank; d++) same = input->dims[d] <= 1 || input->strides[d] == output->strides[d];
+    return same;
 }
 
 /* The same for a command, whose tensors are at hand. A row that leaves elements alone where they are already may have them there: in a view that the

@@ -46,6 +46,21 @@ static pln_engine *build(const char *name)
     return engine;
 }
 
+static void open_store(pln_engine *engine, pln_context **out_context, pln_state_store **out_store)
+{
+    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = CAPACITY };
+    assert_int_equal(pln_context_create(engine, NULL, out_context), PLN_OK);
+    assert_int_equal(pln_state_store_create(engine, &options, NULL, out_store), PLN_OK);
+    assert_int_equal(pln_context_bind_states(*out_context, *out_store), PLN_OK);
+}
+
+static void close_store(pln_engine *engine, pln_context *context, pln_state_store *store)
+{
+    pln_context_destroy(context);
+    pln_state_store_destroy(store);
+    pln_engine_release(engine);
+}
+
 static void bind(pln_context *context, const char *name, const struct pln_buffer *buffer)
 {
     enum pln_status status = pln_context_bind_input(context, name, buffer);
@@ -105,11 +120,8 @@ static void go(const char *name, enum way way)
     pln_engine *engine = build(name);
     pln_context *context;
     pln_state_store *store;
-    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = CAPACITY };
     feed.random = 1;
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
-    assert_int_equal(pln_state_store_create(engine, &options, NULL, &store), PLN_OK);
-    assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+    open_store(engine, &context, &store);
     for (int run = 0; run < RUNS; run++) {
         const int length = (int)pln_state_store_length(store), what = way == WANDERING ? (int)draw(&feed, 12) : 2, n = what == 1 ? 1 + (int)draw(&feed, 5) : 1;
         if (what == 0 || length + n > CAPACITY) {
@@ -122,9 +134,7 @@ static void go(const char *name, enum way way)
         must_run(context);
         compare_with_fresh(engine, context, &feed, length + n);
     }
-    pln_context_destroy(context);
-    pln_state_store_destroy(store);
-    pln_engine_release(engine);
+    close_store(engine, context, store);
 }
 
 static void test_models(void **state)
@@ -144,10 +154,7 @@ static void test_strides(void **state)
     pln_context *context;
     pln_state_store *store;
     struct pln_buffer present;
-    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = CAPACITY };
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
-    assert_int_equal(pln_state_store_create(engine, &options, NULL, &store), PLN_OK);
-    assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+    open_store(engine, &context, &store);
     assert_int_equal(pln_context_bind_output(context, "present.0.key", &(struct pln_buffer){ .dtype = PLN_F32, .data = feed.x, .size_bytes = sizeof feed.x }), PLN_INVALID_ARGUMENT);
     bind_all(context, &feed, 0, 2, feed.x);
     must_run(context);
@@ -158,9 +165,7 @@ static void test_strides(void **state)
         assert_int_equal(present.strides[2], SIZE);
         assert_int_equal(present.size_bytes, (CAPACITY * SIZE + 2 * SIZE) * sizeof(float));
     }
-    pln_context_destroy(context);
-    pln_state_store_destroy(store);
-    pln_engine_release(engine);
+    close_store(engine, context, store);
 }
 
 /* One length cannot stand for states that grow by different amounts. */
@@ -172,10 +177,7 @@ static void test_unequal(void **state)
     pln_context *context;
     pln_state_store *store;
     struct pln_message message;
-    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = CAPACITY };
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
-    assert_int_equal(pln_state_store_create(engine, &options, NULL, &store), PLN_OK);
-    assert_int_equal(pln_context_bind_states(context, store), PLN_OK);
+    open_store(engine, &context, &store);
     bind_all(context, &feed, 0, 1, feed.x);
     assert_int_equal(pln_context_run(context), PLN_UNSUPPORTED);
     assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
@@ -187,9 +189,7 @@ static void test_unequal(void **state)
     pln_state_store *none;
     assert_int_equal(pln_state_store_create(engine, &misspelled, NULL, &none), PLN_NOT_FOUND);
     assert_null(none);
-    pln_context_destroy(context);
-    pln_state_store_destroy(store);
-    pln_engine_release(engine);
+    close_store(engine, context, store);
 }
 
 /* Memory that is bound twice: past and present in one dense buffer would be written before it is read. */

@@ -203,17 +203,7 @@ static void survives_no_memory(void **state)
         pln_plan_image_release(&one);
         assert_int_equal(alloc.live, 0);
     }
-    status = PLN_NO_MEMORY;
-    for (long i = 1; status != PLN_OK; i++) {
-        struct test_alloc alloc;
-        pln_engine *engine;
-        test_alloc_init(&alloc, i);
-        const struct pln_engine_options options = { .struct_size = sizeof options, .allocator = &alloc.base };
-        status = pln_engine_load_memory(image.data, image.size_bytes, &options, &engine);
-        assert_true(status == PLN_OK || status == PLN_NO_MEMORY);
-        pln_engine_release(engine);
-        assert_int_equal(alloc.live, 0);
-    }
+    test_alloc_load(image.data, image.size_bytes);
     pln_plan_image_release(&image);
     make_free(&make);
 }

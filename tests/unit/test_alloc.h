@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "planish/engine.h"
 
 struct test_alloc {
     struct pln_allocator base; /* hand &this->base down */
@@ -41,6 +42,22 @@ static inline void test_alloc_init(struct test_alloc *self, long fail_at)
 {
     *self = (struct test_alloc){ .fail_at = fail_at };
     self->base = (struct pln_allocator){ self, test_alloc_take, test_alloc_release };
+}
+
+/* Loads a plan again and again, each time with one request for memory more, until it comes through: nothing is left behind. */
+static inline void test_alloc_load(const void *data, size_t size_bytes)
+{
+    enum pln_status status = PLN_NO_MEMORY;
+    for (long i = 1; status != PLN_OK; i++) {
+        struct test_alloc alloc;
+        pln_engine *engine;
+        test_alloc_init(&alloc, i);
+        const struct pln_engine_options options = { .struct_size = sizeof options, .allocator = &alloc.base };
+        status = pln_engine_load_memory(data, size_bytes, &options, &engine);
+        assert_true(status == PLN_OK || status == PLN_NO_MEMORY);
+        pln_engine_release(engine);
+        assert_int_equal(alloc.live, 0);
+    }
 }
 
 #endif

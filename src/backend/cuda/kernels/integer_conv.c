@@ -1,4 +1,5 @@
 /* ConvInteger and QLinearConv (device/integer_conv.cuh), on one to three axes. */
+#include "backend/cuda/kernels/integer.h"
 #include "backend/cuda/device/integer_conv_params.h"
 #include "backend/cuda/family.h"
 #include "kernel/window.h"
@@ -16,28 +17,18 @@ static const struct layout *layout_of(const struct pln_kernel *kernel)
     return kernel->op == PLN_OP_QLINEAR_CONV ? &quantized : &plain;
 }
 
-static bool is_byte(enum pln_dtype dtype)
-{
-    return dtype == PLN_I8 || dtype == PLN_U8;
-}
-
-static bool is_scale(enum pln_dtype dtype)
-{
-    return dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16;
-}
-
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     const struct layout *l = layout_of(kernel);
     const struct pln_operand *in = problem->inputs;
     if (problem->epilogue) return "it takes no epilogue";
-    if (!is_byte(in[l->x].dtype) || !is_byte(in[l->w].dtype)) return "an operand is not i8 or u8";
+    if (!pln_integer_is_byte(in[l->x].dtype) || !pln_integer_is_byte(in[l->w].dtype)) return "an operand is not i8 or u8";
     if (in[l->x].rank < 3 || in[l->x].rank > AXES + 2 || in[l->w].rank != in[l->x].rank) return "there are not one to three axes";
     if (l->x_zero < problem->n_inputs && in[l->x_zero].present && in[l->x_zero].dtype != in[l->x].dtype) return "a zero point has another type";
     if (l->w_zero < problem->n_inputs && in[l->w_zero].present && in[l->w_zero].dtype != in[l->w].dtype) return "a zero point has another type";
     if (l->y_scale < 0) return NULL;
-    if (!is_scale(in[l->x_scale].dtype) || !is_scale(in[l->w_scale].dtype) || !is_scale(in[l->y_scale].dtype)) return "a scale is not f32, f16 or bf16";
-    return is_byte(in[l->y_zero].dtype) ? NULL : "the result is not i8 or u8";
+    if (!pln_integer_is_scale(in[l->x_scale].dtype) || !pln_integer_is_scale(in[l->w_scale].dtype) || !pln_integer_is_scale(in[l->y_scale].dtype)) return "a scale is not f32, f16 or bf16";
+    return pln_integer_is_byte(in[l->y_zero].dtype) ? NULL : "the result is not i8 or u8";
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
@@ -55,11 +46,8 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
     const struct layout *l = layout_of(kernel);
     const struct pln_operand *in = problem->inputs;
     pln_text_printf(out_source, "#define PLN_X %s\n#define PLN_W %s\n", pln_cuda_type(in[l->x].dtype), pln_cuda_type(in[l->w].dtype));
-    if (l->y_scale < 0) {
-        pln_text_printf(out_source, "#define PLN_Y i32\n#define PLN_SUM u32\n");
-    } else {
-        const enum pln_dtype y = in[l->y_zero].dtype;
-        pln_text_printf(out_source, "#define PLN_Y %s\n#define PLN_SUM i64\n#define PLN_LOW %d\n#define PLN_HIGH %d\n", pln_cuda_type(y), y == PLN_I8 ? -128 : 0, y == PLN_I8 ? 127 : 255);
+    pln_integer_emit_result(out_source, l->y_scale < 0 ? PLN_I32 : in[l->y_zero].dtype);
+    if (l->y_scale >= 0) {
         pln_text_printf(out_source, "#define PLN_X_SCALE %s\n#define PLN_W_SCALE %s\n#define PLN_Y_SCALE %s\n", pln_cuda_type(in[l->x_scale].dtype), pln_cuda_type(in[l->w_scale].dtype),
                         pln_cuda_type(in[l->y_scale].dtype));
     }
@@ -69,18 +57,13 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
 
 /* ---- prepare ---- */
 
-static const struct pln_tensor *input(const struct pln_launch *launch, int i)
-{
-    return i >= 0 && i < launch->n_inputs && launch->inputs[i].dtype != PLN_DTYPE_NONE ? &launch->inputs[i] : NULL;
-}
-
 /* dtype PLN_DTYPE_NONE: a scale, which must be there. */
 static enum pln_status read_parameter(const struct pln_launch *launch, int i, int64_t features, enum pln_dtype dtype, struct pln_integer_conv_parameter *out, struct pln_diag *diag)
 {
-    const struct pln_tensor *tensor = input(launch, i);
+    const struct pln_tensor *tensor = pln_integer_input(launch, i);
     if (!tensor) return dtype == PLN_DTYPE_NONE ? pln_fail(diag, PLN_BAD_PLAN, "a convolution of bytes lacks input %d", i) : PLN_OK;
     const int64_t n = pln_tensor_count(tensor);
-    if ((dtype == PLN_DTYPE_NONE ? !is_scale(tensor->dtype) : tensor->dtype != dtype) || !pln_tensor_is_contiguous(tensor))
+    if ((dtype == PLN_DTYPE_NONE ? !pln_integer_is_scale(tensor->dtype) : tensor->dtype != dtype) || !pln_tensor_is_contiguous(tensor))
         return pln_fail(diag, PLN_BAD_PLAN, "a convolution of bytes: input %d has another type, or is strided", i);
     if (n != 1 && n != features) return pln_fail(diag, PLN_INVALID_ARGUMENT, "a convolution of bytes: input %d has %lld elements", i, (long long)n);
     *out = (struct pln_integer_conv_parameter){ .data = (uint64_t)(uintptr_t)tensor->data, .single = n == 1 };
@@ -97,7 +80,7 @@ static enum pln_status read_parameters(const struct layout *l, const struct pln_
     PLN_TRY(read_parameter(launch, l->w_scale, features, PLN_DTYPE_NONE, &params->w_scale, diag));
     PLN_TRY(read_parameter(launch, l->y_scale, 1, PLN_DTYPE_NONE, &params->y_scale, diag));
     PLN_TRY(read_parameter(launch, l->y_zero, 1, launch->outputs[0].dtype, &params->y_zero, diag));
-    const struct pln_tensor *bias = input(launch, l->bias);
+    const struct pln_tensor *bias = pln_integer_input(launch, l->bias);
     if (!bias) return PLN_OK;
     if (bias->dtype != PLN_I32 || bias->rank != 1 || bias->dims[0] != features || !pln_tensor_is_contiguous(bias))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "a convolution of bytes: the bias does not have one i32 an output channel");
@@ -149,10 +132,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 {
     struct pln_integer_conv_params *params = state;
     const struct layout *l = layout_of(kernel);
-    const struct pln_tensor *x = input(launch, l->x), *w = input(launch, l->w), *y_zero = input(launch, l->y_zero);
+    const struct pln_tensor *x = pln_integer_input(launch, l->x), *w = pln_integer_input(launch, l->w), *y_zero = pln_integer_input(launch, l->y_zero);
     if (!x || !w || launch->n_outputs < 1 || (l->y_zero >= 0 && !y_zero)) return pln_fail(diag, PLN_BAD_PLAN, "a convolution of bytes lacks operands");
     const enum pln_dtype y = l->y_zero >= 0 ? y_zero->dtype : PLN_I32;
-    if (!is_byte(x->dtype) || !is_byte(w->dtype) || launch->outputs[0].dtype != y || (l->y_zero >= 0 && !is_byte(y)))
+    if (!pln_integer_is_byte(x->dtype) || !pln_integer_is_byte(w->dtype) || launch->outputs[0].dtype != y || (l->y_zero >= 0 && !pln_integer_is_byte(y)))
         return pln_fail(diag, PLN_BAD_PLAN, "a convolution of bytes: an operand has another type");
     PLN_TRY(read_shapes(x, w, launch, params, diag));
     PLN_TRY(read_parameters(l, launch, params, diag));

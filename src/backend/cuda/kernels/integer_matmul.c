@@ -1,4 +1,5 @@
 /* MatMulInteger and QLinearMatMul (device/integer_matmul.cuh). */
+#include "backend/cuda/kernels/integer.h"
 #include "backend/cuda/device/integer_matmul_params.h"
 #include "backend/cuda/family.h"
 
@@ -15,22 +16,12 @@ static const struct layout *layout_of(const struct pln_kernel *kernel)
     return kernel->op == PLN_OP_QLINEAR_MATMUL ? &quantized : &plain;
 }
 
-static bool is_byte(enum pln_dtype dtype)
-{
-    return dtype == PLN_I8 || dtype == PLN_U8;
-}
-
-static bool is_scale(enum pln_dtype dtype)
-{
-    return dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16;
-}
-
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     const struct layout *l = layout_of(kernel);
     const struct pln_operand *in = problem->inputs;
     if (problem->epilogue) return "it takes no epilogue";
-    if (!is_byte(in[l->a].dtype) || !is_byte(in[l->b].dtype)) return "an operand is not i8 or u8";
+    if (!pln_integer_is_byte(in[l->a].dtype) || !pln_integer_is_byte(in[l->b].dtype)) return "an operand is not i8 or u8";
     const int sides[2][2] = { { l->a, l->a_zero }, { l->b, l->b_zero } };
     for (int s = 0; s < 2; s++) {
         const struct pln_operand *side = &in[sides[s][0]];
@@ -38,8 +29,8 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
         if (sides[s][1] < problem->n_inputs && in[sides[s][1]].present && in[sides[s][1]].dtype != side->dtype) return "a zero point has another type";
     }
     if (l->y_scale < 0) return NULL;
-    if (!is_scale(in[l->a_scale].dtype) || !is_scale(in[l->b_scale].dtype) || !is_scale(in[l->y_scale].dtype)) return "a scale is not f32, f16 or bf16";
-    return is_byte(in[l->y_zero].dtype) ? NULL : "the result is not i8 or u8";
+    if (!pln_integer_is_scale(in[l->a_scale].dtype) || !pln_integer_is_scale(in[l->b_scale].dtype) || !pln_integer_is_scale(in[l->y_scale].dtype)) return "a scale is not f32, f16 or bf16";
+    return pln_integer_is_byte(in[l->y_zero].dtype) ? NULL : "the result is not i8 or u8";
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
@@ -57,11 +48,8 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
     const struct layout *l = layout_of(kernel);
     const struct pln_operand *in = problem->inputs;
     pln_text_printf(out_source, "#define PLN_A %s\n#define PLN_B %s\n", pln_cuda_type(in[l->a].dtype), pln_cuda_type(in[l->b].dtype));
-    if (l->y_scale < 0) {
-        pln_text_printf(out_source, "#define PLN_Y i32\n#define PLN_SUM u32\n");
-    } else {
-        const enum pln_dtype y = in[l->y_zero].dtype;
-        pln_text_printf(out_source, "#define PLN_Y %s\n#define PLN_SUM i64\n#define PLN_LOW %d\n#define PLN_HIGH %d\n", pln_cuda_type(y), y == PLN_I8 ? -128 : 0, y == PLN_I8 ? 127 : 255);
+    pln_integer_emit_result(out_source, l->y_scale < 0 ? PLN_I32 : in[l->y_zero].dtype);
+    if (l->y_scale >= 0) {
         pln_text_printf(out_source, "#define PLN_A_SCALE %s\n#define PLN_B_SCALE %s\n#define PLN_Y_SCALE %s\n", pln_cuda_type(in[l->a_scale].dtype), pln_cuda_type(in[l->b_scale].dtype),
                         pln_cuda_type(in[l->y_scale].dtype));
     }
@@ -70,11 +58,6 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
 }
 
 /* ---- prepare ---- */
-
-static const struct pln_tensor *input(const struct pln_launch *launch, int i)
-{
-    return i >= 0 && i < launch->n_inputs && launch->inputs[i].dtype != PLN_DTYPE_NONE ? &launch->inputs[i] : NULL;
-}
 
 static enum pln_status read_matrices(const struct pln_tensor *tensor, bool is_column, const struct pln_integer_matmul_params *params, struct pln_integer_matrices *out, int64_t *out_matrices)
 {
@@ -96,10 +79,10 @@ static enum pln_status read_matrices(const struct pln_tensor *tensor, bool is_co
 
 static enum pln_status read_parameter(const struct pln_launch *launch, int i, int64_t lanes, int64_t matrices, bool is_scale_type, enum pln_dtype dtype, struct pln_integer_parameter *out, struct pln_diag *diag)
 {
-    const struct pln_tensor *tensor = input(launch, i);
+    const struct pln_tensor *tensor = pln_integer_input(launch, i);
     if (!tensor) return is_scale_type ? pln_fail(diag, PLN_BAD_PLAN, "a product of bytes lacks input %d", i) : PLN_OK;
     const int64_t n = pln_tensor_count(tensor);
-    if (is_scale_type ? !is_scale(tensor->dtype) : tensor->dtype != dtype) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes: input %d has another type", i);
+    if (is_scale_type ? !pln_integer_is_scale(tensor->dtype) : tensor->dtype != dtype) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes: input %d has another type", i);
     if (!pln_tensor_is_contiguous(tensor)) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes: input %d is strided", i);
     if (n != 1 && n != lanes && !(matrices > 0 && n % matrices == 0 && n / matrices == lanes))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "a product of bytes: input %d has %lld elements, which fit neither the tensor nor its %lld rows or columns", i, (long long)n, (long long)lanes);
@@ -135,7 +118,7 @@ static enum pln_status read_shapes(const struct pln_tensor *a, const struct pln_
 
 static enum pln_status read_side(const struct pln_launch *launch, const int *which, bool is_column, const struct pln_integer_matmul_params *params, struct pln_integer_matrices *out, struct pln_diag *diag)
 {
-    const struct pln_tensor *side = input(launch, which[0]);
+    const struct pln_tensor *side = pln_integer_input(launch, which[0]);
     const int64_t lanes = is_column ? params->n : params->m;
     int64_t matrices;
     PLN_TRY(read_matrices(side, is_column, params, out, &matrices));
@@ -147,10 +130,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 {
     struct pln_integer_matmul_params *params = state;
     const struct layout *l = layout_of(kernel);
-    const struct pln_tensor *a = input(launch, l->a), *b = input(launch, l->b), *y_zero = input(launch, l->y_zero);
+    const struct pln_tensor *a = pln_integer_input(launch, l->a), *b = pln_integer_input(launch, l->b), *y_zero = pln_integer_input(launch, l->y_zero);
     if (!a || !b || launch->n_outputs < 1 || (l->y_zero >= 0 && !y_zero)) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes lacks operands");
     const enum pln_dtype y = l->y_zero >= 0 ? y_zero->dtype : PLN_I32;
-    if (!is_byte(a->dtype) || !is_byte(b->dtype) || launch->outputs[0].dtype != y || (l->y_zero >= 0 && !is_byte(y))) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes: an operand has another type");
+    if (!pln_integer_is_byte(a->dtype) || !pln_integer_is_byte(b->dtype) || launch->outputs[0].dtype != y || (l->y_zero >= 0 && !pln_integer_is_byte(y))) return pln_fail(diag, PLN_BAD_PLAN, "a product of bytes: an operand has another type");
     PLN_TRY(read_shapes(a, b, &launch->outputs[0], params, diag));
     PLN_TRY(read_side(launch, (const int[]){ l->a, l->a_zero, l->a_scale }, false, params, &params->a, diag));
     PLN_TRY(read_side(launch, (const int[]){ l->b, l->b_zero, l->b_scale }, true, params, &params->b, diag));
