@@ -66,7 +66,7 @@ static enum pln_status init_block(struct pln_context *context, uint32_t block)
     sort_by_last(program->slots, state->items, state->n_items);
     for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(pln_exec_resolve_init(context, block, s));
     mark_frees(program, own, state);
-    return PLN_OK;
+    return pln_exec_list_spans(context, block);
 }
 
 static enum pln_status init_weights(struct pln_context *context)

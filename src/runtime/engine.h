@@ -83,11 +83,17 @@ struct pln_slot_state {
     struct pln_tensor *seen; /* slots from outside of the segments' memory: what its version stands for */
 };
 
-/* What running a step looks at each time. Dense, as between two steps the weights sweep the caches. */
+/* What a step of a segment is to running it. */
 struct pln_flow {
     uint32_t step, device;
     bool command; /* for a queue; else the runtime runs it alone */
     bool frees;   /* items live no longer than to this step */
+};
+
+/* Steps that are run together: commands of one device, or one step alone. Few, as between two steps the weights sweep the caches. */
+struct pln_span {
+    uint32_t first, n, device;
+    bool command, frees; /* frees: after the last of them */
 };
 
 struct pln_step_time {
@@ -112,6 +118,8 @@ struct pln_segment_state {
     void **arenas;                 /* by space */
     size_t *arena_bytes;
     struct pln_flow *flow;         /* by step */
+    struct pln_span *spans;        /* in order, all steps */
+    uint32_t n_spans;
     struct pln_command *commands;  /* one a step */
     uint64_t commands_version;     /* raised when any of them is made anew */
     struct pln_recording **recordings; /* by step: of the commands submitted together from there on; NULL: none */
@@ -271,5 +279,7 @@ enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_ste
 /* Once, before the segments are made in their order. */
 enum pln_status pln_exec_sort_slots(struct pln_context *context);
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment);
+/* Once the flow of its segments is known. */
+enum pln_status pln_exec_list_spans(struct pln_context *context, uint32_t block);
 
 #endif

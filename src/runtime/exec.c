@@ -1,6 +1,6 @@
 /* Executing blocks: segment by segment, step by step. */
 #include "base/clock.h"
-#include "runtime/engine.h"
+#include "runtime/resolve.h"
 
 /* Commands handed to the host's queue at a time, so that a cancel is seen soon. */
 #define BATCH 16
@@ -149,14 +149,6 @@ static void forget_dead(struct pln_context *context, uint32_t block, uint32_t po
     while (state->next_item < state->n_items && slots[state->items[state->next_item]].last <= position) pln_exec_forget_slot(context, state->items[state->next_item++]);
 }
 
-static enum pln_status submit(struct pln_context *context, struct pln_segment_state *state, uint32_t device, uint32_t first, uint32_t n)
-{
-    const struct pln_backend *backend = context->engine->devices[device].backend;
-    if (device == 0) PLN_TRY(pln_exec_sync(context));
-    else context->device_pending = true;
-    return backend->submit(context->queues[device], &state->commands[first], n, backend->recording_destroy ? &state->recordings[first] : NULL, state->commands_version, &context->diag);
-}
-
 static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
 {
     const struct pln_step *step = &context->engine->program->steps[step_id];
@@ -183,36 +175,46 @@ static void note_times(struct pln_context *context, const struct pln_segment_sta
     }
 }
 
-/* The commands from step i on that one submit may take; few: no more than a cancel may wait for. */
-static uint32_t batch_of(const struct pln_flow *flow, uint32_t i, uint32_t n_steps, bool few)
+static enum pln_status check_cancelled(struct pln_context *context)
 {
-    uint32_t n = 1;
-    while ((n < BATCH || (flow[i].device != 0 && !few)) && i + n < n_steps && !flow[i + n - 1].frees && flow[i + n].command && flow[i + n].device == flow[i].device) n++;
-    return n;
+    return atomic_load_explicit(&context->cancelled, memory_order_relaxed) ? pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled") : PLN_OK;
 }
 
-static enum pln_status run_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t i, uint32_t n)
+static enum pln_status run_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t device, uint32_t i, uint32_t n)
 {
     const int before = context->diag.count;
-    enum pln_status status = submit(context, state, state->flow[i].device, i, n);
+    const struct pln_backend *backend = context->engine->devices[device].backend;
+    enum pln_status status = device == 0 ? pln_exec_sync(context) : PLN_OK;
+    if (device != 0) context->device_pending = true;
+    if (status == PLN_OK)
+        status = backend->submit(context->queues[device], &state->commands[i], n, backend->recording_destroy ? &state->recordings[i] : NULL, state->commands_version, &context->diag);
     if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
-    if (status == PLN_OK) return PLN_OK;
-    const uint32_t step = state->flow[i].step;
-    pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
-    return status;
+    return status == PLN_OK ? PLN_OK : pln_commands_name(context, state, i, before, status);
 }
 
 /* One at a time. Where one ends the next one starts: nothing lies between them but the clock, which is read once. Times are only stored here, as
  * the clock waits for what is being loaded, and between two steps nothing is in the caches. */
-static enum pln_status run_timed(struct pln_context *context, struct pln_segment_state *state, uint32_t first, uint32_t n)
+static enum pln_status run_timed(struct pln_context *context, struct pln_segment_state *state, const struct pln_span *span)
 {
-    uint64_t *step_ns = &state->step_ns[first];
+    uint64_t *step_ns = &state->step_ns[span->first];
     int64_t start = pln_clock_ns();
-    for (uint32_t i = 0; i < n; i++) {
-        PLN_TRY(run_commands(context, state, first + i, 1));
+    for (uint32_t i = 0; i < span->n; i++) {
+        PLN_TRY(check_cancelled(context));
+        PLN_TRY(run_commands(context, state, span->device, span->first + i, 1));
         const int64_t end = pln_clock_ns();
         step_ns[i] = (uint64_t)(end - start);
         start = end;
+    }
+    return PLN_OK;
+}
+
+/* A device is given all at once; the host no more than a cancel may wait for. */
+static enum pln_status run_untimed(struct pln_context *context, struct pln_segment_state *state, const struct pln_span *span)
+{
+    const uint32_t most = span->device == 0 ? BATCH : span->n;
+    for (uint32_t i = 0; i < span->n; i += most) {
+        PLN_TRY(check_cancelled(context));
+        PLN_TRY(run_commands(context, state, span->device, span->first + i, PLN_MIN(most, span->n - i)));
     }
     return PLN_OK;
 }
@@ -221,6 +223,7 @@ static enum pln_status run_alone(struct pln_context *context, struct pln_segment
 {
     const uint32_t step = state->flow[position].step;
     const int64_t start = context->profiling ? pln_clock_ns() : 0;
+    PLN_TRY(check_cancelled(context));
     name_step(context, step);
     PLN_TRY(run_one(context, step));
     context->diag.node = context->diag.op = NULL;
@@ -228,23 +231,25 @@ static enum pln_status run_alone(struct pln_context *context, struct pln_segment
     return PLN_OK;
 }
 
+static enum pln_status run_span(struct pln_context *context, struct pln_segment_state *state, const struct pln_span *span)
+{
+    if (!span->command) return run_alone(context, state, span->first);
+    return context->profiling ? run_timed(context, state, span) : run_untimed(context, state, span);
+}
+
 static enum pln_status run_segment(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_segment *seg = &context->engine->program->blocks[block].segments[segment];
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
-    const uint32_t n_steps = seg->count;
     PLN_TRY(pln_exec_resolve(context, block, segment));
-    for (uint32_t i = 0, n; i < n_steps; i += n) {
-        if (atomic_load_explicit(&context->cancelled, memory_order_relaxed)) return pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled");
-        n = state->flow[i].command ? batch_of(state->flow, i, n_steps, context->profiling) : 1;
-        if (!state->flow[i].command) PLN_TRY(run_alone(context, state, i));
-        else if (context->profiling) PLN_TRY(run_timed(context, state, i, n));
-        else PLN_TRY(run_commands(context, state, i, n));
-        if (!state->flow[i + n - 1].frees) continue;
+    for (uint32_t s = 0; s < state->n_spans; s++) {
+        const struct pln_span *span = &state->spans[s];
+        PLN_TRY(run_span(context, state, span));
+        if (!span->frees) continue;
         PLN_TRY(pln_exec_sync(context)); /* a copy of what is let go may be on its way */
-        forget_dead(context, block, seg->first + i + n - 1);
+        forget_dead(context, block, seg->first + span->first + span->n - 1);
     }
-    if (context->profiling) note_times(context, state, n_steps, block != 0);
+    if (context->profiling) note_times(context, state, seg->count, block != 0);
     return seg->end == PLN_END_NEXT || context->deferred ? PLN_OK : pln_exec_sync(context);
 }
 

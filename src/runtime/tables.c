@@ -153,6 +153,34 @@ static void place_launches(const struct pln_context *context, struct pln_segment
     }
 }
 
+static bool starts_span(const struct pln_flow *flow, uint32_t i)
+{
+    return i == 0 || !flow[i].command || !flow[i - 1].command || flow[i - 1].frees || flow[i].device != flow[i - 1].device;
+}
+
+static enum pln_status list_spans(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps)
+{
+    const struct pln_flow *flow = state->flow;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_steps; i++) n += starts_span(flow, i);
+    state->spans = pln_arena_array(&context->arena, n + 1u, sizeof *state->spans);
+    if (!state->spans) return pln_fail_memory(&context->diag, "segment tables", n * sizeof *state->spans);
+    for (uint32_t i = 0; i < n_steps; i++) {
+        if (starts_span(flow, i)) state->spans[state->n_spans++] = (struct pln_span){ .first = i, .device = flow[i].device, .command = flow[i].command };
+        struct pln_span *span = &state->spans[state->n_spans - 1];
+        span->n++;
+        span->frees = flow[i].frees;
+    }
+    return PLN_OK;
+}
+
+enum pln_status pln_exec_list_spans(struct pln_context *context, uint32_t block)
+{
+    const struct pln_program_block *own = &context->engine->program->blocks[block];
+    for (uint32_t s = 0; s < own->n_segments; s++) PLN_TRY(list_spans(context, &context->blocks[block].segments[s], own->segments[s].count));
+    return PLN_OK;
+}
+
 enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t block, uint32_t segment)
 {
     const struct pln_program *program = context->engine->program;
