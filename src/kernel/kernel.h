@@ -88,7 +88,7 @@ struct pln_kernel_family {
     const char *(*supports)(const struct pln_kernel *kernel, const struct pln_problem *problem);
     /* Estimated nanoseconds on one core of a common machine; unknown dims count as 128. */
     double (*cost)(const struct pln_kernel *kernel, const struct pln_problem *problem);
-    /* Fills state (state_bytes, zeroed, 64-byte aligned; the launch lives as long as the state and does not change). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
+    /* Fills state (state_bytes, zeroed, 64-byte aligned; the launch lives as long as the state, and changes only before an update). Errors with reasons in diag: PLN_INVALID_ARGUMENT shapes do not fit, PLN_BAD_PLAN parameters. */
     enum pln_status (*prepare)(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag);
     /* Tasks [first, last). scratch: scratch_bytes of this worker; shared: shared_bytes of the launch; both 64-byte aligned. */
     void (*run)(const void *state, int64_t first, int64_t last, void *scratch, void *shared);
@@ -109,6 +109,9 @@ struct pln_kernel_family {
      * prepared; extents, strides and addresses may be others, and what depends on them is checked as prepare does. For kernels whose
      * extents change with every decoding step. NULL: prepare does it. */
     enum pln_status (*update)(const struct pln_launch *launch, void *state, struct pln_prepared *prepared, struct pln_diag *diag);
+    /* Bit i, of operand i (inputs, then outputs): `run` reads its extents and strides from the launch, neither state nor prepared depends on them, and all
+     * that `update` does with them is to check. 0: update has to be called. */
+    uint32_t extents_at_run;
 };
 
 enum pln_kernel_flag {

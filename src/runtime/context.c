@@ -103,6 +103,8 @@ static void init_io(struct pln_context *context)
         context->inputs[program->states[i].input].is_state = true;
         context->outputs[program->states[i].output].is_state = true;
     }
+    for (uint32_t i = 0; i < program->n_inputs; i++)
+        if (!context->inputs[i].is_state) context->plain[context->n_plain++] = i;
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         const struct pln_slot *slot = &program->slots[program->outputs[i].slot];
         if (slot->place != PLN_PLACE_OUTPUT || slot->segment >= program->blocks[0].n_segments) context->given[context->n_given++] = i;
@@ -123,6 +125,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->upper_dims = pln_arena_array(arena, program->n_dims + 1u, sizeof *context->upper_dims);
     context->inputs = pln_arena_alloc_aligned(arena, (program->n_inputs + (size_t)1) * sizeof *context->inputs, 64);
     context->outputs = pln_arena_alloc_aligned(arena, (program->n_outputs + (size_t)1) * sizeof *context->outputs, 64);
+    context->plain = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->plain);
     context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
     context->grown_dims = pln_arena_array(arena, (size_t)program->n_states + 1, sizeof *context->grown_dims);
     context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
@@ -130,8 +133,9 @@ static enum pln_status init_tables(struct pln_context *context)
     context->intervals = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->intervals);
     context->order = pln_arena_array(arena, program->n_slots + 1u, sizeof *context->order);
     context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
+    context->main_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->main_ns);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->given || !context->state_dims || !context->grown_dims)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->main_ns || !context->plain || !context->given || !context->state_dims || !context->grown_dims)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
     init_io(context);
@@ -430,12 +434,10 @@ enum pln_status pln_context_take_inputs(pln_context *context)
     const struct pln_program *program = context->engine->program;
     for (uint32_t i = 0; i < program->n_symbols; i++) context->symbols[i] = PLN_DIM_UNKNOWN;
     context->dims_stale = true;
-    bool checked = false;
-    for (uint32_t i = 0; i < program->n_inputs; i++) {
-        if (context->states_taken && context->inputs[i].is_state) { /* all of them with the first */
-            if (!checked) context->states_taken = checked = pln_states_take(context);
-            if (checked) continue;
-        }
+    context->states_taken = context->states_taken && pln_states_take(context);
+    const uint32_t n = context->states_taken ? context->n_plain : program->n_inputs;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = context->states_taken ? context->plain[k] : k;
         if (!context->inputs[i].bound) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is not bound; call pln_context_bind_input before the run", program->inputs[i].name);
         struct pln_item *item;
         PLN_TRY(input_item(context, i, &item));
@@ -629,8 +631,9 @@ enum pln_status pln_context_step_time(const pln_context *context, int index, uin
     if (!context) return PLN_INVALID_ARGUMENT;
     if (index < 0 || (uint32_t)index >= context->engine->program->n_steps) return PLN_NOT_FOUND;
     if (!context->profiling) return PLN_OK;
-    *out_ns = context->step_times[index].ns;
-    *out_count = context->step_times[index].count;
+    const uint64_t *main_ns = context->main_ns[index];
+    *out_ns = main_ns ? *main_ns : context->step_times[index].ns;
+    *out_count = main_ns ? context->timed : context->step_times[index].count;
     return PLN_OK;
 }
 

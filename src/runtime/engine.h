@@ -192,6 +192,7 @@ struct pln_context {
     bool dims_stale;
     uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
+    uint32_t *plain, n_plain; /* inputs that are no states */
     uint32_t *given, n_given; /* outputs that are no planned memory, or that no segment makes */
     uint64_t taken;           /* times that states_taken became true */
     bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
@@ -211,6 +212,8 @@ struct pln_context {
     struct pln_context_stats stats;
     bool profiling;
     struct pln_step_time *step_times;
+    const uint64_t **main_ns; /* by step, of the main block: where its time is; others: NULL, and it is in step_times */
+    bool timed;               /* they are those of a run */
     pln_tap tap;
     void *tap_user;
     pln_state_store *states;

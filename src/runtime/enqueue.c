@@ -47,6 +47,7 @@ static enum pln_status run_steps(pln_context *context)
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(pln_context_take_inputs(context));
     PLN_TRY(pln_exec_block(context, 0));
+    context->timed = context->profiling;
     return pln_context_give_outputs(context);
 }
 

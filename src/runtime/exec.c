@@ -164,14 +164,13 @@ static enum pln_status run_one(struct pln_context *context, uint32_t step_id)
     return pln_fail(&context->diag, PLN_INTERNAL, "step %u cannot be run alone", step_id);
 }
 
-/* The main block runs once, others may run again and again. */
-static void note_times(struct pln_context *context, const struct pln_segment_state *state, uint32_t n_steps, bool again)
+/* Blocks besides the main one may run again and again; what its steps took stays where it was measured. */
+static void add_times(struct pln_context *context, const struct pln_segment_state *state, uint32_t n_steps)
 {
     for (uint32_t i = 0; i < n_steps; i++) {
         struct pln_step_time *time = &context->step_times[state->flow[i].step];
-        time->ns = state->step_ns[i] + (again ? time->ns : 0);
-        time->count = 1 + (again ? time->count : 0);
-        context->stats.last_kernel_ns += state->step_ns[i];
+        time->ns += state->step_ns[i];
+        time->count++;
     }
 }
 
@@ -197,7 +196,8 @@ static enum pln_status run_commands(struct pln_context *context, struct pln_segm
 static enum pln_status run_timed(struct pln_context *context, struct pln_segment_state *state, const struct pln_span *span)
 {
     uint64_t *step_ns = &state->step_ns[span->first];
-    int64_t start = pln_clock_ns();
+    const int64_t first = pln_clock_ns();
+    int64_t start = first;
     for (uint32_t i = 0; i < span->n; i++) {
         PLN_TRY(check_cancelled(context));
         PLN_TRY(run_commands(context, state, span->device, span->first + i, 1));
@@ -205,6 +205,7 @@ static enum pln_status run_timed(struct pln_context *context, struct pln_segment
         step_ns[i] = (uint64_t)(end - start);
         start = end;
     }
+    context->stats.last_kernel_ns += (uint64_t)(start - first);
     return PLN_OK;
 }
 
@@ -227,7 +228,9 @@ static enum pln_status run_alone(struct pln_context *context, struct pln_segment
     name_step(context, step);
     PLN_TRY(run_one(context, step));
     context->diag.node = context->diag.op = NULL;
-    if (context->profiling) state->step_ns[position] = (uint64_t)(pln_clock_ns() - start);
+    if (!context->profiling) return PLN_OK;
+    state->step_ns[position] = (uint64_t)(pln_clock_ns() - start);
+    context->stats.last_kernel_ns += state->step_ns[position];
     return PLN_OK;
 }
 
@@ -249,7 +252,7 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
         PLN_TRY(pln_exec_sync(context)); /* a copy of what is let go may be on its way */
         forget_dead(context, block, seg->first + span->first + span->n - 1);
     }
-    if (context->profiling) note_times(context, state, seg->count, block != 0);
+    if (context->profiling && block != 0) add_times(context, state, seg->count);
     return seg->end == PLN_END_NEXT || context->deferred ? PLN_OK : pln_exec_sync(context);
 }
 

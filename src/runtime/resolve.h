@@ -5,9 +5,10 @@
 
 #include "runtime/engine.h"
 
-/* Steps whose commands are fetched before they are at hand, and lines of each one's kernel state. */
+/* Steps whose commands are fetched before they are at hand, lines of each one's kernel state, and bytes of its row program: head and operands. */
 #define PLN_PREFETCH_AHEAD 3
 #define PLN_PREFETCH_STATE_LINES 8
+#define PLN_PREFETCH_PROGRAM_BYTES offsetof(struct pln_rowprog, instrs)
 
 static inline bool pln_tensor_same_layout(const struct pln_tensor *a, const struct pln_tensor *b)
 {
@@ -70,8 +71,8 @@ enum pln_status pln_commands_name(struct pln_context *context, const struct pln_
 /* Remembers where slot i of those from outside lies. */
 void pln_segment_note_pointer(const struct pln_context *context, struct pln_segment_state *state, uint32_t i);
 
-/* growth.c. Tables, for models with states. */
-enum pln_status pln_growth_init(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps, size_t n_operands, uint32_t n_defined);
+/* growth.c. Tables, for models with states, once those of the segment are filled. */
+enum pln_status pln_growth_init(struct pln_context *context, struct pln_segment_state *state, uint32_t n_steps);
 /* Resolves, if lengths of states are all that has changed and what that means is known. *out_done false: it must be resolved otherwise. */
 enum pln_status pln_growth_follow(struct pln_context *context, struct pln_segment_state *state, uint64_t changed, bool *out_done);
 /* Before resolving otherwise. */

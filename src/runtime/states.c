@@ -224,31 +224,34 @@ bool pln_states_take(struct pln_context *context)
     return true;
 }
 
-/* All states have one length. What each of them got is looked at where the extents do not tell. */
-static bool grew_alike(const struct pln_context *context, int64_t length)
+/* The length that all outputs which are states have now: their extents' one value, or, where those do not tell, what each of them got. false: they have none
+ * in common. */
+static bool common_length(const struct pln_context *context, int64_t *out_length)
 {
     const struct pln_program *program = context->engine->program;
-    bool alike = true, known = context->states_taken;
+    bool alike = true, known = context->states_taken && context->n_grown_dims > 0;
     for (uint32_t i = 0; known && i < context->n_grown_dims; i++) {
-        known = context->dims[context->grown_dims[i]] != PLN_DIM_UNKNOWN;
-        alike = alike && context->dims[context->grown_dims[i]] == length;
+        const int64_t length = context->dims[context->grown_dims[i]];
+        known = length != PLN_DIM_UNKNOWN;
+        alike = alike && (i == 0 || length == *out_length);
+        *out_length = length;
     }
-    for (uint32_t i = 0; !known && i < program->n_states; i++) {
+    if (known) return alike;
+    alike = true;
+    for (uint32_t i = 0; alike && i < program->n_states; i++) {
         const struct pln_item *item = context->slots[program->outputs[program->states[i].output].slot].item;
-        alike = (i == 0 || alike) && item && item->kind == PLN_TENSOR && item->tensor.dims[program->states[i].axis] == length;
+        const int64_t length = item && item->kind == PLN_TENSOR ? item->tensor.dims[program->states[i].axis] : PLN_DIM_UNKNOWN;
+        alike = length != PLN_DIM_UNKNOWN && (i == 0 || length == *out_length);
+        *out_length = length;
     }
     return alike;
 }
 
 enum pln_status pln_states_commit(struct pln_context *context)
 {
-    struct pln_state_store *store = context->states;
-    const struct pln_program *program = context->engine->program;
-    if (!store || program->n_states == 0) return PLN_OK;
-    const struct pln_item *item = context->slots[program->outputs[program->states[0].output].slot].item;
-    if (!item || item->kind != PLN_TENSOR) return PLN_OK;
-    const int64_t length = item->tensor.dims[program->states[0].axis];
-    if (!grew_alike(context, length)) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the states of this model grow by different amounts, and a store has one length for all of them; bind them by hand");
-    store->length = length;
+    int64_t length = 0;
+    if (!context->states || context->engine->program->n_states == 0) return PLN_OK;
+    if (!common_length(context, &length)) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the states of this model grow by different amounts, and a store has one length for all of them; bind them by hand");
+    context->states->length = length;
     return PLN_OK;
 }

@@ -117,7 +117,6 @@ static enum pln_status init_tables(struct pln_context *context, uint32_t block, 
         !state->arena_bytes || !state->commands || !state->launches || !state->tensors || !state->versions || !state->operands || !state->operands_end || !state->state_at || !state->ready ||
         !state->depends || !state->arena_depends || !state->flow || !state->step_ns || !state->commanded || !state->todo || !state->recordings)
         return pln_fail_memory(&context->diag, "segment tables", 0);
-    PLN_TRY(pln_growth_init(context, state, seg->count, n_operands, n_defined));
     for (uint32_t k = *own; k < own[1]; k++) {
         const uint32_t i = context->by_segment[k];
         const struct pln_slot *slot = &program->slots[i];
@@ -196,6 +195,7 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
         uint32_t id = program->blocks[block].steps[seg->first + i];
         const struct pln_step *step = &program->steps[id];
         state->flow[i] = (struct pln_flow){ .step = id, .device = step->device, .command = is_command(step) };
+        if (block == 0) context->main_ns[id] = &state->step_ns[i];
         if (state->flow[i].command) state->commanded[state->n_commanded++] = i;
         for (uint32_t k = 0; k < step->n_inputs; k++) PLN_TRY(note_outside(context, state, stamp, step->inputs[k]));
         for (uint32_t k = 0; k < step->n_outputs; k++) PLN_TRY(note_outside(context, state, stamp, step->outputs[k]));
@@ -207,5 +207,6 @@ enum pln_status pln_exec_resolve_init(struct pln_context *context, uint32_t bloc
     struct pln_tensor *tensors = state->tensors;
     for (int updated = 1; updated >= 0; updated--) place_launches(context, state, seg->count, updated, &tensors, &state_bytes);
     state->states = pln_arena_alloc_aligned(&context->arena, state_bytes + PLN_PREFETCH_STATE_LINES * (size_t)64, 64);
-    return state->states ? PLN_OK : pln_fail_memory(&context->diag, "kernel states", state_bytes);
+    if (!state->states) return pln_fail_memory(&context->diag, "kernel states", state_bytes);
+    return pln_growth_init(context, state, seg->count);
 }

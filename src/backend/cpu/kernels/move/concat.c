@@ -74,4 +74,4 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     }
 }
 
-const struct pln_kernel_family pln_cpu_concat = { .name = "concat", .state_bytes = sizeof(struct concat_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .update = update };
+const struct pln_kernel_family pln_cpu_concat = { .name = "concat", .state_bytes = sizeof(struct concat_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .update = update, .extents_at_run = UINT32_MAX };

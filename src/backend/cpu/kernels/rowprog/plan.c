@@ -5,9 +5,9 @@
 #define BLOCK 512
 
 struct axes {
-    int n;
+    int n, n_operands;
     int64_t extent[PLN_MAX_RANK];
-    int64_t stride[PLN_MAX_RANK][PLN_ROWPROG_OPERANDS_MAX];
+    int64_t stride[PLN_ROWPROG_OPERANDS_MAX][PLN_MAX_RANK]; /* by operand, so that those there are lie together */
 };
 
 static enum pln_status read_operand(const char *name, const struct pln_rowprog *program, int number,
@@ -30,7 +30,7 @@ static enum pln_status read_operand(const char *name, const struct pln_rowprog *
         if (!fits)
             return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: operand %d does not fit the program's extents", name,
                             number);
-        axes->stride[i][number] = dim < 0 || extent == 1 ? 0 : tensor->strides[dim];
+        axes->stride[number][i] = dim < 0 || extent == 1 ? 0 : tensor->strides[dim];
     }
     for (int d = 0; d < tensor->rank; d++)
         if (!walked[d] && tensor->dims[d] != 1)
@@ -38,14 +38,17 @@ static enum pln_status read_operand(const char *name, const struct pln_rowprog *
     return PLN_OK;
 }
 
+static void swap(int64_t *a, int64_t *b)
+{
+    const int64_t kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
 static void swap_axes(struct axes *axes, int a, int b)
 {
-    int64_t extent = axes->extent[a], strides[PLN_ROWPROG_OPERANDS_MAX];
-    axes->extent[a] = axes->extent[b];
-    axes->extent[b] = extent;
-    memcpy(strides, axes->stride[a], sizeof strides);
-    memcpy(axes->stride[a], axes->stride[b], sizeof strides);
-    memcpy(axes->stride[b], strides, sizeof strides);
+    swap(&axes->extent[a], &axes->extent[b]);
+    for (int k = 0; k < axes->n_operands; k++) swap(&axes->stride[k][a], &axes->stride[k][b]);
 }
 
 static void drop_axis(struct axes *axes, int at)
@@ -63,25 +66,25 @@ static int64_t magnitude(int64_t stride)
 static void sort_axes(struct axes *axes, int n, int by)
 {
     for (int i = 1; i < n; i++)
-        for (int k = i; k > 0 && magnitude(axes->stride[k - 1][by]) < magnitude(axes->stride[k][by]); k--)
+        for (int k = i; k > 0 && magnitude(axes->stride[by][k - 1]) < magnitude(axes->stride[by][k]); k--)
             swap_axes(axes, k - 1, k);
 }
 
-static bool can_merge(const struct axes *axes, int at, int n_operands)
+static bool can_merge(const struct axes *axes, int at)
 {
-    for (int k = 0; k < n_operands; k++)
-        if (axes->stride[at][k] != axes->stride[at + 1][k] * axes->extent[at + 1]) return false;
+    for (int k = 0; k < axes->n_operands; k++)
+        if (axes->stride[k][at] != axes->stride[k][at + 1] * axes->extent[at + 1]) return false;
     return true;
 }
 
 /* Merges axes [0, n) where every operand walks two of them as one. */
-static void merge_axes(struct axes *axes, int n, int n_operands)
+static void merge_axes(struct axes *axes, int n)
 {
     int kept = axes->n - n;
     for (int i = axes->n - kept - 1; i >= 0; i--)
         if (axes->extent[i] == 1 && axes->n > 1) drop_axis(axes, i);
     for (int i = axes->n - kept - 2; i >= 0; i--) {
-        if (!can_merge(axes, i, n_operands)) continue;
+        if (!can_merge(axes, i)) continue;
         axes->extent[i + 1] *= axes->extent[i];
         drop_axis(axes, i);
     }
@@ -90,17 +93,16 @@ static void merge_axes(struct axes *axes, int n, int n_operands)
 static void place_operands(struct pln_rowprog_state *state, const struct axes *axes, const struct pln_tensor *inputs,
                            const struct pln_tensor *outputs)
 {
-    int n_inputs = state->code.n_inputs, rows = state->by_rows ? -1 : axes->n - 2;
-    state->n_places = n_inputs + state->code.n_outputs;
+    int n_inputs = state->n_inputs, rows = state->by_rows ? -1 : axes->n - 2;
     for (int k = 0; k < state->n_places; k++) {
         const struct pln_tensor *tensor = k < n_inputs ? &inputs[k] : &outputs[k - n_inputs];
         struct pln_rowprog_place *place = &state->places[k];
         *place = (struct pln_rowprog_place){ .data = tensor->data, .is_bool = tensor->dtype == PLN_BOOL };
-        place->col = axes->stride[axes->n - 1][k];
-        place->row = rows >= 0 ? axes->stride[rows][k] : 0;
+        place->col = axes->stride[k][axes->n - 1];
+        place->row = rows >= 0 ? axes->stride[k][rows] : 0;
         bool moves = place->row != 0 || state->block_cols != state->cols;
         for (int i = 0; i < state->n_outer; i++) {
-            place->outer[i] = axes->stride[i][k];
+            place->outer[i] = axes->stride[k][i];
             moves = moves || place->outer[i] != 0;
         }
         place->repeats = !moves;
@@ -133,25 +135,45 @@ static bool reads_input(const struct pln_vec_program *code, const struct pln_row
     return false;
 }
 
-/* An output goes straight to its place when it is written by a function, and nothing that is read later can lie there.
- */
+/* Reductions, outputs of one value a row, and inputs that are the same all along a row but not in the next one. */
+static bool goes_by_rows(const struct pln_rowprog *program)
+{
+    const int last = program->rank - 1;
+    for (int i = 0; i < program->n_instrs; i++)
+        if (program->instrs[i].code == PLN_ROWPROG_REDUCE) return true;
+    for (int o = 0; o < program->n_outputs; o++)
+        if (program->outputs[o].axis[last] < 0) return true;
+    for (int k = 0; k < program->n_inputs; k++)
+        for (int i = 0; i < last; i++)
+            if (program->inputs[k].axis[last] < 0 && program->inputs[k].axis[i] >= 0) return true;
+    return false;
+}
+
+/* An output may go straight to its place when it is written by a function, and nothing that is read later can lie there. */
 static void find_births(struct pln_rowprog_state *state)
 {
     const struct pln_vec_program *code = &state->code;
     for (int o = 0; o < code->n_outputs; o++) {
         unsigned reg = code->output_reg[o];
-        const struct pln_rowprog_place *place = &state->places[code->n_inputs + o];
-        bool dense = !place->is_bool && place->col == 1 && (state->block_rows == 1 || place->row == state->cols);
         state->born[o] = 0;
-        state->direct[o] = dense && code->slot[reg] != PLN_VEC_NO_SLOT && !code->row[reg];
+        state->written[o] = code->slot[reg] != PLN_VEC_NO_SLOT && !code->row[reg];
         int born = -1;
         for (int i = 0; i < code->n_instrs; i++) {
             if (code->instrs[i].code != PLN_ROWPROG_CONST && code->instrs[i].dst == reg) born = i;
-            if (born >= 0 && i > born && reads_input(code, &code->instrs[i])) state->direct[o] = false;
+            if (born >= 0 && i > born && reads_input(code, &code->instrs[i])) state->written[o] = false;
         }
         if (born >= 0) state->born[o] = code->instrs[born].pass;
         for (int other = 0; other < o; other++)
-            if (code->output_reg[other] == reg) state->direct[o] = false;
+            if (code->output_reg[other] == reg) state->written[o] = false;
+    }
+}
+
+static void find_direct(struct pln_rowprog_state *state)
+{
+    for (int k = state->n_inputs; k < state->n_places; k++) {
+        const struct pln_rowprog_place *place = &state->places[k];
+        const bool dense = !place->is_bool && place->col == 1 && (state->block_rows == 1 || place->row == state->cols);
+        state->direct[k - state->n_inputs] = dense && state->written[k - state->n_inputs];
     }
 }
 
@@ -159,29 +181,21 @@ enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *pr
                                   const struct pln_tensor *outputs, struct pln_diag *diag,
                                   struct pln_rowprog_state *state)
 {
-    struct axes axes = { .n = program->rank };
+    struct axes axes;
     const struct pln_launch launch = { .n_inputs = program->n_inputs, .n_outputs = program->n_outputs, .inputs = inputs, .outputs = outputs }; /* for messages */
     const struct pln_tensor *list[PLN_ROWPROG_MAX_OPERANDS];
+    axes.n = program->rank;
+    axes.n_operands = program->n_inputs + program->n_outputs;
     for (int i = 0; i < program->n_inputs; i++) list[i] = &inputs[i];
     if (!pln_rowprog_extents(program, list, axes.extent))
         return pln_launch_fail(&launch, diag, PLN_INVALID_ARGUMENT, "%s: the inputs' shapes do not fit together", name);
-    int n_operands = program->n_inputs + program->n_outputs;
-    for (int k = 0; k < n_operands; k++) PLN_TRY(read_operand(name, program, k, &launch, diag, &axes));
-    state->by_rows = false;
-    for (int i = 0; i < program->n_instrs; i++)
-        state->by_rows = state->by_rows || program->instrs[i].code == PLN_ROWPROG_REDUCE;
-    for (int o = 0; o < program->n_outputs; o++)
-        state->by_rows = state->by_rows || program->outputs[o].axis[program->rank - 1] < 0;
-    /* One element a row is the same all along the row, but not in the next one. */
-    for (int k = 0; k < program->n_inputs; k++)
-        for (int i = 0; i < program->rank - 1; i++)
-            state->by_rows = state->by_rows || (program->inputs[k].axis[program->rank - 1] < 0 && program->inputs[k].axis[i] >= 0);
+    for (int k = 0; k < axes.n_operands; k++) PLN_TRY(read_operand(name, program, k, &launch, diag, &axes));
     int movable = state->by_rows ? axes.n - 1 : axes.n;
     sort_axes(&axes, movable, program->n_inputs);
-    merge_axes(&axes, movable, n_operands);
+    merge_axes(&axes, movable);
     cut(state, &axes);
     place_operands(state, &axes, inputs, outputs);
-    find_births(state);
+    find_direct(state);
     return PLN_OK;
 }
 
@@ -190,6 +204,10 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
                                  struct pln_rowprog_state *state)
 {
     pln_vec_compile(program, &state->code);
+    state->by_rows = goes_by_rows(program);
+    state->n_inputs = program->n_inputs;
+    state->n_places = program->n_inputs + program->n_outputs;
+    find_births(state);
     return pln_rowprog_place(name, program, inputs, outputs, diag, state);
 }
 

@@ -28,16 +28,17 @@ struct pln_rowprog_place {
 
 struct pln_rowprog_state {
     const struct pln_vec_isa *isa;
-    bool by_rows; /* reductions, or outputs of one value a row */
+    bool by_rows; /* a row a task */
     int n_outer;
     int64_t outer[PLN_MAX_RANK];
     int64_t rows, cols; /* by_rows: rows is 1 */
     int64_t block_rows, block_cols;
     int64_t n_row_blocks, n_col_blocks;
-    int n_places; /* inputs, then outputs */
+    int n_inputs, n_places; /* inputs, then outputs */
+    bool written[PLN_ROWPROG_MAX_OPERANDS]; /* outputs: the instruction may write where the output is, if that is dense */
+    bool direct[PLN_ROWPROG_MAX_OPERANDS];  /* it is */
     struct pln_rowprog_place places[PLN_ROWPROG_OPERANDS_MAX];
     uint8_t born[PLN_ROWPROG_MAX_OPERANDS]; /* outputs: the pass that makes them */
-    bool direct[PLN_ROWPROG_MAX_OPERANDS];  /* outputs: the instruction may write where the output is */
     struct pln_vec_program code;
 };
 
