@@ -21,6 +21,7 @@ static const char *device = "cpu", *folder = "states";
 struct feed {
     float history[CAPACITY][HEADS][SIZE];
     float x[HEADS * CAPACITY * SIZE];
+    int64_t mask[CAPACITY]; /* of all positions from the first on */
     uint8_t flag[6], cond;
     uint32_t random;
 };
@@ -73,6 +74,7 @@ static void bind_all(pln_context *context, struct feed *feed, int first, int n, 
         for (int i = 0; i < n; i++) memcpy(x + (h * n + i) * SIZE, feed->history[first + i][h], sizeof feed->history[0][0]);
     bind(context, "x", &(struct pln_buffer){ .dtype = PLN_F32, .rank = 4, .dims = { 1, HEADS, n, SIZE }, .data = x, .size_bytes = (size_t)n * HEADS * SIZE * sizeof *x });
     bind(context, "flag", &(struct pln_buffer){ .dtype = PLN_BOOL, .rank = 1, .dims = { 6 }, .data = feed->flag, .size_bytes = 6 });
+    bind(context, "mask", &(struct pln_buffer){ .dtype = PLN_I64, .rank = 2, .dims = { 1, first + n }, .data = feed->mask, .size_bytes = (size_t)(first + n) * sizeof *feed->mask });
     bind(context, "cond", &(struct pln_buffer){ .dtype = PLN_BOOL, .rank = 0, .data = &feed->cond, .size_bytes = 1 });
 }
 
@@ -93,7 +95,8 @@ static void compare_with_fresh(pln_engine *engine, pln_context *context, struct 
     struct pln_buffer got, want;
     assert_int_equal(pln_context_create(engine, NULL, &fresh), PLN_OK);
     bind_all(fresh, feed, 0, length, all);
-    bind(fresh, "past_key_values.0.key", &(struct pln_buffer){ .dtype = PLN_F32, .rank = 4, .dims = { 1, HEADS, 0, SIZE }, .data = &nothing, .size_bytes = sizeof nothing });
+    static const char *const pasts[] = { "past_key_values.0.key", "past_key_values.1.key", "past_key_values.2.key" };
+    for (int i = 0; i < 3; i++) bind(fresh, pasts[i], &(struct pln_buffer){ .dtype = PLN_F32, .rank = 4, .dims = { 1, HEADS, 0, SIZE }, .data = &nothing, .size_bytes = sizeof nothing });
     must_run(fresh);
     assert_int_equal(pln_context_output(context, "y", &got), PLN_OK);
     assert_int_equal(pln_context_output(fresh, "y", &want), PLN_OK);
@@ -129,6 +132,7 @@ static void go(const char *name, enum way way)
             continue;
         }
         for (int i = 0; i < n * HEADS * SIZE; i++) (&feed.history[length][0][0])[i] = (float)draw(&feed, 1000) / 1000;
+        for (int i = 0; i < n; i++) feed.mask[length + i] = length + i == 0 || draw(&feed, 4) > 0;
         turn(&feed, way, run);
         bind_all(context, &feed, length, n, feed.x);
         must_run(context);
@@ -139,7 +143,7 @@ static void go(const char *name, enum way way)
 
 static void test_models(void **state)
 {
-    static const char *const names[] = { "later_product", "later_state", "later_attention", "branch_product", "branch_state", "loop_product", "loop_state" };
+    static const char *const names[] = { "later_product", "later_state", "later_attention", "branch_product", "branch_state", "loop_product", "loop_state", "layers" };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (int way = 0; way < WAYS; way++) go(names[i], (enum way)way);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the small models of this folder: states whose values other segments, branches and loop bodies read. make.py [FOLDER]
 
-Each has past_key_values.0.key [1,2,past,4] and x [1,2,seq,4], joined to present.0.key, and gives y, which depends on all positions.
+Each has past_key_values.0.key [1,2,past,4] and x [1,2,seq,4], joined to present.0.key, and gives y, which depends on all positions. `layers` has three of
+them, with a mask made of ranges and of an input as exporters of language models make it.
 """
 import pathlib
 import sys
@@ -62,3 +63,26 @@ save("loop_state", join_made + loop("present.0.key"), [past, x, flag], [present,
 double = [h.make_node("Concat", ["x", "x"], ["xx"], axis=2), h.make_node("Concat", ["past_key_values.0.value", "xx"], ["present.0.value"], axis=2)]
 save("unequal", join + double + [highest("present.0.value", "y")], [past, info("past_key_values.0.value", T.FLOAT, [1, 2, "past2", 4]), x],
      [present, info("present.0.value", T.FLOAT, [1, 2, "total2", 4]), "y"], [])
+
+
+def layer(i, h_in, h_out):
+    return [h.make_node("MatMul", [h_in, "W"], [f"w{i}"]), h.make_node("Concat", [f"past_key_values.{i}.key", f"w{i}"], [f"present.{i}.key"], axis=2),
+            h.make_node("Transpose", [f"present.{i}.key"], [f"kt{i}"], perm=[0, 1, 3, 2]), h.make_node("MatMul", [f"w{i}", f"kt{i}"], [f"s{i}"]),
+            h.make_node("Add", [f"s{i}", "bias"], [f"b{i}"]), h.make_node("Softmax", [f"b{i}"], [f"p{i}"], axis=-1),
+            h.make_node("MatMul", [f"p{i}", f"present.{i}.key"], [f"o{i}"]), h.make_node("Add", [h_in, f"o{i}"], [h_out])]
+
+
+# Positions at which the mask is 0 are not seen; rows of the flat mask are found by their number, as a batch may have many.
+positions = [h.make_node("Shape", ["past_key_values.0.key"], ["past_n"], start=2, end=3), h.make_node("Shape", ["x"], ["seq_n"], start=2, end=3), h.make_node("Shape", ["x"], ["batch_n"], start=0, end=1),
+             h.make_node("Squeeze", ["past_n"], ["first"]), h.make_node("Squeeze", ["seq_n"], ["n"]), h.make_node("Squeeze", ["batch_n"], ["rows"]), h.make_node("Add", ["first", "n"], ["end"]),
+             h.make_node("Range", ["nought", "end", "one"], ["columns"]), h.make_node("Range", ["first", "end", "one"], ["queries"]), h.make_node("Unsqueeze", ["queries", "last_axis"], ["column"]),
+             h.make_node("LessOrEqual", ["columns", "column"], ["causal"])]
+padding = [h.make_node("Cast", ["mask"], ["kept"], to=T.BOOL), h.make_node("Reshape", ["kept", "all"], ["flat"]), h.make_node("Range", ["nought", "rows", "one"], ["row"]),
+           h.make_node("Mul", ["row", "end"], ["begin"]), h.make_node("Unsqueeze", ["begin", "outer_axes"], ["begins"]), h.make_node("Add", ["begins", "columns"], ["index"]),
+           h.make_node("Gather", ["flat", "index"], ["seen"], axis=0), h.make_node("And", ["seen", "causal"], ["visible"]), h.make_node("Where", ["visible", "free", "never"], ["bias"])]
+ending = [h.make_node("Gather", ["h3", "last"], ["final"], axis=2), h.make_node("Cast", ["end"], ["length"], to=T.FLOAT), h.make_node("Add", ["final", "length"], ["y"])]
+numbers = [numpy_helper.from_array(np.array(v, t), n) for n, v, t in
+           [("nought", 0, np.int64), ("one", 1, np.int64), ("all", [-1], np.int64), ("last_axis", [1], np.int64), ("outer_axes", [1, 2, 3], np.int64), ("free", 0, np.float32), ("never", -1e4, np.float32)]]
+save("layers", positions + padding + layer(0, "x", "h1") + layer(1, "h1", "h2") + layer(2, "h2", "h3") + ending,
+     [info(f"past_key_values.{i}.key", T.FLOAT, ["batch", 2, "past", 4]) for i in range(3)] + [info("x", T.FLOAT, ["batch", 2, "seq", 4]), info("mask", T.INT64, ["batch", "total"])],
+     [info(f"present.{i}.key", T.FLOAT, ["batch", 2, "present", 4]) for i in range(3)] + ["y"], [W, LAST] + numbers)
