@@ -51,12 +51,18 @@ struct pln_launch {
     int n_inputs, n_outputs;
     const struct pln_tensor *inputs, *outputs;
     size_t packed_bytes; /* of the family's packed input; 0: it is plain */
+    const struct pln_paged *paged; /* attention: keys and values lie in pages (kernel/paged.h). NULL in all other launches */
 };
 
 /* pln_fail with the shapes behind it: "… (inputs f32[2,3], f32[4,5]; outputs f32[2,5])". For prepare: what is wrong with operands is seen in them. */
 enum pln_status pln_launch_fail(const struct pln_launch *launch, struct pln_diag *diag, enum pln_status status, const char *format, ...) PLN_PRINTF(4, 5);
 /* Appends lead and "f32[2,3]", or "none", to text. */
 void pln_operand_describe(char *text, size_t text_bytes, const char *lead, const struct pln_tensor *tensor);
+
+struct pln_kernel;
+struct pln_prepared;
+/* The family's prepare, for launches that the row says it takes: one with pages never reaches a row without PLN_KERNEL_PAGED (PLN_BAD_PLAN). */
+enum pln_status pln_kernel_prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag);
 
 /* What prepare tells about a launch. */
 struct pln_prepared {
@@ -79,7 +85,6 @@ struct pln_pack_format {
     void (*unpack)(const void *packed, const struct pln_tensor *plain);
 };
 
-struct pln_kernel;
 struct pln_kernel_family {
     uint32_t abi_version; /* PLN_KERNEL_ABI; 0 when left out, which is right as long as that is 0 */
     const char *name;
@@ -105,7 +110,7 @@ struct pln_kernel_family {
     uint32_t host_inputs;
     int packed_input;                    /* which input is taken packed; -1: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
-    /* prepare again, where types, ranks and parameters of the launch are those of the last prepare or update that went well, and so are state and
+    /* prepare again, where types, ranks and parameters of the launch, and whether it has pages, are those of the last prepare or update that went well, and so are state and
      * prepared; extents, strides and addresses may be others, and what depends on them is checked as prepare does. For kernels whose
      * extents change with every decoding step. NULL: prepare does it. */
     enum pln_status (*update)(const struct pln_launch *launch, void *state, struct pln_prepared *prepared, struct pln_diag *diag);
@@ -121,6 +126,7 @@ enum pln_kernel_flag {
     PLN_KERNEL_CHANNELS_LAST = 8,    /* wants images stored n,h,w,c: inputs[0], outputs[0], residual operands */
     PLN_KERNEL_ROW_STRIDED_IN = 16,  /* inputs may have any strides but the last dim's, which is 1 */
     PLN_KERNEL_OVERLAP = 32,         /* an input may lie where the output has the same elements; it is left alone there */
+    PLN_KERNEL_PAGED = 64,           /* takes launches with pages */
 };
 
 struct pln_kernel {

@@ -1,4 +1,4 @@
-/* What a message about operands says of them. */
+/* Launches: what a message about operands says of them, and what they need before a row sees them. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -23,4 +23,10 @@ enum pln_status pln_launch_fail(const struct pln_launch *launch, struct pln_diag
     for (int i = 0; i < launch->n_inputs; i++) pln_operand_describe(text, sizeof text, i ? ", " : " (inputs ", &launch->inputs[i]);
     for (int i = 0; i < launch->n_outputs; i++) pln_operand_describe(text, sizeof text, i ? ", " : launch->n_inputs ? "; outputs " : " (outputs ", &launch->outputs[i]);
     return pln_fail(diag, status, "%s%s", text, launch->n_inputs + launch->n_outputs > 0 ? ")" : "");
+}
+
+enum pln_status pln_kernel_prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
+{
+    if (launch->paged && !(kernel->flags & PLN_KERNEL_PAGED)) return pln_fail(diag, PLN_BAD_PLAN, "kernel '%s' does not take keys and values in pages", kernel->name);
+    return kernel->family->prepare(kernel, launch, state, out_prepared, diag);
 }

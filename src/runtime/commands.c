@@ -164,7 +164,7 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     command->kernel = kernel;
     if (makes_nothing(launch)) return PLN_OK; /* no tasks, no state */
     command->state = kernel_state;
-    PLN_TRY(family->prepare(kernel, launch, kernel_state, &command->prepared, &context->diag));
+    PLN_TRY(pln_kernel_prepare(kernel, launch, kernel_state, &command->prepared, &context->diag));
     return PLN_OK;
 }
 

@@ -3,7 +3,7 @@
  *
  * Defines: PLN_Q, PLN_K, PLN_V (element types of queries and the result; keys; values), PLN_ROWS, PLN_KEYS, PLN_COLS (queries, keys and columns of values of a
  * tile: 64, 128 or 256 columns). Optional: PLN_MMA_TYPE with PLN_T and PLN_SIZE ("f16" or "bf16", that type, the largest head: tiles go to tensor cores),
- * PLN_BIAS (the mask's element type; PLN_BIAS_BOOL: it is bool), PLN_LENGTH (that of lengths), PLN_SOFTCAP (there is one), PLN_PRESENT, PLN_SCORES (there are such outputs).
+ * PLN_BIAS (the mask's element type; PLN_BIAS_BOOL: it is bool), PLN_LENGTH (that of lengths, if they are an input), PLN_SOFTCAP (there is one), PLN_PRESENT, PLN_SCORES (there are such outputs).
  *
  * The sum of a row's weights tells whether its softmax is a number: a score that is NaN or +infinity makes it NaN, in whatever block it stands; the maximum looks
  * past NaN, and stays -infinity where no score is larger. What such rows give: kernel/attention.h.
@@ -13,6 +13,9 @@
 #include "backend/cuda/device/attention_params.h"
 #include "backend/cuda/device/prelude.cuh"
 
+#ifndef PLN_LENGTH /* lengths are those of pages */
+#define PLN_LENGTH int64_t
+#endif
 #define THREADS PLN_ATTENTION_THREADS
 #define NOTHING (-__uint_as_float(0x7f800000u)) /* the score of a key that is not seen */
 #define UNSEEN (-0.0f)                          /* its weight; that of a key that is seen is 0 or more, or NaN */
@@ -37,17 +40,19 @@ PLN_INLINE int64_t pln_most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ---- what is seen ---- */
 
+/* A number of a batch row, which is told from outside and is at most `most`. */
+PLN_INLINE int64_t pln_attention_told(const struct pln_attention_params *p, int64_t told, int64_t most, uint32_t bad)
+{
+    if (told < 0 || told > most) pln_fault(&p->head, bad);
+    return pln_most(0, pln_least(told, most));
+}
+
 PLN_INLINE void pln_attention_find_row(const struct pln_attention_params *p, struct pln_attention_place *place)
 {
     place->length = p->total;
-#ifdef PLN_LENGTH
-    if (p->lengths) {
-        const int64_t told = (int64_t)((const PLN_LENGTH *)p->lengths)[place->b];
-        if (told < 0 || told > p->total) pln_fault(&p->head, PLN_ATTENTION_BAD_LENGTH);
-        place->length = pln_most(0, pln_least(told, p->total));
-    }
-#endif
-    place->offset = p->offsets ? p->offsets[place->b] : p->past > 0 || !p->lengths ? p->past : place->length - p->n_queries;
+    if (p->lengths) place->length = pln_attention_told(p, (int64_t)((const PLN_LENGTH *)p->lengths)[place->b], p->total, PLN_ATTENTION_BAD_LENGTH);
+    place->offset = p->past > 0 || !p->lengths ? p->past : place->length - p->n_queries;
+    if (p->offsets) place->offset = pln_attention_told(p, p->offsets[place->b], p->total, PLN_ATTENTION_BAD_OFFSET);
 }
 
 /* Query i sees keys [first, end) but those that the mask takes away. */
@@ -122,8 +127,7 @@ PLN_INLINE float pln_attention_weight(float score, float shift)
 
 /* NULL: there is none there. No function of the inner loops; not inlined, or there would be a copy of its divisions for each call. */
 template <typename T>
-static __device__ __noinline__ const T *pln_attention_row_at(const struct pln_attention_params *p, const struct pln_attention_rows *now, const struct pln_attention_rows *past, int64_t page_stride, int64_t b,
-                                         int64_t head, int64_t t)
+static __device__ __noinline__ const T *pln_attention_row_at(const struct pln_attention_params *p, const struct pln_attention_rows *now, const struct pln_attention_rows *past, int64_t b, int64_t head, int64_t t)
 {
     if (p->pages) {
         const int32_t page = p->pages[b * p->pages_a_row + t / p->page_size];
@@ -131,7 +135,7 @@ static __device__ __noinline__ const T *pln_attention_row_at(const struct pln_at
             pln_fault(&p->head, PLN_ATTENTION_BAD_PAGE);
             return 0;
         }
-        return (const T *)now->data + page * page_stride + head * now->head_stride + t % p->page_size * now->row_stride;
+        return (const T *)now->data + page * now->batch_stride + head * now->head_stride + t % p->page_size * now->row_stride;
     }
     if (t < p->past) return (const T *)past->data + b * past->batch_stride + head * past->head_stride + t * past->row_stride;
     return (const T *)now->data + b * now->batch_stride + head * now->head_stride + (t - p->past) * now->row_stride;
@@ -139,12 +143,12 @@ static __device__ __noinline__ const T *pln_attention_row_at(const struct pln_at
 
 PLN_INLINE const PLN_K *pln_attention_key_at(const struct pln_attention_params *p, int64_t b, int64_t head, int64_t t)
 {
-    return pln_attention_row_at<PLN_K>(p, &p->k, &p->past_k, p->k_page_stride, b, head, t);
+    return pln_attention_row_at<PLN_K>(p, &p->k, &p->past_k, b, head, t);
 }
 
 PLN_INLINE const PLN_V *pln_attention_value_at(const struct pln_attention_params *p, int64_t b, int64_t head, int64_t t)
 {
-    return pln_attention_row_at<PLN_V>(p, &p->v, &p->past_v, p->v_page_stride, b, head, t);
+    return pln_attention_row_at<PLN_V>(p, &p->v, &p->past_v, b, head, t);
 }
 
 PLN_INLINE int64_t pln_attention_at(const struct pln_attention_rows *rows, int64_t b, int64_t head, int64_t s)
@@ -194,7 +198,7 @@ static __device__ __noinline__ bool pln_attention_open(const struct pln_attentio
 /* The weight that all keys of a row have whose softmax is not a number. nan: a score is NaN or +infinity, else all are -infinity. */
 PLN_INLINE float pln_attention_undefined_weight(const struct pln_attention_params *p, const struct pln_attention_place *place, int64_t head, int64_t i, bool nan)
 {
-    if (p->undefined == PLN_ATTENTION_UNDEFINED_GUARDED || p->total == 0) return 0.0f;
+    if (p->undefined == PLN_ATTENTION_UNDEFINED_GUARDED || (p->paged ? place->length : p->total) == 0) return 0.0f;
     if (p->undefined == PLN_ATTENTION_UNDEFINED_SOFTMAX) return NOT_A_NUMBER;
     return nan && pln_attention_open(p, place, head, i) ? NOT_A_NUMBER : 0.0f;
 }

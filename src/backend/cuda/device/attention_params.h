@@ -17,6 +17,7 @@
 /* Codes of faults. */
 #define PLN_ATTENTION_BAD_LENGTH 1
 #define PLN_ATTENTION_BAD_PAGE 2
+#define PLN_ATTENTION_BAD_OFFSET 3
 
 /* An operand as [batch, heads, seq, size], wherever its dims lie; strides in elements. */
 struct pln_attention_rows {
@@ -45,14 +46,15 @@ struct pln_attention_params {
      * where there is no past but lengths, lengths[b] - n_queries. */
     PLN_DEVICE_PTR(const void) lengths;
     PLN_DEVICE_PTR(const int64_t) offsets;
-    /* pages[b * pages_a_row + t / page_size]: the page that has key and value t of row b, page_stride elements from one to the next; batch strides are then not
-     * used. NULL: keys and values lie at their strides. */
+    /* pages[b * pages_a_row + t / page_size]: the page that has key and value t of row b (kernel/paged.h); batch strides are then from one page to the next.
+     * NULL: keys and values lie at their strides. */
     PLN_DEVICE_PTR(const int32_t) pages;
-    int64_t page_size, pages_a_row, n_pages, k_page_stride, v_page_stride;
+    int64_t page_size, pages_a_row, n_pages;
     float scale, softcap;
     float masked_score;   /* of keys that a mask of bools shuts out */
     int32_t undefined;    /* PLN_ATTENTION_UNDEFINED_ */
     int32_t causal;
+    int32_t paged; /* there is a page table, be it empty */
     int32_t few;  /* up to PLN_ATTENTION_FEW rows a base */
     int32_t q_vector, k_vector, v_vector; /* rows of queries, keys, values begin at multiples of 16 bytes */
     int32_t mode; /* of scores: 0 products, 1 behind the soft-cap, 2 with the mask added, 3 weights */

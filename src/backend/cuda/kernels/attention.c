@@ -6,6 +6,7 @@
 
 #include "backend/cuda/family.h"
 #include "kernel/attention.h"
+#include "kernel/paged.h"
 
 #define TASKS_WANTED 264           /* keys are split until there are so many: two blocks for each multiprocessor of an H100 */
 #define SPLIT_LEAST 256            /* keys of a part */
@@ -236,6 +237,25 @@ static enum pln_status read_extras(const struct pln_launch *launch, struct pln_a
     return read_extra(launch, 3, q, (const int64_t[]){ params->batch, params->heads, params->n_queries, params->total }, diag, &params->scores);
 }
 
+/* Keys and values that lie in pages, as if each row of the batch had them all to itself. */
+static enum pln_status read_pages(const struct pln_launch *launch, struct pln_attention_params *params, struct heads *k, struct heads *v, struct pln_diag *diag)
+{
+    const struct pln_paged *paged = launch->paged;
+    struct pln_pools pools;
+    if (!paged) return PLN_OK;
+    PLN_TRY(pln_paged_check(launch, diag, &pools));
+    params->paged = 1;
+    params->page_size = pools.page_size;
+    params->pages_a_row = paged->pages_a_row;
+    params->n_pages = pools.n_pages;
+    params->pages = (uint64_t)(uintptr_t)paged->pages;
+    params->lengths = (uint64_t)(uintptr_t)paged->lengths;
+    params->offsets = (uint64_t)(uintptr_t)paged->offsets;
+    k->batch = v->batch = paged->rows;
+    k->seq = v->seq = pools.positions;
+    return PLN_OK;
+}
+
 /* Operands that every launch has. */
 static enum pln_status read_operands(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_attention_params *params, struct pln_diag *diag)
 {
@@ -250,6 +270,7 @@ static enum pln_status read_operands(const struct pln_kernel *kernel, const stru
     PLN_TRY(read_heads(&launch->inputs[1], kv_heads, diag, &k));
     PLN_TRY(read_heads(&launch->inputs[2], kv_heads, diag, &v));
     PLN_TRY(read_heads(&launch->outputs[0], q_heads, diag, &y));
+    PLN_TRY(read_pages(launch, params, &k, &v, diag));
     if (!same(&k, q.batch, k.heads, k.seq, q.size) || !same(&v, q.batch, k.heads, k.seq, v.size) || !same(&y, q.batch, q.heads, q.seq, v.size) ||
         (k.heads == 0 ? q.heads != 0 : q.heads % k.heads != 0))
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
@@ -328,8 +349,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 
 static const char *fault(const void *state, uint64_t code)
 {
-    (void)state;
-    return code == PLN_ATTENTION_BAD_LENGTH ? "Attention: nonpad_kv_seqlen holds a number that is negative or more than there are keys" : "Attention: a page table names a page that is not there";
+    const struct pln_attention_params *params = state;
+    if (code == PLN_ATTENTION_BAD_PAGE) return PLN_PAGED_BAD_PAGE;
+    if (code == PLN_ATTENTION_BAD_OFFSET) return PLN_PAGED_BAD_OFFSET;
+    return params->paged ? PLN_PAGED_BAD_LENGTH : "Attention: nonpad_kv_seqlen holds a number that is negative or more than there are keys";
 }
 
 const struct pln_kernel_family pln_cuda_attention = {

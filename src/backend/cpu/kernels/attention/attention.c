@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernel/paged.h"
+
 /* q, k, v or y as [batch, heads, seq, size], wherever their dims lie. */
 struct heads {
     const float *data;
@@ -105,6 +107,17 @@ static struct mask mask_of(const struct pln_launch *launch, int64_t keys)
     return mask;
 }
 
+/* Of keys and values in pages, k and v tell what a row of the batch may have of them. */
+static enum pln_status read_pages(const struct pln_launch *launch, struct heads *k, struct heads *v, struct pln_diag *diag)
+{
+    struct pln_pools pools;
+    if (!launch->paged) return PLN_OK;
+    PLN_TRY(pln_paged_check(launch, diag, &pools));
+    k->batch = v->batch = launch->paged->rows;
+    k->seq = v->seq = pools.positions;
+    return PLN_OK;
+}
+
 static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
 {
     struct attention_state *state = state_memory;
@@ -113,6 +126,7 @@ static enum pln_status update(const struct pln_launch *launch, void *state_memor
     PLN_TRY(split_heads(launch, &launch->inputs[1], state->kv_heads, diag, &k));
     PLN_TRY(split_heads(launch, &launch->inputs[2], state->kv_heads, diag, &v));
     PLN_TRY(split_heads(launch, &launch->outputs[0], state->q_heads, diag, &y));
+    PLN_TRY(read_pages(launch, &k, &v, diag));
     bool fit = q.batch == k.batch && k.batch == v.batch && k.heads == v.heads && k.seq == v.seq && q.size == k.size && y.batch == q.batch && y.heads == q.heads && y.seq == q.seq && y.size == v.size;
     if (!fit || (q.heads > 0 && (k.heads <= 0 || q.heads % k.heads != 0))) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "Attention: the shapes of query, key and value do not fit together");
     if ((k.col_stride != 1 && k.size > 1) || (v.col_stride != 1 && v.size > 1)) return pln_fail(diag, PLN_BAD_PLAN, "Attention: keys and values must have stride 1 in their last dim");
@@ -120,7 +134,8 @@ static enum pln_status update(const struct pln_launch *launch, void *state_memor
     PLN_TRY(check_mask(launch, &q, &k, diag));
     state->scale = state->has_scale ? state->scale : (float)(1 / sqrt((double)q.size));
     state->blocks = (q.seq + PLN_ATTENTION_ROWS - 1) / PLN_ATTENTION_ROWS;
-    *prepared = (struct pln_prepared){ .n_tasks = q.batch * q.heads * state->blocks, .grain = 1, .scratch_bytes = (size_t)pln_attention_scratch(q.size, v.size) * sizeof(float) };
+    *prepared = (struct pln_prepared){ .n_tasks = q.batch * q.heads * state->blocks, .grain = 1, .scratch_bytes = (size_t)pln_attention_scratch(q.size, v.size) * sizeof(float), .shared_bytes = 64 };
+    if (launch->paged) prepared->scratch_bytes += (size_t)pln_attention_gathered(q.size, v.size) * sizeof(float);
     return PLN_OK;
 }
 
@@ -148,15 +163,16 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     const struct pln_launch *launch = state->launch;
     const struct heads q = heads_of(&launch->inputs[0], state->q_heads), k = heads_of(&launch->inputs[1], state->kv_heads), v = heads_of(&launch->inputs[2], state->kv_heads),
                        y = heads_of(&launch->outputs[0], state->q_heads);
-    const struct mask mask = mask_of(launch, k.seq);
-    (void)shared;
+    const struct mask mask = mask_of(launch, launch->paged ? launch->paged->pages_a_row * k.seq : k.seq);
     for (int64_t task = first; task < last; task++) {
         int64_t row = task % state->blocks * PLN_ATTENTION_ROWS, head = task / state->blocks % q.heads, b = task / state->blocks / q.heads;
         int64_t kv_head = head / (q.heads / k.heads);
+        const int64_t kv_b = launch->paged ? 0 : b; /* page 0, or what the row has */
+        struct pln_attention_pages pages;
         struct pln_attention_task one = {
             .q = q.data + b * q.batch_stride + head * q.head_stride + row * q.row_stride,
-            .k = k.data + b * k.batch_stride + kv_head * k.head_stride,
-            .v = v.data + b * v.batch_stride + kv_head * v.head_stride,
+            .k = k.data + kv_b * k.batch_stride + kv_head * k.head_stride,
+            .v = v.data + kv_b * v.batch_stride + kv_head * v.head_stride,
             .out = (float *)(uintptr_t)y.data + b * y.batch_stride + head * y.head_stride + row * y.row_stride,
             .q_row = q.row_stride, .q_col = q.col_stride, .k_row = k.row_stride, .v_row = v.row_stride, .out_row = y.row_stride, .out_col = y.col_stride,
             .rows = PLN_MIN((int64_t)PLN_ATTENTION_ROWS, q.seq - row), .total = k.seq, .size = q.size, .v_size = v.size,
@@ -168,8 +184,9 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
             int64_t at = b * mask.strides[0] + head * mask.strides[1] + row * mask.strides[2];
             one.mask = (const char *)mask.data + at * (mask.is_bool ? 1 : (int64_t)sizeof(float));
         }
+        if (launch->paged && !pln_attention_take_pages(launch, b, row, q.seq, shared, &pages, &one)) continue;
         state->run(&one);
     }
 }
 
-const struct pln_kernel_family pln_cpu_attention = { .name = "attention", .state_bytes = sizeof(struct attention_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .update = update, .extents_at_run = 1 << 1 | 1 << 2 | 1 << 3 };
+const struct pln_kernel_family pln_cpu_attention = { .name = "attention", .state_bytes = sizeof(struct attention_state), .supports = supports, .cost = cost, .prepare = prepare, .run = run, .packed_input = -1, .fault = pln_attention_fault, .update = update, .extents_at_run = 1 << 1 | 1 << 2 | 1 << 3 };

@@ -12,6 +12,14 @@
 #define PLN_ATTENTION_ROWS 32 /* queries of a task */
 #define PLN_ATTENTION_KEYS 64 /* keys of a block */
 
+/* Keys and values of one row of the batch that lie in pages (kernel/paged.h). Strides in elements. */
+struct pln_attention_pages {
+    const int32_t *pages; /* of position 0 */
+    int64_t n_pages, page_size, k_page, v_page;
+    uint64_t *fault; /* of the launch */
+    float *gathered; /* a block of keys, then one of values: pln_attention_gathered floats */
+};
+
 /* Some queries of one head. Strides are in elements; k and v have stride 1 along their size. */
 struct pln_attention_task {
     const float *q, *k, *v;
@@ -26,6 +34,13 @@ struct pln_attention_task {
     enum pln_undefined_rows undefined;
     int64_t mask_row, mask_col, mask_keys; /* keys at mask_keys and behind are not seen */
     float *scratch;                    /* pln_attention_scratch floats */
+    const struct pln_attention_pages *paged; /* k and v are those of page 0. NULL: keys and values lie k_row and v_row apart */
+};
+
+/* Up to PLN_ATTENTION_KEYS keys and values that lie behind each other. */
+struct pln_attention_block {
+    const float *k, *v;
+    int64_t k_row, v_row;
 };
 
 typedef void (*pln_attention_fn)(const struct pln_attention_task *task);
@@ -39,6 +54,21 @@ static inline int64_t pln_attention_scratch(int64_t size, int64_t v_size)
     int64_t padded = (v_size + 63) / 64 * 64;
     return PLN_ATTENTION_ROWS * size + PLN_ATTENTION_KEYS * size + PLN_ATTENTION_ROWS * PLN_ATTENTION_KEYS + PLN_ATTENTION_ROWS * padded + 64;
 }
+
+static inline int64_t pln_attention_gathered(int64_t size, int64_t v_size)
+{
+    return PLN_ATTENTION_KEYS * (size + v_size);
+}
+
+/* ---- pages.c ---- */
+
+/* A task of query `row` and those behind it, of `queries`, whose k and v are those of page 0, takes what row b of the batch has. false: a length or an
+ * offset is out of range, which is a fault. */
+bool pln_attention_take_pages(const struct pln_launch *launch, int64_t b, int64_t row, int64_t queries, uint64_t *fault, struct pln_attention_pages *out_pages,
+                              struct pln_attention_task *task);
+/* Keys and values [first, first + n) of a task with pages, gathered. Zeros where there is no such page, which is a fault. */
+struct pln_attention_block pln_attention_gather(const struct pln_attention_task *task, int64_t first, int64_t n);
+const char *pln_attention_fault(const void *state, uint64_t code);
 
 extern const struct pln_kernel_family pln_cpu_attention;
 

@@ -74,11 +74,17 @@ static inline float max_lanes(vf x)
     return most;
 }
 
+static inline struct pln_attention_block block_at(const struct pln_attention_task *task, int64_t first, int64_t n)
+{
+    if (task->paged) return pln_attention_gather(task, first, n);
+    return (struct pln_attention_block){ task->k + first * task->k_row, task->v + first * task->v_row, task->k_row, task->v_row };
+}
+
 /* scores[j] = query · key j: for few queries it is cheaper than turning the keys. */
-static void dot_keys(const struct pln_attention_task *task, const float *query, const float *keys, int64_t n, float *scores)
+static void dot_keys(const struct pln_attention_task *task, const float *query, const struct pln_attention_block *block, int64_t n, float *scores)
 {
     for (int64_t j = 0; j < n; j++) {
-        const float *key = keys + j * task->k_row;
+        const float *key = block->k + j * block->k_row;
         vf sum = vf_set(0);
         int64_t i = 0;
         for (; i + VF_LANES <= task->size; i += VF_LANES) sum = vf_fma(vf_load(query + i), vf_load(key + i), sum);
@@ -88,10 +94,10 @@ static void dot_keys(const struct pln_attention_task *task, const float *query, 
 }
 
 /* turned[i][j] = keys[j][i], PLN_ATTENTION_KEYS a row; columns behind n are 0. */
-static void turn_keys(const struct pln_attention_task *task, const float *keys, int64_t n, float *turned)
+static void turn_keys(const struct pln_attention_task *task, const struct pln_attention_block *block, int64_t n, float *turned)
 {
     for (int64_t j = 0; j < PLN_ATTENTION_KEYS; j++) {
-        const float *key = keys + j * task->k_row;
+        const float *key = block->k + j * block->k_row;
         for (int64_t i = 0; i < task->size; i++) turned[i * PLN_ATTENTION_KEYS + j] = j < n ? key[i] : 0;
     }
 }
@@ -193,8 +199,10 @@ static void finish_undefined(const struct pln_attention_task *task, int64_t row,
     if (task->undefined != PLN_UNDEFINED_ROWS_GUARDED) return;
     int64_t n = PLN_MIN(task->total, key_limit(task, row));
     if (task->mask) n = PLN_MIN(n, task->mask_keys);
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t i = 0; i < task->v_size; i++) to[i * task->out_col] += 0 * task->v[j * task->v_row + i];
+    for (int64_t j = 0; j < n; j++) {
+        const struct pln_attention_block block = block_at(task, j, 1);
+        for (int64_t i = 0; i < task->v_size; i++) to[i * task->out_col] += 0 * block.v[i];
+    }
 }
 
 static void run_task(const struct pln_attention_task *task)
@@ -213,18 +221,18 @@ static void run_task(const struct pln_attention_task *task)
     if (task->first_key_limit != INT64_MAX) end = PLN_MIN(end, PLN_MAX((int64_t)0, task->first_key_limit + rows - 1));
     for (int64_t first = 0; first < end; first += PLN_ATTENTION_KEYS) {
         int64_t n = PLN_MIN((int64_t)PLN_ATTENTION_KEYS, end - first);
-        const float *keys = task->k + first * task->k_row;
+        const struct pln_attention_block block = block_at(task, first, n);
         if (rows < GROUP) {
-            for (int64_t r = 0; r < rows; r++) dot_keys(task, query + r * task->size, keys, n, scores + r * PLN_ATTENTION_KEYS);
+            for (int64_t r = 0; r < rows; r++) dot_keys(task, query + r * task->size, &block, n, scores + r * PLN_ATTENTION_KEYS);
         } else {
-            turn_keys(task, keys, n, turned);
+            turn_keys(task, &block, n, turned);
             multiply(rows, scores, PLN_ATTENTION_KEYS, query, task->size, turned, PLN_ATTENTION_KEYS, task->size, PLN_ATTENTION_KEYS, false);
         }
         for (int64_t r = 0; r < rows; r++) {
             mask_row(task, r, first, n, scores + r * PLN_ATTENTION_KEYS);
             fold_row(scores + r * PLN_ATTENTION_KEYS, n, out + r * padded, task->v_size, &most[r], &sum[r]);
         }
-        multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, task->v + first * task->v_row, task->v_row, n, task->v_size, true);
+        multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, block.v, block.v_row, n, task->v_size, true);
     }
     for (int64_t r = 0; r < rows; r++) {
         if (most[r] == -INFINITY || sum[r] != sum[r]) {
