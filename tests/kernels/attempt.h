@@ -17,10 +17,16 @@ struct oracle {
     struct pln_item items[CASE_INPUTS];
     const struct pln_item *list[CASE_INPUTS];
     struct pln_item *outputs[CASE_OUTPUTS];
+    struct pln_item joined; /* output 0 of a case with pages */
 };
 /* Sets the attributes that hold the case's programs, fills inputs, runs the reference. */
 void oracle_init(struct oracle *oracle, struct kernel_case *c);
 void oracle_deinit(struct oracle *oracle);
+/* Calls the reference kernel, which must go well. */
+void oracle_call(struct oracle *oracle, struct kernel_case *c, const struct pln_item *const *inputs, int n_inputs,
+                 struct pln_item **outputs);
+/* paged.c: the same of a case with pages, row by row, with the keys and values that each row has. */
+void oracle_call_paged(struct oracle *oracle, struct kernel_case *c);
 
 /* The case as the build side sees it. */
 struct case_problem {

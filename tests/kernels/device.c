@@ -26,7 +26,7 @@
 #define FRONT_BYTES      256 /* in front of every operand */
 #define ALLOCATION_ALIGN 256
 
-enum { MAX_ROWS = 1024, CASES_MOST = 6 };
+enum { MAX_ROWS = 1024, CASES_MOST = 6, PAGE_ARRAYS = 3 };
 
 struct compiled {
     struct compiled *next;
@@ -255,7 +255,9 @@ struct round {
     struct pln_launch launch;
     void *state;
     struct pln_prepared prepared;
-    struct pln_command commands[CASE_INPUTS + 2 * CASE_OUTPUTS + 1];
+    struct operand arrays[PAGE_ARRAYS]; /* of a case with pages */
+    struct pln_paged paged;
+    struct pln_command commands[CASE_INPUTS + PAGE_ARRAYS + 2 * CASE_OUTPUTS + 1];
     size_t n_commands;
     struct pln_recording *recording;
 };
@@ -287,6 +289,29 @@ static void place_inputs(struct round *round)
     }
 }
 
+/* NULL stays NULL. */
+static const void *place_array(struct operand *operand, enum pln_dtype dtype, int64_t count, const void *values)
+{
+    struct pln_tensor plain;
+    if (values == NULL) return NULL;
+    pln_tensor_init(&plain, dtype, 1, &count, (void *)(uintptr_t)values);
+    place(operand, &plain, LAYOUT_PLAIN);
+    const struct pln_tensor image = in_image(operand);
+    pln_tensor_copy(&plain, &image);
+    return operand->tensor.data;
+}
+
+static void place_pages(struct round *round)
+{
+    const struct pln_paged *plain = round->attempt->c->paged;
+    if (plain == NULL) return;
+    round->paged = *plain;
+    round->paged.pages = place_array(&round->arrays[0], PLN_I32, plain->rows * plain->pages_a_row, plain->pages);
+    round->paged.lengths = place_array(&round->arrays[1], PLN_I64, plain->rows, plain->lengths);
+    round->paged.offsets = place_array(&round->arrays[2], PLN_I64, plain->rows, plain->offsets);
+    round->launch.paged = &round->paged;
+}
+
 static void add_copy(struct round *round, struct operand *operand, bool from_host)
 {
     struct pln_command *command = &round->commands[round->n_commands++];
@@ -310,7 +335,7 @@ static void prepare_launch(struct round *round)
         round->state = aligned_alloc(64, state_bytes);
         memset(round->state, 0, state_bytes);
         round->prepared = (struct pln_prepared){ 0 };
-        must(family->prepare(attempt->kernel, &round->launch, round->state, &round->prepared, &diag), &diag,
+        must(pln_kernel_prepare(attempt->kernel, &round->launch, round->state, &round->prepared, &diag), &diag,
              attempt->name);
     }
     assert_true(round->prepared.block_threads > 0 && round->prepared.block_threads <= 1024);
@@ -323,29 +348,38 @@ static void prepare_launch(struct round *round)
 }
 
 /* Data, kernel, results: in one go, or the kernel as a recording between the copies. */
-static void submit(struct round *round, bool recorded)
+static enum pln_status submit_commands(struct round *round, bool recorded, struct pln_diag *diag)
 {
     struct kernel_case *c = round->attempt->c;
-    struct pln_diag diag;
-    pln_diag_init(&diag);
     round->n_commands = 0;
     for (int i = 0; i < c->n_inputs; i++)
         if (round->inputs[i].memory != NULL && !recorded) add_copy(round, &round->inputs[i], true);
+    for (int i = 0; i < PAGE_ARRAYS; i++)
+        if (round->arrays[i].memory != NULL && !recorded) add_copy(round, &round->arrays[i], true);
     for (int o = 0; o < c->n_outputs; o++) add_copy(round, &round->outputs[o], true);
     const size_t at = round->n_commands;
     prepare_launch(round);
     for (int o = 0; o < c->n_outputs; o++) add_copy(round, &round->outputs[o], false);
-    if (!recorded) {
-        must(gpu.backend->submit(gpu.queue, round->commands, round->n_commands, NULL, 0, &diag), &diag,
-             round->attempt->name);
-    } else {
-        must(gpu.backend->submit(gpu.queue, round->commands, at, NULL, 0, &diag), &diag, round->attempt->name);
-        must(gpu.backend->submit(gpu.queue, round->commands + at, 1, &round->recording, 1, &diag), &diag,
-             round->attempt->name);
-        must(gpu.backend->submit(gpu.queue, round->commands + at + 1, (size_t)c->n_outputs, NULL, 0, &diag), &diag,
-             round->attempt->name);
-    }
-    must(gpu.backend->sync(gpu.queue, &diag), &diag, round->attempt->name);
+    if (!recorded) return gpu.backend->submit(gpu.queue, round->commands, round->n_commands, NULL, 0, diag);
+    PLN_TRY(gpu.backend->submit(gpu.queue, round->commands, at, NULL, 0, diag));
+    PLN_TRY(gpu.backend->submit(gpu.queue, round->commands + at, 1, &round->recording, 1, diag));
+    return gpu.backend->submit(gpu.queue, round->commands + at + 1, (size_t)c->n_outputs, NULL, 0, diag);
+}
+
+/* A fault may be told by the submission behind it. */
+static void submit(struct round *round, bool recorded)
+{
+    const char *name = round->attempt->name, *fault = round->attempt->c->fault;
+    struct pln_diag diag, ignored;
+    pln_diag_init(&diag);
+    pln_diag_init(&ignored);
+    enum pln_status status = submit_commands(round, recorded, &diag);
+    if (status == PLN_OK) status = gpu.backend->sync(gpu.queue, &diag);
+    else must(gpu.backend->sync(gpu.queue, &ignored), &ignored, name);
+    if (fault == NULL) must(status, &diag, name);
+    else if (status != PLN_INVALID_ARGUMENT || strstr(diag.entries[0].text, fault) == NULL)
+        fail_msg("%s: %s: it ends with '%s', not with '%s'", round->attempt->c->name, name,
+                 diag.count > 0 ? diag.entries[0].text : pln_status_text(status), fault);
 }
 
 static void run_attempt(const struct attempt *attempt)
@@ -363,11 +397,13 @@ static void run_attempt(const struct attempt *attempt)
                                         .inputs = round.in,
                                         .outputs = round.out };
     place_inputs(&round);
+    place_pages(&round);
     for (int recorded = 0; recorded < 2; recorded++) {
         for (int o = 0; o < c->n_outputs; o++) poison(&round.outputs[o]);
         submit(&round, recorded != 0);
         for (int o = 0; o < c->n_outputs; o++) {
             check_canaries(attempt, &round.outputs[o]);
+            if (c->fault != NULL) continue;
             const struct pln_tensor image = in_image(&round.outputs[o]);
             void *got = attempt_compare(attempt, o, &image);
             if (recorded == 0) {
@@ -382,6 +418,7 @@ static void run_attempt(const struct attempt *attempt)
     }
     gpu.backend->recording_destroy(gpu.queue, round.recording);
     for (int i = 0; i < c->n_inputs; i++) operand_deinit(&round.inputs[i]);
+    for (int i = 0; i < PAGE_ARRAYS; i++) operand_deinit(&round.arrays[i]);
     for (int o = 0; o < c->n_outputs; o++) operand_deinit(&round.outputs[o]);
     free(round.state);
 }
@@ -458,7 +495,8 @@ static bool in_share(const struct pln_text *source)
     return parts <= 1 || pln_hash64(source->data, source->size_bytes, 1) % parts == part - 1;
 }
 
-static bool in_sample(size_t row, const struct pln_problem *problem, const struct pln_text *source)
+static bool in_sample(const struct kernel_case *c, size_t row, const struct pln_problem *problem,
+                      const struct pln_text *source)
 {
     const char *sample = getenv("PLANISH_TEST_SAMPLE");
     if (sample == NULL || *sample == '\0') return true;
@@ -466,6 +504,7 @@ static bool in_sample(size_t row, const struct pln_problem *problem, const struc
     const uint64_t one_in = strtoul(rows && sample[4] != '\0' ? sample + 5 : sample, NULL, 10);
     struct compiled *compiled = find_compiled(source->data);
     if (compiled != NULL && !gpu.row_tested[row]) return true; /* another row has the same source */
+    if (compiled != NULL && c->whole) return true;
     if (compiled != NULL) return ++compiled->n_cases < CASES_MOST || (one_in > 0 && compiled->n_cases % one_in == 0);
     if (is_first(row, rows ? 0 : kind_of(problem))) return true;
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
@@ -487,7 +526,7 @@ static void run_rows(struct kernel_case *c, bool tf32)
         struct case_problem problem;
         emit(kernel, c, &oracle, &source);
         case_problem_init(&problem, c, &oracle, gpu.caps.features);
-        if (in_share(&source) && in_sample(i, &problem.problem, &source)) {
+        if (in_share(&source) && in_sample(c, i, &problem.problem, &source)) {
             code_for_attempt = code_of(source.data, kernel->name);
             if (!only_compiles()) attempt_each(kernel, c, &oracle, gpu.caps.features, run_attempt);
             gpu.row_tested[i] = true;

@@ -187,6 +187,29 @@ static void cut_to_tf32(const struct pln_tensor *tensor)
     for (int64_t i = 0; tensor->dtype == PLN_F32 && i < pln_tensor_count(tensor); i++) bits[i] &= 0xffffe000u;
 }
 
+void oracle_call(struct oracle *oracle, struct kernel_case *c, const struct pln_item *const *inputs, int n_inputs,
+                 struct pln_item **outputs)
+{
+    bool wanted[4] = { true, true, true, true };
+    struct pln_diag diag;
+    pln_diag_init(&diag);
+    struct pln_call call = { .op = (uint16_t)c->op,
+                             .kind = (uint16_t)c->kind,
+                             .attrs = &c->attrs,
+                             .n_inputs = n_inputs,
+                             .n_outputs = c->n_outputs,
+                             .inputs = inputs,
+                             .outputs = outputs,
+                             .wanted = wanted,
+                             .heap = &oracle->heap,
+                             .scratch = &oracle->arena,
+                             .diag = &diag };
+    enum pln_status status = pln_ref_kernels[c->op](&call);
+    if (status != PLN_OK)
+        fail_msg("%s: the reference says: %s", c->name,
+                 diag.count > 0 ? diag.entries[0].text : pln_status_text(status));
+}
+
 void oracle_init(struct oracle *oracle, struct kernel_case *c)
 {
     memset(oracle, 0, sizeof *oracle);
@@ -206,24 +229,10 @@ void oracle_init(struct oracle *oracle, struct kernel_case *c)
         if (c->tf32 && i < 2) cut_to_tf32(&oracle->items[i].tensor);
         oracle->list[i] = &oracle->items[i];
     }
-    bool wanted[4] = { true, true, true, true };
-    struct pln_diag diag;
-    pln_diag_init(&diag);
-    struct pln_call call = { .op = (uint16_t)c->op,
-                             .kind = (uint16_t)c->kind,
-                             .attrs = &c->attrs,
-                             .n_inputs = c->n_inputs,
-                             .n_outputs = c->n_outputs,
-                             .inputs = oracle->list,
-                             .outputs = oracle->outputs,
-                             .wanted = wanted,
-                             .heap = &oracle->heap,
-                             .scratch = &oracle->arena,
-                             .diag = &diag };
-    enum pln_status status = pln_ref_kernels[c->op](&call);
-    if (status != PLN_OK)
-        fail_msg("%s: the reference says: %s", c->name,
-                 diag.count > 0 ? diag.entries[0].text : pln_status_text(status));
+    if (c->paged != NULL)
+        oracle_call_paged(oracle, c);
+    else
+        oracle_call(oracle, c, oracle->list, c->n_inputs, oracle->outputs);
 }
 
 void oracle_deinit(struct oracle *oracle)
@@ -336,6 +345,19 @@ void *attempt_compare(const struct attempt *attempt, int o, const struct pln_ten
     return got.data;
 }
 
+/* As the CPU device does it. */
+static void check_fault(const struct attempt *attempt, const void *state, const void *shared)
+{
+    const struct pln_kernel_family *family = attempt->kernel->family;
+    uint64_t code = 0;
+    if (family->fault != NULL) memcpy(&code, shared, sizeof code);
+    const char *said = code == 0 ? NULL : family->fault(state, code), *want = attempt->c->fault;
+    if (said == NULL ? want != NULL : want == NULL || strstr(said, want) == NULL)
+        fail_msg("%s: %s: its fault is '%s', not '%s'", attempt->c->name, attempt->name, said ? said : "none",
+                 want ? want : "none");
+}
+
+/* The second time the state is brought up to date, too, where the family can do that. */
 static void run_tasks(const struct attempt *attempt, const struct pln_launch *launch, bool reversed)
 {
     const struct pln_kernel_family *family = attempt->kernel->family;
@@ -344,15 +366,19 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
     void *state = aligned_alloc(64, pln_align_up(family->state_bytes, 64));
     memset(state, 0, family->state_bytes);
     struct pln_prepared prepared = { 0 };
-    if (family->prepare(attempt->kernel, launch, state, &prepared, &diag) != PLN_OK)
+    if (pln_kernel_prepare(attempt->kernel, launch, state, &prepared, &diag) != PLN_OK ||
+        (reversed && family->update != NULL && family->update(launch, state, &prepared, &diag) != PLN_OK))
         fail_msg("%s: %s refuses: %s", attempt->c->name, attempt->name, diag.entries[0].text);
     assert_true(prepared.n_tasks == 0 || prepared.grain >= 1);
+    assert_true(family->fault == NULL || prepared.shared_bytes >= 64);
     struct guarded scratch = guarded_alloc(prepared.scratch_bytes, 64, 0xff),
                    shared = guarded_alloc(prepared.shared_bytes, 64, 0xff);
+    if (family->fault != NULL) memset(shared.data, 0, sizeof(uint64_t));
     if (reversed)
         for (int64_t t = prepared.n_tasks - 1; t >= 0; t--) family->run(state, t, t + 1, scratch.data, shared.data);
     else
         family->run(state, 0, prepared.n_tasks, scratch.data, shared.data);
+    check_fault(attempt, state, shared.data);
     guarded_free(&scratch);
     guarded_free(&shared);
     free(state);
@@ -371,9 +397,51 @@ enum layout attempt_output_layout(const struct attempt *attempt, int o)
     return last && o == 0 ? LAYOUT_CHANNELS_LAST : attempt->out;
 }
 
+/* The arrays of a case with pages, each behind a guard of its own. */
+struct guarded_pages {
+    struct pln_paged paged;
+    struct guarded pages, lengths, offsets;
+};
+
+static struct guarded guarded_copy(const void *from, size_t size_bytes, size_t align)
+{
+    struct guarded g = guarded_alloc(size_bytes, align, CANARY);
+    if (size_bytes > 0) memcpy(g.data, from, size_bytes);
+    return g;
+}
+
+static void place_pages(const struct pln_paged *plain, struct guarded_pages *out)
+{
+    const size_t rows = (size_t)plain->rows;
+    memset(out, 0, sizeof *out);
+    out->paged = *plain;
+    out->pages = guarded_copy(plain->pages, rows * (size_t)plain->pages_a_row * sizeof(int32_t), sizeof(int32_t));
+    out->lengths = guarded_copy(plain->lengths, rows * sizeof(int64_t), sizeof(int64_t));
+    if (plain->offsets != NULL) out->offsets = guarded_copy(plain->offsets, rows * sizeof(int64_t), sizeof(int64_t));
+    out->paged.pages = (const int32_t *)(const void *)out->pages.data;
+    out->paged.lengths = (const int64_t *)(const void *)out->lengths.data;
+    out->paged.offsets = (const int64_t *)(const void *)out->offsets.data;
+}
+
+static struct guarded place_packed(const struct pln_kernel *kernel, const struct pln_tensor *plain, size_t *out_bytes)
+{
+    const struct pln_pack_format *format = kernel->family->pack(kernel);
+    assert_true(format->bytes(plain, out_bytes));
+    struct guarded g = guarded_alloc(*out_bytes, 64, 0xcd);
+    format->pack(plain, g.data);
+    /* The form can be undone. */
+    struct pln_tensor back = *plain;
+    back.data = calloc(pln_tensor_bytes(plain) + 1, 1);
+    format->unpack(g.data, &back);
+    assert_memory_equal(back.data, plain->data, pln_tensor_bytes(plain));
+    free(back.data);
+    return g;
+}
+
 static void run_attempt(const struct attempt *attempt)
 {
     struct kernel_case *c = attempt->c;
+    struct guarded_pages pages;
     const struct pln_kernel *kernel = attempt->kernel;
     struct pln_tensor inputs[CASE_INPUTS], outputs[CASE_OUTPUTS];
     struct guarded in_memory[CASE_INPUTS] = { { 0 } }, out_memory[CASE_OUTPUTS];
@@ -391,23 +459,16 @@ static void run_attempt(const struct attempt *attempt)
         if (!c->inputs[i].present) continue;
         const struct pln_tensor *plain = &attempt->oracle->items[i].tensor;
         if (attempt->packed && i == kernel->family->packed_input) {
-            const struct pln_pack_format *format = kernel->family->pack(kernel);
+            in_memory[i] = place_packed(kernel, plain, &launch.packed_bytes);
             inputs[i] = *plain;
-            assert_true(format->bytes(plain, &launch.packed_bytes));
-            in_memory[i] = guarded_alloc(launch.packed_bytes, 64, 0xcd);
-            format->pack(plain, in_memory[i].data);
             inputs[i].data = in_memory[i].data;
-            /* The form can be undone. */
-            struct pln_tensor back = *plain;
-            back.data = calloc(pln_tensor_bytes(plain) + 1, 1);
-            format->unpack(in_memory[i].data, &back);
-            assert_memory_equal(back.data, plain->data, pln_tensor_bytes(plain));
-            free(back.data);
             continue;
         }
         in_memory[i] = place(plain, attempt_input_layout(attempt, i), &inputs[i]);
         pln_tensor_copy(plain, &inputs[i]);
     }
+    if (c->paged != NULL) place_pages(c->paged, &pages);
+    if (c->paged != NULL) launch.paged = &pages.paged;
     void *first[CASE_OUTPUTS];
     for (int round = 0; round < 2; round++) {
         for (int o = 0; o < c->n_outputs; o++)
@@ -415,6 +476,10 @@ static void run_attempt(const struct attempt *attempt)
         run_tasks(attempt, &launch, round == 1);
         for (int o = 0; o < c->n_outputs; o++) {
             check_canaries(c, attempt->name, &outputs[o], &out_memory[o]);
+            if (c->fault != NULL) {
+                guarded_free(&out_memory[o]);
+                continue;
+            }
             void *got = attempt_compare(attempt, o, &outputs[o]);
             if (round == 0) first[o] = got;
             guarded_free(&out_memory[o]);
@@ -426,6 +491,10 @@ static void run_attempt(const struct attempt *attempt)
         }
     }
     for (int i = 0; i < c->n_inputs; i++) guarded_free(&in_memory[i]);
+    if (c->paged == NULL) return;
+    guarded_free(&pages.pages);
+    guarded_free(&pages.lengths);
+    guarded_free(&pages.offsets);
 }
 
 void case_problem_init(struct case_problem *out, const struct kernel_case *c, const struct oracle *oracle,

@@ -7,7 +7,7 @@
 #ifndef PLN_TESTS_KERNELS_HARNESS_H
 #define PLN_TESTS_KERNELS_HARNESS_H
 
-#include "kernel/kernel.h"
+#include "kernel/paged.h"
 
 #define CASE_INPUTS 12
 
@@ -32,6 +32,9 @@ struct kernel_case {
     bool has_epilogue, has_program;
     struct pln_rowprog epilogue, program;
     double rtol, atol; /* 0: those of the op's class */
+    const struct pln_paged *paged; /* of attention, arrays in host memory; NULL: none. A mask has rank 4 or 0 */
+    const char *fault;             /* what runs must fail with; NULL: they go well */
+    bool whole; /* however sources are thinned out (device.c), of those that run none goes without this case */
     bool tf32; /* for rows that round to tf32: f32 inputs 0 and 1 are such numbers, so that sums are as exact as others */
 };
 
