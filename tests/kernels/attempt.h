@@ -1,5 +1,5 @@
-/* What the two halves of the harness share: harness.c, which runs the rows of the CPU, and device.c, which runs those
- * of a GPU. */
+/* What the parts of the harness share: harness.c, which runs the rows of the CPU, device.c, which runs those of a GPU,
+ * and tool.c, which chooses cases for slow tools. */
 #ifndef PLN_TESTS_KERNELS_ATTEMPT_H
 #define PLN_TESTS_KERNELS_ATTEMPT_H
 
@@ -67,5 +67,19 @@ void *attempt_compare(const struct attempt *attempt, int o, const struct pln_ten
 bool device_wanted(void);
 void device_case_run(struct kernel_case *c);
 int device_rows_untested(unsigned op);
+
+/* ---- tool.c ---- */
+
+bool tool_wanted(void); /* PLANISH_TEST_TOOL */
+/* Of one source: what its rows have met in the cases that ran; zero at first, features are to be freed. */
+struct tool_seen {
+    uint64_t *features;
+    size_t n;
+};
+/* There is something new for the row in the case; it has met it from now on. */
+bool tool_takes(struct tool_seen *seen, const struct pln_kernel *kernel, const struct kernel_case *c,
+                const struct oracle *oracle);
+void tool_count_case(const struct pln_kernel *kernel, bool new_source);
+void tool_count_launch(const struct pln_kernel *kernel, const struct pln_prepared *prepared);
 
 #endif

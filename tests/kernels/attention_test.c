@@ -149,6 +149,12 @@ static void run(const struct variant *v, int64_t queries, int64_t keys)
     run_typed(v, queries, keys, n_runs++ / 2 % 2 == 0 ? PLN_F16 : PLN_BF16); /* cases come in pairs */
 }
 
+/* The poison after this one. */
+static enum poison next_poison(enum poison poison)
+{
+    return poison + (kernel_cases_few() ? NAN_FIRST_BLOCK - PLAIN : 1);
+}
+
 static const char *const meanings[] = { NULL, "op", "softmax", "guarded" };
 static const int64_t key_counts[] = { 1, 63, 64, 65, 130 };
 
@@ -172,7 +178,7 @@ static void rows_that_are_not_numbers(void **state)
     for (size_t j = 0; j < PLN_COUNT_OF(key_counts); j++)
         for (int m = 0; m < 4; m++)
             for (enum mask mask = NO_MASK; mask < MASKS; mask++)
-                for (enum poison poison = PLAIN; poison < POISONS; poison++) {
+                for (enum poison poison = PLAIN; poison < POISONS; poison = next_poison(poison)) {
                     struct variant v = { .poison = poison, .mask = mask, .undefined = meanings[m] };
                     run(&v, 2, key_counts[j]); /* products of rows, one by one */
                     run(&v, 5, key_counts[j]); /* and by four */
@@ -185,7 +191,7 @@ static void rows_of_many_keys(void **state)
     (void)state;
     for (int m = 1; m < 4; m++)
         for (enum mask mask = NO_MASK; mask < MASKS; mask++)
-            for (enum poison poison = PLAIN; poison < POISONS; poison++)
+            for (enum poison poison = PLAIN; poison < POISONS; poison = next_poison(poison))
                 run(&(struct variant){ .poison = poison, .mask = mask, .undefined = meanings[m] }, (m + (int)mask + (int)poison) % 2 ? 2 : 5, MOST_KEYS);
 }
 
@@ -207,7 +213,7 @@ static void causality_hides_what_comes(void **state)
     (void)state;
     for (size_t j = 0; j < PLN_COUNT_OF(key_counts); j++)
         for (int m = 0; m < 4; m++)
-            for (enum poison poison = PLAIN; poison < NAN_VALUE; poison++) {
+            for (enum poison poison = PLAIN; poison < NAN_VALUE; poison = next_poison(poison)) {
                 run(&(struct variant){ poison, NO_MASK, meanings[m], 0, true }, 33, key_counts[j]);
                 run(&(struct variant){ poison, ADDED_ROW, meanings[m], 0, true }, 33, key_counts[j]);
             }

@@ -1,5 +1,5 @@
 # compile.sh PLANISH PROGRAM [FOLDER]: what a program of kernel tests has for the rows of CUDA, compiled by NVRTC for every architecture, each row with each set of
-# element types. With FOLDER, which remembers what has compiled, a part of it: each row once, for sm_80 and for a second architecture, another one every day.
+# element types. With FOLDER, where code is kept, so that nothing is compiled again, a part of it: each row once, for sm_80 and for a second architecture, another one every day.
 # 77: no NVRTC.
 set -eu
 planish=$1 program=$2 folder=${3-}
@@ -10,7 +10,7 @@ trap 'rm -f "$log"' EXIT
 status=0
 
 compile() { # ARCH SAMPLE
-    if PLANISH_TEST_DEVICE=$1 PLANISH_TEST_SAMPLE=$2 PLANISH_TEST_PASSED=$folder "$program" >"$log" 2>&1; then
+    if PLANISH_TEST_DEVICE=$1 PLANISH_TEST_SAMPLE=$2 PLANISH_TEST_CODE=$folder "$program" >"$log" 2>&1; then
         echo "$1: $2"
     elif grep -q "gpu-architecture" "$log"; then
         echo "$1: not known to this NVRTC"

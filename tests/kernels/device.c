@@ -8,7 +8,9 @@
  * PLANISH_TEST_SAMPLE=rows keeps the first source of each row; types, the first of each row, element types and whether
  * something is fused; a number N, as types, and one in N of the rest; rows,N as rows, and one in N. Of a source, the
  * first cases run; with a number, one in N of the others, too. PLANISH_TEST_SHARE=3/8 is the third of eight programs
- * that run beside each other and take an eighth of the sources each (a source of attention takes seconds to compile). */
+ * that run beside each other and take an eighth of these sources each (a source of attention takes seconds to compile).
+ * PLANISH_TEST_CODE is a folder where compiled code is kept, so that what has not changed is not compiled again.
+ * PLANISH_TEST_TOOL=1: see tool.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,11 +30,13 @@
 
 enum { MAX_ROWS = 1024, CASES_MOST = 6, PAGE_ARRAYS = 3 };
 
-struct compiled {
-    struct compiled *next;
-    char *source;
+struct source {
+    struct source *next;
+    char *text;
+    bool is_compiled;
     struct pln_device_code *code;
     unsigned n_cases; /* that have it */
+    struct tool_seen seen;
 };
 
 static struct {
@@ -40,8 +44,8 @@ static struct {
     struct pln_device *device;
     struct pln_queue *queue;
     struct pln_device_caps caps;
-    struct compiled *compiled;
-    bool row_tested[MAX_ROWS];
+    struct source *sources;
+    bool row_tested[MAX_ROWS]; /* here, or in another share */
     unsigned n_cases;
 } gpu;
 
@@ -71,12 +75,13 @@ static void must(enum pln_status status, const struct pln_diag *diag, const char
 
 static void close_device(void)
 {
-    while (gpu.compiled != NULL) {
-        struct compiled *compiled = gpu.compiled;
-        gpu.compiled = compiled->next;
-        gpu.backend->code_unload(gpu.device, compiled->code);
-        free(compiled->source);
-        free(compiled);
+    while (gpu.sources != NULL) {
+        struct source *source = gpu.sources;
+        gpu.sources = source->next;
+        if (source->code != NULL) gpu.backend->code_unload(gpu.device, source->code);
+        free(source->seen.features);
+        free(source->text);
+        free(source);
     }
     gpu.backend->queue_destroy(gpu.queue);
     gpu.backend->close(gpu.device);
@@ -103,58 +108,82 @@ static void open_device(void)
     atexit(close_device);
 }
 
-/* Where a mark for each source that has compiled is kept (PLANISH_TEST_PASSED, a folder), so that what has not changed
- * is not compiled again. */
-static bool find_mark(const char *source, char *out_path, size_t path_bytes)
+static struct source *find_source(const char *text)
 {
-    const char *folder = getenv("PLANISH_TEST_PASSED");
+    struct source *source = gpu.sources;
+    while (source != NULL && strcmp(source->text, text) != 0) source = source->next;
+    return source;
+}
+
+static struct source *keep_source(const char *text)
+{
+    struct source *source = find_source(text);
+    if (source != NULL) return source;
+    source = calloc(1, sizeof *source);
+    source->text = strdup(text);
+    source->next = gpu.sources;
+    return gpu.sources = source;
+}
+
+/* ---- code ---- */
+
+/* Where code of the source is kept; "": nowhere. */
+static void find_place(const char *text, char *out_path, size_t path_bytes)
+{
+    const char *folder = getenv("PLANISH_TEST_CODE");
     out_path[0] = '\0';
-    if (folder == NULL || *folder == '\0' || !only_compiles()) return false;
-    uint64_t key = pln_hash64(source, strlen(source), gpu.backend->code_key());
+    if (folder == NULL || *folder == '\0') return;
+    uint64_t key = pln_hash64(text, strlen(text), gpu.backend->code_key());
     key = pln_hash64(gpu.caps.arch, strlen(gpu.caps.arch), key);
     snprintf(out_path, path_bytes, "%s/%016llx", folder, (unsigned long long)key);
-    return access(out_path, F_OK) == 0;
 }
 
-static void leave_mark(const char *path)
+/* NULL: it is not kept. */
+static void *read_code(const char *path, size_t *out_bytes)
 {
-    FILE *file = *path != '\0' ? fopen(path, "w") : NULL;
-    if (file != NULL) fclose(file);
+    FILE *file = *path != '\0' ? fopen(path, "rb") : NULL;
+    long bytes;
+    if (file == NULL) return NULL;
+    if (fseek(file, 0, SEEK_END) != 0 || (bytes = ftell(file)) <= 0) fail_msg("%s cannot be read, or is empty", path);
+    rewind(file);
+    *out_bytes = (size_t)bytes;
+    void *code = pln_alloc(NULL, *out_bytes, 64);
+    assert_non_null(code);
+    if (fread(code, 1, *out_bytes, file) != *out_bytes) fail_msg("%s cannot be read", path);
+    fclose(file);
+    return code;
 }
 
-static struct compiled *find_compiled(const char *source)
+/* Under another name first: other programs read it at the same time. */
+static void keep_code(const char *path, const void *code, size_t bytes)
 {
-    struct compiled *compiled = gpu.compiled;
-    while (compiled != NULL && strcmp(compiled->source, source) != 0) compiled = compiled->next;
-    return compiled;
-}
-
-static struct compiled *keep_compiled(const char *source)
-{
-    struct compiled *compiled = calloc(1, sizeof *compiled);
-    compiled->source = strdup(source);
-    compiled->next = gpu.compiled;
-    return gpu.compiled = compiled;
+    char made[4160];
+    if (*path == '\0') return;
+    snprintf(made, sizeof made, "%s.%ld", path, (long)getpid());
+    FILE *file = fopen(made, "wb");
+    if (file == NULL || fwrite(code, 1, bytes, file) != bytes || fclose(file) != 0 || rename(made, path) != 0)
+        fail_msg("%s cannot be written", path);
 }
 
 /* Compiled, and loaded where there is a device, once for each source. */
-static const struct pln_device_code *code_of(const char *source, const char *row)
+static const struct pln_device_code *code_of(struct source *source, const char *row)
 {
-    struct compiled *compiled = find_compiled(source);
-    if (compiled != NULL) return compiled->code;
     struct pln_diag diag;
-    void *code;
     size_t bytes;
-    char mark[4096];
-    const bool passed = find_mark(source, mark, sizeof mark);
-    compiled = keep_compiled(source);
-    if (passed) return NULL;
+    char path[4096];
+    if (source->is_compiled) return source->code;
+    source->is_compiled = true;
+    find_place(source->text, path, sizeof path);
+    if (only_compiles() && *path != '\0' && access(path, F_OK) == 0) return NULL;
     pln_diag_init(&diag);
-    must(gpu.backend->compile(source, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
-    if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &compiled->code), &diag, row);
+    void *code = read_code(path, &bytes);
+    if (code == NULL) {
+        must(gpu.backend->compile(source->text, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
+        keep_code(path, code, bytes);
+    }
+    if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &source->code), &diag, row);
     pln_free(NULL, code, bytes);
-    leave_mark(mark);
-    return compiled->code;
+    return source->code;
 }
 
 /* ---- operands ---- */
@@ -339,6 +368,7 @@ static void prepare_launch(struct round *round)
              attempt->name);
     }
     assert_true(round->prepared.block_threads > 0 && round->prepared.block_threads <= 1024);
+    if (tool_wanted()) tool_count_launch(attempt->kernel, &round->prepared);
     round->commands[round->n_commands++] = (struct pln_command){ .kind = PLN_COMMAND_LAUNCH,
                                                                  .kernel = attempt->kernel,
                                                                  .code = code_for_attempt,
@@ -398,7 +428,8 @@ static void run_attempt(const struct attempt *attempt)
                                         .outputs = round.out };
     place_inputs(&round);
     place_pages(&round);
-    for (int recorded = 0; recorded < 2; recorded++) {
+    const int rounds = tool_wanted() ? 1 : 2;
+    for (int recorded = 0; recorded < rounds; recorded++) {
         for (int o = 0; o < c->n_outputs; o++) poison(&round.outputs[o]);
         submit(&round, recorded != 0);
         for (int o = 0; o < c->n_outputs; o++) {
@@ -412,10 +443,10 @@ static void run_attempt(const struct attempt *attempt)
             }
             if (memcmp(first[o], got, pln_tensor_bytes(&attempt->oracle->outputs[o]->tensor)) != 0)
                 fail_msg("%s: %s: a second run gives other bits", c->name, attempt->name);
-            free(first[o]);
             free(got);
         }
     }
+    for (int o = 0; o < c->n_outputs; o++) free(first[o]);
     gpu.backend->recording_destroy(gpu.queue, round.recording);
     for (int i = 0; i < c->n_inputs; i++) operand_deinit(&round.inputs[i]);
     for (int i = 0; i < PAGE_ARRAYS; i++) operand_deinit(&round.arrays[i]);
@@ -502,12 +533,32 @@ static bool in_sample(const struct kernel_case *c, size_t row, const struct pln_
     if (sample == NULL || *sample == '\0') return true;
     const bool rows = strncmp(sample, "rows", 4) == 0;
     const uint64_t one_in = strtoul(rows && sample[4] != '\0' ? sample + 5 : sample, NULL, 10);
-    struct compiled *compiled = find_compiled(source->data);
-    if (compiled != NULL && !gpu.row_tested[row]) return true; /* another row has the same source */
-    if (compiled != NULL && c->whole) return true;
-    if (compiled != NULL) return ++compiled->n_cases < CASES_MOST || (one_in > 0 && compiled->n_cases % one_in == 0);
+    struct source *known = find_source(source->data);
+    if (known != NULL && !gpu.row_tested[row]) return true; /* another row has the same source */
+    if (known != NULL && (c->whole || tool_wanted())) return true; /* of the latter, those that are new (tool.c) */
+    if (known != NULL) return ++known->n_cases < CASES_MOST || (one_in > 0 && known->n_cases % one_in == 0);
     if (is_first(row, rows ? 0 : kind_of(problem))) return true;
     return one_in > 0 && pln_hash64(source->data, source->size_bytes, 0) % one_in == 0;
+}
+
+/* One of the rows that take the case. */
+static void run_row(size_t row, struct kernel_case *c, const struct oracle *oracle)
+{
+    const struct pln_kernel *kernel = gpu.backend->kernels[row];
+    struct pln_text text;
+    struct case_problem problem;
+    emit(kernel, c, oracle, &text);
+    case_problem_init(&problem, c, oracle, gpu.caps.features);
+    if (in_sample(c, row, &problem.problem, &text)) {
+        struct source *source = keep_source(text.data);
+        gpu.row_tested[row] = true;
+        if (in_share(&text) && (!tool_wanted() || tool_takes(&source->seen, kernel, c, oracle))) {
+            if (tool_wanted()) tool_count_case(kernel, !source->is_compiled);
+            code_for_attempt = code_of(source, kernel->name);
+            if (!only_compiles()) attempt_each(kernel, c, oracle, gpu.caps.features, run_attempt);
+        }
+    }
+    pln_text_deinit(&text);
 }
 
 static void run_rows(struct kernel_case *c, bool tf32)
@@ -519,19 +570,9 @@ static void run_rows(struct kernel_case *c, bool tf32)
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {
         const struct pln_kernel *kernel = rows[i];
         if (kernel->op != c->op || (kernel->needs & ~gpu.caps.features) != 0 ||
-            ((kernel->needs & PLN_FEATURE_TF32) != 0) != tf32 ||
-            !case_supported(kernel, c, &oracle, gpu.caps.features))
+            ((kernel->needs & PLN_FEATURE_TF32) != 0) != tf32 || !case_supported(kernel, c, &oracle, gpu.caps.features))
             continue;
-        struct pln_text source;
-        struct case_problem problem;
-        emit(kernel, c, &oracle, &source);
-        case_problem_init(&problem, c, &oracle, gpu.caps.features);
-        if (in_share(&source) && in_sample(c, i, &problem.problem, &source)) {
-            code_for_attempt = code_of(source.data, kernel->name);
-            if (!only_compiles()) attempt_each(kernel, c, &oracle, gpu.caps.features, run_attempt);
-            gpu.row_tested[i] = true;
-        }
-        pln_text_deinit(&source);
+        run_row(i, c, &oracle);
     }
     oracle_deinit(&oracle);
 }
@@ -619,9 +660,6 @@ void device_case_run(struct kernel_case *c)
 int device_rows_untested(unsigned op)
 {
     int untested = 0;
-    unsigned part, parts;
-    get_share(&part, &parts);
-    if (parts > 1) return 0; /* the other programs know */
     open_device();
     const struct pln_kernel *const *rows = gpu.backend->kernels;
     for (size_t i = 0; rows[i] != NULL && i < MAX_ROWS; i++) {

@@ -48,6 +48,9 @@ void kernel_case_add_relu(struct kernel_case *c, int out_rank, int rank, const i
 void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, double high);
 void kernel_case_run(struct kernel_case *c);
 
+/* The cases are for a slow tool (tool.c): loops over values alone may be cut short. */
+bool kernel_cases_few(void);
+
 /* Rows of the op that have run no case although this machine could run them: must be none at the end. */
 int kernel_rows_untested(unsigned op);
 
