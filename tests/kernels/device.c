@@ -28,7 +28,7 @@
 #define FRONT_BYTES      256 /* in front of every operand */
 #define ALLOCATION_ALIGN 256
 
-enum { MAX_ROWS = 1024, CASES_MOST = 6, PAGE_ARRAYS = 3 };
+enum { MAX_ROWS = 1024, CASES_MOST = 6, PAGE_ARRAYS = 3, SPARE_BYTES = 64 << 10 };
 
 struct source {
     struct source *next;
@@ -39,12 +39,20 @@ struct source {
     struct tool_seen seen;
 };
 
+/* An allocation that was given back. */
+struct spare {
+    struct spare *next;
+    void *memory;
+    size_t size_bytes;
+};
+
 static struct {
     const struct pln_backend *backend;
     struct pln_device *device;
     struct pln_queue *queue;
     struct pln_device_caps caps;
     struct source *sources;
+    struct spare *spares;
     bool row_tested[MAX_ROWS]; /* here, or in another share */
     unsigned n_cases;
 } gpu;
@@ -82,6 +90,12 @@ static void close_device(void)
         free(source->seen.features);
         free(source->text);
         free(source);
+    }
+    while (gpu.spares != NULL) {
+        struct spare *spare = gpu.spares;
+        gpu.spares = spare->next;
+        gpu.backend->release(gpu.device, spare->memory, spare->size_bytes);
+        free(spare);
     }
     gpu.backend->queue_destroy(gpu.queue);
     gpu.backend->close(gpu.device);
@@ -197,6 +211,32 @@ struct operand {
     struct pln_tensor host, whole; /* the image and the allocation, as bytes */
 };
 
+/* Of exactly this size, for its end is watched. Small allocations are used again: each waits for the GPU, and longer
+ * under a tool. */
+static void *take_memory(size_t size_bytes)
+{
+    struct spare **at = &gpu.spares;
+    while (*at != NULL && (*at)->size_bytes != size_bytes) at = &(*at)->next;
+    struct spare *spare = *at;
+    if (spare == NULL) return gpu.backend->alloc(gpu.device, size_bytes);
+    void *memory = spare->memory;
+    *at = spare->next;
+    free(spare);
+    return memory;
+}
+
+static void give_memory(void *memory, size_t size_bytes)
+{
+    if (memory == NULL) return;
+    if (size_bytes > SPARE_BYTES) {
+        gpu.backend->release(gpu.device, memory, size_bytes);
+        return;
+    }
+    struct spare *spare = malloc(sizeof *spare);
+    *spare = (struct spare){ .next = gpu.spares, .memory = memory, .size_bytes = size_bytes };
+    gpu.spares = spare;
+}
+
 static void operand_init(struct operand *operand, const struct pln_tensor *tensor, size_t span_bytes, size_t align)
 {
     *operand = (struct operand){ .tensor = *tensor, .span_bytes = span_bytes };
@@ -204,7 +244,7 @@ static void operand_init(struct operand *operand, const struct pln_tensor *tenso
     operand->at = (operand->size_bytes - span_bytes) / align * align;
     operand->image = malloc(operand->size_bytes);
     memset(operand->image, CANARY, operand->size_bytes);
-    operand->memory = gpu.backend->alloc(gpu.device, operand->size_bytes);
+    operand->memory = take_memory(operand->size_bytes);
     if (operand->memory == NULL) fail_msg("no device memory for %zu bytes", operand->size_bytes);
     operand->tensor.data = (char *)operand->memory + operand->at;
     const int64_t dims[1] = { (int64_t)operand->size_bytes };
@@ -214,7 +254,7 @@ static void operand_init(struct operand *operand, const struct pln_tensor *tenso
 
 static void operand_deinit(struct operand *operand)
 {
-    if (operand->memory != NULL) gpu.backend->release(gpu.device, operand->memory, operand->size_bytes);
+    give_memory(operand->memory, operand->size_bytes);
     free(operand->image);
 }
 
