@@ -156,7 +156,7 @@ static void find_place(const char *text, char *out_path, size_t path_bytes)
 static void *read_code(const char *path, size_t *out_bytes)
 {
     FILE *file = *path != '\0' ? fopen(path, "rb") : NULL;
-    long bytes;
+    long bytes = 0;
     if (file == NULL) return NULL;
     if (fseek(file, 0, SEEK_END) != 0 || (bytes = ftell(file)) <= 0) fail_msg("%s cannot be read, or is empty", path);
     rewind(file);

@@ -30,7 +30,7 @@ static struct {
     struct count rows[MOST_ROWS];
     size_t n_rows;
     long sources;
-} seen;
+} ran;
 
 bool tool_wanted(void)
 {
@@ -119,32 +119,32 @@ static void report(void)
 {
     long cases = 0, launches = 0;
     int64_t threads = 0;
-    for (size_t i = 0; i < seen.n_rows; i++) {
-        const struct count *row = &seen.rows[i];
+    for (size_t i = 0; i < ran.n_rows; i++) {
+        const struct count *row = &ran.rows[i];
         printf("row %s: %ld cases, %ld launches, %lld threads\n", row->kernel->name, row->cases, row->launches,
                (long long)row->threads);
         cases += row->cases;
         launches += row->launches;
         threads += row->threads;
     }
-    printf("tool: %zu rows, %ld sources, %ld cases, %ld launches, %lld threads\n", seen.n_rows, seen.sources, cases,
+    printf("tool: %zu rows, %ld sources, %ld cases, %ld launches, %lld threads\n", ran.n_rows, ran.sources, cases,
            launches, (long long)threads);
 }
 
 static struct count *count_of(const struct pln_kernel *kernel)
 {
-    if (seen.n_rows == 0) atexit(report);
-    for (size_t i = 0; i < seen.n_rows; i++)
-        if (seen.rows[i].kernel == kernel) return &seen.rows[i];
-    assert_true(seen.n_rows < MOST_ROWS);
-    seen.rows[seen.n_rows] = (struct count){ .kernel = kernel };
-    return &seen.rows[seen.n_rows++];
+    if (ran.n_rows == 0) atexit(report);
+    for (size_t i = 0; i < ran.n_rows; i++)
+        if (ran.rows[i].kernel == kernel) return &ran.rows[i];
+    assert_true(ran.n_rows < MOST_ROWS);
+    ran.rows[ran.n_rows] = (struct count){ .kernel = kernel };
+    return &ran.rows[ran.n_rows++];
 }
 
 void tool_count_case(const struct pln_kernel *kernel, bool new_source)
 {
     count_of(kernel)->cases++;
-    seen.sources += new_source;
+    ran.sources += new_source;
 }
 
 void tool_count_launch(const struct pln_kernel *kernel, const struct pln_prepared *prepared)
