@@ -66,6 +66,25 @@ static void linear(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_DEQUANTIZE_LINEAR), 0);
 }
 
+/* One block has all of the axis, whatever is said beyond that; lengths that 32 bits cut to 0 and 3 among them. */
+static void long_blocks(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = { 35, 36, (int64_t)1 << 32, ((int64_t)1 << 32) + 3, INT64_MAX };
+    for (size_t i = 0; i < PLN_COUNT_OF(lengths); i++)
+        for (int quantize = 0; quantize < 2; quantize++) {
+            struct kernel_case c;
+            kernel_case_init(&c, quantize ? "quantize_linear" : "dequantize_linear", quantize ? PLN_OP_QUANTIZE_LINEAR : PLN_OP_DEQUANTIZE_LINEAR, 0);
+            input(&c, quantize ? PLN_F32 : PLN_I8, 3, DIMS(4, 6, 35));
+            kernel_case_input(&c, 3, DIMS(4, 6, 1))->fill = FILL_POSITIVE;
+            input(&c, PLN_I8, 3, DIMS(4, 6, 1));
+            pln_attrs_set_int(&c.attrs, &c.arena, "axis", 2);
+            pln_attrs_set_int(&c.attrs, &c.arena, "block_size", lengths[i]);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+}
+
 static void dynamic(void **state)
 {
     (void)state;
@@ -207,7 +226,7 @@ static void convolutions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear),
+        cmocka_unit_test(linear), cmocka_unit_test(long_blocks),
         cmocka_unit_test(dynamic),
         cmocka_unit_test(products),
         cmocka_unit_test(convolutions),

@@ -106,7 +106,7 @@ static enum pln_status read_grain(const struct pln_launch *launch, struct pln_qu
     for (int d = axis + 1; d < x->rank; d++) params->inner *= x->dims[d];
     params->extent = x->dims[axis];
     params->outer_step = params->inner * params->extent;
-    params->block = blocked ? block : 1;
+    params->block = blocked ? PLN_MIN(block, params->extent) : 1; /* the kernel may count in 32 bits */
     params->blocks = blocks;
     params->kept = blocked ? params->inner : 1;
     params->single = 0;
