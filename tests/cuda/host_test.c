@@ -117,6 +117,9 @@ static void code(void **state)
     says(&rig, rig_load(&rig, "extern \"C\" __global__ void other_entry(float *p) { *p = 0; }\n", &loaded), PLN_DEVICE, "cuModuleGetFunction");
     assert_true(rig.backend->arch_features("sm_90a", &features) && rig.backend->arch_features("sm_75", &features));
     assert_false(rig.backend->arch_features("sm_1", &features) || rig.backend->arch_features("sm_90b", &features) || rig.backend->arch_features("x", &features));
+    static const char *const never[] = { "sm_090", "sm_ 90", "sm_+90", "sm_80a", "sm_100a", "sm_90a ", "sm_90aa" }; /* no GPU calls itself so */
+    for (size_t i = 0; i < PLN_COUNT_OF(never); i++) assert_false(rig.backend->arch_features(never[i], &features));
+    assert_true(rig.backend->arch_features("sm_90", &features) && rig.backend->arch_features("sm_120", &features));
     assert_int_equal(rig.backend->code_key(), rig.backend->code_key());
     leave(&rig);
 }

@@ -26,8 +26,11 @@ bool pln_cuda_arch_features(const char *arch, uint64_t *out_features)
     *out_features = 0;
     int read = sscanf(arch, "sm_%3d%c%c", &level, &suffix, &more);
     if (read < 1 || read > 2 || (read == 2 && suffix != 'a')) return false;
+    /* Only as a GPU calls itself, and sm_90 for sm_90a: code for any other name would never be taken. */
+    char own[16];
+    snprintf(own, sizeof own, "sm_%d%s", level, read == 2 && level == 90 ? "a" : "");
     bool known = false;
-    for (size_t i = 0; i < PLN_COUNT_OF(levels); i++) known = known || levels[i] == level;
+    for (size_t i = 0; i < PLN_COUNT_OF(levels); i++) known = known || (levels[i] == level && strcmp(own, arch) == 0);
     *out_features = level_features(level) | (read == 2 && level == 90 ? PLN_CUDA_90A : 0);
     return known;
 }
