@@ -36,7 +36,7 @@ struct pln_plan_read_options {
 };
 
 /* Which of a plan's architectures a device runs: its very own, else an earlier one of the same generation (cubins run on GPUs of the same major and a later minor
- * capability: CUDA C++ Programming Guide, "Binary Compatibility"). PLN_NONE: none. */
+ * capability, but not from or to those of Tegra: CUDA C++ Programming Guide, "Binary Compatibility"). PLN_NONE: none. */
 uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const char *arch);
 
 /* Reads and verifies (pln_program_verify included) a plan from memory aligned to 64, which the program keeps using; its tables lie in arena. name:

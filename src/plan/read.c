@@ -574,6 +574,12 @@ static enum pln_status check_place(struct reader *plan, const struct pln_plan_ta
     return PLN_OK;
 }
 
+/* GPUs of Tegra, whose code is for nobody else, nor does theirs take that of others. */
+static bool is_alone(const char *arch)
+{
+    return pln_str_equal(arch, "sm_72") || pln_str_equal(arch, "sm_87");
+}
+
 uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const char *arch)
 {
     uint32_t best = PLN_NONE;
@@ -582,7 +588,7 @@ uint32_t pln_plan_find_arch(const char *const *archs, uint32_t n_archs, const ch
         const char *other = archs[i];
         if (pln_str_equal(other, arch)) return i;
         bool same_major = digits > 1 && strlen(other) == digits && memcmp(other, arch, digits - 1) == 0 && other[digits - 1] <= arch[digits - 1];
-        if (same_major && (best == PLN_NONE || strcmp(other, archs[best]) > 0)) best = i;
+        if (same_major && !is_alone(arch) && !is_alone(other) && (best == PLN_NONE || strcmp(other, archs[best]) > 0)) best = i;
     }
     return best;
 }

@@ -432,13 +432,26 @@ static void missing_kernels_are_named(void **state)
     make_free(&make);
 }
 
+/* Its own code, else that of the same generation before it; GPUs of Tegra (7.2, 8.7) share with nobody. */
+static void codes_of_other_gpus(void **state)
+{
+    (void)state;
+    static const char *const archs[] = { "sm_72", "sm_80", "sm_86", "sm_87", "sm_90" };
+    static const struct {
+        const char *arch;
+        uint32_t taken;
+    } cases[] = { { "sm_72", 0 }, { "sm_75", PLN_NONE }, { "sm_80", 1 }, { "sm_86", 2 }, { "sm_87", 3 }, { "sm_89", 2 }, { "sm_90a", 4 }, { "sm_100", PLN_NONE }, { "", PLN_NONE } };
+    for (size_t i = 0; i < PLN_COUNT_OF(cases); i++) assert_int_equal(pln_plan_find_arch(archs, PLN_COUNT_OF(archs), cases[i].arch), cases[i].taken);
+    assert_int_equal(pln_plan_find_arch(archs + 1, 1, "sm_87"), PLN_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_program_same_bytes),    cmocka_unit_test(loaded_plan_runs), cmocka_unit_test(save_and_load_a_file),  cmocka_unit_test(devices_can_be_chosen),
         cmocka_unit_test(survives_no_memory),         cmocka_unit_test(cut_anywhere),     cmocka_unit_test(any_byte_changed),      cmocka_unit_test(forged_at_random),
         cmocka_unit_test(weights_are_checked),        cmocka_unit_test(every_block_is_checked), cmocka_unit_test(other_files_are_named), cmocka_unit_test(versions_are_told), cmocka_unit_test(missing_features_are_named),
-        cmocka_unit_test(missing_kernels_are_named),
+        cmocka_unit_test(missing_kernels_are_named),  cmocka_unit_test(codes_of_other_gpus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
