@@ -291,13 +291,17 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
     return bits >= 8 && (uint64_t)last < size_bytes / (size_t)(bits / 8);
 }
 
-/* Device memory is that of the plan's first device, and dense. */
-static enum pln_status check_memory(pln_context *context, const char *name, const struct pln_buffer *buffer)
+/* Device memory is that of the plan's first device, dense, and begins where an element may: a kernel that meets an odd address ends all that the process has on a
+ * GPU. dtype PLN_DTYPE_NONE: not known before the run. */
+static enum pln_status check_memory(pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer)
 {
     if (buffer->memory == PLN_MEMORY_HOST) return PLN_OK;
     if (buffer->memory != PLN_MEMORY_DEVICE) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': memory kind %d does not exist", name, (int)buffer->memory);
     if (context->engine->n_devices == 1) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': the plan runs on the host alone, so only host memory can be bound", name);
     if (buffer->strides) return pln_fail(&context->diag, PLN_UNSUPPORTED, "'%s': device memory can only be bound row-major", name);
+    const int bytes = dtype != PLN_DTYPE_NONE && dtype != PLN_STR && pln_dtype_valid((int)dtype) ? pln_dtype_bits(dtype) / 8 : 0;
+    if (bytes > 1 && (uintptr_t)buffer->data % (uintptr_t)bytes != 0)
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its address in device memory is no multiple of the %d bytes of an element", name, bytes);
     return PLN_OK;
 }
 
@@ -307,7 +311,7 @@ static enum pln_status buffer_tensor(pln_context *context, const char *name, con
     if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
     for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
         if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
-    PLN_TRY(check_memory(context, name, buffer));
+    PLN_TRY(check_memory(context, name, buffer->dtype, buffer));
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
     int64_t count;
@@ -363,7 +367,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     context->rebound++;
     if (binding->is_state) context->states_taken = false;
     binding->bound = false;
-    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, buffer));
+    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer));
     binding->bound = buffer && buffer->data;
     const bool on_device = binding->bound && buffer->memory == PLN_MEMORY_DEVICE;
     if (binding->on_device != on_device) context->generation++;

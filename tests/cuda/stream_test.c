@@ -131,6 +131,33 @@ static void streams_go(void **state)
     pln_engine_release(cpu_engine);
 }
 
+/* An address between two elements is told when it is bound; a GPU would give up for good. */
+static void odd_addresses(void **state)
+{
+    static struct words words;
+    pln_engine *engine = build("bert.ts", "cuda");
+    pln_context *context = context_of(engine);
+    struct place place = place_of();
+    (void)state;
+    fill_words(&words, 1, 4, 1);
+    bind_place(context, &words, &place);
+    struct pln_buffer in = { .dtype = PLN_I64, .rank = 2, .dims = { 1, 4 }, .data = (void *)(uintptr_t)(place.ids + 4), .size_bytes = sizeof words.ids, .memory = PLN_MEMORY_DEVICE };
+    struct pln_buffer out = { .data = (void *)(uintptr_t)(place.out + 2), .size_bytes = 4096, .memory = PLN_MEMORY_DEVICE };
+    says(context, pln_context_bind_input(context, "input_ids", &in), PLN_INVALID_ARGUMENT, "no multiple of the 8 bytes");
+    says(context, pln_context_bind_output(context, "y", &out), PLN_INVALID_ARGUMENT, "no multiple of the 4 bytes");
+    in.data = (void *)(uintptr_t)(place.ids + 8);
+    out.data = (void *)(uintptr_t)(place.out + 4);
+    must(context, pln_context_bind_input(context, "input_ids", &in));
+    must(context, pln_context_bind_output(context, "y", &out));
+    send_words(&words, &place, gpu.streams[0]);
+    assert_int_equal(gpu.driver->MemcpyHtoDAsync(place.ids + 8, words.ids, words.n * sizeof words.ids[0], gpu.streams[0]), 0);
+    must(context, enqueue_on(context, gpu.streams[0]));
+    assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
+    pln_context_destroy(context);
+    free_place(&place);
+    pln_engine_release(engine);
+}
+
 static void *wait_for_ever(void *fence)
 {
     enum pln_status status = PLN_INTERNAL;
@@ -248,7 +275,7 @@ static void decoding(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(fences),
+        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(fences),
         cmocka_unit_test(decoding),
     };
     if (argc > 1) models = argv[1];
