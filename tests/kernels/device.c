@@ -179,8 +179,19 @@ static void keep_code(const char *path, const void *code, size_t bytes)
         fail_msg("%s cannot be written", path);
 }
 
+/* What the runtime makes of a launch whose outputs are all empty: parameters that are all 0. */
+static void launch_nothing(const struct pln_kernel *kernel, const struct pln_device_code *code)
+{
+    static const struct pln_launch launch;
+    struct pln_command command = { .kind = PLN_COMMAND_LAUNCH, .kernel = kernel, .code = code, .launch = &launch };
+    struct pln_diag diag;
+    pln_diag_init(&diag);
+    must(gpu.backend->submit(gpu.queue, &command, 1, NULL, 0, &diag), &diag, kernel->name);
+    must(gpu.backend->sync(gpu.queue, &diag), &diag, kernel->name);
+}
+
 /* Compiled, and loaded where there is a device, once for each source. */
-static const struct pln_device_code *code_of(struct source *source, const char *row)
+static const struct pln_device_code *code_of(struct source *source, const struct pln_kernel *kernel)
 {
     struct pln_diag diag;
     size_t bytes;
@@ -192,11 +203,12 @@ static const struct pln_device_code *code_of(struct source *source, const char *
     pln_diag_init(&diag);
     void *code = read_code(path, &bytes);
     if (code == NULL) {
-        must(gpu.backend->compile(source->text, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, row);
+        must(gpu.backend->compile(source->text, gpu.caps.arch, NULL, &diag, &code, &bytes), &diag, kernel->name);
         keep_code(path, code, bytes);
     }
-    if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &source->code), &diag, row);
+    if (!only_compiles()) must(gpu.backend->code_load(gpu.device, code, bytes, &diag, &source->code), &diag, kernel->name);
     pln_free(NULL, code, bytes);
+    if (source->code != NULL) launch_nothing(kernel, source->code);
     return source->code;
 }
 
@@ -594,7 +606,7 @@ static void run_row(size_t row, struct kernel_case *c, const struct oracle *orac
         gpu.row_tested[row] = true;
         if (in_share(&text) && (!tool_wanted() || tool_takes(&source->seen, kernel, c, oracle))) {
             if (tool_wanted()) tool_count_case(kernel, !source->is_compiled);
-            code_for_attempt = code_of(source, kernel->name);
+            code_for_attempt = code_of(source, kernel);
             if (!only_compiles()) attempt_each(kernel, c, oracle, gpu.caps.features, run_attempt);
         }
     }

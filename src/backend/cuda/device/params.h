@@ -24,7 +24,8 @@ typedef unsigned long long uint64_t;
 #define PLN_CUDA_MAX_RANK 8
 #define PLN_CUDA_MAX_OPERANDS 32 /* inputs and outputs of a row program together */
 
-/* First in every family's parameters. prepare sets n_tasks; the rest is the device's business. */
+/* First in every family's parameters. prepare sets n_tasks; the rest is the device's business. Where all outputs are empty nothing is prepared, the kernel runs all
+ * the same, and all that is not here is 0. */
 struct pln_cuda_head {
     int64_t n_tasks;
     PLN_DEVICE_PTR(uint64_t) fault; /* where a kernel with a `fault` reports a code other than 0, in host memory: pln_fault(&p->head, code) */

@@ -15,6 +15,7 @@ extern "C" __global__ void __launch_bounds__(PLN_THREADS) pln_entry(const struct
     }
 #else
     __shared__ double scratch[2 * PLN_THREADS];
+    if (p->head.n_tasks == 0) return; /* nothing else needs to be there */
     const int thread = (int)threadIdx.x, rows = PLN_THREADS / p->lanes;
     const int own = p->rows_first ? thread % rows : thread / p->lanes;
     struct pln_team team;
