@@ -15,6 +15,11 @@ expect 1 "cuGraphLaunch" env FAKE_CUDA_MISSING=cuGraphLaunch "$p" run "$model" -
 expect 0 "Fake GPU (sm_90a)" "$p" doctor
 # A GPU that is too old; one that is newer than anything known.
 expect 1 "7.2 or later" env FAKE_CUDA_ARCH=61 "$p" run "$model" --device cuda --random 1
+expect 1 "capability 13.0, for which" env FAKE_CUDA_ARCH=130 "$p" run "$model" --device cuda --random 1
+# A later one of a generation that is known takes the code of the one before it.
+expect 0 "(sm_100)" env FAKE_CUDA_ARCH=103 "$p" run "$model" --device cuda --random 1
+expect 0 "(sm_120)" env FAKE_CUDA_ARCH=121 "$p" run "$model" --device cuda --random 1
+expect 0 "(sm_86)" env FAKE_CUDA_ARCH=88 "$p" run "$model" --device cuda --random 1
 # No compiler of device code.
 expect 1 "PLANISH_NVRTC" env PLANISH_NVRTC=/nowhere/libnvrtc.so "$p" build "$model" --device cuda -o no.plan
 expect 0 "PLANISH_NVRTC" env PLANISH_NVRTC=/nowhere/libnvrtc.so "$p" doctor

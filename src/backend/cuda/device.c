@@ -35,10 +35,21 @@ bool pln_cuda_arch_features(const char *arch, uint64_t *out_features)
     return known;
 }
 
-/* Code for sm_90 runs on 9.0 alone of all that can be had, so its own instructions may as well be used. */
-static void name_arch(int major, int minor, char *out_arch, size_t arch_bytes)
+/* The level that code for a GPU is made for: its own, else the last before it of the same generation, but of Tegra (7.2, 8.7), whose code runs nowhere else (CUDA C++
+ * Programming Guide, "Binary Compatibility"). 0: none. */
+static int code_level(int major, int minor)
 {
-    snprintf(out_arch, arch_bytes, "sm_%d%s", major * 10 + minor, major == 9 && minor == 0 ? "a" : "");
+    const int own = major * 10 + minor;
+    int level = 0;
+    for (size_t i = 0; i < PLN_COUNT_OF(levels); i++)
+        if (levels[i] == own || (levels[i] / 10 == major && levels[i] < own && levels[i] != 72 && levels[i] != 87)) level = levels[i];
+    return level;
+}
+
+/* Code for sm_90 runs on 9.0 alone of all that can be had, so its own instructions may as well be used. */
+static void name_arch(int level, int minor, char *out_arch, size_t arch_bytes)
+{
+    snprintf(out_arch, arch_bytes, "sm_%d%s", level, level == 90 && minor == 0 ? "a" : "");
 }
 
 /* ---- opening ---- */
@@ -63,9 +74,11 @@ static enum pln_status read_attributes(struct pln_device *device, struct pln_dia
     PLN_CUDA_TRY(driver, diag, "the GPU's compute capability", DeviceGetAttribute, (&minor, PLN_CUDA_ATTRIBUTE_MINOR, device->handle));
     PLN_CUDA_TRY(driver, diag, "the GPU's size", DeviceGetAttribute, (&device->multiprocessors, PLN_CUDA_ATTRIBUTE_MULTIPROCESSORS, device->handle));
     PLN_CUDA_TRY(driver, diag, "the GPU's addressing", DeviceGetAttribute, (&unified, PLN_CUDA_ATTRIBUTE_UNIFIED_ADDRESSING, device->handle));
-    name_arch(major, minor, device->arch, sizeof device->arch);
-    if (!pln_cuda_arch_features(device->arch, &device->features)) device->features = level_features(major * 10 + minor);
-    if (device->features == 0 || !unified) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d; 7.2 or later is needed, or use --device cpu", major, minor);
+    if (major * 10 + minor < levels[0] || !unified) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d; 7.2 or later is needed, or use --device cpu", major, minor);
+    const int level = code_level(major, minor);
+    if (level == 0) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d, for which this version of Planish makes no code; use a later one, or --device cpu", major, minor);
+    name_arch(level, minor, device->arch, sizeof device->arch);
+    (void)pln_cuda_arch_features(device->arch, &device->features);
     return PLN_OK;
 }
 

@@ -12,7 +12,7 @@ struct pln_device {
     void *context;
     int handle;           /* CUdevice */
     int multiprocessors;
-    char arch[16];
+    char arch[16];        /* that code for it is made for */
     uint64_t features;
 };
 
