@@ -307,6 +307,42 @@ static void shared_memory(void **state)
     leave(&rig);
 }
 
+/* Launches of one code, much memory before less; then of another code in the same recording, as much as the one before. */
+static void shared_memory_of_many(void **state)
+{
+    struct rig rig, second;
+    enum { N = 1000 };
+    float values[N], back[N];
+    (void)state;
+    must(&rig, rig_init(&rig, 0));
+    must(&second, rig_init(&second, 0)); /* for its code, which is loaded for itself */
+    void *a = device_floats(&rig, N);
+    for (int i = 0; i < N; i++) values[i] = (float)i;
+    const struct pln_tensor host = floats(values, N), device = floats(a, N), result = floats(back, N);
+    static const uint32_t bytes[] = { 60000, 50000 };
+    for (int recorded = 0; recorded < 2; recorded++) {
+        struct scale_params params[2];
+        struct pln_recording *recording = NULL;
+        struct pln_command scale[2], in = copy_command(&rig, &host, &device, true, false), out = copy_command(&rig, &device, &result, false, true);
+        for (uint64_t version = 1; version < 3; version++) {
+            for (int k = 0; k < 2; k++) {
+                scale[k] = scale_command(version == 1 ? &rig : &second, &params[k], a, a, N, 2);
+                params[k].shared_floats = bytes[k] / 4;
+                scale[k].prepared.block_bytes = bytes[k];
+            }
+            must(&rig, rig.backend->submit(rig.queue, &in, 1, NULL, 0, &rig.diag));
+            must(&rig, rig.backend->submit(rig.queue, scale, 2, recorded ? &recording : NULL, version, &rig.diag));
+            must(&rig, rig.backend->submit(rig.queue, &out, 1, NULL, 0, &rig.diag));
+            must(&rig, rig.backend->sync(rig.queue, &rig.diag));
+            for (int i = 0; i < N; i++) assert_true(back[i] == 4 * values[i]);
+        }
+        rig.backend->recording_destroy(rig.queue, recording);
+    }
+    rig.backend->release(rig.device, a, 0);
+    rig_deinit(&second);
+    leave(&rig);
+}
+
 /* A kernel's fault is the run's error, once. */
 static void faults(void **state)
 {
@@ -418,7 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening),          cmocka_unit_test(two_gpus),      cmocka_unit_test(memory), cmocka_unit_test(code),   cmocka_unit_test(runs),
         cmocka_unit_test(kept_code),        cmocka_unit_test(most_code),
-        cmocka_unit_test(many_submissions), cmocka_unit_test(changing_recordings), cmocka_unit_test(shared_memory), cmocka_unit_test(faults), cmocka_unit_test(copies),
+        cmocka_unit_test(many_submissions), cmocka_unit_test(changing_recordings), cmocka_unit_test(shared_memory), cmocka_unit_test(shared_memory_of_many), cmocka_unit_test(faults), cmocka_unit_test(copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

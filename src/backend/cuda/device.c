@@ -94,6 +94,12 @@ static enum pln_status open_handle(struct pln_device *device, int ordinal, struc
     return PLN_OK;
 }
 
+static void destroy_device(struct pln_device *device)
+{
+    pthread_mutex_destroy(&device->code_lock);
+    pln_free(device->alloc, device, sizeof *device);
+}
+
 static enum pln_status open_device(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device)
 {
     *out_device = NULL;
@@ -104,8 +110,9 @@ static enum pln_status open_device(int ordinal, const struct pln_device_options 
     device->base = (struct pln_device_base){ .backend = &pln_backend_cuda, .ordinal = ordinal };
     device->alloc = options->alloc;
     device->driver = driver;
+    pthread_mutex_init(&device->code_lock, NULL);
     enum pln_status status = open_handle(device, ordinal, diag);
-    if (status != PLN_OK) pln_free(options->alloc, device, sizeof *device);
+    if (status != PLN_OK) destroy_device(device);
     else *out_device = device;
     return status;
 }
@@ -114,7 +121,7 @@ static void close_device(struct pln_device *device)
 {
     if (!device) return;
     (void)device->driver->DevicePrimaryCtxRelease(device->handle);
-    pln_free(device->alloc, device, sizeof *device);
+    destroy_device(device);
 }
 
 static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps)
@@ -180,6 +187,20 @@ static enum pln_status load_code(struct pln_device *device, const void *image, s
     }
     if (status != PLN_OK) unload_code(device, code);
     else *out_code = code;
+    return status;
+}
+
+enum pln_status pln_cuda_allow_shared(struct pln_device *device, const struct pln_device_code *code, uint32_t shared_bytes, const char *what, struct pln_diag *diag)
+{
+    struct pln_device_code *own = (struct pln_device_code *)(uintptr_t)code;
+    enum pln_status status = PLN_OK;
+    pthread_mutex_lock(&device->code_lock);
+    if (shared_bytes > own->shared_bytes) {
+        const int result = device->driver->FuncSetAttribute(own->function, PLN_CUDA_FUNCTION_DYNAMIC_SHARED, (int)shared_bytes);
+        status = pln_cuda_check(device->driver, result, "cuFuncSetAttribute", what, diag);
+        if (status == PLN_OK) own->shared_bytes = shared_bytes;
+    }
+    pthread_mutex_unlock(&device->code_lock);
     return status;
 }
 

@@ -2,6 +2,8 @@
 #ifndef PLN_BACKEND_CUDA_DEVICE_H
 #define PLN_BACKEND_CUDA_DEVICE_H
 
+#include <pthread.h>
+
 #include "backend/cuda/driver.h"
 #include "backend/cuda/family.h"
 
@@ -14,10 +16,12 @@ struct pln_device {
     int multiprocessors;
     char arch[16];        /* that code for it is made for */
     uint64_t features;
+    pthread_mutex_t code_lock; /* of all code's shared_bytes */
 };
 
 struct pln_device_code {
     void *module, *function;
+    uint32_t shared_bytes; /* dynamic shared memory that a launch may have, where that is more than every GPU gives */
 };
 
 struct pln_queue {
@@ -40,6 +44,8 @@ bool pln_cuda_arch_features(const char *arch, uint64_t *out_features);
 /* Makes the device's context current for the calling thread; leave gives back what was current. */
 enum pln_status pln_cuda_enter(const struct pln_device *device, struct pln_diag *diag);
 void pln_cuda_leave(const struct pln_device *device);
+/* Lets launches of the code have so much dynamic shared memory. Contexts share code: what one has been given stays. what: for messages. Entered. */
+enum pln_status pln_cuda_allow_shared(struct pln_device *device, const struct pln_device_code *code, uint32_t shared_bytes, const char *what, struct pln_diag *diag);
 
 /* queue.c */
 enum pln_status pln_cuda_queue_create(struct pln_device *device, struct pln_diag *diag, struct pln_queue **out_queue);

@@ -167,10 +167,7 @@ static enum pln_status fill_node(struct pln_queue *queue, struct pln_recording *
     node->n_tasks = prepared.n_tasks;
     node->threads = prepared.block_threads > 0 ? (uint32_t)prepared.block_threads : 32;
     node->shared_bytes = prepared.block_bytes;
-    if (node->shared_bytes > STATIC_SHARED_BYTES && node->shared_bytes != before.shared_bytes) {
-        const struct pln_cuda_driver *driver = queue->device->driver;
-        PLN_CUDA_TRY(driver, diag, command->kernel->name, FuncSetAttribute, (node->function, PLN_CUDA_FUNCTION_DYNAMIC_SHARED, (int)node->shared_bytes));
-    }
+    if (node->shared_bytes > STATIC_SHARED_BYTES) PLN_TRY(pln_cuda_allow_shared(queue->device, command->code, node->shared_bytes, command->kernel->name, diag));
     const int64_t most = (int64_t)queue->device->multiprocessors * BLOCKS_MOST_PER_SM;
     bool few = node->n_tasks > 4 * (int64_t)before.blocks && before.blocks < most;
     bool other = before.function != node->function || before.threads != node->threads || before.shared_bytes != node->shared_bytes;
