@@ -61,7 +61,9 @@ static void find_cases(const char *folder, int depth, struct text_list *cases)
 {
     if (is_file(folder, "model.onnx")) {
         char *copy = strdup(folder);
-        if (copy) text_list_add(cases, copy);
+        if (!copy) return;
+        for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/'; length--) copy[length - 1] = '\0'; /* cases are named by what is behind the last one */
+        text_list_add(cases, copy);
         return;
     }
     DIR *open = depth < 16 ? opendir(folder) : NULL;

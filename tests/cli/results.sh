@@ -61,6 +61,7 @@ expect 1 "none.onnx" "$p" check none.onnx
 expect 2 "not both at once" "$p" check "$bert" cut.plan
 
 # What cannot be written is an error, and a failed job leaves no empty result.
+expect 0 '"name":"bert.ts"' "$p" check "$zoo/bert.ts//" --json
 expect 1 "No space left" sh -c "'$p' check '$zoo/bert.ts' >/dev/full"
 expect 1 "No space left" "$p" check "$zoo/bert.ts" --json=/dev/full
 expect 1 "No such file" "$p" build "$relu" -o none/x.plan --json=left.json
