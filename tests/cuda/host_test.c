@@ -1,5 +1,6 @@
 /* The CUDA device as the runtime sees it: opening, memory, code, queues, recordings, copies. Runs on the fake driver or on a real one. */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "backend/cuda/code_cache.h"
+#include "backend/cuda/device.h"
 #include "tests/cuda/scale.h"
 
 static void must(const struct rig *rig, enum pln_status status)
@@ -103,6 +105,40 @@ static void memory(void **state)
     leave(&rig);
 }
 
+/* What the driver would read behind the end of the image is refused before. */
+static void forged_code(void **state)
+{
+    static const char *const source = "extern \"C\" __global__ void pln_entry(float *p) { *p = 0; }\n";
+    struct rig rig;
+    struct pln_device_code *loaded;
+    void *image;
+    size_t bytes;
+    (void)state;
+    must(&rig, rig_init(&rig, 0));
+    must(&rig, rig.backend->compile(source, "sm_90a", NULL, &rig.diag, &image, &bytes));
+    assert_true(pln_cuda_image_fits(image, bytes));
+    for (size_t cut = 0; cut < bytes; cut += 1 + cut / 8) assert_false(pln_cuda_image_fits(image, cut));
+    Elf64_Ehdr *head = image, whole = *head;
+    Elf64_Shdr *section = (Elf64_Shdr *)((char *)image + head->e_shoff) + 1, own = *section;
+#define REFUSED(what) (what), says(&rig, rig.backend->code_load(rig.device, image, bytes, &rig.diag, &loaded), PLN_BAD_PLAN, "reach behind"), *head = whole, *section = own
+    REFUSED(head->e_shoff = bytes);
+    REFUSED(head->e_shoff = UINT64_MAX);
+    REFUSED(head->e_shnum = UINT16_MAX);
+    REFUSED(head->e_shnum = 0);
+    REFUSED(head->e_shstrndx = head->e_shnum);
+    REFUSED(head->e_shentsize = 8);
+    REFUSED((head->e_phnum = 1, head->e_phentsize = sizeof(Elf64_Phdr), head->e_phoff = bytes - 8));
+    REFUSED(section->sh_size = UINT64_MAX);
+    REFUSED(section->sh_offset = bytes);
+    REFUSED(section->sh_link = head->e_shnum);
+    REFUSED((section->sh_type = SHT_STRTAB, section->sh_size = 0));
+#undef REFUSED
+    must(&rig, rig.backend->code_load(rig.device, image, bytes, &rig.diag, &loaded));
+    rig.backend->code_unload(rig.device, loaded);
+    pln_free(NULL, image, bytes);
+    leave(&rig);
+}
+
 static void code(void **state)
 {
     struct rig rig;
@@ -111,7 +147,7 @@ static void code(void **state)
     static const char garbage[256] = "this is no device code";
     (void)state;
     must(&rig, rig_init(&rig, 0));
-    says(&rig, rig.backend->code_load(rig.device, garbage, sizeof garbage, &rig.diag, &loaded), PLN_DEVICE, "device code of the plan");
+    says(&rig, rig.backend->code_load(rig.device, garbage, sizeof garbage, &rig.diag, &loaded), PLN_BAD_PLAN, "no ELF file");
     assert_null(loaded);
     says(&rig, rig_load(&rig, "#include \"backend/cuda/device/prelude.cuh\"\nextern \"C\" __global__ void pln_entry(float *p) { *p = undeclared; }\n", &loaded), PLN_INTERNAL, "undeclared");
     says(&rig, rig_load(&rig, "extern \"C\" __global__ void other_entry(float *p) { *p = 0; }\n", &loaded), PLN_DEVICE, "cuModuleGetFunction");
@@ -452,7 +488,7 @@ static void copies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening),          cmocka_unit_test(two_gpus),      cmocka_unit_test(memory), cmocka_unit_test(code),   cmocka_unit_test(runs),
+        cmocka_unit_test(opening),          cmocka_unit_test(two_gpus),      cmocka_unit_test(memory), cmocka_unit_test(code), cmocka_unit_test(forged_code),   cmocka_unit_test(runs),
         cmocka_unit_test(kept_code),        cmocka_unit_test(most_code),
         cmocka_unit_test(many_submissions), cmocka_unit_test(changing_recordings), cmocka_unit_test(shared_memory), cmocka_unit_test(shared_memory_of_many), cmocka_unit_test(faults), cmocka_unit_test(copies),
     };

@@ -10,6 +10,7 @@
 #ifndef FAKE_CUDA_EMULATOR_H
 #define FAKE_CUDA_EMULATOR_H
 
+#include <elf.h>
 #include <stddef.h>
 
 #define PLN_EMU_WARP 32
@@ -32,12 +33,13 @@ struct pln_emu {
     void (*fail)(const char *what, const char *file, int line);
 };
 
-/* In front of the shared object, in what the fake NVRTC makes and the fake driver loads. */
-#define FAKE_CUDA_MAGIC "PLNFAKE1"
+/* In front of the shared object, in what the fake NVRTC makes and the fake driver loads: an ELF file as device code is one, with the object as a section. The
+ * architecture ("sm_90a") is at the end of e_ident. */
+#define FAKE_CUDA_OSABI 0xfa
+#define FAKE_CUDA_ARCH EI_ABIVERSION /* from there on */
 struct fake_cuda_image {
-    char magic[8];
-    char arch[16]; /* "sm_90a" */
-    unsigned long long size_bytes; /* of the shared object, which follows */
+    Elf64_Ehdr head;
+    Elf64_Shdr sections[2]; /* one that is null, as in every file; the object */
 };
 
 #endif

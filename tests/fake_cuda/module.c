@@ -51,11 +51,11 @@ int fake_module_load(const void *image, const char *arch, void **out_module)
     *out_module = NULL;
     if (!image) return FAKE_INVALID_VALUE;
     memcpy(&head, image, sizeof head);
-    if (memcmp(head.magic, FAKE_CUDA_MAGIC, sizeof head.magic) != 0) return FAKE_INVALID_IMAGE;
-    if (!arch_runs(head.arch, arch)) return FAKE_NO_BINARY;
+    if (head.head.e_ident[EI_OSABI] != FAKE_CUDA_OSABI || head.head.e_shnum != 2) return FAKE_INVALID_IMAGE;
+    if (!arch_runs((const char *)head.head.e_ident + FAKE_CUDA_ARCH, arch)) return FAKE_NO_BINARY;
     struct module *module = calloc(1, sizeof *module);
     if (!module) return PLN_CUDA_ERROR_OUT_OF_MEMORY;
-    module->lib = load_object((const char *)image + sizeof head, (size_t)head.size_bytes);
+    module->lib = load_object((const char *)image + sizeof head, (size_t)head.sections[1].sh_size);
     if (!module->lib) {
         free(module);
         return FAKE_OPERATING_SYSTEM;

@@ -271,10 +271,11 @@ static int take_image(struct program *program, const char *path, const char *arc
 {
     size_t bytes;
     char *object = read_file(path, &bytes);
-    struct fake_cuda_image head = { .size_bytes = bytes };
     if (!object) return COMPILATION;
-    memcpy(head.magic, FAKE_CUDA_MAGIC, sizeof head.magic);
-    snprintf(head.arch, sizeof head.arch, "%s", arch);
+    struct fake_cuda_image head = { .head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT, FAKE_CUDA_OSABI },
+                                              .e_shoff = offsetof(struct fake_cuda_image, sections), .e_shentsize = sizeof head.sections[0], .e_shnum = 2 },
+                                    .sections = { [1] = { .sh_type = SHT_PROGBITS, .sh_offset = sizeof head, .sh_size = bytes } } };
+    snprintf((char *)head.head.e_ident + FAKE_CUDA_ARCH, EI_NIDENT - FAKE_CUDA_ARCH, "%.7s", arch);
     free(program->image);
     program->image_bytes = sizeof head + bytes;
     program->image = malloc(program->image_bytes);

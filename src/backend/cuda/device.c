@@ -176,8 +176,8 @@ static void unload_code(struct pln_device *device, struct pln_device_code *code)
 
 static enum pln_status load_code(struct pln_device *device, const void *image, size_t size_bytes, struct pln_diag *diag, struct pln_device_code **out_code)
 {
-    (void)size_bytes; /* the driver reads the image's own headers */
     *out_code = NULL;
+    if (!pln_cuda_image_fits(image, size_bytes)) return pln_fail(diag, PLN_BAD_PLAN, "device code is no ELF file, or its parts reach behind its %zu bytes", size_bytes);
     struct pln_device_code *code = pln_alloc_zeroed(device->alloc, sizeof *code, _Alignof(struct pln_device_code));
     if (!code) return pln_fail_memory(diag, "device code", sizeof *code);
     enum pln_status status = pln_cuda_enter(device, diag);
