@@ -139,28 +139,20 @@ static void note_trivial(struct bench *bench, pln_context *context)
 
 static int profile(struct bench *bench, pln_context *context)
 {
-    struct pln_engine_summary summary;
-    pln_engine_summarize(bench->model->engine, &summary);
-    bench->n_steps = summary.steps;
-    bench->steps = calloc((size_t)summary.steps + 1, sizeof *bench->steps);
-    if (!bench->steps) return command_fail(&command_bench, 1, "out of memory");
-    pln_context_set_profiling(context, 1);
-    int runs = 0, status = 0;
-    for (double end = now_ms() + 1000; status == 0 && (runs < 3 || (runs < 100 && now_ms() < end)); runs++) {
-        double start = now_ms();
-        status = run_once(context);
-        bench->profiled_ms += now_ms() - start;
-        for (int i = 0; i < bench->n_steps; i++) {
-            uint64_t ns = 0, count = 0;
-            if (pln_context_step_time(context, i, &ns, &count) == PLN_OK) bench->steps[i].ms += (double)ns * 1e-6;
-        }
-    }
-    bench->profiled_ms /= runs;
-    for (int i = 0; i < bench->n_steps; i++) {
-        bench->steps[i].ms /= runs;
+    struct profile times;
+    int status = profile_make(&command_bench, bench->model, context, 1000, &times);
+    if (status) return status;
+    bench->n_steps = times.n_steps;
+    bench->profiled_ms = times.run_ms;
+    bench->steps = calloc((size_t)times.n_steps + 1, sizeof *bench->steps);
+    if (!bench->steps) status = command_fail(&command_bench, 1, "out of memory");
+    for (int i = 0; status == 0 && i < times.n_steps; i++) {
+        bench->steps[i].ms = times.ms[i];
+        bench->steps[i].count = times.counts[i];
+        profile_step_work(bench->model, context, i, &bench->steps[i].work);
         if (pln_engine_step(bench->model->engine, i, &bench->steps[i].info) != PLN_OK) bench->steps[i].info = (struct pln_step_info){ .op = "", .kernel = "", .device = "", .name = "" };
     }
-    pln_context_set_profiling(context, 0);
+    profile_free(&times);
     return status;
 }
 

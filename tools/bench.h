@@ -3,12 +3,15 @@
 #define PLANISH_TOOLS_BENCH_H
 
 #include "peer.h"
+#include "profile.h"
 #include "summary.h"
 #include "text.h"
 
 struct bench_step {
     struct pln_step_info info;
     double ms; /* a run */
+    uint64_t count; /* times that it ran in one */
+    struct step_work work;
 };
 
 struct bench_summary {

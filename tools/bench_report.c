@@ -34,6 +34,17 @@ static int by_time(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/* "12.3" thousand millions a second; "" where they are not counted. At most two live at a time. */
+static const char *rate(double work, const struct bench_step *step)
+{
+    static char texts[2][24];
+    static int next;
+    char *text = texts[next++ & 1];
+    text[0] = '\0';
+    if (isfinite(work) && step->ms > 0) snprintf(text, sizeof texts[0], "%.1f", work * (double)step->count / (step->ms * 1e6));
+    return text;
+}
+
 /* Slowest first, then the sum by kernel. */
 static void print_profile(FILE *out, const struct bench *bench)
 {
@@ -43,7 +54,8 @@ static void print_profile(FILE *out, const struct bench *bench)
     memcpy(sorted, bench->steps, (size_t)bench->n_steps * sizeof *sorted);
     qsort(sorted, (size_t)bench->n_steps, sizeof *sorted, by_time);
     for (int i = 0; i < bench->n_steps; i++) sum += sorted[i].ms;
-    fprintf(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n%10s %6s  %-28s %s\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms), "ms", "share", "kernel", "ONNX nodes");
+    fprintf(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n%10s %6s %9s %7s  %-28s %s\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms), "ms", "share", "Gflop/s",
+            "GB/s", "kernel", "ONNX nodes");
     for (int i = 0; i < bench->n_steps; i++) {
         if (i >= 40 && verbosity <= 0) {
             fprintf(out, "%10s (%d more: -v lists all)\n", "", bench->n_steps - i);
@@ -53,7 +65,7 @@ static void print_profile(FILE *out, const struct bench *bench)
         bool plain = strcmp(info->kernel, "ref") == 0; /* the reference kernel of an op is named by the op */
         char kernel[80];
         snprintf(kernel, sizeof kernel, "%s%s%s", info->kernel, plain ? " " : "", plain ? info->op : "");
-        fprintf(out, "%10.4f %5.1f%%  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, kernel, info->name);
+        fprintf(out, "%10.4f %5.1f%% %9s %7s  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, rate(sorted[i].work.flops, &sorted[i]), rate(sorted[i].work.bytes, &sorted[i]), kernel, info->name);
     }
     free(sorted);
 }
@@ -142,7 +154,10 @@ static void write_steps(FILE *out, const struct bench *bench)
         fputs(",\"onnx_nodes\":", out);
         json_text(out, step->info.name);
         number(out, "ms", step->ms);
-        fputs(",\"gflops\":null,\"gbytes\":null}", out);
+        const double runs = (double)step->count;
+        number(out, "gflops", step->ms > 0 ? step->work.flops * runs / (step->ms * 1e6) : NAN);
+        number(out, "gbytes", step->ms > 0 ? step->work.bytes * runs / (step->ms * 1e6) : NAN);
+        fputc('}', out);
     }
     fputs("]", out);
 }

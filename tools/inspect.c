@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "commands.h"
+#include "explore.h"
+#include "inputs.h"
 #include "json.h"
 #include "model.h"
 #include "steps.h"
@@ -10,14 +12,14 @@
 
 static int run(int argc, char **argv);
 const struct command command_inspect = {
-    "inspect", "[options] MODEL", "Shows inputs, outputs, steps, kernels and sizes of a model or plan.",
-    "  planish inspect resnet50.onnx\n  planish inspect bert.plan --steps\n  planish inspect model.onnx --json | python3 -m json.tool\n", run
+    "inspect", "[options] MODEL [MODEL2]", "Shows inputs, outputs, steps, kernels and sizes of a model or plan; --html writes a page to explore them.",
+    "  planish inspect resnet50.onnx\n  planish inspect bert.onnx --dim batch=1,seq=128 --html bert.html\n  planish inspect old.plan new.plan --html both.html\n  planish inspect bert.plan --steps\n  planish inspect model.onnx --json | python3 -m json.tool\n", run
 };
 
 static struct {
     struct model_options model;
-    const char *json;
-    bool steps;
+    const char *json, *html;
+    bool steps, dump, no_run;
 } options;
 
 static const struct option_row rows[] = {
@@ -28,6 +30,13 @@ static const struct option_row rows[] = {
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "steps", 0, OPTION_FLAG, &options.steps, "", "a row a step" },
+    { "dump", 0, OPTION_FLAG, &options.dump, "", "everything in the plan, line by line" },
+    { "html", 0, OPTION_TEXT, &options.html, "FILE", "the engine explorer: a page without network, with the steps as measured on random inputs; of two models side by side" },
+    { "no-run", 0, OPTION_FLAG, &options.no_run, "", "with --html: measure nothing" },
+    { "shapes", 0, OPTION_LIST, &options.model.shapes, "X:1x3x224x224,…", "with --html: shapes of inputs; one * in a name stands for any letters" },
+    { "dim", 0, OPTION_LIST, &options.model.dims, "batch=4,…", "with --html: values of symbolic dims; those left open are 1" },
+    { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    { "seed", 0, OPTION_INT, &options.model.seed, "N", "with --html: of random inputs (1)" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "all of it as JSON" },
     { 0 },
 };
@@ -109,28 +118,96 @@ static void write_json(FILE *out, const char *path, const struct model *model)
     fputs("}\n", out);
 }
 
+static void print_line(void *user, const char *text)
+{
+    fprintf(user, "%s\n", text);
+}
+
+/* ---- the explorer ---- */
+
+/* A model or plan, and what is alive of it until the page is written. */
+struct subject {
+    struct model model;
+    struct inputs inputs;
+    struct explored explored;
+};
+
+static int measure(struct subject *subject)
+{
+    struct explored *explored = &subject->explored;
+    int status = inputs_make(&command_inspect, &subject->model, &options.model, &(struct text_list){ 0 }, true, &subject->inputs);
+    if (status == 0 && pln_context_create(subject->model.engine, NULL, &explored->context) != PLN_OK) status = command_fail(&command_inspect, 1, "no memory for a context");
+    if (status == 0) status = inputs_bind(&command_inspect, &subject->inputs, explored->context);
+    if (status == 0) status = profile_make(&command_inspect, &subject->model, explored->context, 1000, &explored->profile);
+    if (status == 0) explored->has_roof = roof_measure(&command_inspect, &subject->model, &explored->roof);
+    return status;
+}
+
+static int open_subject(const char *path, struct subject *subject)
+{
+    int status = model_open(&command_inspect, path, &options.model, &subject->model);
+    if (status) return status;
+    subject->explored = (struct explored){ .path = path, .model = &subject->model, .why = "not measured (--no-run)" };
+    return options.no_run ? 0 : measure(subject);
+}
+
+static void close_subject(struct subject *subject)
+{
+    if (!subject->explored.model) return; /* it was never opened */
+    profile_free(&subject->explored.profile);
+    pln_context_destroy(subject->explored.context);
+    inputs_free(&subject->inputs);
+    model_close(&subject->model);
+}
+
+static int write_html(const struct text_list *words)
+{
+    struct subject subjects[2] = { 0 };
+    struct explored plans[2] = { 0 };
+    int status = 0, n = (int)words->count;
+    for (int i = 0; status == 0 && i < n; i++) {
+        status = open_subject(words->items[i], &subjects[i]);
+        plans[i] = subjects[i].explored;
+    }
+    if (status == 0) status = explore_write(&command_inspect, options.html, plans, n);
+    if (status == 0 && verbosity >= 0) {
+        model_print_device(&subjects[0].model, stdout);
+        printf("%s: %s; open it in a browser\n", options.html, text_bytes(file_bytes(options.html)));
+    }
+    for (int i = 0; i < n; i++) close_subject(&subjects[i]);
+    return status;
+}
+
+static int print_model(const char *path)
+{
+    struct model model;
+    struct output output;
+    int status = model_open(&command_inspect, path, &options.model, &model);
+    if (status) return status;
+    status = output_open(&command_inspect, options.json, &output);
+    if (status == 0) {
+        if (verbosity >= 0) model_print_device(&model, output.text);
+        print(output.text, path, &model);
+        if (options.dump && pln_engine_dump(model.engine, print_line, output.text) != PLN_OK) status = command_fail(&command_inspect, 1, "out of memory");
+        if (output.json) write_json(output.json, path, &model);
+        int closed = output_close(&command_inspect, options.json, &output);
+        status = status ? status : closed;
+    }
+    model_close(&model);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     static struct text_list words; /* lives as long as the process */
-    struct model model;
-    struct output output;
+    options.model.seed = 1;
     int status = options_parse(&command_inspect, rows, argc, argv, &words);
     if (status >= 0) return status;
-    if (words.count != 1) {
-        free(words.items);
-        return command_fail(&command_inspect, 2, words.count ? "one model at a time" : "which model? planish inspect --help tells more");
-    }
     options.model.no_rebuild = true; /* what the plan itself says */
-    status = model_open(&command_inspect, words.items[0], &options.model, &model);
-    if (status == 0) {
-        status = output_open(&command_inspect, options.json, &output);
-        if (status == 0) {
-            if (verbosity >= 0) model_print_device(&model, output.text);
-            print(output.text, words.items[0], &model);
-            if (output.json) write_json(output.json, words.items[0], &model);
-            status = output_close(&command_inspect, options.json, &output);
-        }
-        model_close(&model);
-    }
+    if (words.count == 0) status = command_fail(&command_inspect, 2, "which model? planish inspect --help tells more");
+    else if (words.count > (options.html ? 2 : 1)) status = command_fail(&command_inspect, 2, options.html ? "one model, or two side by side" : "one model at a time (two with --html FILE, side by side)");
+    else if (options.html && options.json) status = command_fail(&command_inspect, 2, "--html and --json are two jobs: give one of them");
+    else status = options.html ? write_html(&words) : print_model(words.items[0]);
+    free(words.items);
     return status;
 }

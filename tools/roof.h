@@ -1,0 +1,15 @@
+/* What a device reaches at its best, for rooflines. */
+#ifndef PLANISH_TOOLS_ROOF_H
+#define PLANISH_TOOLS_ROOF_H
+
+#include "model.h"
+
+struct roof {
+    double gflops; /* in a product of two large square matrices of f32 */
+    double gbytes; /* a second, read and written, in adding two large tensors */
+};
+
+/* Measures both on the model's device with its threads; about half a second. false: it could not be (the reference interpreter is not asked). */
+bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof);
+
+#endif
