@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "manual.h"
 #include "planish/planish.h"
 
 static const struct command *const commands[] = {
@@ -17,7 +18,7 @@ static int print_help(void)
 {
     printf("Usage: planish COMMAND [options]\n\nMakes trained networks (ONNX) run fast. Commands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++) printf("  %-10s %s\n", commands[i]->name, commands[i]->about);
-    printf("\nplanish COMMAND --help tells more.\n");
+    printf("\nplanish COMMAND --help tells more; planish --version, --man [COMMAND], --completions bash|zsh|fish.\n");
     return 0;
 }
 
@@ -33,6 +34,8 @@ int main(int argc, char **argv)
         printf("planish %s\n", pln_version());
         return 0;
     }
+    if (strcmp(argv[1], "--man") == 0) return manual_print_man(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
+    if (strcmp(argv[1], "--completions") == 0) return manual_print_completions(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     const char *names[N_COMMANDS];
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;

@@ -65,21 +65,53 @@ const char *nearest_name(const char *name, const char *const *names, size_t coun
     return best;
 }
 
+const struct option_row options_common[] = {
+    { "help", 'h', OPTION_FLAG, NULL, "", "show this text" },
+    { "verbose", 'v', OPTION_FLAG, NULL, "", "tell more" },
+    { "quiet", 'q', OPTION_FLAG, NULL, "", "tell only what matters" },
+    { 0 },
+};
+
+/* Letters on a terminal, for widths: bytes that do not continue a UTF-8 character. */
+static int columns(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+    return n;
+}
+
+static void print_option(const struct option_row *row)
+{
+    char left[80], letter[8] = "    ";
+    const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : " ";
+    if (!row->help) return;
+    if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    snprintf(left, sizeof left, "%s--%s%s%s%s", letter, row->name, open, row->argument ? row->argument : "", row->kind == OPTION_OPTIONAL ? "]" : "");
+    const int width = columns(left);
+    printf("  %s%*s %s\n", left, width < 32 ? 32 - width : 0, "", row->help);
+}
+
 static void print_help(const struct command *command, const struct option_row *rows)
 {
     printf("Usage: planish %s %s\n\n%s\n\nOptions:\n", command->name, command->usage, command->about);
-    for (const struct option_row *row = rows; row->name; row++) {
-        if (!row->help) continue;
-        char left[64];
-        const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : " ";
-        const char *close = row->kind == OPTION_OPTIONAL ? "]" : "";
-        char letter[8] = "    ";
-        if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s%s", letter, row->name, open, row->argument ? row->argument : "", close);
-        printf("  %-32s %s\n", left, row->help);
-    }
-    printf("  %-32s %s\n  %-32s %s\n  %-32s %s\n", "-h, --help", "show this text", "-v, --verbose", "tell more", "-q, --quiet", "tell only what matters");
+    for (const struct option_row *row = rows; row->name; row++) print_option(row);
+    for (const struct option_row *row = options_common; row->name; row++) print_option(row);
     if (command->examples) printf("\nExamples:\n%s", command->examples);
+}
+
+/* While a command is visited: its table goes there instead of being parsed by. */
+static struct {
+    void (*visit)(void *user, const struct command *command, const struct option_row *rows);
+    void *user;
+} visitor;
+
+void options_visit(const struct command *command, void (*visit)(void *user, const struct command *command, const struct option_row *rows), void *user)
+{
+    char *no_words[1] = { NULL };
+    visitor.visit = visit;
+    visitor.user = user;
+    command->run(0, no_words);
+    visitor.visit = NULL;
 }
 
 static bool parse_size(const char *text, long *out)
@@ -129,6 +161,7 @@ static int unknown(const struct command *command, const struct option_row *rows,
     snprintf(word, sizeof word, "%.*s", (int)length, name);
     for (const struct option_row *row = rows; row->name && n < 64; row++)
         if (row->help) names[n++] = row->name;
+    for (const struct option_row *row = options_common; row->name && n < 64; row++) names[n++] = row->name;
     const char *near = nearest_name(word, names, n);
     if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);
@@ -168,6 +201,10 @@ int options_parse(const struct command *command, const struct option_row *rows, 
 {
     *rest = (struct text_list){ 0 };
     bool only_rest = false;
+    if (visitor.visit) {
+        visitor.visit(visitor.user, command, rows);
+        return 0;
+    }
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         int status = -1;

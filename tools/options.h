@@ -1,4 +1,4 @@
-/* The command line: one table of options a subcommand, from which parsing, --help and later man pages and completions are made. */
+/* The command line: one table of options a subcommand, from which parsing, --help, man pages and completions (manual.h) are made. */
 #ifndef PLANISH_TOOLS_OPTIONS_H
 #define PLANISH_TOOLS_OPTIONS_H
 
@@ -40,6 +40,10 @@ struct command {
 /* Parses argv[1..] against rows (ended by name NULL); what is no option goes to `rest`, which the caller frees. Returns -1 to go on, else the
  * exit status: 0 after --help, 2 after bad usage (told on stderr). */
 int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest);
+/* Those of every command; ended by name NULL. */
+extern const struct option_row options_common[];
+/* Calls visit with the command's table, by running the command up to where it parses its options. */
+void options_visit(const struct command *command, void (*visit)(void *user, const struct command *command, const struct option_row *rows), void *user);
 void text_list_add(struct text_list *list, const char *item);
 /* Prints "planish NAME: text" to stderr and returns status. */
 int command_fail(const struct command *command, int status, const char *format, ...);

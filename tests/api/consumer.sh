@@ -26,3 +26,9 @@ if grep -rlF "$work/first" "$work/prefix" | grep -E '\.(pc|cmake)$'; then
     echo "the files above hold the folder of the installation: not relocatable"
     exit 1
 fi
+# What comes with the command, where it is built and can run here.
+if [ -e "$work/prefix/bin/planish" ] && [ -e "$build/tools/man/planish.1" ]; then
+    for file in man/man1/planish.1 man/man1/planish-build.1 bash-completion/completions/planish zsh/site-functions/_planish fish/vendor_completions.d/planish.fish; do
+        [ -s "$work/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }
+    done
+fi
