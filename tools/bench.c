@@ -12,6 +12,7 @@ static int run(int argc, char **argv);
 const struct command command_bench = {
     "bench", "[options] MODEL", "Measures latency and throughput of a model or plan on random inputs.",
     "  planish bench resnet50.onnx --shapes x:1x3x224x224\n  planish bench bert.onnx --dim batch=1,seq=128 --profile\n"
+    "  planish bench model.plan --trace steps.json\n"
     "  planish bench model.onnx --vs onnxruntime --python ./venv/bin/python --json=result.json\n",
     run
 };
@@ -19,7 +20,7 @@ const struct command command_bench = {
 static struct {
     struct model_options model;
     struct text_list input;
-    const char *json, *versus, *python, *onnx, *batch_dim;
+    const char *json, *versus, *python, *onnx, *batch_dim, *trace;
     long warm_up, iterations, contexts;
     double duration;
     bool profile;
@@ -34,6 +35,7 @@ static const struct option_row rows[] = {
     { "contexts", 0, OPTION_COUNT, &options.contexts, "N", "run in N contexts at a time, a thread each (1)" },
     { "batch-dim", 0, OPTION_TEXT, &options.batch_dim, "NAME", "the symbolic dim that counts samples (the first dim of the first input)" },
     { "profile", 0, OPTION_FLAG, &options.profile, "", "a row a step: kernel, ONNX nodes, time" },
+    { "trace", 0, OPTION_TEXT, &options.trace, "FILE", "one run's steps as a trace for chrome://tracing or ui.perfetto.dev" },
     { "vs", 0, OPTION_TEXT, &options.versus, "PEER", "onnxruntime: measure it in turns with ours, same threads and inputs" },
     { "python", 0, OPTION_TEXT, &options.python, "PATH", "a Python that has onnxruntime (python3)" },
     { "onnx", 0, OPTION_TEXT, &options.onnx, "FILE", "the model for the peer, when MODEL is a plan" },
@@ -239,7 +241,9 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
         bench->queries_per_s = sum > 0 ? (double)bench->ours.count / (sum * 1e-3) : 0;
     }
     if (status == 0) note_trivial(bench, context);
-    if (status == 0 && options.profile) status = profile(bench, context);
+    if (status == 0 && (options.profile || options.trace)) status = profile(bench, context);
+    bench->print_steps = options.profile;
+    if (status == 0 && options.trace) status = bench_write_trace(&command_bench, options.trace, bench);
     struct pln_context_stats stats;
     pln_context_get_stats(context, &stats);
     bench->arena_bytes = stats.arena_bytes;

@@ -27,7 +27,8 @@ struct bench {
     int64_t batch;
     int contexts;
     uint64_t arena_bytes, peak_bytes;
-    struct bench_step *steps; /* with --profile */
+    struct bench_step *steps; /* with --profile or --trace */
+    bool print_steps;
     int n_steps;
     double profiled_ms; /* of a run with its steps timed */
     struct trivial trivial;
@@ -42,6 +43,8 @@ struct bench {
 
 /* Sorts the samples. */
 void bench_summarize(struct samples *samples, struct bench_summary *out_summary);
+/* The steps as Chrome's trace events: one after the other, as long as they took on average; gaps between them were not measured. 0 or an exit status. */
+int bench_write_trace(const struct command *command, const char *path, const struct bench *bench);
 void bench_print(FILE *out, struct bench *bench);
 void bench_write_json(FILE *out, struct bench *bench);
 

@@ -103,7 +103,7 @@ void bench_print(FILE *out, struct bench *bench)
     fprintf(out, "\n%s %s, first run %s, activations %s, peak memory %s\n", bench->model->is_plan ? "loaded in" : "built in", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms),
             text_ms(bench->first_run_ms), text_bytes(bench->arena_bytes), text_bytes(bench->peak_bytes));
     if (bench->peer) print_peer(out, bench, &ours);
-    if (bench->steps) print_profile(out, bench);
+    if (bench->print_steps) print_profile(out, bench);
 }
 
 /* ---- JSON ---- */
@@ -143,7 +143,7 @@ static void write_shapes(FILE *out, const struct bench *bench)
 
 static void write_steps(FILE *out, const struct bench *bench)
 {
-    if (!bench->steps) return;
+    if (!bench->print_steps) return;
     fputs(",\"steps\":[", out);
     for (int i = 0; i < bench->n_steps; i++) {
         const struct bench_step *step = &bench->steps[i];

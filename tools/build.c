@@ -28,6 +28,7 @@ static const struct option_row rows[] = {
     { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
     TUNE_ROWS(options.model),
     DEVICE_ROWS(options.model.on),
+    { "preprocess", 0, OPTION_TEXT, &options.model.preprocess, "SPEC", PREPROCESS_HELP "; kept in the plan" },
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "no-rebuild", 0, OPTION_FLAG, &options.model.no_rebuild, "", "leave the graph out of the plan: other machines cannot build it again" },

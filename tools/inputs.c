@@ -70,6 +70,25 @@ static int read_bin(const struct command *command, const char *path, const struc
     return status;
 }
 
+static int read_picture(const struct command *command, const struct model *model, const struct model_options *options, const char *path, int index, struct inputs *inputs)
+{
+    struct pln_tensor_info *info = &inputs->infos[index];
+    struct pln_buffer buffer;
+    struct preprocess preprocess;
+    char text[PREPROCESS_TEXT];
+    const char *how = options->preprocess ? options->preprocess : pln_engine_metadata(model->engine, PREPROCESS_KEY);
+    if (!how) return command_fail(command, 2, "%s: how shall the picture become input '%s'? give --preprocess %s", path, info->name, PREPROCESS_FORMS);
+    int status = preprocess_parse(command, how, &preprocess);
+    /* Dims that --shapes gives are those that are wanted; those left open are the picture's. */
+    if (status == 0 && (options->shapes.count || options->dims.count)) status = model_given_shape(command, model, options, index, info);
+    if (status == 0) status = preprocess_apply(command, &preprocess, path, info, &inputs->values[index]);
+    if (status) return status;
+    preprocess_print(&preprocess, text, sizeof text);
+    if (verbosity >= 0) fprintf(stderr, "planish %s: %s: %s\n", command->name, path, text);
+    if (pln_host_value_buffer(inputs->values[index], &buffer) == PLN_OK) memcpy(info->dims, buffer.dims, sizeof info->dims);
+    return 0;
+}
+
 static int read_file(const struct command *command, const struct model *model, const struct model_options *options, const char *path, int index, struct inputs *inputs)
 {
     struct pln_tensor_info *info = &inputs->infos[index];
@@ -78,13 +97,14 @@ static int read_file(const struct command *command, const struct model *model, c
         int bad = model_input_shape(command, model, options, index, info);
         return bad ? bad : read_bin(command, path, info, &inputs->values[index]);
     }
+    if (picture_is_name(path)) return read_picture(command, model, options, path, index, inputs);
     pln_diagnostics *diagnostics = pln_diagnostics_create();
     if (ends_in(path, ".npz")) status = pln_host_value_read_npz(path, info->name, diagnostics, &inputs->values[index]);
     else if (ends_in(path, ".npy")) status = pln_host_value_read_npy(path, diagnostics, &inputs->values[index]);
     else if (ends_in(path, ".pb")) status = pln_host_value_read_pb(path, info->kind, diagnostics, &inputs->values[index]);
     else {
         pln_diagnostics_destroy(diagnostics);
-        return command_fail(command, 2, "%s: input '%s' can be a .npy, .npz, .pb or .bin file", path, info->name);
+        return command_fail(command, 2, "%s: input '%s' can be a .npy, .npz, .pb or .bin file, or a .png or .jpg picture", path, info->name);
     }
     int exit_status = status == PLN_OK ? 0 : model_fail(command, diagnostics, status, path);
     pln_diagnostics_destroy(diagnostics);

@@ -76,15 +76,19 @@ static const struct pln_logger logger = { NULL, print_log };
 
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
 {
+    struct preprocess pictures;
+    char preprocess[PREPROCESS_TEXT] = "";
+    if (options->preprocess && preprocess_parse(command, options->preprocess, &pictures) == 0) preprocess_print(&pictures, preprocess, sizeof preprocess); /* model_open saw to errors */
     struct progress progress = { command, start };
     static const char *const all[] = { "*", NULL };
     struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
     for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
     text_list_add(&disabled, NULL);
+    const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder() };
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -157,6 +161,8 @@ int model_open(const struct command *command, const char *path, const struct mod
     int bad = model_check_tune(command, options->tune, options->timing_cache);
     if (bad == 0) bad = model_check_device(command, &options->on);
     if (!bad) bad = check_dim_values(command, &options->dims);
+    struct preprocess pictures;
+    if (!bad && options->preprocess) bad = preprocess_parse(command, options->preprocess, &pictures);
     if (bad) return bad;
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = model_is_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
@@ -318,20 +324,27 @@ static bool is_length(const struct model *model, const struct pln_tensor_info *i
     return false;
 }
 
-int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
+int model_given_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
 {
     if (pln_engine_input(model->engine, index, out_info) != PLN_OK) return command_fail(command, 1, "there is no input %d", index);
     for (size_t i = 0; i < options->shapes.count; i++)
         if (find_shape(command, model, options->shapes.items[i], out_info->name, out_info) < 0) return 2;
     if (out_info->rank < 0) return command_fail(command, 2, "the model does not tell the shape of input '%s'; give it with --shapes %s:…", out_info->name, out_info->name);
-    for (int i = 0; i < out_info->rank; i++) {
-        if (out_info->dims[i] >= 0) continue;
-        int64_t value = out_info->dim_names[i] ? find_dim(options, out_info->dim_names[i]) : -1;
-        const int64_t otherwise = is_length(model, out_info, i) ? 0 : 1;
-        if (value < 0 && verbosity >= 1 - (int)otherwise) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes %d\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name, (int)otherwise);
-        out_info->dims[i] = value < 0 ? otherwise : value;
-    }
+    for (int i = 0; i < out_info->rank; i++)
+        if (out_info->dims[i] < 0 && out_info->dim_names[i]) out_info->dims[i] = find_dim(options, out_info->dim_names[i]);
     return 0;
+}
+
+int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
+{
+    int status = model_given_shape(command, model, options, index, out_info);
+    for (int i = 0; status == 0 && i < out_info->rank; i++) {
+        if (out_info->dims[i] >= 0) continue;
+        const int64_t otherwise = is_length(model, out_info, i) ? 0 : 1;
+        if (verbosity >= 1 - (int)otherwise) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes %d\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name, (int)otherwise);
+        out_info->dims[i] = otherwise;
+    }
+    return status;
 }
 
 /* ---- random inputs ---- */

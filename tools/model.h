@@ -7,6 +7,7 @@
 #include "options.h"
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
+#include "preprocess.h"
 
 /* How a command may build for a device. */
 struct device_options {
@@ -25,6 +26,7 @@ struct model_options {
     struct text_list dims;   /* --dim batch=4,… */
     struct text_list disabled; /* --disable-pass */
     const char *dump_after;
+    const char *preprocess; /* --preprocess; NULL: what the plan says */
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
@@ -58,6 +60,7 @@ struct model_options {
     DEVICE_ROWS((o).on),                                                                                                  \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs; one * in a name stands for any letters" },                                     \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
+    { "preprocess", 0, OPTION_TEXT, &(o).preprocess, "SPEC", PREPROCESS_HELP },                                           \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \
     { "dump-after", 0, OPTION_TEXT, &(o).dump_after, "PASS", "print the graph after a pass" },                            \
     { "no-rebuild", 0, OPTION_FLAG, &(o).no_rebuild, "", "never build a plan again from the graph inside" },               \
@@ -98,6 +101,8 @@ int model_check_tune(const struct command *command, const char *tune, const char
 /* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
 
+/* The shape of input `index` as far as the model, --shapes and --dim tell it: -1 where a dim is left open. 0 or an exit status. */
+int model_given_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info);
 /* The shape of input `index` from --shapes and --dim; dims left open become 1 (and are named in `open`, which may be NULL). */
 int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info);
 /* A random value of that type and shape: floats uniform in [-1, 1); integers by name: masks 1, positions counting, types 0, others below 100. */

@@ -9,27 +9,32 @@
 #include "json.h"
 #include "summary.h"
 #include "text.h"
+#include "top.h"
 
 static int run(int argc, char **argv);
 const struct command command_run = {
     "run", "[options] MODEL", "Runs a model or plan once and prints or writes its outputs.",
     "  planish run model.onnx --input x=picture.npy --output results/\n  planish run bert.plan --random 1 --dim batch=2,seq=64\n"
-    "  planish run model.onnx --input ids=ids.pb --input mask=data.npz --json\n",
+    "  planish run model.onnx --input ids=ids.pb --input mask=data.npz --json\n"
+    "  planish run resnet50.onnx --input x=cat.jpg --preprocess imagenet --top 5 --labels classes.txt\n",
     run
 };
 
 static struct {
     struct model_options model;
     struct text_list input;
-    const char *output, *json;
-    long random;
+    const char *output, *json, *labels;
+    long random, top;
 } options;
+static struct labels labels;
 
 static const struct option_row rows[] = {
     MODEL_ROWS(options.model),
-    { "input", 'i', OPTION_LIST, &options.input, "NAME=FILE", "an input: .npy, .npz, .pb, or .bin with --shapes (may be given again); or a folder with input_J.pb for all" },
+    { "input", 'i', OPTION_LIST, &options.input, "NAME=FILE", "an input: .npy, .npz, .pb, a .png or .jpg picture with --preprocess, or .bin with --shapes (may be given again); or a folder with input_J.pb for all" },
     { "random", 0, OPTION_INT, &options.random, "SEED", "random values for inputs without a file" },
     { "output", 'o', OPTION_TEXT, &options.output, "DIR", "write each output to DIR/NAME.npy" },
+    { "top", 0, OPTION_COUNT, &options.top, "N", "print the N largest elements of each row of the outputs" },
+    { "labels", 0, OPTION_TEXT, &options.labels, "FILE", "with --top: what elements are called, a name a line" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "shapes and summaries as JSON" },
     { 0 },
 };
@@ -77,6 +82,7 @@ static void json_output(FILE *out, int index, const char *name, const struct pln
         }
         fputc(']', out);
     }
+    if (options.top) top_write_json(out, buffer, (int)options.top, &labels);
     fputc('}', out);
 }
 
@@ -96,6 +102,7 @@ static int report(const struct model *model, pln_context *context, struct output
         if (print) fprintf(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
         if (pln_host_value_buffer(value, &buffer) == PLN_OK) {
             if (print) summary_print(output->text, &buffer);
+            if (options.top) top_print(output->text, &buffer, (int)options.top, &labels);
             if (output->json) json_output(output->json, i, info.name, &buffer);
             if (options.output) status = write_output(info.name, value);
         } else if (options.output) fprintf(stderr, "planish run: output '%s' is no tensor and was not written\n", info.name);
@@ -152,6 +159,9 @@ static int run(int argc, char **argv)
         return command_fail(&command_run, 2, words.count ? "one model at a time" : "which model? planish run --help tells more");
     }
     if (options.random >= 0) options.model.seed = options.random;
+    if (options.top > 10000) return command_fail(&command_run, 2, "--top can be 1 to 10000");
+    if (options.labels && !options.top) options.top = 5;
+    if (options.labels && (status = labels_read(&command_run, options.labels, &labels)) != 0) return status;
     status = model_open(&command_run, words.items[0], &options.model, &model);
     if (status == 0) {
         status = output_open(&command_run, options.json, &output);
@@ -163,5 +173,6 @@ static int run(int argc, char **argv)
         }
         model_close(&model);
     }
+    labels_free(&labels);
     return status;
 }

@@ -22,7 +22,7 @@ static double from_bfloat(uint16_t bits)
     return (double)value;
 }
 
-static int element(const struct pln_buffer *buffer, int64_t i, double *out_value)
+int summary_element(const struct pln_buffer *buffer, int64_t i, double *out_value)
 {
     const void *data = buffer->data;
     switch (buffer->dtype) {
@@ -64,7 +64,7 @@ int summary_make(const struct pln_buffer *buffer, struct summary *out_summary)
     double value = 0;
     for (int i = 0; i < buffer->rank; i++) out_summary->count *= buffer->dims[i];
     for (int64_t i = 0; i < out_summary->count; i++) {
-        if (!element(buffer, i, &value)) return 0;
+        if (!summary_element(buffer, i, &value)) return 0;
         if (out_summary->n_first < 6) out_summary->first[out_summary->n_first++] = value;
         if (isnan(value)) out_summary->nans++;
         else if (isinf(value)) out_summary->infs++;

@@ -14,6 +14,8 @@ struct summary {
     int n_first;
 };
 
+/* Element i as a number. false: it is none. */
+int summary_element(const struct pln_buffer *buffer, int64_t i, double *out_value);
 /* false: elements are no numbers that can be summed up (strings, complex and sub-byte types). */
 int summary_make(const struct pln_buffer *buffer, struct summary *out_summary);
 /* "min -1.2, max 3.4, mean 0.1; 0.5 0.25 …", or why there is none. */

@@ -72,6 +72,20 @@ static enum pln_status set_taps(struct build *build)
     return PLN_OK;
 }
 
+static enum pln_status set_metadata(struct build *build)
+{
+    struct pln_graph *graph = build->graph;
+    const char *const *pairs = build->options->metadata;
+    for (; pairs && pairs[0]; pairs += 2) {
+        size_t at = 0;
+        if (!pairs[1]) return pln_fail(build->options->diagnostics, PLN_INVALID_ARGUMENT, "metadata '%s' has no value", pairs[0]);
+        while (at < graph->n_metadata && !pln_str_equal(graph->metadata[at].key, pairs[0])) at++;
+        if (at < graph->n_metadata) graph->metadata[at] = graph->metadata[--graph->n_metadata];
+        if (!pln_graph_add_metadata(graph, pairs[0], pairs[1])) return pln_fail_memory(build->options->diagnostics, "metadata", 0);
+    }
+    return PLN_OK;
+}
+
 /* What the file is said to be, beside being readable: a warning where an answer may depend on it. */
 static void log_notes(const struct build *build)
 {
@@ -180,6 +194,7 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
+    PLN_TRY(set_metadata(build));
     PLN_TRY(set_taps(build));
     PLN_TRY(progress(build, "optimize", 2));
     lower.oracle = pln_str_equal(lower.backend->name, "ref");

@@ -33,7 +33,7 @@ expect 1 "nopython cannot be started" "$p" bench "$model" --vs onnxruntime --pyt
 expect 2 "input 'x' is missing; give --input x=FILE" "$p" run "$model"
 expect 2 "did you mean 'input_ids'?" "$p" run "$bert" --input input_id=x.npy
 expect 2 "--input wants NAME=FILE" "$p" run "$model" --input x.npy
-expect 2 "can be a .npy, .npz, .pb or .bin file" "$p" run "$model" --input x=picture.gif
+expect 2 "can be a .npy, .npz, .pb or .bin file, or a .png or .jpg picture" "$p" run "$model" --input x=picture.gif
 expect 2 "the model has no input 'y'" "$p" bench "$model" --shapes y:1x2
 expect 2 "is no shape; write it as" "$p" run "$model" --random 1 --shapes x:axb
 expect 2 "has 4 dims, not 2" "$p" run "$model" --random 1 --shapes x:3x3
