@@ -14,7 +14,7 @@ const struct command command_bench = {
     "  planish bench resnet50.onnx --shapes x:1x3x224x224\n  planish bench bert.onnx --dim batch=1,seq=128 --profile\n"
     "  planish bench model.plan --trace steps.json\n"
     "  planish bench model.onnx --vs onnxruntime --python ./venv/bin/python --json=result.json\n",
-    run
+    run, false
 };
 
 static struct {

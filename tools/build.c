@@ -13,7 +13,7 @@ static int run(int argc, char **argv);
 const struct command command_build = {
     "build", "[options] MODEL.onnx -o MODEL.plan", "Imports and optimizes a model, chooses its kernels and writes the plan.",
     "  planish build resnet50.onnx -o resnet50.plan\n  planish build bert.onnx -o bert.plan --target x86-64-v3\n  planish build model.onnx -o model.plan --disable-pass fold -v\n",
-    run
+    run, false
 };
 
 static struct {

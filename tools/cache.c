@@ -12,7 +12,7 @@
 static int run(int argc, char **argv);
 const struct command command_cache = {
     "cache", "[options] dir|list|clean", "Shows or empties the folder where builds keep compiled device code.",
-    "  planish cache list\n  planish cache clean\n  planish cache clean --keep 1G\n  PLANISH_CACHE_DIR=/tmp/cache planish cache dir\n", run
+    "  planish cache list\n  planish cache clean\n  planish cache clean --keep 1G\n  PLANISH_CACHE_DIR=/tmp/cache planish cache dir\n", run, false
 };
 
 static struct {

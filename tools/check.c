@@ -14,7 +14,7 @@
 static int run(int argc, char **argv);
 const struct command command_check = {
     "check", "[options] DIR… | FILE…", "Runs test cases in the layout of the ONNX backend tests and compares the outputs; or lists all faults of models and plans.",
-    "  planish check tests/models/zoo\n  planish check model.onnx model.plan\n  planish check --device ref --max-rel-err 1e-3 cases/\n  planish check --disable-pass fuse cases/\n", run
+    "  planish check tests/models/zoo\n  planish check model.onnx model.plan\n  planish check --device ref --max-rel-err 1e-3 cases/\n  planish check --disable-pass fuse cases/\n", run, false
 };
 
 static struct check_options options;

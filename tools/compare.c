@@ -15,7 +15,7 @@ const struct command command_compare = {
     "compare", "[options] MODEL [MODEL2]", "Compares the outputs of a model between two devices, two files, ONNX Runtime or stored outputs.",
     "  planish compare model.onnx --a cpu --b ref --layers\n  planish compare model.plan model.onnx\n  planish compare model.onnx --vs onnxruntime --dim batch=2\n"
     "  planish compare case/model.onnx --vs case/test_data_set_0\n  planish compare model.onnx --bisect-passes\n",
-    run
+    run, false
 };
 
 static struct {

@@ -10,7 +10,7 @@
 
 static int run(int argc, char **argv);
 const struct command command_doctor = {
-    "doctor", "[options]", "Shows the devices of this machine, what is missing, and how to get it.", "  planish doctor\n  planish doctor --json\n", run
+    "doctor", "[options]", "Shows the devices of this machine, what is missing, and how to get it.", "  planish doctor\n  planish doctor --json\n", run, false
 };
 
 static struct {

@@ -93,7 +93,7 @@ static int read_file(const struct command *command, const struct model *model, c
 {
     struct pln_tensor_info *info = &inputs->infos[index];
     enum pln_status status;
-    if (ends_in(path, ".bin") || ends_in(path, ".raw")) {
+    if (options->raw_files || ends_in(path, ".bin") || ends_in(path, ".raw")) {
         int bad = model_input_shape(command, model, options, index, info);
         return bad ? bad : read_bin(command, path, info, &inputs->values[index]);
     }

@@ -13,7 +13,7 @@
 static int run(int argc, char **argv);
 const struct command command_inspect = {
     "inspect", "[options] MODEL [MODEL2]", "Shows inputs, outputs, steps, kernels and sizes of a model or plan; --html writes a page to explore them.",
-    "  planish inspect resnet50.onnx\n  planish inspect bert.onnx --dim batch=1,seq=128 --html bert.html\n  planish inspect old.plan new.plan --html both.html\n  planish inspect bert.plan --steps\n  planish inspect model.onnx --json | python3 -m json.tool\n", run
+    "  planish inspect resnet50.onnx\n  planish inspect bert.onnx --dim batch=1,seq=128 --html bert.html\n  planish inspect old.plan new.plan --html both.html\n  planish inspect bert.plan --steps\n  planish inspect model.onnx --json | python3 -m json.tool\n", run, false
 };
 
 static struct {

@@ -108,7 +108,7 @@ static void man_page(void *user, const struct command *command, const struct opt
     roff(command->about);
     fputs("\n.SH OPTIONS\n", stdout);
     for (const struct option_row *row = rows; row->name; row++) man_option(row);
-    for (const struct option_row *row = options_common; row->name; row++) man_option(row);
+    for (const struct option_row *row = options_common(command); row->name; row++) man_option(row);
     man_exit();
     man_environment();
     if (command->examples) {
@@ -179,8 +179,7 @@ static const char *first_words(const struct command *command)
 static void bash_names(void *user, const struct command *command, const struct option_row *rows)
 {
     (void)user;
-    (void)command;
-    const struct option_row *tables[2] = { rows, options_common };
+    const struct option_row *tables[2] = { rows, options_common(command) };
     for (int t = 0; t < 2; t++) {
         for (const struct option_row *row = tables[t]; row->name; row++) {
             if (!row->help) continue;
@@ -251,7 +250,7 @@ static void zsh_command(void *user, const struct command *command, const struct 
     (void)user;
     printf("            %s)\n                _arguments -s \\\n", command->name);
     for (const struct option_row *row = rows; row->name; row++) zsh_option(row);
-    for (const struct option_row *row = options_common; row->name; row++) zsh_option(row);
+    for (const struct option_row *row = options_common(command); row->name; row++) zsh_option(row);
     if (first_words(command)[0]) printf("                '1:what:(%s)' ;;\n", first_words(command));
     else fputs("                '*:file:_files' ;;\n", stdout);
 }
@@ -288,7 +287,7 @@ static void fish_command(void *user, const struct command *command, const struct
 {
     (void)user;
     for (const struct option_row *row = rows; row->name; row++) fish_option(command, row);
-    for (const struct option_row *row = options_common; row->name; row++) fish_option(command, row);
+    for (const struct option_row *row = options_common(command); row->name; row++) fish_option(command, row);
     if (first_words(command)[0]) printf("complete -c planish -n '__fish_seen_subcommand_from %s' -f -a '%s'\n", command->name, first_words(command));
 }
 

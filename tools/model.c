@@ -69,7 +69,8 @@ bool model_is_plan(const char *path)
     if (!file) return false;
     size_t got = fread(start, 1, sizeof start, file);
     fclose(file);
-    return (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
+    const bool foreign = got >= 4 && (memcmp(start, "ptrt", 4) == 0 || memcmp(start, "ftrt", 4) == 0);
+    return foreign || (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
 
 static const struct pln_logger logger = { NULL, print_log };
@@ -164,7 +165,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     struct preprocess pictures;
     if (!bad && options->preprocess) bad = preprocess_parse(command, options->preprocess, &pictures);
     if (bad) return bad;
-    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = model_is_plan(path) };
+    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = options->must_be_plan || model_is_plan(path) };
     out_model->diagnostics = pln_diagnostics_create();
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();

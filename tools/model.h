@@ -30,6 +30,8 @@ struct model_options {
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
+    bool must_be_plan; /* whatever its name and first bytes are */
+    bool raw_files;    /* inputs are raw bytes, whatever their files are called */
     long seed;
     struct device_options on;
 };
@@ -72,7 +74,7 @@ const char *model_default_device(const char *target, bool apart);
 /* Where compiled code is kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
 const char *model_cache_folder(void);
 
-/* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. */
+/* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. So is what TensorRT made, which loading explains. */
 bool model_is_plan(const char *path);
 
 struct model {

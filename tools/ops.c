@@ -12,7 +12,7 @@
 static int run(int argc, char **argv);
 const struct command command_ops = {
     "ops", "[options] [OPERATOR…]", "Lists the operators of ONNX that run: operator sets, our op, which device has a fast kernel.",
-    "  planish ops\n  planish ops Conv MatMul\n  planish ops --json=coverage.json\n", run
+    "  planish ops\n  planish ops Conv MatMul\n  planish ops --json=coverage.json\n", run, false
 };
 
 static struct {

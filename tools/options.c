@@ -65,12 +65,17 @@ const char *nearest_name(const char *name, const char *const *names, size_t coun
     return best;
 }
 
-const struct option_row options_common[] = {
-    { "help", 'h', OPTION_FLAG, NULL, "", "show this text" },
-    { "verbose", 'v', OPTION_FLAG, NULL, "", "tell more" },
-    { "quiet", 'q', OPTION_FLAG, NULL, "", "tell only what matters" },
-    { 0 },
-};
+const struct option_row *options_common(const struct command *command)
+{
+    static const struct option_row rows[] = {
+        { "help", 'h', OPTION_FLAG, NULL, "", "show this text" },
+        { "verbose", 'v', OPTION_FLAG, NULL, "", "tell more" },
+        { "quiet", 'q', OPTION_FLAG, NULL, "", "tell only what matters" },
+        { 0 },
+    };
+    static const struct option_row none[] = { { 0 } };
+    return command->own_grammar ? none : rows;
+}
 
 /* Letters on a terminal, for widths: bytes that do not continue a UTF-8 character. */
 static int columns(const char *text)
@@ -80,10 +85,10 @@ static int columns(const char *text)
     return n;
 }
 
-static void print_option(const struct option_row *row)
+static void print_option(const struct option_row *row, bool own_grammar)
 {
     char left[80], letter[8] = "    ";
-    const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : " ";
+    const char *open = row->kind == OPTION_OPTIONAL ? "[=" : row->kind == OPTION_FLAG ? "" : own_grammar ? "=" : " ";
     if (!row->help) return;
     if (row->letter) snprintf(letter, sizeof letter, "-%c, ", row->letter);
     snprintf(left, sizeof left, "%s--%s%s%s%s", letter, row->name, open, row->argument ? row->argument : "", row->kind == OPTION_OPTIONAL ? "]" : "");
@@ -91,11 +96,11 @@ static void print_option(const struct option_row *row)
     printf("  %s%*s %s\n", left, width < 32 ? 32 - width : 0, "", row->help);
 }
 
-static void print_help(const struct command *command, const struct option_row *rows)
+void options_print_help(const struct command *command, const struct option_row *rows)
 {
     printf("Usage: planish %s %s\n\n%s\n\nOptions:\n", command->name, command->usage, command->about);
-    for (const struct option_row *row = rows; row->name; row++) print_option(row);
-    for (const struct option_row *row = options_common; row->name; row++) print_option(row);
+    for (const struct option_row *row = rows; row->name; row++) print_option(row, command->own_grammar);
+    for (const struct option_row *row = options_common(command); row->name; row++) print_option(row, command->own_grammar);
     if (command->examples) printf("\nExamples:\n%s", command->examples);
 }
 
@@ -161,7 +166,7 @@ static int unknown(const struct command *command, const struct option_row *rows,
     snprintf(word, sizeof word, "%.*s", (int)length, name);
     for (const struct option_row *row = rows; row->name && n < 64; row++)
         if (row->help) names[n++] = row->name;
-    for (const struct option_row *row = options_common; row->name && n < 64; row++) names[n++] = row->name;
+    for (const struct option_row *row = options_common(command); row->name && n < 64; row++) names[n++] = row->name;
     const char *near = nearest_name(word, names, n);
     if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);
@@ -211,7 +216,7 @@ int options_parse(const struct command *command, const struct option_row *rows, 
         if (only_rest || word[0] != '-' || !word[1]) text_list_add(rest, word);
         else if (strcmp(word, "--") == 0) only_rest = true;
         else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
-            print_help(command, rows);
+            options_print_help(command, rows);
             status = 0;
         } else if (strcmp(word, "-v") == 0 || strcmp(word, "--verbose") == 0) verbosity = 1;
         else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) verbosity = -1;

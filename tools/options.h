@@ -34,14 +34,16 @@ struct command {
     const char *usage; /* after "planish NAME": "MODEL [options]" */
     const char *about; /* one sentence */
     const char *examples;
-    int (*run)(int argc, char **argv);
+    int (*run)(int argc, char **argv); /* argc 0: only up to where it parses its options (options_visit) */
+    bool own_grammar; /* --name=value alone, and its own table has all there is: trtexec */
 };
 
 /* Parses argv[1..] against rows (ended by name NULL); what is no option goes to `rest`, which the caller frees. Returns -1 to go on, else the
  * exit status: 0 after --help, 2 after bad usage (told on stderr). */
 int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest);
-/* Those of every command; ended by name NULL. */
-extern const struct option_row options_common[];
+/* What a command's table is followed by in help: --help, --verbose, --quiet; nothing where it has a grammar of its own. Ended by name NULL. */
+const struct option_row *options_common(const struct command *command);
+void options_print_help(const struct command *command, const struct option_row *rows);
 /* Calls visit with the command's table, by running the command up to where it parses its options. */
 void options_visit(const struct command *command, void (*visit)(void *user, const struct command *command, const struct option_row *rows), void *user);
 void text_list_add(struct text_list *list, const char *item);

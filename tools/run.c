@@ -17,7 +17,7 @@ const struct command command_run = {
     "  planish run model.onnx --input x=picture.npy --output results/\n  planish run bert.plan --random 1 --dim batch=2,seq=64\n"
     "  planish run model.onnx --input ids=ids.pb --input mask=data.npz --json\n"
     "  planish run resnet50.onnx --input x=cat.jpg --preprocess imagenet --top 5 --labels classes.txt\n",
-    run
+    run, false
 };
 
 static struct {

@@ -25,7 +25,7 @@ static int nothing(int argc, char **argv)
     (void)argv;
     return 0;
 }
-static const struct command command = { "test", "", "", "", nothing };
+static const struct command command = { "test", "", "", "", nothing, false };
 
 static uint32_t seed = 1;
 static unsigned next(void)

@@ -1,0 +1,222 @@
+/* Queries one after the other, in as many contexts as there are streams. */
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "trtexec.h"
+
+struct stream {
+    pthread_t thread;
+    const struct trtexec_options *options;
+    pln_context *context;
+    double origin; /* ms, of all streams */
+    struct trtexec_query *queries;
+    size_t count, capacity, warm_ups;
+    int status;
+};
+
+static int add_query(struct stream *stream, const struct trtexec_query *query)
+{
+    if (stream->count == stream->capacity) {
+        const size_t capacity = stream->capacity ? 2 * stream->capacity : 256;
+        struct trtexec_query *grown = realloc(stream->queries, capacity * sizeof *grown);
+        if (!grown) return command_fail(&command_trtexec, 1, "out of memory");
+        stream->queries = grown;
+        stream->capacity = capacity;
+    }
+    stream->queries[stream->count++] = *query;
+    return 0;
+}
+
+static int run_query(struct stream *stream, struct trtexec_query *out_query)
+{
+    pln_fence *done = NULL;
+    if (pln_fence_create(&done) != PLN_OK) return command_fail(&command_trtexec, 1, "out of memory");
+    const struct pln_enqueue_options enqueue = { .struct_size = sizeof enqueue, .done = done };
+    out_query->start = now_ms() - stream->origin;
+    enum pln_status status = pln_context_enqueue(stream->context, &enqueue), ended = PLN_OK;
+    out_query->enqueued = now_ms() - stream->origin;
+    if (status == PLN_OK) status = pln_fence_wait(done, -1, &ended);
+    out_query->end = now_ms() - stream->origin;
+    pln_fence_destroy(done);
+    if (status == PLN_OK) status = ended;
+    return status == PLN_OK ? 0 : model_fail(&command_trtexec, pln_context_diagnostics(stream->context), status, "run");
+}
+
+static void *work(void *user)
+{
+    struct stream *stream = user;
+    const struct trtexec_options *options = stream->options;
+    const struct timespec idle = { (time_t)(options->idle_time / 1e3), (long)(fmod(options->idle_time, 1e3) * 1e6) };
+    const double end = options->warm_up + options->duration * 1e3;
+    for (;;) {
+        struct trtexec_query query;
+        stream->status = run_query(stream, &query);
+        if (stream->status) break;
+        if (query.start < options->warm_up) stream->warm_ups++;
+        else if ((stream->status = add_query(stream, &query)) != 0) break;
+        /* duration -1 is for ever */
+        if (options->duration >= 0 && stream->count >= (size_t)options->iterations && query.end >= end) break;
+        if (options->idle_time > 0) nanosleep(&idle, NULL);
+    }
+    return NULL;
+}
+
+static int by_end(const void *a, const void *b)
+{
+    const double x = ((const struct trtexec_query *)a)->end, y = ((const struct trtexec_query *)b)->end;
+    return (x > y) - (x < y);
+}
+
+static int gather(struct stream *streams, long n, struct trtexec_times *out_times)
+{
+    size_t total = 0;
+    for (long i = 0; i < n; i++) {
+        total += streams[i].count;
+        out_times->warm_ups += streams[i].warm_ups;
+    }
+    out_times->queries = malloc((total + 1) * sizeof *out_times->queries);
+    if (!out_times->queries) return command_fail(&command_trtexec, 1, "out of memory");
+    double first = INFINITY, last = 0;
+    for (long i = 0; i < n; i++)
+        for (size_t k = 0; k < streams[i].count; k++) {
+            const struct trtexec_query *query = &streams[i].queries[k];
+            out_times->queries[out_times->count++] = *query;
+            first = fmin(first, query->start);
+            last = fmax(last, query->end);
+        }
+    qsort(out_times->queries, out_times->count, sizeof *out_times->queries, by_end);
+    out_times->wall_ms = out_times->count ? last - first : 0;
+    return 0;
+}
+
+int trtexec_measure(const struct trtexec_options *options, const struct model *model, const struct inputs *inputs, pln_context *first, struct trtexec_times *out_times)
+{
+    const long n = options->inf_streams;
+    struct stream *streams = calloc((size_t)n, sizeof *streams);
+    int status = streams ? 0 : command_fail(&command_trtexec, 1, "out of memory");
+    *out_times = (struct trtexec_times){ 0 };
+    for (long i = 0; status == 0 && i < n; i++) {
+        streams[i] = (struct stream){ .options = options, .context = i ? NULL : first };
+        if (i && pln_context_create(model->engine, NULL, &streams[i].context) != PLN_OK) status = command_fail(&command_trtexec, 1, "no memory for context %ld", i);
+        if (i && status == 0) status = inputs_bind(&command_trtexec, inputs, streams[i].context);
+    }
+    trtexec_log('I', "Starting inference");
+    fflush(stdout);
+    const double origin = now_ms();
+    long started = 0;
+    for (; status == 0 && started < n; started++) {
+        streams[started].origin = origin;
+        if (n == 1) work(&streams[0]);
+        else if (pthread_create(&streams[started].thread, NULL, work, &streams[started]) != 0) {
+            status = command_fail(&command_trtexec, 1, "no thread for stream %ld: %s", started, strerror(errno));
+            break;
+        }
+    }
+    for (long i = 0; streams && i < started; i++) {
+        if (n > 1) pthread_join(streams[i].thread, NULL);
+        if (status == 0) status = streams[i].status;
+    }
+    if (status == 0) status = gather(streams, n, out_times);
+    for (long i = 0; streams && i < n; i++) {
+        if (i) pln_context_destroy(streams[i].context);
+        free(streams[i].queries);
+    }
+    free(streams);
+    return status;
+}
+
+/* ---- the time of each step ---- */
+
+struct layers {
+    int n_steps, runs;
+    double *ms; /* by step and run */
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sum and median of a step's times, which are sorted. */
+static void sum_up(struct layers *layers, int step, double *out_sum, double *out_median)
+{
+    double *ms = layers->ms + (size_t)step * (size_t)layers->runs;
+    qsort(ms, (size_t)layers->runs, sizeof *ms, by_value);
+    *out_sum = 0;
+    for (int r = 0; r < layers->runs; r++) *out_sum += ms[r];
+    *out_median = (ms[(layers->runs - 1) / 2] + ms[layers->runs / 2]) / 2;
+}
+
+static int time_steps(pln_context *context, struct layers *layers)
+{
+    pln_context_set_profiling(context, 1);
+    enum pln_status status = PLN_OK;
+    for (int r = 0; status == PLN_OK && r < layers->runs; r++) {
+        status = pln_context_run(context);
+        for (int i = 0; i < layers->n_steps; i++) {
+            uint64_t ns = 0, count = 0;
+            if (pln_context_step_time(context, i, &ns, &count) == PLN_OK) layers->ms[(size_t)i * (size_t)layers->runs + (size_t)r] = (double)ns * 1e-6;
+        }
+    }
+    pln_context_set_profiling(context, 0);
+    return status == PLN_OK ? 0 : model_fail(&command_trtexec, pln_context_diagnostics(context), status, "run");
+}
+
+/* What a step is called: its ONNX nodes, else its kernel. */
+static const char *name_of(const struct model *model, int step)
+{
+    struct pln_step_info info;
+    if (pln_engine_step(model->engine, step, &info) != PLN_OK) return "";
+    return info.name[0] ? info.name : info.kernel;
+}
+
+static void print_layers(const struct model *model, struct layers *layers, double total)
+{
+    trtexec_log('I', "=== Profile (%d iterations ) ===", layers->runs);
+    trtexec_log('I', "%12s %12s %12s %8s   %s", "Time(ms)", "Avg.(ms)", "Median(ms)", "Time(%)", "Layer");
+    for (int i = 0; i < layers->n_steps; i++) {
+        double sum, median;
+        sum_up(layers, i, &sum, &median);
+        trtexec_log('I', "%12.2f %12.4f %12.4f %8.1f   %s", sum, sum / layers->runs, median, total > 0 ? 100 * sum / total : 0, name_of(model, i));
+    }
+    trtexec_log('I', "%12.2f %12.4f %12s %8.1f   Total", total, total / layers->runs, "", 100.0);
+}
+
+static int export_layers(const char *path, const struct model *model, struct layers *layers, double total)
+{
+    FILE *out = fopen(path, "w");
+    if (!out) return command_fail(&command_trtexec, 1, "%s: %s", path, strerror(errno));
+    fprintf(out, "[\n  { \"count\" : %d }\n", layers->runs);
+    for (int i = 0; i < layers->n_steps; i++) {
+        double sum, median;
+        sum_up(layers, i, &sum, &median);
+        fputs(", { \"name\" : ", out);
+        json_text(out, name_of(model, i));
+        fprintf(out, ", \"timeMs\" : %.6g, \"averageMs\" : %.6g, \"medianMs\" : %.6g, \"percentage\" : %.6g }\n", sum, sum / layers->runs, median, total > 0 ? 100 * sum / total : 0);
+    }
+    fputs("]\n", out);
+    const bool failed = ferror(out) != 0;
+    return fclose(out) == 0 && !failed ? 0 : command_fail(&command_trtexec, 1, "%s: %s", path, strerror(errno));
+}
+
+int trtexec_profile(const struct trtexec_options *options, const struct model *model, pln_context *context)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    struct layers layers = { .n_steps = summary.steps, .runs = (int)options->iterations < 1000 ? (int)options->iterations : 1000 };
+    layers.ms = calloc((size_t)summary.steps * (size_t)layers.runs + 1, sizeof *layers.ms);
+    if (!layers.ms) return command_fail(&command_trtexec, 1, "out of memory");
+    double total = 0;
+    int status = time_steps(context, &layers);
+    for (int i = 0; i < layers.n_steps * layers.runs; i++) total += layers.ms[i];
+    if (status == 0 && options->dump_profile) print_layers(model, &layers, total);
+    if (status == 0 && options->export_profile) status = export_layers(options->export_profile, model, &layers, total);
+    free(layers.ms);
+    return status;
+}
