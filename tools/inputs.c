@@ -89,6 +89,14 @@ static int read_picture(const struct command *command, const struct model *model
     return 0;
 }
 
+static int wrong_type(const struct command *command, const char *path, const struct pln_tensor_info *info, enum pln_dtype got)
+{
+    static const char *const numpy[PLN_DTYPE_COUNT] = { [PLN_F32] = "float32", [PLN_F64] = "float64", [PLN_F16] = "float16", [PLN_I64] = "int64", [PLN_I32] = "int32", [PLN_I8] = "int8", [PLN_U8] = "uint8", [PLN_BOOL] = "bool" };
+    char how[120] = "";
+    if (numpy[info->dtype]) snprintf(how, sizeof how, "; in Python: numpy.save(\"x.npy\", numpy.load(FILE).astype(\"%s\"))", numpy[info->dtype]);
+    return command_fail(command, 1, "%s: input '%s' is %s, the model wants %s%s", path, info->name, pln_dtype_name(got), pln_dtype_name(info->dtype), how);
+}
+
 static int read_file(const struct command *command, const struct model *model, const struct model_options *options, const char *path, int index, struct inputs *inputs)
 {
     struct pln_tensor_info *info = &inputs->infos[index];
@@ -110,6 +118,7 @@ static int read_file(const struct command *command, const struct model *model, c
     pln_diagnostics_destroy(diagnostics);
     struct pln_buffer buffer;
     if (status == PLN_OK && pln_host_value_buffer(inputs->values[index], &buffer) == PLN_OK) {
+        if (buffer.dtype != info->dtype && info->kind == PLN_VALUE_TENSOR) return wrong_type(command, path, info, buffer.dtype);
         info->rank = buffer.rank;
         memcpy(info->dims, buffer.dims, sizeof info->dims);
     }
@@ -168,7 +177,9 @@ int inputs_bind(const struct command *command, const struct inputs *inputs, pln_
 {
     for (int i = 0; i < inputs->count; i++) {
         enum pln_status status = pln_context_bind_value(context, inputs->infos[i].name, inputs->values[i]);
-        if (status != PLN_OK) return model_fail(command, pln_context_diagnostics(context), status, "");
+        if (status == PLN_OK) continue;
+        model_fail(command, pln_context_diagnostics(context), status, "");
+        return command_fail(command, 1, "planish inspect shows what the inputs take; --shapes and --dim give open dims");
     }
     return 0;
 }

@@ -116,7 +116,7 @@ static enum pln_status rebuild(const struct command *command, const char *path, 
 
 enum pln_dtype model_half(const struct device_options *options)
 {
-    return options->bf16 ? PLN_BF16 : options->fp16 ? PLN_F16 : PLN_DTYPE_NONE;
+    return options->bf16 ? PLN_BF16 : options->fp16 || options->best ? PLN_F16 : PLN_DTYPE_NONE;
 }
 
 bool model_tf32(const struct device_options *options)
@@ -157,6 +157,17 @@ static int check_dim_values(const struct command *command, const struct text_lis
     return 0;
 }
 
+/* What was permitted, and what is made of it. */
+static void tell_precision(const struct command *command, const struct device_options *on, const struct model *model)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    const bool host = strcmp(summary.device, "cpu") == 0 || strcmp(summary.device, "ref") == 0, half = on->fp16 || on->bf16 || on->best;
+    if (verbosity < 0 || command->own_grammar) return; /* trtexec tells it in its own way */
+    if (host && half) fprintf(stderr, "planish %s: %s is a permission: device %s computes in the types of the model (FP32 stays FP32)\n", command->name, on->best ? "--best" : on->bf16 ? "--bf16" : "--fp16", summary.device);
+    if (on->fp8 || on->int8) fprintf(stderr, "planish %s: %s is a permission: this version computes in the types of the model; one with Q/DQ nodes runs in int8\n", command->name, on->int8 ? "--int8" : "--fp8");
+}
+
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
     int bad = model_check_tune(command, options->tune, options->timing_cache);
@@ -181,6 +192,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     }
     if (status == PLN_OK) {
         out_model->threads = pln_thread_pool_threads(out_model->pool);
+        tell_precision(command, &options->on, out_model);
         if (out_model->threads < options->threads)
             fprintf(stderr, "planish %s: warning: --threads %ld: at most %d threads can be had, and are used\n", command->name, options->threads, out_model->threads);
         return 0;
@@ -325,14 +337,32 @@ static bool is_length(const struct model *model, const struct pln_tensor_info *i
     return false;
 }
 
+/* The symbol's value where --shapes gives the shape of another input that has it: attention_mask is as long as input_ids. -1: none does. */
+static int64_t find_dim_in_shapes(const struct command *command, const struct model *model, const struct model_options *options, const char *symbol)
+{
+    for (int i = 0; i < pln_engine_input_count(model->engine); i++) {
+        struct pln_tensor_info declared, given;
+        if (pln_engine_input(model->engine, i, &declared) != PLN_OK) continue;
+        given = declared;
+        for (size_t k = 0; k < options->shapes.count; k++)
+            if (find_shape(command, model, options->shapes.items[k], declared.name, &given) < 0) return -1;
+        for (int d = 0; d < declared.rank; d++)
+            if (declared.dim_names[d] && strcmp(declared.dim_names[d], symbol) == 0 && given.dims[d] >= 0) return given.dims[d];
+    }
+    return -1;
+}
+
 int model_given_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
 {
     if (pln_engine_input(model->engine, index, out_info) != PLN_OK) return command_fail(command, 1, "there is no input %d", index);
     for (size_t i = 0; i < options->shapes.count; i++)
         if (find_shape(command, model, options->shapes.items[i], out_info->name, out_info) < 0) return 2;
     if (out_info->rank < 0) return command_fail(command, 2, "the model does not tell the shape of input '%s'; give it with --shapes %s:…", out_info->name, out_info->name);
-    for (int i = 0; i < out_info->rank; i++)
-        if (out_info->dims[i] < 0 && out_info->dim_names[i]) out_info->dims[i] = find_dim(options, out_info->dim_names[i]);
+    for (int i = 0; i < out_info->rank; i++) {
+        if (out_info->dims[i] >= 0 || !out_info->dim_names[i]) continue;
+        out_info->dims[i] = find_dim(options, out_info->dim_names[i]);
+        if (out_info->dims[i] < 0) out_info->dims[i] = find_dim_in_shapes(command, model, options, out_info->dim_names[i]);
+    }
     return 0;
 }
 

@@ -11,7 +11,7 @@
 
 /* How a command may build for a device. */
 struct device_options {
-    bool fp32, fp16, bf16; /* permissions */
+    bool fp32, fp16, bf16, fp8, int8, best; /* permissions */
     const char *tf32;      /* on, off; NULL: off */
     bool require_device;
 };
@@ -49,6 +49,9 @@ struct model_options {
 #define DEVICE_ROWS(o)                                                                                                    \
     { "fp16", 0, OPTION_FLAG, &(o).fp16, "", "floats may be stored in 16 bits (f16) where the device gains by it" },      \
     { "bf16", 0, OPTION_FLAG, &(o).bf16, "", "the same as bf16" },                                                        \
+    { "fp8", 0, OPTION_FLAG, &(o).fp8, "", "permits fp8: this version does not use it, and says so" },                    \
+    { "int8", 0, OPTION_FLAG, &(o).int8, "", "permits int8: this version uses it where the model has Q/DQ, else says so" }, \
+    { "best", 0, OPTION_FLAG, &(o).best, "", "permits all of these" },                                                    \
     { "tf32", 0, OPTION_TEXT, &(o).tf32, "on|off", "products of floats may round them to tf32, 10 bits of fraction, on a GPU; sums stay f32 (off)" },        \
     { "fp32", 0, OPTION_FLAG, &(o).fp32, "", "floats stay as the model has them (default)" },                             \
     { "require-device", 0, OPTION_FLAG, &(o).require_device, "", "fail if any step would run elsewhere than on --device" }

@@ -32,24 +32,25 @@ int command_fail(const struct command *command, int status, const char *format, 
     return status;
 }
 
-/* Levenshtein's distance, for words of at most 63 letters. */
+/* Insertions, deletions, substitutions and exchanges of neighbours (optimal string alignment, after Damerau 1964), for words of at most 63 letters. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[64], n = strlen(b);
+    size_t rows[3][64], n = strlen(b);
     if (n > 63) return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t corner = row[0];
-        row[0] = i + 1;
+    for (size_t j = 0; j <= n; j++) rows[0][j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+        row[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            size_t best = corner + (a[i] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            corner = row[j];
-            row[j] = best;
+            row[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < row[j]) row[j] = above[j] + 1;
+            if (row[j - 1] + 1 < row[j]) row[j] = row[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j]) row[j] = before[j - 2] + 1;
         }
+        if (!a[i]) return row[n];
     }
-    return row[n];
+    return n;
 }
 
 const char *nearest_name(const char *name, const char *const *names, size_t count)

@@ -30,9 +30,9 @@ static bool is_disabled(const struct pln_pass_options *options, const char *name
 static enum pln_status check_names(const struct pln_pass_options *options, struct pln_diag *diag)
 {
     for (size_t i = 0; options->disabled && options->disabled[i]; i++)
-        if (!is_pass(options->disabled[i])) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s'", options->disabled[i]);
-    if (options->dump_after && !is_pass(options->dump_after)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s'", options->dump_after);
-    if (options->broken && !is_pass(options->broken)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s'", options->broken);
+        if (!is_pass(options->disabled[i])) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s' (planish ops --passes lists them)", options->disabled[i]);
+    if (options->dump_after && !is_pass(options->dump_after)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s' (planish ops --passes lists them)", options->dump_after);
+    if (options->broken && !is_pass(options->broken)) return pln_fail(diag, PLN_INVALID_ARGUMENT, "there is no pass '%s' (planish ops --passes lists them)", options->broken);
     return PLN_OK;
 }
 

@@ -1,0 +1,83 @@
+# stranger.sh PLANISH SOURCE_DIR: what a new user gets wrong. Each answer names the cause and what to do next, in a line or two.
+set -eu
+p=$1 source=$2
+. "$source/tests/cli/lib.sh"
+model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
+bert=$source/tests/models/zoo/bert.ts/model.onnx
+picture=$source/examples/data/line.png
+wrong() {
+    echo "FAILED: $*"
+    sed 's/^/    /' "$scratch/.out"
+    failures=$((failures + 1))
+}
+# says STATUS CAUSE NEXT COMMAND…: both stand in what it prints, which is short and has no internals.
+says() {
+    want=$1 cause=$2 next=$3
+    shift 3
+    expect "$want" "$cause" "$@"
+    grep -qF -- "$next" "$scratch/.out" || wrong "no '$next' (what to do) in the answer to: $*"
+    [ "$(grep -c . "$scratch/.out")" -le 4 ] || wrong "more than four lines in answer to: $*"
+    ! grep -qE 'PLN_[A-Z]|src/|assert|0x[0-9a-f]{6}|\(null\)|%[sdl]' "$scratch/.out" || wrong "internals in the answer to: $*"
+}
+# NAME HEADER BYTES: a .npy file of zeros.
+npy() {
+    printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '$2', 'fortran_order': False, 'shape': ($3), }" >"$1"
+    head -c "$4" /dev/zero >>"$1"
+}
+cd "$scratch"
+cp "$model" m.onnx
+npy f64.npy "<f8" "1, 3, 64, 64" 98304
+npy small.npy "<f4" "1, 3, 32, 32" 12288
+npy good.npy "<f4" "1, 3, 64, 64" 49152
+expect 0 "output y f32[1,10]" "$p" run m.onnx --input x=good.npy
+
+# 1-4: words.
+says 2 "there is no command 'biuld'" "did you mean 'build'?" "$p" biuld m.onnx -o m.plan
+says 2 "there is no option --inptu" "did you mean --input?" "$p" run m.onnx --inptu x=good.npy
+says 2 "where shall the plan go?" "give -o FILE.plan" "$p" build m.onnx
+says 2 "the model has no input 'input'" "its first is 'x'" "$p" run m.onnx --input input=good.npy
+# 5-9: inputs.
+says 2 "input 'x' is missing" "--random 1 for random values" "$p" run m.onnx
+says 1 "f64.npy: input 'x' is f64, the model wants f32" 'astype("float32")' "$p" run m.onnx --input x=f64.npy
+says 1 "dim 2 is 32, the model wants 64" "planish inspect shows what the inputs take" "$p" run m.onnx --input x=small.npy
+says 1 "cannot open 'missing.npy'" "No such file" "$p" run m.onnx --input x=missing.npy
+says 2 "how shall the picture become input 'x'?" "give --preprocess imagenet|unit|signed|raw" "$p" run m.onnx --input "x=$picture"
+# 10-15: files that are something else.
+says 1 "cannot open 'missing.onnx'" "No such file" "$p" bench missing.onnx
+echo "a text" >notes.txt
+says 1 "notes.txt: not an ONNX model" "it is a text file" "$p" run notes.txt --random 1
+says 1 "good.npy: not an ONNX model" "it is a NumPy file" "$p" inspect good.npy
+cp "$source/tests/golden/bad/tensorrt.plan" model.engine
+says 1 "it was made by TensorRT" "build a plan from the ONNX model: planish build" "$p" run model.engine --random 1
+head -c 200000 m.onnx >cut.onnx
+says 1 "cut.onnx" "it may be cut off or damaged" "$p" build cut.onnx -o x.plan
+says 1 "newer.plan: the plan has format version" "use a newer Planish, or build it again from the model" "$p" run "$source/tests/golden/bad/newer.plan" --random 1
+# 16, 17: machines.
+if grep -q avx512vl /proc/cpuinfo 2>/dev/null; then
+    "$p" build m.onnx -o v4.plan --target x86-64-v4 --no-rebuild -q >/dev/null
+    says 1 "the plan is for CPUs with x86-64-v4" "build it with --target for this machine" env PLANISH_CPU_ISA=avx2 "$p" run v4.plan --random 1
+fi
+says 1 "there is no cuda:77" "use --device cpu" "$p" bench m.onnx --device cuda:77
+says 2 "there is no pass 'magic'" "planish ops --passes" "$p" build m.onnx -o x.plan --disable-pass magic
+# 18-20: where results go. A limit of the file size stands for a disk that is full, which root can also try.
+says 1 "cannot create '$scratch/none/m.plan'" "No such file" "$p" build m.onnx -o "$scratch/none/m.plan"
+says 1 "cannot write 'full.plan'" "File too large" sh -c "ulimit -f 100; '$p' build m.onnx -o full.plan -q"
+[ -z "$(ls ./*full.plan* 2>/dev/null)" ] || wrong "half a plan is left"
+if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=300k tmpfs small 2>/dev/null; then
+    says 1 "cannot write 'small/m.plan'" "No space left on device" "$p" build m.onnx -o small/m.plan -q
+    [ -z "$(ls small)" ] || wrong "half a plan is left on the full disk"
+    umount small
+fi
+mkdir locked
+chmod 555 locked
+chmod 755 .
+if [ "$(id -u)" -ne 0 ]; then says 1 "locked/m.plan" "Permission denied" "$p" build m.onnx -o locked/m.plan -q
+elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+    says 1 "locked/m.plan" "Permission denied" setpriv --reuid=65534 --clear-groups "$p" build m.onnx -o locked/m.plan -q --no-cache
+fi
+# Precision flags are permissions, and it is said when nothing comes of them; inputs of one length are told it once.
+expect 0 "--fp16 is a permission: device cpu computes in the types of the model" "$p" build m.onnx -o x.plan --fp16
+expect 0 "--int8 is a permission" "$p" bench m.onnx --int8 --duration 0.01 --warm-up 1
+expect 0 "attention_mask i64[2,9]" "$p" run "$bert" --random 1 --shapes input_ids:2x9
+expect 2 "--shapes: '2xy' is no shape" "$p" run "$bert" --random 1 --shapes input_ids:2xy
+finish
