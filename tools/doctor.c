@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "json.h"
+#include "picture.h"
 #include "planish/device.h"
 #include "planish/planish.h"
 #include "text.h"
@@ -65,6 +66,7 @@ static int run(int argc, char **argv)
         print_device(output.text, &info);
         if (output.json) write_device(output.json, i, &info);
     }
-    if (output.json) fputs("\n]}\n", output.json);
+    fprintf(output.text, "%-8s .png%s\n", "pictures", picture_has_jpeg ? ", .jpg" : "; .jpg not: this build had no libjpeg (Debian: apt-get install libjpeg-dev, then build again)");
+    if (output.json) fprintf(output.json, "\n],\"pictures\":[\"png\"%s]}\n", picture_has_jpeg ? ",\"jpeg\"" : "");
     return output_close(&command_doctor, options.json, &output);
 }

@@ -31,6 +31,7 @@ static const struct option_row rows[] = {
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "steps", 0, OPTION_FLAG, &options.steps, "", "a row a step" },
     { "dump", 0, OPTION_FLAG, &options.dump, "", "everything in the plan, line by line" },
+    { "verify", 0, OPTION_FLAG, &options.model.verify, "", "hold a plan's weights against their checksums, whatever their size (by default up to 256 MiB)" },
     { "html", 0, OPTION_TEXT, &options.html, "FILE", "the engine explorer: a page without network, with the steps as measured on random inputs; of two models side by side" },
     { "no-run", 0, OPTION_FLAG, &options.no_run, "", "with --html: measure nothing" },
     { "shapes", 0, OPTION_LIST, &options.model.shapes, "X:1x3x224x224,…", "with --html: shapes of inputs; one * in a name stands for any letters" },
@@ -75,6 +76,7 @@ static void print(FILE *out, const char *path, const struct model *model)
     fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
     if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
+    if (model->is_plan && options.model.verify) fprintf(out, "weights verified: all checksums fit\n");
     fprintf(out, "targets %s\n", summary.targets);
     static const char preset[] = "planish.input_default.";
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {

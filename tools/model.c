@@ -181,7 +181,8 @@ int model_open(const struct command *command, const char *path, const struct mod
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
-        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device };
+        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
+                                                   .verify_weights = options->verify };
         status = pln_engine_load_file(path, &load, &out_model->engine);
         if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;

@@ -18,6 +18,7 @@ bool picture_is_name(const char *path);
 /* Reads the file by what stands in it. Returns NULL when it worked, else why not (static, or in `why`). The caller frees rgb. */
 const char *picture_read(const char *path, struct picture *out_picture, char *why, size_t why_bytes);
 
+extern const bool picture_has_jpeg; /* this build reads them */
 /* From memory. Alpha is left out, 16 bits become 8, grey becomes RGB. NULL or why not. */
 const char *picture_read_png(const uint8_t *data, size_t bytes, struct picture *out_picture);
 const char *picture_read_jpeg(const uint8_t *data, size_t bytes, struct picture *out_picture, char *why, size_t why_bytes);

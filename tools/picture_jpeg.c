@@ -8,6 +8,8 @@
 
 #include <jpeglib.h>
 
+const bool picture_has_jpeg = true;
+
 struct failure {
     struct jpeg_error_mgr manager;
     jmp_buf back;
@@ -61,6 +63,8 @@ const char *picture_read_jpeg(const uint8_t *data, size_t bytes, struct picture 
 }
 
 #else
+
+const bool picture_has_jpeg = false;
 
 const char *picture_read_jpeg(const uint8_t *data, size_t bytes, struct picture *out_picture, char *why, size_t why_bytes)
 {

@@ -51,19 +51,46 @@ static double least_ms(const struct command *command, const struct model *model,
     return least;
 }
 
+/* Work in a millisecond, of larger and larger tensors until a run takes long enough to hide the start of a kernel, and for the tensors to be in no cache. 0: it did
+ * not work. shape gives rows and columns of the k-th size, and the work of a run. */
+static double rate(const struct command *command, const struct model *model, const char *device, const char *op, double (*shape)(int k, int64_t *rows, int64_t *columns))
+{
+    enum { SIZES = 6, ENOUGH_MS = 8 };
+    double best = 0;
+    for (int k = 0; k < SIZES; k++) {
+        int64_t rows, columns;
+        const double work = shape(k, &rows, &columns);
+        pln_engine *engine = build(model, device, op, rows, columns);
+        const double ms = engine ? least_ms(command, model, engine) : NAN;
+        pln_engine_release(engine);
+        if (!isfinite(ms)) break;
+        best = work / ms;
+        if (ms >= ENOUGH_MS) break;
+    }
+    return best;
+}
+
+/* Square matrices: multiplications and additions. */
+static double product_shape(int k, int64_t *rows, int64_t *columns)
+{
+    *rows = *columns = (int64_t)256 << k;
+    return 2 * pow((double)*rows, 3);
+}
+
+/* Bytes read and written. The last one's tensors have 512 MiB each. */
+static double sum_shape(int k, int64_t *rows, int64_t *columns)
+{
+    *rows = (int64_t)2048 << k;
+    *columns = 2048;
+    return 3 * 4 * (double)*rows * (double)*columns;
+}
+
 bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof)
 {
     struct pln_engine_summary summary;
     pln_engine_summarize(model->engine, &summary);
     if (strcmp(summary.device, "ref") == 0) return false;
-    /* Large enough to hide the start of a kernel, and for the sums to be in no cache; a GPU is some fifty times faster than a CPU. */
-    const bool cpu = strcmp(summary.device, "cpu") == 0;
-    const int64_t n = cpu ? 1024 : 4096, rows = cpu ? 8192 : 32768;
-    pln_engine *product = build(model, summary.device, "MatMul", n, n), *sum = build(model, summary.device, "Add", rows, 2048);
-    if (product) out_roof->gflops = 2.0 * (double)n * (double)n * (double)n / (least_ms(command, model, product) * 1e6);
-    if (sum) out_roof->gbytes = 3.0 * 4.0 * (double)rows * 2048.0 / (least_ms(command, model, sum) * 1e6);
-    const bool known = product && sum && isfinite(out_roof->gflops) && isfinite(out_roof->gbytes);
-    pln_engine_release(product);
-    pln_engine_release(sum);
-    return known;
+    out_roof->gflops = rate(command, model, summary.device, "MatMul", product_shape) / 1e6;
+    out_roof->gbytes = rate(command, model, summary.device, "Add", sum_shape) / 1e6;
+    return out_roof->gflops > 0 && out_roof->gbytes > 0;
 }

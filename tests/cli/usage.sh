@@ -49,6 +49,10 @@ expect 2 "no symbolic dim" "$p" run "$bert" --random 1 --dim batsch=3
 expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
 expect 0 "cpu " "$p" doctor
+expect 0 "pictures .png" "$p" doctor
+expect 0 '"pictures":["png"' "$p" doctor --json
+expect 0 "all checksums fit" "$p" inspect --verify "$source/tests/golden/v0/hand.plan"
+expect 1 "flipped_weight.plan" "$p" inspect --verify "$source/tests/golden/bad/flipped_weight.plan"
 expect 2 "too much" "$p" doctor now
 expect 2 "target 'pdp11' is not known" "$p" inspect "$model" --target pdp11
 expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
