@@ -188,6 +188,20 @@ static bool view_fits(const struct pln_context *context, const struct pln_growth
     return lies_within(&view, context->slots[slot_id].offset, &base);
 }
 
+/* The largest extent that a row-major view may have without having more elements than what it shows ever reaches; 0: none. */
+static int64_t most_of_shown(const struct pln_context *context, const struct pln_growth *growth, uint32_t slot_id, int axis)
+{
+    const struct pln_slot *slots = context->engine->program->slots;
+    const uint32_t shown = slots[slot_id].index;
+    struct pln_tensor base = context->slots[shown].view.tensor;
+    int64_t first, last, others = 1;
+    grow(&base, growth->slots[shown].axis, growth->slots[shown].most, is_dense(&slots[shown]));
+    if (!pln_tensor_reach(&base, &first, &last)) return 0;
+    for (int i = 0; i < slots[slot_id].rank; i++)
+        if (i != axis && !pln_mul_i64(others, context->slots[slot_id].view.tensor.dims[i], &others)) return 0;
+    return others > 0 ? (last - first + 1) / others : 0;
+}
+
 /* A row-major view of a tensor that grows. With the same extent in both, where they reach is linear in it: what fits at both of its ends fits between them.
  * With another one, it is checked in each step. */
 static void grow_view(const struct pln_context *context, const struct pln_growth *growth, uint32_t slot_id, struct growing *growing)
@@ -196,17 +210,11 @@ static void grow_view(const struct pln_context *context, const struct pln_growth
     const struct pln_slot *slot = &program->slots[slot_id];
     const struct growing *shown = &growth->slots[slot->index];
     const int axis = growing->axis;
-    int64_t size = PLN_MAX(pln_dtype_bits(slot->dtype) / 8, 1);
     if (slot->strides || pln_dtype_bits(slot->dtype) < 8 || shown->change != GROWS || shown->axis < 0 || (context->dim_depends[slot->offset] & growth->changed)) return;
     if (context->slots[slot_id].item != &context->slots[slot_id].view || context->slots[slot->index].item != &context->slots[slot->index].view) return;
     growing->checked = program->slots[slot->index].dims[shown->axis] != slot->dims[axis];
-    if (!growing->checked) {
-        growing->most = view_fits(context, growth, slot_id, axis, 1) && view_fits(context, growth, slot_id, axis, shown->most) ? shown->most : 0;
-        return;
-    }
-    for (int i = 0; i < slot->rank; i++)
-        if (i != axis && !pln_mul_i64(size, context->slots[slot_id].view.tensor.dims[i], &size)) return;
-    growing->most = size > 0 ? INT64_MAX / size : 0;
+    if (growing->checked) growing->most = most_of_shown(context, growth, slot_id, axis);
+    else growing->most = view_fits(context, growth, slot_id, axis, 1) && view_fits(context, growth, slot_id, axis, shown->most) ? shown->most : 0;
 }
 
 static bool is_growing_shape(const struct pln_context *context, const struct pln_growth *growth, uint32_t slot_id)
