@@ -149,8 +149,12 @@ static enum pln_status plan_space(struct pln_context *context, struct pln_segmen
     size_t bytes;
     if (pln_memory_place(context->intervals, n, context->order, &bytes) != PLN_OK) return pln_fail_memory(&context->diag, "activations", SIZE_MAX);
     n = 0;
-    for (uint32_t i = 0; i < state->n_arena; i++)
-        if (program->slots[state->arena_slots[i]].space == space) state->offsets[i] = context->intervals[n++].offset;
+    for (uint32_t i = 0; i < state->n_arena; i++) {
+        if (program->slots[state->arena_slots[i]].space != space) continue;
+        const size_t offset = context->intervals[n++].offset;
+        context->generation += offset != state->offsets[i]; /* other segments may read it where it was, and a run may end before they do */
+        state->offsets[i] = offset;
+    }
     return hold_arena(context, state, space, bytes);
 }
 
