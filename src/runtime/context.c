@@ -106,6 +106,7 @@ static void init_io(struct pln_context *context)
     for (uint32_t i = 0; i < program->n_inputs; i++)
         if (!context->inputs[i].is_state) context->plain[context->n_plain++] = i;
     for (uint32_t i = 0; i < program->n_outputs; i++) {
+        if (!context->outputs[i].is_state) context->results[context->n_results++] = i;
         const struct pln_slot *slot = &program->slots[program->outputs[i].slot];
         if (slot->place != PLN_PLACE_OUTPUT || slot->segment >= program->blocks[0].n_segments) context->given[context->n_given++] = i;
     }
@@ -127,6 +128,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->outputs = pln_arena_alloc_aligned(arena, (program->n_outputs + (size_t)1) * sizeof *context->outputs, 64);
     context->plain = pln_arena_array(arena, program->n_inputs + 1u, sizeof *context->plain);
     context->given = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->given);
+    context->results = pln_arena_array(arena, program->n_outputs + 1u, sizeof *context->results);
     context->grown_dims = pln_arena_array(arena, (size_t)program->n_states + 1, sizeof *context->grown_dims);
     context->state_dims = pln_arena_array(arena, (size_t)program->n_states * PLN_MAX_RANK + 1, sizeof *context->state_dims);
     context->queues = pln_arena_array(arena, context->engine->n_devices, sizeof(struct pln_queue *));
@@ -135,7 +137,7 @@ static enum pln_status init_tables(struct pln_context *context)
     context->step_times = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->step_times);
     context->main_ns = pln_arena_array(arena, program->n_steps + 1u, sizeof *context->main_ns);
     if (!context->slots || !context->blocks || !context->symbols || !context->upper_symbols || !context->dims || !context->upper_dims || !context->inputs || !context->outputs ||
-        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->main_ns || !context->plain || !context->given || !context->state_dims || !context->grown_dims)
+        !context->queues || !context->intervals || !context->order || !context->versions || !context->dim_depends || !context->step_times || !context->main_ns || !context->plain || !context->given || !context->results || !context->state_dims || !context->grown_dims)
         return pln_fail_memory(&context->diag, "context", 0);
     init_depends(context);
     init_io(context);
@@ -452,6 +454,38 @@ enum pln_status pln_context_take_inputs(pln_context *context)
         PLN_TRY(status);
     }
     pln_states_note_taken(context);
+    return PLN_OK;
+}
+
+static enum pln_status check_result(struct pln_context *context, uint32_t output, const uint32_t *inputs, uint32_t n_inputs)
+{
+    const struct pln_program *program = context->engine->program;
+    const struct pln_binding *result = &context->outputs[output];
+    const struct pln_tensor written = { .dtype = PLN_U8, .rank = 1, .data = result->buffer.data, .dims = { (int64_t)PLN_MIN(result->buffer.size_bytes, (size_t)INT64_MAX) }, .strides = { 1 } };
+    for (uint32_t k = 0; k < n_inputs; k++) {
+        const uint32_t i = inputs ? inputs[k] : k;
+        const struct pln_binding *input = &context->inputs[i];
+        struct pln_tensor read;
+        if (!input->bound || input->item || input->on_device != result->on_device) continue;
+        pln_tensor_set(&read, &input->view.tensor);
+        if (context->states && input->is_state) read.dims[pln_states_find(program, i, false)->axis] = pln_states_capacity(context);
+        if (pln_tensors_overlap(&written, &read))
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the memory of output '%s' overlaps that of input '%s'", program->outputs[output].name, program->inputs[i].name);
+    }
+    return PLN_OK;
+}
+
+/* What a step writes to the caller's memory must not change what a later one reads. Outputs that are states are looked at step by step; a store whose memory
+ * is apart from all results stays so until a result is bound anew. */
+enum pln_status pln_context_check_bound(pln_context *context)
+{
+    const bool plain = context->states_taken && context->apart == context->rebound;
+    for (uint32_t k = 0; k < context->n_results; k++) {
+        const struct pln_binding *result = &context->outputs[context->results[k]];
+        if (!result->bound || result->allocator) continue;
+        PLN_TRY(check_result(context, context->results[k], plain ? context->plain : NULL, plain ? context->n_plain : context->engine->program->n_inputs));
+    }
+    context->apart = context->rebound;
     return PLN_OK;
 }
 

@@ -190,10 +190,12 @@ struct pln_context {
     uint64_t moves;        /* times that an arena was moved */
     uint64_t rebound;      /* times that an output was bound anew */
     bool dims_stale;
-    uint64_t generation; /* changes when an arena moves or a binding changes its shape or size: commands made before may be wrong */
+    uint64_t generation; /* changes when an arena or what lies in it moves, or a binding changes its shape or size: commands made before may be wrong */
     struct pln_binding *inputs, *outputs;
     uint32_t *plain, n_plain; /* inputs that are no states */
     uint32_t *given, n_given; /* outputs that are no planned memory, or that no segment makes */
+    uint32_t *results, n_results; /* outputs that are no states */
+    uint64_t apart;           /* rebound, when all of these were last seen to lie apart from all inputs */
     uint64_t taken;           /* times that states_taken became true */
     bool states_taken;        /* inputs and outputs that are states stand for the bound store but for its length, and their slots for them */
     struct pln_state_dim *state_dims;
@@ -221,6 +223,8 @@ struct pln_context {
 
 /* context.c: the inputs as bound become values of their slots, and symbols get theirs; results go where the caller wants them. */
 enum pln_status pln_context_take_inputs(struct pln_context *context);
+/* Does what the run writes lie apart from what it reads, as they are bound? */
+enum pln_status pln_context_check_bound(struct pln_context *context);
 enum pln_status pln_context_give_outputs(struct pln_context *context);
 /* enqueue.c */
 void pln_enqueue_init(struct pln_context *context);

@@ -46,6 +46,7 @@ static enum pln_status run_steps(pln_context *context)
     if (context->profiling && context->engine->program->n_blocks > 1) memset(context->step_times, 0, context->engine->program->n_steps * sizeof *context->step_times);
     PLN_TRY(pln_states_begin(context));
     PLN_TRY(pln_context_take_inputs(context));
+    PLN_TRY(pln_context_check_bound(context));
     PLN_TRY(pln_exec_block(context, 0));
     context->timed = context->profiling;
     return pln_context_give_outputs(context);

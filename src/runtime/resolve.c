@@ -28,7 +28,6 @@ static uint64_t changed_symbols(const struct pln_context *context, const struct 
     return changed;
 }
 
-
 void pln_segment_note_pointer(const struct pln_context *context, struct pln_segment_state *state, uint32_t i)
 {
     const struct pln_slot *slot = &context->engine->program->slots[state->outside[i]];
@@ -39,30 +38,12 @@ void pln_segment_note_pointer(const struct pln_context *context, struct pln_segm
     state->pointers[i] = binding->bound ? binding->buffer.data : binding->own;
 }
 
-/* What a step writes to the caller's memory must not change what a later one reads. States are looked at step by step. */
-static enum pln_status check_bound(struct pln_context *context)
-{
-    const struct pln_program *program = context->engine->program;
-    for (uint32_t o = 0; o < program->n_outputs; o++) {
-        const struct pln_binding *output = &context->outputs[o];
-        const struct pln_tensor written = { .dtype = PLN_U8, .rank = 1, .data = output->buffer.data, .dims = { (int64_t)PLN_MIN(output->buffer.size_bytes, (size_t)INT64_MAX) }, .strides = { 1 } };
-        if (!output->bound || output->is_state) continue;
-        for (uint32_t i = 0; i < program->n_inputs; i++) {
-            const struct pln_binding *input = &context->inputs[i];
-            if (input->bound && !input->item && input->on_device == output->on_device && pln_tensors_overlap(&written, &input->view.tensor))
-                return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the memory of output '%s' overlaps that of input '%s'", program->outputs[o].name, program->inputs[i].name);
-        }
-    }
-    return PLN_OK;
-}
-
 static enum pln_status resolve_all(struct pln_context *context, uint32_t block, uint32_t segment, uint64_t changed)
 {
     struct pln_segment_state *state = &context->blocks[block].segments[segment];
     const uint64_t plans = context->stats.memory_plans;
     const uint32_t n_steps = context->engine->program->blocks[block].segments[segment].count;
     pln_growth_leave(context, state);
-    if (block == 0 && segment == 0) PLN_TRY(check_bound(context));
     PLN_TRY(pln_segment_plan_memory(context, block, segment, changed));
     if (context->stats.memory_plans != plans) changed = UINT64_MAX;
     for (uint32_t i = 0; i < state->n_outside; i++) pln_slot_watch(context, state->outside[i]);
