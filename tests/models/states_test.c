@@ -47,9 +47,9 @@ static pln_engine *build(const char *name)
     return engine;
 }
 
-static void open_store(pln_engine *engine, pln_context **out_context, pln_state_store **out_store)
+static void open_store(pln_engine *engine, pln_context **out_context, pln_state_store **out_store, int64_t capacity)
 {
-    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = CAPACITY };
+    const struct pln_state_options options = { .struct_size = sizeof options, .capacity = capacity };
     assert_int_equal(pln_context_create(engine, NULL, out_context), PLN_OK);
     assert_int_equal(pln_state_store_create(engine, &options, NULL, out_store), PLN_OK);
     assert_int_equal(pln_context_bind_states(*out_context, *out_store), PLN_OK);
@@ -124,7 +124,7 @@ static void go(const char *name, enum way way)
     pln_context *context;
     pln_state_store *store;
     feed.random = 1;
-    open_store(engine, &context, &store);
+    open_store(engine, &context, &store, CAPACITY);
     for (int run = 0; run < RUNS; run++) {
         const int length = (int)pln_state_store_length(store), what = way == WANDERING ? (int)draw(&feed, 12) : 2, n = what == 1 ? 1 + (int)draw(&feed, 5) : 1;
         if (what == 0 || length + n > CAPACITY) {
@@ -143,10 +143,64 @@ static void go(const char *name, enum way way)
 
 static void test_models(void **state)
 {
-    static const char *const names[] = { "later_product", "later_state", "later_attention", "branch_product", "branch_state", "loop_product", "loop_state", "layers" };
+    static const char *const names[] = { "later_product", "later_state", "later_attention", "branch_product", "branch_state", "loop_product", "loop_state", "layers", "views", "moving" };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (int way = 0; way < WAYS; way++) go(names[i], (enum way)way);
+}
+
+/* An input that is bound to what a result is written to, after steps in which it lay elsewhere. */
+static void test_overlap_later(void **state)
+{
+    (void)state;
+    static struct feed feed;
+    static float memory[4 * HEADS * SIZE];
+    pln_engine *engine = build("layers");
+    pln_context *context;
+    pln_state_store *store;
+    open_store(engine, &context, &store, CAPACITY);
+    assert_int_equal(pln_context_bind_output(context, "y", &(struct pln_buffer){ .dtype = PLN_F32, .data = memory, .size_bytes = HEADS * SIZE * sizeof *memory }), PLN_OK);
+    for (int step = 0; step < 12; step++) {
+        float *x = step == 9 ? memory : memory + 2 * HEADS * SIZE;
+        feed.mask[step] = 1;
+        bind_all(context, &feed, (int)pln_state_store_length(store), 1, x);
+        if (step != 9) must_run(context);
+        else assert_int_equal(pln_context_run(context), PLN_INVALID_ARGUMENT);
+    }
+    close_store(engine, context, store);
+}
+
+/* The allocator of a result ends the run, once the first segment has been placed anew for more positions; then there are as many as before. */
+static void *end_run(void *user, const struct pln_output_request *request)
+{
+    static float memory[4096];
+    if (user) pln_context_cancel(user);
+    return request->size_bytes <= sizeof memory ? memory : NULL;
+}
+
+static void test_moved_and_back(void **state)
+{
+    (void)state;
+    static struct feed feed;
+    pln_engine *engine = build("moving");
+    pln_context *context;
+    pln_state_store *store;
+    feed.random = 1;
+    open_store(engine, &context, &store, 1 << 20); /* much more than is planned for */
+    for (int run = 0; run < 5; run++) {
+        const int length = (int)pln_state_store_length(store);
+        for (int i = 0; i < HEADS * SIZE; i++) (&feed.history[length][0][0])[i] = (float)draw(&feed, 1000) / 1000;
+        bind_all(context, &feed, length, 1, feed.x);
+        assert_int_equal(pln_context_set_output_allocator(context, "early", end_run, run == 2 ? context : NULL), PLN_OK);
+        if (run == 2) {
+            assert_int_equal(pln_context_run(context), PLN_CANCELLED);
+            assert_int_equal(pln_state_store_truncate(store, 1), PLN_OK);
+            continue;
+        }
+        must_run(context);
+        compare_with_fresh(engine, context, &feed, length + 1);
+    }
+    close_store(engine, context, store);
 }
 
 /* The strides of a state in a store are told: dense for no capacity but its own. */
@@ -158,7 +212,7 @@ static void test_strides(void **state)
     pln_context *context;
     pln_state_store *store;
     struct pln_buffer present;
-    open_store(engine, &context, &store);
+    open_store(engine, &context, &store, CAPACITY);
     assert_int_equal(pln_context_bind_output(context, "present.0.key", &(struct pln_buffer){ .dtype = PLN_F32, .data = feed.x, .size_bytes = sizeof feed.x }), PLN_INVALID_ARGUMENT);
     bind_all(context, &feed, 0, 2, feed.x);
     must_run(context);
@@ -181,7 +235,7 @@ static void test_unequal(void **state)
     pln_context *context;
     pln_state_store *store;
     struct pln_message message;
-    open_store(engine, &context, &store);
+    open_store(engine, &context, &store, CAPACITY);
     bind_all(context, &feed, 0, 1, feed.x);
     assert_int_equal(pln_context_run(context), PLN_UNSUPPORTED);
     assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
@@ -222,6 +276,6 @@ int main(int argc, char **argv)
 {
     if (argc > 1) device = argv[1];
     if (argc > 2) folder = argv[2];
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_models), cmocka_unit_test(test_strides), cmocka_unit_test(test_unequal), cmocka_unit_test(test_overlap) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_models), cmocka_unit_test(test_strides), cmocka_unit_test(test_unequal), cmocka_unit_test(test_overlap), cmocka_unit_test(test_overlap_later), cmocka_unit_test(test_moved_and_back) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

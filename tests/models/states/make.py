@@ -2,7 +2,8 @@
 """Writes the small models of this folder: states whose values other segments, branches and loop bodies read. make.py [FOLDER]
 
 Each has past_key_values.0.key [1,2,past,4] and x [1,2,seq,4], joined to present.0.key, and gives y, which depends on all positions. `layers` has three of
-them, with a mask made of ranges and of an input as exporters of language models make it.
+them, with a mask made of ranges and of an input as exporters of language models make it; `views` shows its state in other shapes, one seen through another;
+`moving` has a branch between two users of what lies in an arena.
 """
 import pathlib
 import sys
@@ -86,3 +87,23 @@ numbers = [numpy_helper.from_array(np.array(v, t), n) for n, v, t in
 save("layers", positions + padding + layer(0, "x", "h1") + layer(1, "h1", "h2") + layer(2, "h2", "h3") + ending,
      [info(f"past_key_values.{i}.key", T.FLOAT, ["batch", 2, "past", 4]) for i in range(3)] + [info("x", T.FLOAT, ["batch", 2, "seq", 4]), info("mask", T.INT64, ["batch", "total"])],
      [info(f"present.{i}.key", T.FLOAT, ["batch", 2, "present", 4]) for i in range(3)] + ["y"], [W, LAST] + numbers)
+
+# The same elements in a row, and, seen through this, with one more dim, which a batch of any size keeps two views apart.
+batches = [info(v.name, T.FLOAT, ["batch"] + [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim][1:]) for v in (past, x, present)]
+shown = [h.make_node("Softmax", ["present.0.key"], ["dense"], axis=-1), h.make_node("Reshape", ["dense", "in_a_row"], ["by_rows"]), h.make_node("Unsqueeze", ["by_rows", "outer_axis"], ["deeper"]),
+         h.make_node("Sigmoid", ["deeper"], ["open"]), h.make_node("Mul", ["deeper", "open"], ["gated"]), h.make_node("Sub", ["gated", "open"], ["bent"]), h.make_node("ReduceMax", ["bent"], ["y"], axes=[2], keepdims=0)]
+save("views", join_made + shown, batches[:2], [batches[2], "y"], [W] + [numpy_helper.from_array(np.array(v, np.int64), n) for n, v in [("in_a_row", [0, -1]), ("outer_axis", [0])]])
+
+
+def weights(name, *shape):
+    return numpy_helper.from_array(np.random.RandomState(len(name)).rand(*shape).astype(np.float32), name)
+
+
+# a grows from less than b to more than it, while the arena has room enough for the product before them: b and a change places.
+before = [h.make_node("ReduceMax", ["x"], ["row"], axes=[1, 2], keepdims=0), h.make_node("MatMul", ["row", "W_wide"], ["wide"]), h.make_node("MatMul", ["W_tall", "wide"], ["large"]),
+          h.make_node("ReduceMax", ["large"], ["flat_b"], axes=[1], keepdims=0), h.make_node("Reshape", ["flat_b", "b_shape"], ["raw_b"]), h.make_node("MatMul", ["raw_b", "W_b"], ["b"]), h.make_node("MatMul", ["present.0.key", "W_a"], ["a"]),
+          h.make_node("MatMul", ["a", "b"], ["early"])]
+counted = [h.make_node("If", ["cond"], ["q"], then_branch=h.make_graph([h.make_node("NonZero", ["x"], ["nz1"])], "then", [], [info("nz1", T.INT64, None)]),
+                       else_branch=h.make_graph([h.make_node("NonZero", ["cond"], ["nz2"])], "else", [], [info("nz2", T.INT64, None)])), h.make_node("MatMul", ["a", "W_y"], ["y"])]
+save("moving", join + before + counted, [past, x, cond], [present, "early", info("q", T.INT64, None), "y"],
+     [weights("W_wide", 4, 64), weights("W_tall", 512, 1), weights("W_b", 8, 8), weights("W_a", 4, 64), weights("W_y", 64, 4), numpy_helper.from_array(np.array([64, 8], np.int64), "b_shape")])
