@@ -468,7 +468,7 @@ static void run_attempt(const struct attempt *attempt)
 {
     struct kernel_case *c = attempt->c;
     struct round round = { .attempt = attempt };
-    void *first[CASE_OUTPUTS];
+    void *first[CASE_OUTPUTS] = { NULL }; /* of a case that ends with a fault: none */
     round.launch = (struct pln_launch){ .op = (uint16_t)c->op,
                                         .kind = (uint16_t)c->kind,
                                         .attrs = &c->attrs,
