@@ -11,6 +11,7 @@
 #include "json.h"
 #include "planish/experimental/explore.h"
 #include "planish/planish.h"
+#include "steps.h"
 
 static const char data_mark[] = "<!--DATA-->";
 
@@ -85,12 +86,7 @@ static void write_step(FILE *out, const struct explored *plan, int index)
     const bool measured = index < plan->profile.n_steps;
     if (pln_engine_step(plan->model->engine, index, &info) != PLN_OK || pln_engine_step_operands(plan->model->engine, index, &operands) != PLN_OK) return;
     if (plan->context) profile_step_work(plan->model, plan->context, index, &work);
-    fputs(index ? ",\n{\"op\":" : "\n{\"op\":", out);
-    json_text(out, info.op);
-    fputs(",\"kernel\":", out);
-    json_text(out, info.kernel);
-    fputs(",\"device\":", out);
-    json_text(out, info.device);
+    steps_begin_json(out, &info, index == 0);
     fprintf(out, ",\"block\":%d,\"segment\":%d", operands.block, operands.segment);
     write_nodes(out, info.name);
     write_ids(out, "inputs", operands.inputs, operands.n_inputs);

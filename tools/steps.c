@@ -86,6 +86,16 @@ void steps_print_table(FILE *out, const pln_engine *engine)
     }
 }
 
+void steps_begin_json(FILE *out, const struct pln_step_info *info, bool first)
+{
+    fputs(first ? "\n{\"op\":" : ",\n{\"op\":", out);
+    json_text(out, info->op);
+    fputs(",\"kernel\":", out);
+    json_text(out, info->kernel);
+    fputs(",\"device\":", out);
+    json_text(out, info->device);
+}
+
 void steps_write_json(FILE *out, const pln_engine *engine)
 {
     int steps = step_count(engine);
@@ -93,12 +103,7 @@ void steps_write_json(FILE *out, const pln_engine *engine)
     for (int i = 0; i < steps; i++) {
         struct pln_step_info info;
         if (pln_engine_step(engine, i, &info) != PLN_OK) continue;
-        fputs(i ? ",\n{\"op\":" : "\n{\"op\":", out);
-        json_text(out, info.op);
-        fputs(",\"kernel\":", out);
-        json_text(out, info.kernel);
-        fputs(",\"device\":", out);
-        json_text(out, info.device);
+        steps_begin_json(out, &info, i == 0);
         fputs(",\"onnx_nodes\":", out);
         json_text(out, info.name);
         fprintf(out, ",\"block\":%d}", info.block);

@@ -2,6 +2,7 @@
 #ifndef PLANISH_TOOLS_STEPS_H
 #define PLANISH_TOOLS_STEPS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "planish/engine.h"
@@ -14,5 +15,7 @@ void steps_print_fused(FILE *out, const pln_engine *engine, int limit);
 void steps_print_table(FILE *out, const pln_engine *engine);
 /* "steps":[…] */
 void steps_write_json(FILE *out, const pln_engine *engine);
+/* One of them in a list of objects, up to its device and without the end. */
+void steps_begin_json(FILE *out, const struct pln_step_info *info, bool first);
 
 #endif

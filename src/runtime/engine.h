@@ -60,6 +60,8 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
 
 /* info.c: the CPU levels (or features) of the plan's targets, joined. */
 void pln_engine_list_levels(const struct pln_program *program, const char *joint, struct pln_text *out);
+/* Extents as the model fixes them, -1: dynamic; and the symbols of those, or NULL. Both have room for PLN_MAX_RANK. */
+void pln_engine_describe_dims(const struct pln_program *program, const struct pln_slot *slot, int64_t *out_dims, const char **out_names);
 /* What pln_engine.targets says. NULL: no memory. */
 const char *pln_engine_describe_targets(struct pln_engine *engine);
 

@@ -34,11 +34,7 @@ enum pln_status pln_engine_value(const pln_engine *engine, int index, struct pln
                                          .rank = slot->rank, .pack = "", .device = slot->space ? program->devices[slot->space - 1] : "host", .block = (int)slot->block,
                                          .segment = slot->segment == PLN_NONE ? -1 : (int)slot->segment, .first = (int)slot->first, .last = slot->last == PLN_NONE ? -1 : (int)slot->last,
                                          .offset = -1 };
-    for (int i = 0; i < slot->rank; i++) {
-        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
-        out_info->dims[i] = node->op == PLN_DIM_CONST ? node->value : -1;
-        out_info->dim_names[i] = node->op == PLN_DIM_SYMBOL ? program->symbols[node->a].name : NULL;
-    }
+    pln_engine_describe_dims(program, slot, out_info->dims, out_info->dim_names);
     out_info->size_bytes = dense_bytes(out_info);
     if (slot->place == PLN_PLACE_WEIGHT) {
         out_info->size_bytes = program->weights[slot->index].size_bytes;

@@ -12,15 +12,20 @@ int pln_engine_output_count(const pln_engine *engine)
     return (int)engine->program->n_outputs;
 }
 
+void pln_engine_describe_dims(const struct pln_program *program, const struct pln_slot *slot, int64_t *out_dims, const char **out_names)
+{
+    for (int i = 0; i < slot->rank; i++) {
+        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
+        out_dims[i] = node->op == PLN_DIM_CONST ? node->value : -1;
+        out_names[i] = node->op == PLN_DIM_SYMBOL ? program->symbols[node->a].name : NULL;
+    }
+}
+
 static void describe(const struct pln_program *program, const struct pln_io *io, struct pln_tensor_info *out_info)
 {
     const struct pln_slot *slot = &program->slots[io->slot];
     *out_info = (struct pln_tensor_info){ .name = io->name, .kind = (enum pln_value_kind)slot->kind, .dtype = slot->dtype, .rank = slot->rank };
-    for (int i = 0; i < slot->rank; i++) {
-        const struct pln_dim_node *node = &program->dims[slot->dims[i]];
-        out_info->dims[i] = node->op == PLN_DIM_CONST ? node->value : -1;
-        out_info->dim_names[i] = node->op == PLN_DIM_SYMBOL ? program->symbols[node->a].name : NULL;
-    }
+    pln_engine_describe_dims(program, slot, out_info->dims, out_info->dim_names);
 }
 
 static void describe_state(const struct pln_state_pair *pair, struct pln_tensor_info *out_info)
