@@ -103,13 +103,26 @@ static bool has_dims(struct pln_graph *graph, uint32_t value, int rank, const st
     return same;
 }
 
-/* What the value is another shape of; PLN_NONE: it is no view. */
-static uint32_t shaped_from(const struct pln_graph *graph, uint32_t value)
+bool pln_same_count(struct pln_graph *graph, uint32_t a, uint32_t b)
+{
+    const uint32_t values[2] = { a, b };
+    struct pln_dim count[2];
+    for (int i = 0; i < 2; i++) {
+        const struct pln_type *type = &pln_graph_value(graph, values[i])->type;
+        if (type->kind != PLN_TENSOR || type->rank < 0) return false;
+        count[i] = pln_dim_const(&graph->dims, 1);
+        for (int d = 0; d < type->rank; d++) count[i] = pln_dim_mul(&graph->dims, count[i], type->dims[d]);
+    }
+    return pln_dim_same(&graph->dims, count[0], count[1]);
+}
+
+/* What the value is another shape of, and surely so; PLN_NONE: it is no view. */
+static uint32_t shaped_from(struct pln_graph *graph, uint32_t value)
 {
     uint32_t view = pln_graph_value(graph, value)->producer;
     if (view == PLN_NONE || !(pln_op_get(pln_graph_node(graph, view)->op)->traits & PLN_TRAIT_VIEW)) return PLN_NONE;
     uint32_t from = pln_graph_node(graph, view)->inputs[0];
-    return pln_graph_value(graph, from)->type.rank < 0 ? PLN_NONE : from;
+    return pln_same_count(graph, from, value) ? from : PLN_NONE;
 }
 
 uint32_t pln_rewrite_shaped(struct pln_rewrite *rewrite, uint32_t before, uint32_t x, int rank, const struct pln_dim *dims, uint32_t from)

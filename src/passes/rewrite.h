@@ -57,6 +57,7 @@ bool pln_rewrite_order(const struct pln_graph *graph, struct pln_arena *scratch,
 
 bool pln_same_dims(struct pln_graph *graph, const struct pln_type *a, const struct pln_type *b); /* tensors of known, equal rank and dims */
 bool pln_same_type(struct pln_graph *graph, uint32_t a, uint32_t b);                            /* also of one known element type */
+bool pln_same_count(struct pln_graph *graph, uint32_t a, uint32_t b);                           /* tensors of known ranks and surely as many elements */
 /* The producer of value when it is this op (and kind, 0: any); else PLN_NONE. */
 uint32_t pln_made_by(const struct pln_graph *graph, uint32_t value, unsigned op, unsigned kind);
 uint32_t pln_made_by_ew(const struct pln_graph *graph, uint32_t value, enum pln_ew kind);

@@ -117,6 +117,7 @@ static bool simplify_view(struct pln_rewrite *rw, uint32_t node)
     if (before == PLN_NONE || pln_graph_value(graph, x)->producer_slot != 0 || !(pln_op_get(pln_graph_node(graph, before)->op)->traits & PLN_TRAIT_VIEW)) return false;
     uint32_t start = input(graph, before, 0);
     const struct pln_type *type = type_of(graph, y);
+    if (!pln_same_count(graph, start, x)) return false; /* the run has to find that the shape between does not fit */
     if (type->rank < 0 || type_of(graph, start)->dtype != type->dtype) return false;
     if (pln_same_type(graph, start, y)) return pln_rewrite_forward(rw, node, 0, start);
     uint32_t hint = pln_graph_node(graph, node)->op == PLN_OP_RESHAPE ? input(graph, node, 1) : PLN_NONE;

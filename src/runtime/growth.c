@@ -574,8 +574,9 @@ static enum pln_status fits_planned(struct pln_context *context, const struct pl
 static bool views_fit(const struct pln_context *context, const struct pln_growth *growth)
 {
     for (uint32_t i = 0; i < growth->n_checked; i++) {
-        const struct pln_slot_state *view = &context->slots[growth->checked[i]], *base = &context->slots[context->engine->program->slots[growth->checked[i]].index];
-        if (!lies_within(&view->view.tensor, view->offset, &base->view.tensor)) return false;
+        const struct pln_slot *slot = &context->engine->program->slots[growth->checked[i]];
+        const struct pln_slot_state *view = &context->slots[growth->checked[i]], *base = &context->slots[slot->index];
+        if (!pln_view_shows_all(slot, &view->view.tensor, &base->view.tensor) || !lies_within(&view->view.tensor, view->offset, &base->view.tensor)) return false;
     }
     return true;
 }

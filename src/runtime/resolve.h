@@ -48,6 +48,8 @@ static inline bool pln_slot_depends_on(const struct pln_segment_state *state, ui
 
 /* First and last element that a tensor touches, relative to data; an empty one touches none (last < first). false: overflow. */
 bool pln_tensor_reach(const struct pln_tensor *tensor, int64_t *out_first, int64_t *out_last);
+/* A view without strides of its own is another shape of its base: does it have as many elements? Others only have to lie in it. */
+bool pln_view_shows_all(const struct pln_slot *slot, const struct pln_tensor *view, const struct pln_tensor *base);
 /* Bytes of a slot's dense tensor where the extents have dim_values. */
 enum pln_status pln_slot_bytes(struct pln_context *context, const int64_t *dim_values, uint32_t slot_id, size_t *out_bytes);
 /* changed: symbols (bit: index mod 64) that differ from the last time; UINT64_MAX: anything may. */

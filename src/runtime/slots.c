@@ -38,6 +38,11 @@ bool pln_tensor_reach(const struct pln_tensor *tensor, int64_t *out_first, int64
     return true;
 }
 
+bool pln_view_shows_all(const struct pln_slot *slot, const struct pln_tensor *view, const struct pln_tensor *base)
+{
+    return slot->strides || pln_tensor_count(view) == pln_tensor_count(base);
+}
+
 /* A view that stays between the first and the last element that its base touches. */
 static enum pln_status fill_view(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
 {
@@ -46,6 +51,9 @@ static enum pln_status fill_view(struct pln_context *context, uint32_t slot_id, 
     const int bits = pln_dtype_bits(slot->dtype);
     if (!base || base->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is a view of nothing", slot->name);
     int64_t offset = context->dims[slot->offset], first, last, base_first, base_last, low, high;
+    if (!pln_view_shows_all(slot, tensor, &base->tensor))
+        return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s' cannot have the elements of '%s' in another shape: these are %lld, not %lld", slot->name,
+                        context->engine->program->slots[slot->index].name, (long long)pln_tensor_count(&base->tensor), (long long)pln_tensor_count(tensor));
     for (int i = 0; slot->strides && i < slot->rank; i++) tensor->strides[i] = context->dims[slot->strides[i]];
     if (!pln_tensor_reach(&base->tensor, &base_first, &base_last)) return pln_fail(&context->diag, PLN_BAD_PLAN, "'%s' is a view of nothing", slot->name);
     bool inside = pln_tensor_reach(tensor, &first, &last), empty = inside && last < first;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -109,8 +110,82 @@ static void tensors_without_elements(void **state)
     }
 }
 
+/* y = Relu of x given each of the shapes in turn. */
+static pln_engine *build_reshapes(int rank, const int64_t *dims, int n, const int64_t (*shapes)[4], const char *device)
+{
+    static const char *const names[] = { "x", "a", "b", "c" }, *const to[] = { "to0", "to1", "to2" };
+    pln_network *network = pln_network_create("reshapes", 17);
+    pln_network_add_input(network, "x", PLN_F32, rank, dims, NULL);
+    for (int i = 0; i < n; i++) {
+        int64_t length = 0;
+        while (length < 4 && shapes[i][length] != -2) length++;
+        pln_network_add_weights(network, to[i], PLN_I64, 1, &length, shapes[i]);
+        const char *const in[2] = { names[i], to[i] }, *const out[1] = { names[i + 1] };
+        pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Reshape", .inputs = in, .input_count = 2, .outputs = out, .output_count = 1 });
+    }
+    const char *const last[1] = { names[n] }, *const y[1] = { "y" };
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Relu", .inputs = last, .input_count = 1, .outputs = y, .output_count = 1 });
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = device };
+    pln_engine *engine;
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_network_destroy(network);
+    return engine;
+}
+
+/* A shape that only the run can find wrong: it fails there, also when a later Reshape would have made up for it, and the context stays of use. */
+static void reshapes_that_do_not_fit(void **state)
+{
+    (void)state;
+    static float data[256];
+    static const int64_t open[2] = { -1, -1 }, open_pairs[2] = { -1, 2 };
+    static const struct {
+        int rank, n;
+        const int64_t *dims;
+        int64_t shapes[3][4];
+        int64_t fits; /* x of this many rows, and of its multiples */
+    } cases[] = {
+        { 1, 1, open, { { -1, 3, -2 } }, 3 },
+        { 1, 2, open, { { -1, 3, -2 }, { -1, -2 } }, 3 },
+        { 1, 3, open, { { -1, 2, -2 }, { -1, -2 }, { -1, 3, -2 } }, 6 },
+        { 1, 1, open, { { 5, -2 } }, 5 },
+        { 1, 2, open, { { -1, 4, -2 }, { 0, 2, 2, -2 } }, 4 },
+        { 2, 1, open_pairs, { { 0, 2, -1, 2 } }, 0 },
+        { 2, 1, open_pairs, { { -1, 4, -2 } }, 2 },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        for (int d = 0; d < 2; d++) {
+            pln_engine *engine = build_reshapes(cases[c].rank, cases[c].dims, cases[c].n, cases[c].shapes, devices[d]);
+            pln_context *context;
+            assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+            for (int64_t rows = 1; rows < 24; rows++) {
+                const int64_t width = cases[c].rank == 2 ? 2 : 1;
+                const struct pln_buffer x = { .dtype = PLN_F32, .rank = cases[c].rank, .dims = { rows, width }, .data = data, .size_bytes = (size_t)(rows * width) * sizeof *data };
+                const bool good = cases[c].fits && rows % cases[c].fits == 0 && (cases[c].shapes[0][0] == -1 || rows == cases[c].fits);
+                struct pln_buffer y;
+                struct pln_message message;
+                assert_int_equal(pln_context_bind_input(context, "x", &x), PLN_OK);
+                const enum pln_status status = pln_context_run(context);
+                if (good != (status == PLN_OK)) fail_msg("case %zu on %s, %d rows: status %d", c, devices[d], (int)rows, status);
+                if (!good) {
+                    assert_true(status == PLN_INVALID_ARGUMENT || status == PLN_BAD_MODEL);
+                    assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
+                    assert_non_null(strstr(message.text, " elements"));
+                    continue;
+                }
+                int64_t count = 1;
+                assert_int_equal(pln_context_output(context, "y", &y), PLN_OK);
+                for (int i = 0; i < y.rank; i++) count *= y.dims[i];
+                assert_int_equal(count, rows * width);
+            }
+            pln_context_destroy(context);
+            pln_engine_release(engine);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(rank_at_run_time), cmocka_unit_test(hardmax_of_any_rank), cmocka_unit_test(tensors_without_elements) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(reshapes_that_do_not_fit), cmocka_unit_test(rank_at_run_time), cmocka_unit_test(hardmax_of_any_rank), cmocka_unit_test(tensors_without_elements) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
