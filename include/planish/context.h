@@ -10,8 +10,8 @@ extern "C" {
 
 typedef struct pln_context pln_context;
 
-/* Where memory is: the host's, or the memory of the engine's device (data is an address there). Devices that compute in host memory refuse
- * PLN_MEMORY_DEVICE. */
+/* Where memory is: the host's, or the memory of the engine's device (data is an address there, of memory that the
+ * device has or has been told of; what a GPU cannot reach is refused when it is bound). Devices that compute in host memory refuse PLN_MEMORY_DEVICE. */
 enum pln_memory_kind { PLN_MEMORY_HOST = 0, PLN_MEMORY_DEVICE = 1 };
 
 /* A tensor in the caller's memory. Zero what you do not set. */

@@ -78,6 +78,8 @@ struct pln_backend {
     /* Memory of the device's space, aligned to 256, size_bytes at least 1. NULL: none left. release takes NULL, too. */
     void *(*alloc)(struct pln_device *device, size_t size_bytes);
     void (*release)(struct pln_device *device, void *memory, size_t size_bytes);
+    /* Why what runs on the device must not be given memory of the caller at this address of its space; NULL: it may. Itself NULL: that is not known. */
+    const char *(*refuses)(struct pln_device *device, const void *memory);
     enum pln_status (*queue_create)(struct pln_device *device, struct pln_diag *diag, struct pln_queue **out_queue);
     void (*queue_destroy)(struct pln_queue *queue);
     /* Enqueues; commands, and what they point to, stay valid until sync. After an error no further command of the call has run. recording: where the

@@ -293,9 +293,9 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
     return bits >= 8 && (uint64_t)last < size_bytes / (size_t)(bits / 8);
 }
 
-/* Device memory is that of the plan's first device, dense, and begins where an element may: a kernel that meets an odd address ends all that the process has on a
- * GPU. dtype PLN_DTYPE_NONE: not known before the run. */
-static enum pln_status check_memory(pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer)
+/* Device memory is that of the plan's first device, dense, and begins where an element may: a kernel that meets an odd address, or one that is not the device's,
+ * ends all that the process has on a GPU. dtype PLN_DTYPE_NONE: not known before the run. bound: the address that is bound already, NULL: none. */
+static enum pln_status check_memory(pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer, const void *bound)
 {
     if (buffer->memory == PLN_MEMORY_HOST) return PLN_OK;
     if (buffer->memory != PLN_MEMORY_DEVICE) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': memory kind %d does not exist", name, (int)buffer->memory);
@@ -304,16 +304,19 @@ static enum pln_status check_memory(pln_context *context, const char *name, enum
     const int bytes = dtype != PLN_DTYPE_NONE && dtype != PLN_STR && pln_dtype_valid((int)dtype) ? pln_dtype_bits(dtype) / 8 : 0;
     if (bytes > 1 && (uintptr_t)buffer->data % (uintptr_t)bytes != 0)
         return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its address in device memory is no multiple of the %d bytes of an element", name, bytes);
-    return PLN_OK;
+    const struct pln_engine_device *device = &context->engine->devices[1];
+    const char *why = buffer->data && buffer->data != bound && device->backend->refuses ? device->backend->refuses(device->device, buffer->data) : NULL;
+    return why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its address in device memory, %p: %s", name, buffer->data, why) : PLN_OK;
 }
 
-static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, struct pln_tensor *out_tensor)
+/* bound: as for check_memory. */
+static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, const void *bound, struct pln_tensor *out_tensor)
 {
     memset(out_tensor, 0, sizeof *out_tensor);
     if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
     for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
         if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
-    PLN_TRY(check_memory(context, name, buffer->dtype, buffer));
+    PLN_TRY(check_memory(context, name, buffer->dtype, buffer, bound));
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
     int64_t count;
@@ -345,7 +348,8 @@ enum pln_status pln_context_bind_input(pln_context *context, const char *name, c
     struct pln_binding *binding = &context->inputs[index];
     if (program->slots[program->inputs[index].slot].kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is no tensor; bind a value", name);
     PLN_TRY(check_free(context, binding, name));
-    PLN_TRY(buffer_tensor(context, name, buffer, &tensor));
+    const bool was_on_device = binding->bound && !binding->item && binding->on_device;
+    PLN_TRY(buffer_tensor(context, name, buffer, was_on_device ? binding->view.tensor.data : NULL, &tensor));
     PLN_TRY(check_input(context, &program->inputs[index], &tensor));
     const bool on_device = buffer->memory == PLN_MEMORY_DEVICE;
     if (!binding->bound || binding->item || on_device != binding->on_device || !pln_tensor_same_shape(&binding->view.tensor, &tensor) || memcmp(binding->view.tensor.strides, tensor.strides, sizeof tensor.strides) != 0)
@@ -368,8 +372,9 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     PLN_TRY(check_free(context, binding, name));
     context->rebound++;
     if (binding->is_state) context->states_taken = false;
+    const void *bound = binding->bound && binding->on_device ? binding->buffer.data : NULL;
     binding->bound = false;
-    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer));
+    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer, bound));
     binding->bound = buffer && buffer->data;
     const bool on_device = binding->bound && buffer->memory == PLN_MEMORY_DEVICE;
     if (binding->on_device != on_device) context->generation++;

@@ -158,6 +158,31 @@ static void odd_addresses(void **state)
     pln_engine_release(engine);
 }
 
+/* So is memory that no kernel can reach, where the GPU does not reach all of the process's. */
+static void foreign_addresses(void **state)
+{
+    static struct words words;
+    pln_engine *engine = build("bert.ts", "cuda");
+    pln_context *context = context_of(engine);
+    struct place place = place_of();
+    int handle, reads_all = 0;
+    (void)state;
+    assert_int_equal(gpu.driver->DeviceGet(&handle, 0), 0);
+    assert_int_equal(gpu.driver->DeviceGetAttribute(&reads_all, PLN_CUDA_ATTRIBUTE_PAGEABLE_MEMORY, handle), 0);
+    fill_words(&words, 1, 4, 1);
+    bind_place(context, &words, &place);
+    const struct pln_buffer in = { .dtype = PLN_I64, .rank = 2, .dims = { 1, 4 }, .data = words.ids, .size_bytes = sizeof words.ids, .memory = PLN_MEMORY_DEVICE };
+    const struct pln_buffer out = { .data = words.got, .size_bytes = sizeof words.got, .memory = PLN_MEMORY_DEVICE };
+    for (int i = 0; i < 2 && !reads_all; i++) {
+        says(context, pln_context_bind_input(context, "input_ids", &in), PLN_INVALID_ARGUMENT, "no memory that this GPU can use");
+        says(context, pln_context_bind_output(context, "y", &out), PLN_INVALID_ARGUMENT, "no memory that this GPU can use");
+    }
+    for (int i = 0; i < 2; i++) bind_place(context, &words, &place);
+    pln_context_destroy(context);
+    free_place(&place);
+    pln_engine_release(engine);
+}
+
 static void *wait_for_ever(void *fence)
 {
     enum pln_status status = PLN_INTERNAL;
@@ -275,7 +300,7 @@ static void decoding(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(fences),
+        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(foreign_addresses), cmocka_unit_test(fences),
         cmocka_unit_test(decoding),
     };
     if (argc > 1) models = argv[1];

@@ -305,6 +305,7 @@ static int call_DeviceGetAttribute(int *out_value, int attribute, int device)
     case PLN_CUDA_ATTRIBUTE_UNIFIED_ADDRESSING: *out_value = 1; break;
     case PLN_CUDA_ATTRIBUTE_MAJOR: *out_value = arch_number() / 10; break;
     case PLN_CUDA_ATTRIBUTE_MINOR: *out_value = arch_number() % 10; break;
+    case PLN_CUDA_ATTRIBUTE_PAGEABLE_MEMORY: *out_value = 0; break;
     default: result = FAKE_INVALID_VALUE;
     }
     return end(result);
@@ -372,6 +373,14 @@ static int call_MemFree(uint64_t address)
 {
     int gpu, result = begin_unsafe(CALL_MemFree, &gpu), freed = fake_memory_free(address);
     return end(result != 0 ? result : freed);
+}
+
+static int call_PointerGetAttribute(void *out_value, int attribute, uint64_t address)
+{
+    int gpu, result = begin_current(CALL_PointerGetAttribute, &gpu);
+    if (result == 0 && (attribute != PLN_CUDA_POINTER_DEVICE_POINTER || !fake_memory_has(gpu, address, 1))) result = FAKE_INVALID_VALUE;
+    if (result == 0) *(uint64_t *)out_value = address;
+    return end(result);
 }
 
 static int call_MemHostAlloc(void **out_memory, size_t size_bytes, unsigned flags)

@@ -69,11 +69,13 @@ void pln_cuda_leave(const struct pln_device *device)
 static enum pln_status read_attributes(struct pln_device *device, struct pln_diag *diag)
 {
     const struct pln_cuda_driver *driver = device->driver;
-    int major = 0, minor = 0, unified = 0;
+    int major = 0, minor = 0, unified = 0, pageable = 0;
     PLN_CUDA_TRY(driver, diag, "the GPU's compute capability", DeviceGetAttribute, (&major, PLN_CUDA_ATTRIBUTE_MAJOR, device->handle));
     PLN_CUDA_TRY(driver, diag, "the GPU's compute capability", DeviceGetAttribute, (&minor, PLN_CUDA_ATTRIBUTE_MINOR, device->handle));
     PLN_CUDA_TRY(driver, diag, "the GPU's size", DeviceGetAttribute, (&device->multiprocessors, PLN_CUDA_ATTRIBUTE_MULTIPROCESSORS, device->handle));
     PLN_CUDA_TRY(driver, diag, "the GPU's addressing", DeviceGetAttribute, (&unified, PLN_CUDA_ATTRIBUTE_UNIFIED_ADDRESSING, device->handle));
+    PLN_CUDA_TRY(driver, diag, "the GPU's addressing", DeviceGetAttribute, (&pageable, PLN_CUDA_ATTRIBUTE_PAGEABLE_MEMORY, device->handle));
+    device->reads_all_memory = pageable != 0;
     if (major * 10 + minor < levels[0] || !unified) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d; 7.2 or later is needed, or use --device cpu", major, minor);
     const int level = code_level(major, minor);
     if (level == 0) return pln_fail(diag, PLN_DEVICE, "the GPU has compute capability %d.%d, for which this version of Planish makes no code; use a later one, or --device cpu", major, minor);
@@ -154,6 +156,20 @@ static void release_memory(struct pln_device *device, void *memory, size_t size_
     pln_cuda_leave(device);
 }
 
+/* The driver knows through which address kernels of a context reach memory (CUDA Driver API, cuPointerGetAttribute, CU_POINTER_ATTRIBUTE_DEVICE_POINTER), and
+ * calls any other an invalid value: memory that it has not allocated or been told of, that of another GPU without peer access. */
+static const char *refuses_memory(struct pln_device *device, const void *memory)
+{
+    const uint64_t address = (uint64_t)(uintptr_t)memory;
+    uint64_t reached = 0;
+    if (device->reads_all_memory) return NULL;
+    if (pln_cuda_enter(device, NULL) != PLN_OK) return "the GPU's context cannot be used";
+    const int result = device->driver->PointerGetAttribute(&reached, PLN_CUDA_POINTER_DEVICE_POINTER, address);
+    pln_cuda_leave(device);
+    if (result != 0 && result != PLN_CUDA_ERROR_INVALID_VALUE) return "the driver cannot tell whose memory it is";
+    return result == 0 && reached == address ? NULL : "it is no memory that this GPU can use: neither its own nor registered with CUDA";
+}
+
 /* ---- code ---- */
 
 static enum pln_status load_module(struct pln_device *device, const void *image, struct pln_device_code *code, struct pln_diag *diag)
@@ -213,6 +229,7 @@ const struct pln_backend pln_backend_cuda = {
     .caps = get_caps,
     .alloc = alloc_memory,
     .release = release_memory,
+    .refuses = refuses_memory,
     .queue_create = pln_cuda_queue_create,
     .queue_destroy = pln_cuda_queue_destroy,
     .submit = pln_cuda_submit,

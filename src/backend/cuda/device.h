@@ -14,6 +14,7 @@ struct pln_device {
     void *context;
     int handle;           /* CUdevice */
     int multiprocessors;
+    bool reads_all_memory; /* that of the process, too */
     char arch[16];        /* that code for it is made for */
     uint64_t features;
     pthread_mutex_t code_lock; /* of all code's shared_bytes */

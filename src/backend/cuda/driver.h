@@ -31,6 +31,7 @@ struct pln_cuda_memcpy_node {
 enum {
     PLN_CUDA_MEMORY_HOST = 1,
     PLN_CUDA_MEMORY_DEVICE = 2,
+    PLN_CUDA_ERROR_INVALID_VALUE = 1,
     PLN_CUDA_ERROR_OUT_OF_MEMORY = 2,
     PLN_CUDA_ERROR_STUB_LIBRARY = 34, /* the toolkit's, to link with where there is no driver */
     PLN_CUDA_ERROR_NO_DEVICE = 100,
@@ -46,6 +47,8 @@ enum {
     PLN_CUDA_ATTRIBUTE_UNIFIED_ADDRESSING = 41,
     PLN_CUDA_ATTRIBUTE_MAJOR = 75,
     PLN_CUDA_ATTRIBUTE_MINOR = 76,
+    PLN_CUDA_ATTRIBUTE_PAGEABLE_MEMORY = 88, /* the GPU reads all memory of the process */
+    PLN_CUDA_POINTER_DEVICE_POINTER = 3,
     PLN_CUDA_FUNCTION_DYNAMIC_SHARED = 8,
 };
 
