@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all test-cuda install clean
+.PHONY: all demo check test test-all test-cuda install uninstall clean
 
 # cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -37,6 +37,12 @@ test-cuda: all
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
+
+# What the last `make install` of this build installed.
+uninstall:
+	@test -e $(BUILD)/install_manifest.txt || { echo "uninstall: nothing was installed from $(BUILD)"; exit 1; }
+	@while read -r file || [ -n "$$file" ]; do rm -f "$(DESTDIR)$$file" && echo "removed $(DESTDIR)$$file"; done <$(BUILD)/install_manifest.txt
+	@cmake -E rm -f $(BUILD)/install_manifest.txt
 
 clean:
 	rm -rf $(BUILD)

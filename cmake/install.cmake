@@ -1,8 +1,11 @@
-# Headers, libraries, pkg-config files, CMake package. Everything is relocatable: `cmake --install build --prefix P`.
+# Headers, libraries, pkg-config files, CMake package, documents; the command installs itself (tools). Everything is relocatable:
+# `cmake --install build --prefix P`.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/planish DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN README.md EXCLUDE)
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.c" PATTERN data EXCLUDE)
 
 get_property(PLANISH_INSTALLED GLOBAL PROPERTY PLANISH_INSTALLED)
 if(NOT PLANISH_INSTALLED)

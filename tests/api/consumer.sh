@@ -1,34 +1,30 @@
-# consumer.sh BUILD_DIR PROJECT CC LIBRARY…: installs into a folder of its own, moves it, and builds a program outside
-# with find_package(planish), with pkg-config, and against the static libraries.
+# consumer.sh BUILD_DIR SOURCE_DIR CC: installs into a folder of its own, moves it, builds programs with it, and takes it away again.
 set -eu
-build=$1 project=$2 cc=$3
-shift 3
-for last in "$@"; do :; done # the outermost library brings the others
+build=$1 source=$2 cc=$3
 work=$build/tests/consumer
 rm -rf "$work"
 mkdir -p "$work"
-cmake --install "$build" --prefix "$work/first" >/dev/null
-mv "$work/first" "$work/prefix"
+# As `make install` does it, with DESTDIR.
+DESTDIR=$work/stage cmake --install "$build" --prefix /opt/planish >/dev/null
+mv "$work/stage/opt/planish" "$work/prefix"
+sh "$source/tests/api/consumer_build.sh" "$work/prefix" "$work/programs" "$source/tests/api/consumer" "$cc"
 
-cmake -S "$project" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_COMPILER="$cc" -DLIBRARY="$last" >/dev/null
-cmake --build "$work/build" >/dev/null
-"$work/build/consumer_shared"
-"$work/build/consumer_static"
-
-if command -v pkg-config >/dev/null; then
-    PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name planish_rt.pc)")
-    export PKG_CONFIG_PATH
-    # shellcheck disable=SC2046
-    "$cc" "$project/main.c" $(pkg-config --cflags --libs "$last") -o "$work/consumer_pkgconfig"
-    LD_LIBRARY_PATH=$(pkg-config --variable=libdir "$last") "$work/consumer_pkgconfig"
-fi
-if grep -rlF "$work/first" "$work/prefix" | grep -E '\.(pc|cmake)$'; then
-    echo "the files above hold the folder of the installation: not relocatable"
+if grep -rlE "$work|/opt/planish|$build" "$work/prefix" | grep -E '\.(pc|cmake)$'; then
+    echo "the files above hold folders of the build or the installation: not relocatable"
     exit 1
 fi
+for file in LICENSE README.md CHANGELOG.md c-api.md versions.md examples/load_and_run.c; do
+    [ -s "$work/prefix/share/doc/planish/$file" ] || { echo "share/doc/planish/$file is not installed"; exit 1; }
+done
 # What comes with the command, where it is built and can run here.
 if [ -e "$work/prefix/bin/planish" ] && [ -e "$build/tools/man/planish.1" ]; then
     for file in man/man1/planish.1 man/man1/planish-build.1 bash-completion/completions/planish zsh/site-functions/_planish fish/vendor_completions.d/planish.fish; do
         [ -s "$work/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }
     done
+    "$work/prefix/bin/planish" --version
 fi
+
+DESTDIR=$work/stage cmake --install "$build" --prefix /opt/planish >/dev/null
+MAKEFLAGS='' make -s -C "$source" uninstall BUILD="$build" DESTDIR="$work/stage" >/dev/null
+left=$(find "$work/stage" -type f -o -type l)
+[ -z "$left" ] || { echo "make uninstall leaves:" $left; exit 1; }
