@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all test-cuda install uninstall clean
+.PHONY: all demo check test test-all test-cuda install uninstall dist clean
 
 # cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -43,6 +43,10 @@ uninstall:
 	@test -e $(BUILD)/install_manifest.txt || { echo "uninstall: nothing was installed from $(BUILD)"; exit 1; }
 	@while read -r file || [ -n "$$file" ]; do rm -f "$(DESTDIR)$$file" && echo "removed $(DESTDIR)$$file"; done <$(BUILD)/install_manifest.txt
 	@cmake -E rm -f $(BUILD)/install_manifest.txt
+
+# The source archive, the same bytes for the same commit.
+dist:
+	scripts/dist
 
 clean:
 	rm -rf $(BUILD)
