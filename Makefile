@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all test-cuda install uninstall dist clean
+.PHONY: all demo check test test-all test-cuda install uninstall dist deb clean
 
 # cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -47,6 +47,10 @@ uninstall:
 # The source archive, the same bytes for the same commit.
 dist:
 	scripts/dist
+
+# Debian packages, of the source archive.
+deb:
+	scripts/deb
 
 clean:
 	rm -rf $(BUILD)
