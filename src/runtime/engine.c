@@ -163,16 +163,18 @@ static enum pln_status choose_devices(const struct pln_engine *engine, const cha
     bool reference = pln_str_equal(program->target, "ref");
     *out_host = reference ? "ref" : "cpu";
     *out_first = program->n_devices ? program->devices[0] : NULL;
+    const struct pln_backend *built = NULL, *other = NULL;
+    if (wanted) {
+        int ordinal;
+        PLN_TRY(pln_backend_find(*out_first ? *out_first : *out_host, diag, &built, &ordinal));
+        PLN_TRY(pln_backend_find(wanted, diag, &other, &ordinal));
+        /* Before the features of the CPU: another CPU would not help. */
+        if (built != other && !pln_str_equal(wanted, program->target))
+            return pln_fail(diag, PLN_INCOMPATIBLE, "the plan was built for device '%s', not for '%s'; build it again from the model with that device", program->target, wanted);
+    }
     uint64_t features = reference ? ~(uint64_t)0 : pln_cpu_features();
     if (program->needs & ~features) return missing_features(engine, program->needs & ~features, diag);
-    if (!wanted) return PLN_OK;
-    const struct pln_backend *built, *other;
-    int ordinal;
-    PLN_TRY(pln_backend_find(*out_first ? *out_first : *out_host, diag, &built, &ordinal));
-    PLN_TRY(pln_backend_find(wanted, diag, &other, &ordinal));
-    if (built != other && pln_str_equal(wanted, program->target)) return PLN_OK; /* it needs nothing of its device */
-    if (built != other) return pln_fail(diag, PLN_INCOMPATIBLE, "the plan was built for device '%s', not for '%s'; build it again from the model with that device", program->target, wanted);
-    *(*out_first ? out_first : out_host) = wanted;
+    if (built == other && wanted) *(*out_first ? out_first : out_host) = wanted; /* else it needs nothing of its device */
     return PLN_OK;
 }
 
