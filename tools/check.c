@@ -151,11 +151,13 @@ static int run(int argc, char **argv)
     if (status == 0) status = model_check_device(&command_check, &options.on);
     if (status == 0) status = check_passes();
     if (status) return status;
+    status = plugins_open(&command_check, &options.plugins, &options.loaded);
+    if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > CHECK_MAX_JOBS) options.jobs = CHECK_MAX_JOBS;
     size_t files = 0;
     for (size_t i = 0; i < rest.count; i++) files += !is_folder(rest.items[i]);
-    if (files == rest.count) return faults_list(&command_check, &rest, json_file);
+    if (files == rest.count) return faults_list(&command_check, &rest, options.loaded, json_file);
     if (files > 0) return command_fail(&command_check, 2, "folders of cases or files, not both at once");
     for (size_t i = 0; i < rest.count; i++) {
         size_t before = cases.count;

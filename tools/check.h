@@ -8,6 +8,8 @@ struct check_options {
     const char *device, *tune, *timing_cache;
     bool no_cache;
     struct text_list disabled; /* passes, ended by NULL once the options are read */
+    struct text_list plugins;  /* files, */
+    pln_plugins *loaded;       /* and what was loaded from them; NULL: nothing */
     double rtol, atol, max_rel_err;
     long jobs;          /* processes at a time, 1 to CHECK_MAX_JOBS */
     long process_cases; /* cases of one process at most; 0: as check_process_cases says */

@@ -91,7 +91,7 @@ static bool open_case(struct check_runner *runner, struct judge *judge)
     const struct pln_build_options build = { .struct_size = sizeof build, .device = options->device, .diagnostics = diagnostics, .pool = runner->pool, .disabled_passes = options->disabled.items,
                                              .placement_seed = (uint64_t)options->seed, .half = model_half(&options->on), .tf32 = model_tf32(&options->on),
                                              .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder() };
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .plugins = options->loaded };
     if (status == PLN_OK) status = pln_build_file(path, &build, &engine);
     if (status != PLN_OK) fail(judge, "build", diagnostics, status);
     pln_engine_release(runner->last);

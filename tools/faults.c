@@ -44,17 +44,17 @@ static void write_json(FILE *out, const char *path, bool first, const pln_diagno
     fputs("]}", out);
 }
 
-static enum pln_status check_plan(const char *path, pln_diagnostics *diagnostics, int *out_count)
+static enum pln_status check_plan(const char *path, pln_plugins *plugins, pln_diagnostics *diagnostics, int *out_count)
 {
     pln_engine *engine;
-    const struct pln_engine_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .verify_weights = 1 };
+    const struct pln_engine_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .verify_weights = 1, .plugins = plugins };
     enum pln_status status = pln_engine_load_file(path, &options, &engine);
     pln_engine_release(engine);
     *out_count = pln_diagnostics_count(diagnostics);
     return status;
 }
 
-int faults_list(const struct command *command, const struct text_list *files, const char *json)
+int faults_list(const struct command *command, const struct text_list *files, pln_plugins *plugins, const char *json)
 {
     struct output output;
     int bad = output_open(command, json, &output), faulty = 0;
@@ -63,7 +63,7 @@ int faults_list(const struct command *command, const struct text_list *files, co
     for (size_t i = 0; i < files->count; i++) {
         pln_diagnostics *diagnostics = pln_diagnostics_create();
         int count = 0;
-        enum pln_status status = model_is_plan(files->items[i]) ? check_plan(files->items[i], diagnostics, &count) : pln_check_model_file(files->items[i], diagnostics, &count);
+        enum pln_status status = model_is_plan(files->items[i]) ? check_plan(files->items[i], plugins, diagnostics, &count) : pln_check_model_file(files->items[i], plugins, diagnostics, &count);
         if (status == PLN_OK) fprintf(output.text, "%s: no faults\n", files->items[i]);
         else print_faults(output.text, files->items[i], diagnostics, status, count);
         if (output.json) write_json(output.json, files->items[i], i == 0, diagnostics, status == PLN_OK ? 0 : count ? count : 1);

@@ -89,7 +89,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL };
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
     model->build_ms = now_ms() - start;
     free(disabled.items);
@@ -177,12 +177,14 @@ int model_open(const struct command *command, const char *path, const struct mod
     if (!bad && options->preprocess) bad = preprocess_parse(command, options->preprocess, &pictures);
     if (bad) return bad;
     *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = options->must_be_plan || model_is_plan(path) };
+    bad = plugins_open(command, &options->plugins, &out_model->plugins);
+    if (bad) return bad;
     out_model->diagnostics = pln_diagnostics_create();
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
         const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
-                                                   .verify_weights = options->verify };
+                                                   .verify_weights = options->verify, .plugins = out_model->plugins };
         status = pln_engine_load_file(path, &load, &out_model->engine);
         if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
@@ -213,6 +215,7 @@ void model_print_device(const struct model *model, FILE *out)
 void model_close(struct model *model)
 {
     pln_engine_release(model->engine);
+    pln_plugins_release(model->plugins);
     pln_thread_pool_destroy(model->pool);
     pln_diagnostics_destroy(model->diagnostics);
     *model = (struct model){ 0 };

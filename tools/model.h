@@ -7,6 +7,7 @@
 #include "options.h"
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
+#include "plugins.h"
 #include "preprocess.h"
 
 /* How a command may build for a device. */
@@ -25,6 +26,7 @@ struct model_options {
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list dims;   /* --dim batch=4,… */
     struct text_list disabled; /* --disable-pass */
+    struct text_list plugins; /* --plugin */
     const char *dump_after;
     const char *preprocess; /* --preprocess; NULL: what the plan says */
     const char *broken_pass; /* tests */
@@ -42,6 +44,7 @@ struct model_options {
 
 /* Rows of every command that may build. */
 #define TUNE_ROWS(o)                                                                                                      \
+    PLUGIN_ROW((o).plugins),                                                                                              \
     { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
     { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL },                                                    \
     { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "compile all device code again: planish cache dir says where it is kept" }
@@ -85,6 +88,7 @@ struct model {
     pln_engine *engine;
     pln_thread_pool *pool;
     pln_diagnostics *diagnostics;
+    pln_plugins *plugins;
     double build_ms, load_ms; /* -1: it was not built, or not loaded */
     int threads;
     bool is_plan;

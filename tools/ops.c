@@ -18,12 +18,14 @@ const struct command command_ops = {
 static struct {
     const char *device, *json;
     bool markdown, passes;
+    struct text_list plugins;
 } options;
 
 static const struct option_row rows[] = {
     { "device", 0, OPTION_TEXT, &options.device, "NAME", "whose kernels: " DEVICE_HELP },
     { "markdown", 0, OPTION_FLAG, &options.markdown, "", "as a Markdown table" },
     { "passes", 0, OPTION_FLAG, &options.passes, "", "the optimization passes instead, a name a line, in order: what --disable-pass takes" },
+    PLUGIN_ROW(options.plugins),
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "the table as JSON" },
     { 0 },
 };
@@ -84,12 +86,38 @@ static bool wanted(const struct text_list *words, const char *name)
     return words->count == 0;
 }
 
-static int check_words(const struct text_list *words)
+/* The operators of --plugin, behind ONNX's. Returns how many. */
+static int list_plugins(const struct output *output, const pln_plugins *plugins, const struct text_list *words, bool any_before)
+{
+    const struct pln_plugin *plugin;
+    int shown = 0;
+    for (int i = 0; (plugin = pln_plugins_get(plugins, i)); i++) {
+        char name[520], versions[24];
+        const char *op = plugin->flags & PLN_PLUGIN_PURE ? "custom_pure" : "custom";
+        if (!wanted(words, plugin->name)) continue;
+        snprintf(name, sizeof name, "%s.%s", plugin->domain, plugin->name);
+        snprintf(versions, sizeof versions, "%d-", plugin->since_version > 0 ? plugin->since_version : 1);
+        fprintf(output->text, options.markdown ? "| %s | %s | %s | %s |\n" : "%-32s %-7s %-28s %s\n", name, versions, op, "plugin");
+        if (output->json) {
+            fputs(any_before || shown ? ",\n{\"domain\":" : "\n{\"domain\":", output->json);
+            json_text(output->json, plugin->domain);
+            fputs(",\"operator\":", output->json);
+            json_text(output->json, plugin->name);
+            fprintf(output->json, ",\"opsets\":[%d,null],\"op\":\"%s\",\"kind\":null,\"kernels\":[\"plugin\"]}", plugin->since_version > 0 ? plugin->since_version : 1, op);
+        }
+        shown++;
+    }
+    return shown;
+}
+
+static int check_words(const struct text_list *words, const pln_plugins *plugins)
 {
     const char *names[512];
     struct pln_operator_info info;
+    const struct pln_plugin *plugin;
     size_t n = 0;
     for (int i = 0; n < 512 && pln_operator_get(i, &info) == PLN_OK; i++) names[n++] = info.name;
+    for (int i = 0; n < 512 && (plugin = pln_plugins_get(plugins, i)); i++) names[n++] = plugin->name;
     for (size_t i = 0; i < words->count; i++) {
         size_t k = 0;
         while (k < n && strcmp(names[k], words->items[i]) != 0) k++;
@@ -100,7 +128,7 @@ static int check_words(const struct text_list *words)
     return 0;
 }
 
-static int list(const struct text_list *words)
+static int list(const struct text_list *words, const pln_plugins *plugins)
 {
     struct output output;
     struct pln_operator_info info;
@@ -120,7 +148,9 @@ static int list(const struct text_list *words)
         fast += info.op[0] && pln_operator_kernel(options.device, info.op, info.kind, 0);
         shown++;
     }
+    int custom = list_plugins(&output, plugins, words, shown > 0);
     fprintf(output.text, "%d operators, %d of them with fast kernels; the others run on the reference kernels, as do other element types\n", shown, fast);
+    if (custom) fprintf(output.text, "%d custom operators, which run as their plugin computes them, on the host\n", custom);
     if (output.json) fputs("\n]}\n", output.json);
     return output_close(&command_ops, options.json, &output);
 }
@@ -151,8 +181,11 @@ static int run(int argc, char **argv)
     int status = options_parse(&command_ops, rows, argc, argv, &words);
     if (status >= 0) return status;
     if (options.passes) return list_passes();
-    status = check_words(&words);
+    pln_plugins *plugins;
+    status = plugins_open(&command_ops, &options.plugins, &plugins);
+    if (status == 0) status = check_words(&words, plugins);
     if (!options.device) options.device = model_default_device(NULL, false);
-    if (status == 0) status = list(&words);
+    if (status == 0) status = list(&words, plugins);
+    pln_plugins_release(plugins);
     return status;
 }

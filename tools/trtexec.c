@@ -68,6 +68,7 @@ static const struct option_row rows[] = {
     { "help", 'h', OPTION_FLAG, &options.help, "", "show this text" },
     { "pln-device", 0, OPTION_TEXT, &options.pln_device, "NAME", "cuda:0 (default where an NVIDIA GPU is), cpu (default elsewhere), ref" },
     { "pln-threads", 0, OPTION_COUNT, &options.pln_threads, "N", "threads (all that the process may use)" },
+    { "pln-plugin", 0, OPTION_TEXT, &options.pln_plugin, "FILE.so", "custom operators of planish/plugin.h from a shared object" },
     { "pln-version", 0, OPTION_INT, &options.version, "8|10|11", "whose defaults are meant (10)" },
     { "pln-install-link", 0, OPTION_TEXT, &options.install_link, "DIR", "make a link DIR/trtexec to this program, never over another file" },
     UNUSED_FLAG("refit"), UNUSED_FLAG("stripWeights"), UNUSED_FLAG("stripAllWeights"), UNUSED_FLAG("versionCompatible"), UNUSED_FLAG("vc"), UNUSED_FLAG("pluginInstanceNorm"), UNUSED_FLAG("pi"),
@@ -219,6 +220,7 @@ static void settle(void)
     model->device = options.pln_device ? options.pln_device : named ? device : NULL;
     model->threads = options.pln_threads;
     model->seed = 1;
+    if (options.pln_plugin) text_list_add(&model->plugins, options.pln_plugin);
     model->must_be_plan = options.load_engine != NULL;
     model->raw_files = true;
     model->on.fp16 = options.fp16 || options.best;

@@ -36,6 +36,7 @@ struct pln_build_options {
     const char *cache_folder;        /* device code is kept here once it is compiled, and taken from here; made where it is missing. NULL: nowhere. One that
                                         cannot be used is a warning. experimental/cache.h lists and empties it */
     const char *const *metadata;     /* key, value, key, value, …, ended by NULL: what the plan shall say besides the model's own; a key of the model's is replaced */
+    pln_plugins *plugins;            /* custom operators (plugin.h); NULL: none. The engine keeps them as long as it needs them */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -11,6 +11,7 @@ extern "C" {
 
 typedef struct pln_engine pln_engine;
 typedef struct pln_pool pln_thread_pool;
+typedef struct pln_plugins pln_plugins; /* custom operators: plugin.h */
 
 /* A pool of worker threads that engines can share. threads 0: as many as the process may use (affinity, cgroup quota); at most 1024. Thread-safe: a run that
  * finds it busy computes in its own thread. Errors: PLN_INVALID_ARGUMENT fewer than 0; PLN_NO_MEMORY. */
@@ -32,6 +33,7 @@ struct pln_engine_options {
     void (*release)(void *user);       /* pln_engine_load_memory: called once, when the engine is gone or loading failed; NULL: nobody */
     void *release_user;
     int may_be_foreign;                /* 1: a plan for a machine that is not this one gives an engine all the same, which can be looked at and saved, but not run: pln_context_create says why not */
+    pln_plugins *plugins;              /* custom operators (plugin.h); NULL: none. The engine holds them. A plan that needs one that is missing is PLN_INCOMPATIBLE, with its name */
 };
 
 /* Maps a plan and uses it in place. The file must not change while the engine lives. Errors: PLN_IO, PLN_BAD_PLAN (damaged),
@@ -67,8 +69,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_engine_output(const pln_engine *engine,
 
 /* A step of the plan, for reports. Strings live as long as the engine. */
 struct pln_step_info {
-    const char *op;     /* "conv" */
-    const char *kernel; /* "conv_f32_14x32_avx512", or "ref", "copy", "if", "loop" */
+    const char *op;     /* "conv"; of a custom operator its domain and name, "com.acme:Scale" */
+    const char *kernel; /* "conv_f32_14x32_avx512", or "ref", "copy", "if", "loop", "plugin" */
     const char *device; /* "cpu", "host" */
     const char *name;   /* the ONNX nodes that it stands for, joined by " + " */
     int inputs, outputs;

@@ -31,16 +31,6 @@ PLN_API void pln_network_add_output(pln_network *network, const char *name, enum
 PLN_API void pln_network_add_weights(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data);
 
 /* An attribute of a node. Zero what you do not set. kind says which member counts; arrays have `count` entries. */
-enum pln_attribute_kind {
-    PLN_ATTRIBUTE_INT,
-    PLN_ATTRIBUTE_FLOAT,
-    PLN_ATTRIBUTE_STRING,
-    PLN_ATTRIBUTE_INTS,
-    PLN_ATTRIBUTE_FLOATS,
-    PLN_ATTRIBUTE_STRINGS,
-    PLN_ATTRIBUTE_TENSOR,
-    PLN_ATTRIBUTE_BODY
-};
 struct pln_attribute {
     const char *name;
     enum pln_attribute_kind kind;

@@ -13,6 +13,7 @@
 #include "planish/diagnostics.h"
 #include "planish/engine.h"
 #include "planish/network.h"
+#include "planish/plugin.h"
 #include "planish/status.h"
 #include "planish/types.h"
 

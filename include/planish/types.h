@@ -67,6 +67,18 @@ PLN_API const char *pln_dtype_name(enum pln_dtype dtype);
 /* Bits of one element; 0 for PLN_DTYPE_NONE or an unknown number. */
 PLN_API int pln_dtype_bits(enum pln_dtype dtype);
 
+/* What an attribute of a node holds. */
+enum pln_attribute_kind {
+    PLN_ATTRIBUTE_INT,
+    PLN_ATTRIBUTE_FLOAT,
+    PLN_ATTRIBUTE_STRING,
+    PLN_ATTRIBUTE_INTS,
+    PLN_ATTRIBUTE_FLOATS,
+    PLN_ATTRIBUTE_STRINGS,
+    PLN_ATTRIBUTE_TENSOR,
+    PLN_ATTRIBUTE_BODY
+};
+
 /* Where the library gets its memory. alloc returns size_bytes aligned to align (a power of two, at least 1), or NULL.
  * release takes what alloc gave, with the same size. Both may be called from several threads. size_bytes is never 0. */
 struct pln_allocator {

@@ -116,7 +116,7 @@ static enum pln_status import_model(struct build *build)
     PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, options->diagnostics));
     log_notes(build);
     PLN_TRY(progress(build, "import", 1));
-    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .warn = log_warning, .warn_user = build };
+    const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .plugins = options->plugins, .warn = log_warning, .warn_user = build };
     return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
 }
 
@@ -135,7 +135,7 @@ static enum pln_status run_passes(struct build *build)
 static enum pln_status restore_graph(struct build *build)
 {
     PLN_TRY(progress(build, "read", 1));
-    return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->diagnostics, &build->graph);
+    return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->plugins, build->options->diagnostics, &build->graph);
 }
 
 /* A program a part of the target. They share the expressions of the graph, of which each adds some. */
@@ -243,7 +243,8 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
         return status;
     }
     const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics,
-                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept, .may_be_foreign = foreign };
+                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept, .may_be_foreign = foreign,
+                                               .plugins = options->plugins };
     return pln_engine_load_memory(kept->image.data, kept->image.size_bytes, &engine, out_engine);
 }
 

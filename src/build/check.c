@@ -4,9 +4,9 @@
 #include "onnx/open.h"
 #include "planish/experimental/check.h"
 
-static enum pln_status check_file(struct pln_onnx_file *file, struct pln_diag *diag)
+static enum pln_status check_file(struct pln_onnx_file *file, const struct pln_plugins *plugins, struct pln_diag *diag)
 {
-    static const struct pln_onnx_import_options all = { .all_faults = true };
+    const struct pln_onnx_import_options all = { .all_faults = true, .plugins = plugins };
     struct pln_graph *graph;
     PLN_TRY(pln_onnx_check_model(&file->model, &file->arena, diag));
     PLN_TRY(pln_onnx_import(&file->model, &file->externals, &all, pln_allocator_default(), diag, &graph));
@@ -14,7 +14,7 @@ static enum pln_status check_file(struct pln_onnx_file *file, struct pln_diag *d
     return PLN_OK;
 }
 
-enum pln_status pln_check_model_file(const char *path, pln_diagnostics *diagnostics, int *out_count)
+enum pln_status pln_check_model_file(const char *path, pln_plugins *plugins, pln_diagnostics *diagnostics, int *out_count)
 {
     struct pln_onnx_file *file;
     *out_count = 0;
@@ -24,7 +24,7 @@ enum pln_status pln_check_model_file(const char *path, pln_diagnostics *diagnost
     int before = diag->count + diag->dropped;
     enum pln_status status = pln_onnx_open_file(path, pln_allocator_default(), diag, &file);
     if (status == PLN_OK) {
-        status = check_file(file, diag);
+        status = check_file(file, plugins, diag);
         pln_onnx_close(file);
     }
     diag->node = diag->op = NULL;

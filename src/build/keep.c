@@ -109,8 +109,8 @@ static enum pln_status data_of(void *user, uint32_t number, struct pln_tensor *t
     return PLN_OK;
 }
 
-enum pln_status pln_graph_restore(const struct pln_program *plan, const char *name, const struct pln_allocator *alloc, struct pln_arena *arena, struct pln_diag *diag,
-                                  struct pln_graph **out_graph)
+enum pln_status pln_graph_restore(const struct pln_program *plan, const char *name, const struct pln_allocator *alloc, struct pln_arena *arena, const struct pln_plugins *plugins,
+                                  struct pln_diag *diag, struct pln_graph **out_graph)
 {
     *out_graph = NULL;
     if (!plan->graph) return pln_fail(diag, PLN_NOT_FOUND, "%s: the plan keeps no graph to build it again from", name);
@@ -118,6 +118,7 @@ enum pln_status pln_graph_restore(const struct pln_program *plan, const char *na
     if (!restorer.unpacked) return pln_fail_memory(diag, name, plan->n_weights * sizeof(void *));
     const struct pln_graph_weights weights = { .user = &restorer, .data = data_of };
     enum pln_status status = pln_graph_parse_weights(plan->graph, plan->graph_bytes, &pln_op_vocabulary, &weights, alloc, diag, out_graph);
+    if (status == PLN_OK) (*out_graph)->plugins = plugins;
     if (status == PLN_OK) status = pln_infer_graph(*out_graph, diag);
     if (status == PLN_OK || status == PLN_NO_MEMORY || status == PLN_INCOMPATIBLE) return status;
     return pln_fail(diag, PLN_BAD_PLAN, "%s: the plan is damaged: its graph makes no sense", name);

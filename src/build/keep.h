@@ -10,9 +10,9 @@
 enum pln_status pln_graph_keep(struct pln_graph *graph, struct pln_program *program, struct pln_diag *diag);
 
 /* The graph inside a plan that was read and verified, its types inferred anew. Plain weights stay where the plan has them, packed ones are unpacked into
- * arena, each once; both outlive the graph. name: the plan's, for messages. Errors: PLN_NOT_FOUND: the plan keeps none; PLN_INCOMPATIBLE: a weight is
- * packed in a form that is not known; PLN_BAD_PLAN; PLN_NO_MEMORY. */
-enum pln_status pln_graph_restore(const struct pln_program *plan, const char *name, const struct pln_allocator *alloc, struct pln_arena *arena, struct pln_diag *diag,
-                                  struct pln_graph **out_graph);
+ * arena, each once; both outlive the graph, and so do plugins. name: the plan's, for messages. Errors: PLN_NOT_FOUND: the plan keeps none;
+ * PLN_INCOMPATIBLE: a weight is packed in a form that is not known, or a custom operator is missing; PLN_BAD_PLAN; PLN_NO_MEMORY. */
+enum pln_status pln_graph_restore(const struct pln_program *plan, const char *name, const struct pln_allocator *alloc, struct pln_arena *arena, const struct pln_plugins *plugins,
+                                  struct pln_diag *diag, struct pln_graph **out_graph);
 
 #endif

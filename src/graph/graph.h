@@ -94,6 +94,7 @@ struct pln_graph_state {
     int axis;
 };
 
+struct pln_plugins;
 struct pln_graph {
     const struct pln_allocator *alloc;
     struct pln_arena arena;
@@ -116,6 +117,7 @@ struct pln_graph {
     size_t n_states, states_capacity;
     struct pln_map names; /* value name to id */
     uint32_t next_name;   /* for made-up names */
+    const struct pln_plugins *plugins; /* custom operators (kernel/custom.h); NULL: none. They outlive the graph */
     enum pln_dtype half;  /* what floats may be stored as: PLN_F16, PLN_BF16; PLN_DTYPE_NONE: as they are */
     bool failed;
 };

@@ -134,6 +134,6 @@ enum pln_status pln_call_fail(struct pln_call *call, enum pln_status status, con
         if (!item || item->kind == PLN_TENSOR) pln_operand_describe(text, sizeof(text), lead, item ? &item->tensor : NULL);
         else snprintf(text + strlen(text), sizeof(text) - strlen(text), "%sno tensor", lead);
     }
-    const char *op = pln_op_name(call->op), *kind = pln_op_kind_name(call->op, call->kind);
+    const char *op = call->custom ? call->custom->label : pln_op_name(call->op), *kind = pln_op_kind_name(call->op, call->kind);
     return pln_fail(call->diag, status, "%s%s%s: %s%s", op ? op : "?", kind ? "." : "", kind ? kind : "", text, operands ? ")" : "");
 }

@@ -7,13 +7,16 @@
 #ifndef PLN_KERNEL_CALL_H
 #define PLN_KERNEL_CALL_H
 
+#include "kernel/custom.h"
 #include "kernel/item.h"
 #include "kernel/op.h"
 #include "tensor/attrs.h"
 
+struct pln_pool;
 struct pln_call {
     uint16_t op, kind;
     const struct pln_attrs *attrs;
+    const struct pln_custom *custom; /* ops custom and custom_pure; NULL for others */
     int n_inputs, n_outputs;
     const struct pln_item *const *inputs; /* NULL: left out */
     struct pln_item **outputs;            /* filled by the call; entries of `wanted` that are false stay NULL */
@@ -21,6 +24,7 @@ struct pln_call {
     const struct pln_tensor *const *planned; /* NULL, or per output: where it goes, NULL: on the heap */
     struct pln_heap *heap;
     struct pln_arena *scratch; /* reset after the call */
+    struct pln_pool *pool;     /* for custom; NULL: none */
     struct pln_diag *diag;
 };
 

@@ -47,6 +47,7 @@ struct pln_problem {
 struct pln_launch {
     uint16_t op, kind;
     const struct pln_attrs *attrs;
+    const struct pln_custom *custom; /* host calls of custom operators; NULL in all other launches */
     const struct pln_rowprog *epilogue, *program; /* verified */
     int n_inputs, n_outputs;
     const struct pln_tensor *inputs, *outputs;

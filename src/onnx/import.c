@@ -185,6 +185,7 @@ static enum pln_status import_once(struct pln_importer *importer, const struct p
 {
     const struct pln_onnx_model *model = importer->model;
     PLN_TRY(pln_graph_create(alloc, options->limit_bytes, importer->diag, &importer->graph));
+    importer->graph->plugins = options->plugins;
     pln_arena_init(&importer->arena, alloc, 0);
     pln_map_init(&importer->functions, alloc);
     pln_map_init(&importer->params, alloc);

@@ -32,6 +32,7 @@ struct pln_onnx_import_options {
     bool all_faults;    /* go on behind nodes of the main graph that are wrong, leaving out those that need them, so that diag gets every fault; the
                          * import fails all the same */
     bool ignore_hints;  /* fill in nothing from value_info */
+    const struct pln_plugins *plugins; /* custom operators; NULL: none. They outlive the graph */
     void (*warn)(void *user, const char *text); /* a declared shape that is wrong; at most 8 times. NULL: silent */
     void *warn_user;
 };

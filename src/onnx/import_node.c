@@ -1,4 +1,5 @@
 /* One node, and lists of them. */
+#include "onnx/custom.h"
 #include "onnx/importer.h"
 #include "onnx/opset.h"
 #include "onnx/schema.h"
@@ -74,11 +75,7 @@ static enum pln_status find_handler(struct pln_importer *importer, struct pln_em
     enum pln_onnx_lookup found = pln_onnx_opset_find(node->domain, node->op_type, emit->opset, out_handler, &since);
     int64_t newest = pln_onnx_opset_newest(node->domain);
     switch (found) {
-    case PLN_ONNX_NO_DOMAIN:
-        return pln_fail(importer->diag, PLN_UNSUPPORTED,
-                        "operator %s of domain '%s' is not one of ONNX's own; export the model with standard operators, or give it a function "
-                        "'%s.%s' that is made of them",
-                        node->op_type, node->domain, node->domain, node->op_type);
+    case PLN_ONNX_NO_DOMAIN: return pln_onnx_custom_missing(emit);
     case PLN_ONNX_NO_OPERATOR:
         return pln_fail(importer->diag, PLN_BAD_MODEL, "ONNX has no operator %s in domain '%s' (opset %lld)", node->op_type,
                         show_domain(node->domain), (long long)emit->opset);
@@ -122,7 +119,8 @@ static enum pln_status import_node(struct pln_importer *importer, struct pln_emi
     emit->inputs = inputs;
     emit->origin = pln_graph_add_origin(importer->graph, name, node->op_type, node->domain, importer->top_index);
     if (emit->origin == PLN_NONE) return pln_fail_memory(importer->diag, "a node", 0);
-    enum pln_status status = pln_importer_call(importer, emit);
+    enum pln_status status = pln_onnx_custom(emit);
+    if (status == PLN_NOT_FOUND) status = pln_importer_call(importer, emit);
     if (status == PLN_NOT_FOUND) {
         pln_onnx_handler handler;
         PLN_TRY(find_handler(importer, emit, &handler));

@@ -7,6 +7,7 @@ struct fold {
     struct pln_arena scratch;
     struct pln_heap heap;
     struct pln_call call;
+    struct pln_custom custom;
 };
 
 static enum pln_status set_inputs(struct fold *fold, const struct pln_node *node, struct pln_diag *diag)
@@ -69,6 +70,10 @@ static enum pln_status run(struct fold *fold, const struct pln_node *node, struc
 {
     PLN_TRY(set_inputs(fold, node, diag));
     PLN_TRY(set_outputs(fold, node, diag));
+    if (node->op == PLN_OP_CUSTOM_PURE) {
+        PLN_TRY(pln_custom_bind(fold->graph->plugins, &node->attrs, node->n_origins ? fold->graph->origins[node->origins[0]].name : "", &fold->scratch, diag, &fold->custom));
+        fold->call.custom = &fold->custom;
+    }
     enum pln_status status = pln_ref_kernels[node->op](&fold->call);
     if (status == PLN_NO_MEMORY && fold->heap.over_limit) return PLN_UNSUPPORTED;
     PLN_TRY(status);

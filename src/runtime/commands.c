@@ -222,7 +222,7 @@ static void prefetch_tensors(const struct pln_segment_state *state, uint32_t i)
 enum pln_status pln_commands_name(struct pln_context *context, const struct pln_segment_state *state, uint32_t position, int before, enum pln_status status)
 {
     const uint32_t step = state->flow[position].step;
-    pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_op_name(context->engine->program->steps[step].op));
+    pln_diag_name(&context->diag, before, context->engine->steps[step].name, pln_engine_step_op(context->engine, step));
     return status;
 }
 

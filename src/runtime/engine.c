@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "kernel/rowprog.h"
 #include "plan/plan.h"
+#include "plugin/plugins.h"
 
 static enum pln_status load_program_attr(struct pln_engine *engine, const struct pln_attrs *attrs, const char *name, struct pln_diag *diag,
                                          const struct pln_rowprog **out_program)
@@ -102,6 +103,52 @@ static enum pln_status check_packed(const struct pln_engine *engine, uint32_t st
     return PLN_OK;
 }
 
+static bool is_custom(const struct pln_step *step)
+{
+    return step->op == PLN_OP_CUSTOM || step->op == PLN_OP_CUSTOM_PURE;
+}
+
+/* Names the custom operators that are not registered, each once. */
+static enum pln_status missing_customs(struct pln_engine *engine, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    const struct pln_custom *missing[8];
+    size_t n = 0;
+    bool more = false;
+    char one[600];
+    struct pln_text text;
+    pln_text_init(&text, &engine->alloc);
+    for (uint32_t i = 0; i < program->n_steps && !more; i++) {
+        const struct pln_custom *custom = engine->steps[i].custom;
+        bool known = !custom || custom->plugin;
+        for (size_t k = 0; k < n && !known; k++) known = pln_str_equal(missing[k]->label, custom->label) && missing[k]->version == custom->version;
+        if (known) continue;
+        more = n == PLN_COUNT_OF(missing);
+        if (!more) pln_text_printf(&text, "%s%s", n ? ", " : "", pln_custom_describe(engine->plugins, custom->domain, custom->name, custom->version, one, sizeof one));
+        if (!more) missing[n++] = custom;
+    }
+    enum pln_status status = n == 0 ? PLN_OK
+                                    : pln_fail(diag, PLN_INCOMPATIBLE, "the plan needs custom operators that are not registered: %s%s; give their plugin (--plugin FILE.so, or pln_plugins_add and pln_engine_options.plugins)",
+                                               text.failed ? "out of memory" : text.data, more ? " and others" : "");
+    pln_text_deinit(&text);
+    return status;
+}
+
+static enum pln_status bind_customs(struct pln_engine *engine, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    for (uint32_t i = 0; i < program->n_steps; i++) {
+        const struct pln_step *step = &program->steps[i];
+        if (!is_custom(step)) continue;
+        struct pln_custom *custom = pln_arena_alloc(&engine->arena, sizeof *custom);
+        if (!custom) return pln_fail_memory(diag, "a custom operator", sizeof *custom);
+        const char *node = step->n_origins ? program->origins[step->origins[0]].name : "";
+        PLN_TRY(pln_custom_bind(engine->plugins, &step->attrs, node, &engine->arena, diag, custom));
+        engine->steps[i].custom = custom;
+    }
+    return PLN_OK;
+}
+
 /* The table of steps, with their names. */
 static enum pln_status name_steps(struct pln_engine *engine, struct pln_diag *diag)
 {
@@ -112,7 +159,7 @@ static enum pln_status name_steps(struct pln_engine *engine, struct pln_diag *di
         engine->steps[i].name = join_origins(engine, &program->steps[i]);
         if (!engine->steps[i].name) return pln_fail_memory(diag, "names", 0);
     }
-    return PLN_OK;
+    return bind_customs(engine, diag);
 }
 
 /* Parameters that a device's kernel wants in host memory are there, and all else is in the device's. */
@@ -133,6 +180,7 @@ static enum pln_status load_steps(struct pln_engine *engine, struct pln_diag *di
 {
     const struct pln_program *program = engine->program;
     PLN_TRY(name_steps(engine, diag));
+    PLN_TRY(missing_customs(engine, diag));
     for (uint32_t i = 0; i < program->n_steps; i++) {
         const struct pln_step *step = &program->steps[i];
         struct pln_engine_step *own = &engine->steps[i];
@@ -303,6 +351,7 @@ static void destroy(struct pln_engine *engine)
     }
     if (engine->owner.release) engine->owner.release(engine->owner.user);
     struct pln_allocator alloc = engine->alloc;
+    pln_plugins_release(engine->plugins);
     pln_arena_deinit(&engine->arena);
     pln_free(&alloc, engine, sizeof *engine);
 }
@@ -358,6 +407,8 @@ enum pln_status pln_engine_create(const struct pln_program *program, struct pln_
     *take_owner = (struct pln_engine_owner){ 0 };
     engine->program = program;
     engine->pool = options->pool;
+    engine->plugins = options->plugins;
+    pln_plugins_retain(engine->plugins);
     if (options->logger) engine->logger = *options->logger;
     pln_arena_init(&engine->arena, &engine->alloc, 0);
     engine->targets = pln_engine_describe_targets(engine);

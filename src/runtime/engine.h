@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "kernel/custom.h"
 #include "kernel/item.h"
 #include "kernel/program.h"
 #include "planish/context.h"
@@ -19,6 +20,7 @@ struct pln_engine_step {
     const struct pln_kernel *kernel; /* LAUNCH */
     const struct pln_device_code *code; /* LAUNCH, COPY: loaded, NULL: none */
     const struct pln_rowprog *epilogue, *program;
+    const struct pln_custom *custom; /* of a custom operator; NULL for others */
     const char *name; /* joined origins */
 };
 
@@ -46,6 +48,7 @@ struct pln_engine {
     uint32_t n_devices;
     bool *input_copied, *output_copied; /* by number: only copies of the first device read, or write, its slot, so it may lie on either side */
     struct pln_pool *pool;
+    struct pln_plugins *plugins; /* held; NULL: none */
     struct pln_logger logger;
     struct pln_engine_owner owner;
     struct pln_diag *why_not; /* of an engine that this machine cannot run: in the arena; NULL: it can */
@@ -54,12 +57,14 @@ struct pln_engine {
     size_t plan_bytes;
 };
 
-/* Makes an engine of a verified program. The owner is taken, even on failure. Errors: PLN_INCOMPATIBLE kernels or CPU features that are not here, or
+/* Makes an engine of a verified program. The owner is taken, even on failure. Errors: PLN_INCOMPATIBLE kernels, CPU features or custom operators that are not here, or
  * options->device of another kind; PLN_BAD_PLAN packed weights that no kernel takes; PLN_DEVICE; PLN_NO_MEMORY. */
 enum pln_status pln_engine_create(const struct pln_program *program, struct pln_engine_owner *take_owner, const struct pln_engine_options *options, pln_engine **out_engine);
 
 /* info.c: the CPU levels (or features) of the plan's targets, joined. */
 void pln_engine_list_levels(const struct pln_program *program, const char *joint, struct pln_text *out);
+/* What a step computes, for people: "conv", "com.acme:Scale". */
+const char *pln_engine_step_op(const struct pln_engine *engine, uint32_t step);
 /* Extents as the model fixes them, -1: dynamic; and the symbols of those, or NULL. Both have room for PLN_MAX_RANK. */
 void pln_engine_describe_dims(const struct pln_program *program, const struct pln_slot *slot, int64_t *out_dims, const char **out_names);
 /* What pln_engine.targets says. NULL: no memory. */

@@ -1,5 +1,6 @@
 /* Executing blocks: segment by segment, step by step. */
 #include "base/clock.h"
+#include "base/pool.h"
 #include "runtime/resolve.h"
 
 /* Commands handed to the host's queue at a time, so that a cancel is seen soon. */
@@ -121,12 +122,13 @@ static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
         planned[i] = &context->slots[step->outputs[i]].view.tensor;
     }
     PLN_TRY(pln_exec_apart(context, step));
-    struct pln_call call = { .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = inputs,
+    struct pln_call call = { .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .custom = context->engine->steps[step_id].custom, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = inputs,
                              .outputs = outputs, .wanted = wanted, .planned = planned, .heap = &context->heap, .scratch = &context->scratch, .diag = &context->diag };
+    if (call.custom) call.pool = context->engine->pool ? context->engine->pool : pln_pool_shared();
     enum pln_status status = pln_ref_kernels[step->op](&call);
     for (uint32_t i = 0; i < step->n_outputs; i++) {
         if (!wanted[i] || planned[i]) continue;
-        if (status == PLN_OK && !outputs[i]) status = pln_fail(&context->diag, PLN_INTERNAL, "'%s' gave no output %u", pln_op_name(step->op), i);
+        if (status == PLN_OK && !outputs[i]) status = pln_fail(&context->diag, PLN_INTERNAL, "'%s' gave no output %u", pln_engine_step_op(context->engine, step_id), i);
         if (status == PLN_OK) status = pln_exec_set_item(context, step->outputs[i], outputs[i], "result");
         pln_item_release(&context->heap, outputs[i]);
     }
@@ -138,7 +140,7 @@ static enum pln_status call_step(struct pln_context *context, uint32_t step_id)
 static void name_step(struct pln_context *context, uint32_t step_id)
 {
     context->diag.node = context->engine->steps[step_id].name;
-    context->diag.op = pln_op_name(context->engine->program->steps[step_id].op);
+    context->diag.op = pln_engine_step_op(context->engine, step_id);
     context->diag.node_index = -1;
 }
 

@@ -94,15 +94,28 @@ void pln_engine_summarize(const pln_engine *engine, struct pln_engine_summary *o
     for (uint32_t i = 0; i < program->n_weights; i++) out_summary->weights_bytes += program->weights[i].size_bytes;
 }
 
+const char *pln_engine_step_op(const struct pln_engine *engine, uint32_t step)
+{
+    const uint16_t op = engine->program->steps[step].op;
+    return engine->steps[step].custom ? engine->steps[step].custom->label : op ? pln_op_name(op) : "copy";
+}
+
+static const char *kernel_name(const struct pln_engine *engine, uint32_t index)
+{
+    static const char *const kinds[PLN_STEP_KIND_COUNT] = { "", "ref", "copy", "if", "loop" };
+    const struct pln_step *step = &engine->program->steps[index];
+    if (engine->steps[index].custom) return "plugin";
+    return step->kind == PLN_STEP_LAUNCH ? step->kernel : kinds[step->kind];
+}
+
 enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info)
 {
     memset(out_info, 0, sizeof *out_info);
     const struct pln_program *program = engine->program;
     if (index < 0 || (uint32_t)index >= program->n_steps) return PLN_NOT_FOUND;
-    static const char *const kinds[PLN_STEP_KIND_COUNT] = { "", "ref", "copy", "if", "loop" };
     const struct pln_step *step = &program->steps[index];
-    out_info->op = step->op ? pln_op_name(step->op) : "copy";
-    out_info->kernel = step->kind == PLN_STEP_LAUNCH ? step->kernel : kinds[step->kind];
+    out_info->op = pln_engine_step_op(engine, (uint32_t)index);
+    out_info->kernel = kernel_name(engine, (uint32_t)index);
     out_info->device = !engine->why_not ? engine->devices[step->device].backend->name : step->device ? program->devices[step->device - 1] : "cpu";
     out_info->name = engine->steps[index].name;
     out_info->inputs = (int)step->n_inputs;

@@ -144,7 +144,7 @@ static void place_launches(const struct pln_context *context, struct pln_segment
         const struct pln_step *step = &context->engine->program->steps[state->flow[i].step];
         const struct pln_engine_step *own = &context->engine->steps[state->flow[i].step];
         if (updated != (own->kernel && own->kernel->family->update && own->kernel->family->state_bytes <= UPDATED_BYTES)) continue;
-        state->launches[i] = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .epilogue = own->epilogue, .program = own->program,
+        state->launches[i] = (struct pln_launch){ .op = step->op, .kind = step->op_kind, .attrs = &step->attrs, .custom = own->custom, .epilogue = own->epilogue, .program = own->program,
                                                   .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs, .inputs = *tensors, .outputs = *tensors + step->n_inputs };
         *tensors += step->n_inputs + step->n_outputs;
         state->state_at[i] = (uint32_t)(*state_bytes / 64);

@@ -162,7 +162,7 @@ static enum pln_status run_call(struct pln_queue *queue, const struct pln_launch
     struct pln_arena scratch;
     pln_heap_init(&heap, queue->device->alloc, 0);
     pln_arena_init(&scratch, queue->device->alloc, 0);
-    struct pln_call call = { .op = launch->op, .kind = launch->kind, .attrs = launch->attrs, .n_inputs = launch->n_inputs, .n_outputs = launch->n_outputs, .inputs = inputs, .outputs = outputs,
+    struct pln_call call = { .op = launch->op, .kind = launch->kind, .attrs = launch->attrs, .custom = launch->custom, .n_inputs = launch->n_inputs, .n_outputs = launch->n_outputs, .inputs = inputs, .outputs = outputs,
                              .wanted = wanted, .planned = planned, .heap = &heap, .scratch = &scratch, .diag = diag };
     enum pln_status status = pln_ref_kernels[launch->op](&call);
     pln_arena_deinit(&scratch);
