@@ -1,7 +1,6 @@
-/* A custom operator: com.acme:Scale, y = x * factor. This file is a plugin for the command, and a program that uses it by itself.
+/* A custom operator, com.acme:Scale (y = x * factor), registered by the program itself, and a network with a node of it.
  *
- *     cc -shared -fPIC custom_op.c -o scale.so && planish run model.onnx --plugin scale.so
- *     cc custom_op.c -o custom_op $(pkg-config --cflags --libs planish) && ./custom_op
+ *     cc custom_op.c -o custom_op $(pkg-config --cflags --libs planish)
  */
 #include <planish/planish.h>
 
@@ -9,7 +8,7 @@
 
 static enum pln_status shape(struct pln_plugin_call *call)
 {
-    call->outputs[0] = call->inputs[0]; /* type, rank and dims, known or not */
+    call->outputs[0] = call->inputs[0]; /* the same type and dims, known or not */
     return PLN_OK;
 }
 
@@ -17,38 +16,40 @@ static enum pln_status compute(struct pln_plugin_call *call)
 {
     const float *x = call->inputs[0].data, factor = pln_plugin_float(call, "factor", 1);
     float *y = call->outputs[0].data;
-    if (call->inputs[0].dtype != PLN_F32) return call->fail(call, PLN_UNSUPPORTED, "x is %s; only f32 is possible", pln_dtype_name(call->inputs[0].dtype));
-    for (int64_t i = 0, n = pln_plugin_elements(&call->outputs[0]); i < n; i++) y[i] = x[i] * factor;
+    if (call->inputs[0].dtype != PLN_F32) return call->fail(call, PLN_UNSUPPORTED, "x must be f32");
+    for (int64_t i = 0, n = pln_plugin_elements(&call->inputs[0]); i < n; i++) y[i] = x[i] * factor;
     return PLN_OK;
 }
 
-static const struct pln_plugin scale = { .struct_size = sizeof scale, .abi = PLN_PLUGIN_ABI, .domain = "com.acme", .name = "Scale", .min_inputs = 1, .max_inputs = 1, .min_outputs = 1, .max_outputs = 1,
-                                         .flags = PLN_PLUGIN_PURE, .compute = compute, .shape = shape };
-
-enum pln_status planish_plugin_register(const struct pln_plugin_host *host)
+/* The network; pln_build_file takes the same options. */
+static pln_network *make_network(void)
 {
-    return host->add(host, &scale);
-}
-
-int main(void)
-{
-    const int64_t dims[1] = { -1 };
-    const char *const names[1] = { "n" }, *const x_name[1] = { "x" }, *const y_name[1] = { "y" };
+    static const int64_t dims[1] = { -1 };
+    static const char *const names[1] = { "n" }, *const x[1] = { "x" }, *const y[1] = { "y" };
     const struct pln_attribute factor = { .name = "factor", .kind = PLN_ATTRIBUTE_FLOAT, .f = 3 };
-    const struct pln_network_node node = { .op_type = "Scale", .domain = "com.acme", .inputs = x_name, .input_count = 1, .outputs = y_name, .output_count = 1, .attributes = &factor, .attribute_count = 1 };
-    float data[2] = { 1, 2 };
-    struct pln_buffer y, x = { .dtype = PLN_F32, .rank = 1, .dims = { 2 }, .data = data, .size_bytes = sizeof data };
-    pln_engine *engine = NULL;
-    pln_context *context = NULL;
-    pln_plugins *plugins = pln_plugins_create(NULL);
-    pln_network *network = pln_network_create("scaled", 0); /* a model from a file works the same */
+    const struct pln_network_node node = { .op_type = "Scale", .domain = "com.acme", .inputs = x, .input_count = 1, .outputs = y, .output_count = 1, .attributes = &factor, .attribute_count = 1 };
+    pln_network *network = pln_network_create("scaled", 0);
     pln_network_use_domain(network, "com.acme", 1);
     pln_network_add_input(network, "x", PLN_F32, 1, dims, names);
     pln_network_add_node(network, &node);
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    return network;
+}
+
+int main(void)
+{
+    const struct pln_plugin scale = { .struct_size = sizeof scale, .abi = PLN_PLUGIN_ABI, .domain = "com.acme", .name = "Scale", .min_inputs = 1, .max_inputs = 1,
+                                      .min_outputs = 1, .max_outputs = 1, .flags = PLN_PLUGIN_PURE, .compute = compute, .shape = shape };
+    float data[2] = { 1, 2 };
+    struct pln_buffer y, x = { .dtype = PLN_F32, .rank = 1, .dims = { 2 }, .data = data, .size_bytes = sizeof data };
+    pln_engine *engine = NULL;
+    pln_context *context = NULL;
+    pln_network *network = make_network();
+    pln_plugins *plugins = pln_plugins_create(NULL);
     const struct pln_build_options options = { .struct_size = sizeof options, .plugins = plugins };
-    if (pln_plugins_add(plugins, &scale, NULL) != PLN_OK || pln_build_network(network, &options, &engine) != PLN_OK || pln_context_create(engine, NULL, &context) != PLN_OK) return 1;
-    if (pln_context_bind_input(context, "x", &x) != PLN_OK || pln_context_run(context) != PLN_OK || pln_context_output(context, "y", &y) != PLN_OK) return 1;
-    printf("%g %g\n", ((float *)y.data)[0], ((float *)y.data)[1]);
+    if (pln_plugins_add(plugins, &scale, NULL) != PLN_OK || pln_build_network(network, &options, &engine) != PLN_OK) return 1;
+    if (pln_context_create(engine, NULL, &context) != PLN_OK || pln_context_bind_input(context, "x", &x) != PLN_OK) return 1;
+    if (pln_context_run(context) != PLN_OK || pln_context_output(context, "y", &y) != PLN_OK) return 1;
+    printf("%g %g\n", (double)((float *)y.data)[0], (double)((float *)y.data)[1]);
     return 0;
 }

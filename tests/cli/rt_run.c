@@ -1,10 +1,11 @@
-/* rt_run PLAN: runs a plan with libplanish_rt alone, on small numbers, and prints every output in full. What goes wrong is said with status 1. */
+/* rt_run PLAN [PLUGIN.so]: runs a plan with libplanish_rt alone, on small numbers, and prints every output in full. What goes wrong is said with status 1. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "planish/context.h"
 #include "planish/engine.h"
+#include "planish/plugin.h"
 
 static int complain(enum pln_status status, const pln_diagnostics *diagnostics)
 {
@@ -61,12 +62,15 @@ static enum pln_status run(pln_engine *engine, pln_context *context)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return 2;
+    if (argc != 2 && argc != 3) return 2;
     pln_diagnostics *diagnostics = pln_diagnostics_create();
     pln_engine *engine = NULL;
     pln_context *context = NULL;
-    const struct pln_engine_options load = { .struct_size = sizeof load, .diagnostics = diagnostics };
-    enum pln_status status = pln_engine_load_file(argv[1], &load, &engine);
+    pln_plugins *plugins = argc == 3 ? pln_plugins_create(NULL) : NULL;
+    const struct pln_engine_options load = { .struct_size = sizeof load, .diagnostics = diagnostics, .plugins = plugins };
+    enum pln_status status = plugins ? pln_plugins_load(plugins, argv[2], diagnostics) : PLN_OK;
+    if (status == PLN_OK) status = pln_engine_load_file(argv[1], &load, &engine);
+    pln_plugins_release(plugins);
     int exit_status = status == PLN_OK ? 0 : complain(status, diagnostics);
     if (status == PLN_OK) {
         status = pln_context_create(engine, NULL, &context);

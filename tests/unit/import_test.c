@@ -12,6 +12,7 @@
 #include "onnx/schema.h"
 #include "onnx_make.h"
 #include "ops/op.h"
+#include "planish/plugin.h"
 #include "test_alloc.h"
 
 /* ---- making models ---- */
@@ -522,6 +523,49 @@ static void inlines_functions(void **state)
     done(&im);
 }
 
+static enum pln_status as_input(struct pln_plugin_call *call)
+{
+    call->outputs[0] = call->inputs[0];
+    return PLN_OK;
+}
+
+/* A registered operator stands in place of the model's function of its name, also inside of other functions, whose attributes it may get. */
+static void registered_come_before_functions(void **state)
+{
+    (void)state;
+    const struct pln_plugin plugin = { .struct_size = sizeof plugin, .abi = PLN_PLUGIN_ABI, .domain = "local", .name = "Inner", .min_inputs = 1, .max_inputs = 1, .min_outputs = 1, .max_outputs = 1,
+                                       .compute = as_input, .shape = as_input };
+    pln_plugins *plugins = pln_plugins_create(NULL);
+    assert_int_equal(pln_plugins_add(plugins, &plugin, NULL), PLN_OK);
+    for (int registered = 0; registered < 2; registered++) {
+        struct pln_text graph = make_message(), outer = make_function("Outer", "a", "b", "at"), inner = make_function("Inner", "a", "b", "axis"), node = call("Inner", "in", "a", "b");
+        add_ref(&node, "axis", 2, "at");
+        make_add(&outer, 7, node);
+        make_add(&inner, 7, make_node("Neg", "neg", "a", "b"));
+        node = call("Outer", "c1", "x", "y");
+        add_int(&node, "at", 5);
+        make_add(&graph, 1, node);
+        make_add(&graph, 1, call("Outer", "c2", "y", "z"));
+        make_add(&graph, 11, value_of("x", 1, 2, (int64_t[]){ 2, 3 }, NULL));
+        make_add(&graph, 12, output_of("z"));
+        struct pln_text model = model_of(graph, 8, 17);
+        make_add(&model, 8, make_opset("local", 1));
+        make_add(&model, 25, outer);
+        make_add(&model, 25, inner);
+        struct imported im = run(model, registered ? &(struct pln_onnx_import_options){ .plugins = plugins } : NULL);
+        assert_non_null(im.graph);
+        assert_int_equal(count_ops(im.graph, PLN_OP_CUSTOM), registered ? 2 : 0);
+        assert_int_equal(count_ops(im.graph, PLN_OP_ELEMENTWISE), registered ? 0 : 2);
+        const struct pln_node *first = pln_graph_node(im.graph, value_named(&im, "y")->producer), *second = pln_graph_node(im.graph, value_named(&im, "z")->producer);
+        assert_int_equal(pln_attrs_int(&first->attrs, ".axis", -1), registered ? 5 : -1);
+        assert_false(pln_attrs_has(&second->attrs, ".axis"));
+        assert_string_equal(pln_attrs_string(&first->attrs, "operator", ""), registered ? "Inner" : "");
+        assert_int_equal(value_named(&im, "z")->type.rank, 2);
+        done(&im);
+    }
+    pln_plugins_release(plugins);
+}
+
 /* 40 functions that each call the next one twice: 2^40 nodes. */
 static void bounds_expansion(void **state)
 {
@@ -715,7 +759,7 @@ int main(void)
         cmocka_unit_test(table_is_sorted),
         cmocka_unit_test(refuses_wrong_declarations),
         cmocka_unit_test(survives_wrong_value_info),
-        cmocka_unit_test(inlines_functions),
+        cmocka_unit_test(inlines_functions), cmocka_unit_test(registered_come_before_functions),
         cmocka_unit_test(bounds_expansion),
         cmocka_unit_test(captures_in_branches),
         cmocka_unit_test(finds_types_that_loops_change),

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* Custom operators that are registered wrongly, missing, or give what makes no sense; and memory that runs out. */
 #include "plugin_ops.h"
 #include "test_alloc.h"
@@ -125,8 +126,8 @@ static enum pln_status mean(struct pln_plugin_call *call)
     switch (how) {
     case 0: return (enum pln_status)77;
     case 1: return PLN_DEVICE;
-    case 2: return call->fail(call, PLN_NOT_FOUND, "the file '%s' is not there", "f.bin");
-    case 3: (void)call->fail(call, PLN_IO, "told, and not returned"); return PLN_OK;
+    case 2: return (call->fail)(call, PLN_NOT_FOUND, "the file '%s' is not there", "f.bin");
+    case 3: (void)(call->fail)(call, PLN_IO, "told, and not returned"); return PLN_OK;
     case 4: return PLN_OK;
     case 5: (void)call->output(call, 1, PLN_F32, 2, dims); return PLN_OK;
     case 6: (void)call->output(call, -1, PLN_F32, 2, dims); return PLN_OK;
@@ -139,7 +140,7 @@ static enum pln_status mean(struct pln_plugin_call *call)
     case 13: (void)call->output(call, 0, PLN_F32, 2, dims); return call->set_string(call, 0, 0, "x", 1);
     case 14: (void)call->output(call, 0, PLN_STR, 2, dims); return call->set_string(call, 0, 6, "x", 1);
     case 15: return call->scratch(call, SIZE_MAX / 2) ? PLN_OK : PLN_OK;
-    case 16: return call->fail(call, PLN_OK, "told with PLN_OK");
+    case 16: return (call->fail)(call, PLN_OK, "told with PLN_OK");
     case 17: memset(call->outputs, 0xff, sizeof *call->outputs); return PLN_OK;
     default: return PLN_OK;
     }
@@ -188,6 +189,12 @@ static void test_nonsense_of_runs(void **state)
     pln_plugins_release(plugins);
 }
 
+static enum pln_status nothing(struct pln_plugin_call *call)
+{
+    (void)call;
+    return PLN_OK;
+}
+
 static enum pln_status odd_shape(struct pln_plugin_call *call)
 {
     int64_t how = pln_plugin_int(call, "how", 0);
@@ -198,7 +205,7 @@ static enum pln_status odd_shape(struct pln_plugin_call *call)
     case 0: y->dtype = (enum pln_dtype)77; return PLN_OK;
     case 1: y->rank = 17; return PLN_OK;
     case 2: return PLN_BAD_MODEL;
-    case 3: return call->fail(call, PLN_BAD_MODEL, "x has %d dims", call->inputs[0].rank);
+    case 3: return (call->fail)(call, PLN_BAD_MODEL, "x has %d dims", call->inputs[0].rank);
     case 4: return call->output(call, 0, PLN_F32, 0, NULL);
     case 5: return (enum pln_status)-1;
     case 6: y->dims[0] = n < 0 ? n : n + 1; return PLN_OK;          /* in a build n, in a run n + 1 */
@@ -218,12 +225,12 @@ static void test_nonsense_of_shapes(void **state)
     } wants[] = {
         { PLN_INVALID_ARGUMENT, "element type 77" }, { PLN_INVALID_ARGUMENT, "rank 17" }, { PLN_BAD_MODEL, "t:Odd: it failed: bad model" },
         { PLN_BAD_MODEL, "t:Odd: x has 1 dims" },    { PLN_INVALID_ARGUMENT, "compute" }, { PLN_INVALID_ARGUMENT, "it returned -1" },
-        { PLN_INVALID_ARGUMENT, "[4]" },             { PLN_INVALID_ARGUMENT, "i32" },     { PLN_INVALID_ARGUMENT, "dims" },
+        { PLN_INVALID_ARGUMENT, "4" },               { PLN_INVALID_ARGUMENT, "i32" },     { PLN_INVALID_ARGUMENT, "" },
         { PLN_INVALID_ARGUMENT, "made no output" },
     };
     float x[3] = { 1, 2, 3 };
     pln_plugins *plugins = make_plugins(NULL);
-    add(plugins, plugin_of("Odd", mean, odd_shape));
+    add(plugins, plugin_of("Odd", nothing, odd_shape));
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
         const struct pln_attribute how = { .name = "how", .kind = PLN_ATTRIBUTE_INT, .i = (int64_t)i };
         pln_network *network = begin_network(-1);
@@ -234,11 +241,7 @@ static void test_nonsense_of_shapes(void **state)
         pln_context *context;
         if (!builds) continue;
         assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
-        enum pln_status status = run(context, x, 3);
-        struct pln_message message = { .text = "" };
-        (void)!pln_diagnostics_get(pln_context_diagnostics(context), 0, &message);
-        if (status == PLN_OK) fail_msg("case %d runs", (int)i);
-        if (i == 6 || i == 9) expect_failure(context, status, wants[i].status, "the_Odd", wants[i].text);
+        expect_failure(context, run(context, x, 3), wants[i].status, "the_Odd", wants[i].text);
         pln_context_destroy(context);
         pln_engine_release(engine);
     }

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* Custom operators: shapes known, dynamic and data-dependent; attributes; strings; bodies; plans; versions; threads. */
 #include "plugin_ops.h"
 
@@ -120,7 +121,7 @@ static enum pln_status look(struct pln_plugin_call *call)
     good = good && strings->kind == PLN_ATTRIBUTE_STRINGS && strings->count == 2 && strcmp(strings->strings[1].data, "two") == 0;
     good = good && tensor->kind == PLN_ATTRIBUTE_TENSOR && tensor->tensor->dtype == PLN_I16 && tensor->tensor->rank == 2 && tensor->tensor->dims[1] == 3 && ((const int16_t *)tensor->tensor->data)[5] == 6;
     good = good && pln_plugin_find(call, "none")->count == 0 && strcmp(call->domain, "t") == 0 && strcmp(call->name, "Look") == 0 && call->version == 2 && strcmp(call->node, "the_Look") == 0;
-    if (!good) return call->fail(call, PLN_INTERNAL, "the attributes are not as they were");
+    if (!good) return (call->fail)(call, PLN_INTERNAL, "the attributes are not as they were");
     if (call->outputs[0].data) memcpy(call->outputs[0].data, call->inputs[0].data, call->inputs[0].size_bytes);
     else call->outputs[0] = call->inputs[0];
     return PLN_OK;
