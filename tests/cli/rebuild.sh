@@ -29,6 +29,7 @@ if "$p" ops Conv | grep -q avx512; then
     done
     unset PLANISH_CPU_ISA
 fi
-expect 0 "device ref" "$p" run bert.plan --random 1 --device ref
-expect 0 "built for device 'cpu', not for 'ref'" "$p" run bert.plan --random 1 --device ref
+"$p" build "$zoo/bert.ts/model.onnx" -o here.plan >/dev/null # whose device is all that is wrong, also on a machine that cannot run bert.plan
+expect 0 "device ref" "$p" run here.plan --random 1 --device ref
+expect 0 "built for device 'cpu', not for 'ref'" "$p" run here.plan --random 1 --device ref
 finish
