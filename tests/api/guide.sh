@@ -18,3 +18,5 @@ fi
 cat "$work/output.txt"
 grep -q 'image 2: class' "$work/output.txt"
 grep -q 'the store holds 8 positions' "$work/output.txt"
+grep -q "not registered: 'com.acme:Scale'" "$work/output.txt"
+grep -q 'scaled: 3 6 9' "$work/output.txt"
