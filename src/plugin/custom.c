@@ -7,7 +7,7 @@
 #include "kernel/call.h"
 #include "plugin/plugins.h"
 
-static_assert(sizeof(struct pln_plugin_attribute) == 104 && sizeof(struct pln_buffer) == 200, "arrays of these are part of the plugin interface");
+static_assert(sizeof(void *) != 8 || (sizeof(struct pln_plugin_attribute) == 104 && sizeof(struct pln_buffer) == 200), "arrays of these are part of the plugin interface");
 
 /* ---- finding ---- */
 

@@ -55,5 +55,6 @@ expect 1 "returned 1234, which is no status" env BAD_PLUGIN=status "$p" run m.on
 expect 1 "failed: device error" env BAD_PLUGIN=silent "$p" run m.onnx --plugin "$bad"
 expect 1 "made for version 2 of the plugin interface" env BAD_PLUGIN=newer "$p" run m.onnx --plugin "$bad"
 expect 1 "ONNX's own" env BAD_PLUGIN=onnx "$p" run m.onnx --plugin "$bad"
-expect 1 "no function planish_plugin_register" "$p" run m.onnx --plugin "$(find "$plugins" -name 'libplanish_rt.so*' | head -n 1)"
+other=$(find "$plugins" -name 'libplanish_rt.so*' | head -n 1) # not there in builds with sanitizers
+[ -z "$other" ] || expect 1 "no function planish_plugin_register" "$p" run m.onnx --plugin "$other"
 finish

@@ -139,7 +139,7 @@ static enum pln_status mean(struct pln_plugin_call *call)
     case 12: return call->output(call, 0, PLN_F32, 2, dims) == PLN_OK ? call->output(call, 0, PLN_F32, 1, dims) : PLN_OK;
     case 13: (void)call->output(call, 0, PLN_F32, 2, dims); return call->set_string(call, 0, 0, "x", 1);
     case 14: (void)call->output(call, 0, PLN_STR, 2, dims); return call->set_string(call, 0, 6, "x", 1);
-    case 15: return call->scratch(call, SIZE_MAX / 2) ? PLN_OK : PLN_OK;
+    case 15: return call->scratch(call, SIZE_MAX) ? PLN_OK : PLN_OK;
     case 16: return (call->fail)(call, PLN_OK, "told with PLN_OK");
     case 17: memset(call->outputs, 0xff, sizeof *call->outputs); return PLN_OK;
     default: return PLN_OK;

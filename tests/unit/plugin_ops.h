@@ -95,6 +95,16 @@ static inline enum pln_status fill(struct pln_plugin_call *call)
     return PLN_OK;
 }
 
+/* The same with a shape: told when the elements of the second input are known. */
+static inline enum pln_status full_shape(struct pln_plugin_call *call)
+{
+    struct pln_buffer *y = &call->outputs[0];
+    const struct pln_buffer *dims = &call->inputs[1];
+    *y = (struct pln_buffer){ .dtype = PLN_F32, .rank = dims->dims[0] < 0 ? -1 : (int)dims->dims[0] };
+    for (int d = 0; d < y->rank; d++) y->dims[d] = dims->data ? ((const int64_t *)dims->data)[d] : -1;
+    return PLN_OK;
+}
+
 /* The sum of any number of vectors, those left out not counted, in parts by all threads, through scratch. */
 struct sum {
     struct pln_plugin_call *call;
@@ -166,6 +176,9 @@ static inline pln_plugins *make_plugins(const struct pln_allocator *allocator)
     add(plugins, own);
     own = plugin_of("Fill", fill, NULL);
     own.min_inputs = own.max_inputs = 2;
+    add(plugins, own);
+    own.name = "Full";
+    own.shape = full_shape;
     add(plugins, own);
     own = plugin_of("Sum", sum, scale_shape);
     own.max_inputs = -1;

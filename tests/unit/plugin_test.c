@@ -106,6 +106,39 @@ static void test_shapes_of_the_run(void **state)
     pln_plugins_release(plugins);
 }
 
+/* Shapes made of an input's elements: known in the build where they are constants, else in the run. */
+static void test_shapes_of_elements(void **state)
+{
+    (void)state;
+    static const int64_t two[1] = { 2 }, dims[2] = { 2, 3 };
+    float x[4] = { 7, 8, 9, 10 };
+    pln_plugins *plugins = make_plugins(NULL);
+    pln_network *network = begin_network(-1);
+    pln_network_add_weights(network, "dims", PLN_I64, 1, two, dims);
+    put(network, "Full", "x dims", "y", NULL, 0);
+    put(network, ".Shape", "x", "n", NULL, 0);
+    put(network, ".Concat", "n n", "nn", &(struct pln_attribute){ .name = "axis", .kind = PLN_ATTRIBUTE_INT }, 1);
+    put(network, "Full", "x nn", "z", NULL, 0);
+    put_output(network, "y");
+    put_output(network, "z");
+    pln_engine *engine = build(network, plugins, PLN_OK, NULL);
+    pln_context *context;
+    struct pln_tensor_info info;
+    assert_int_equal(pln_engine_output(engine, 0, &info), PLN_OK);
+    assert_true(info.rank == 2 && info.dims[0] == 2 && info.dims[1] == 3);
+    assert_int_equal(pln_engine_output(engine, 1, &info), PLN_OK);
+    assert_true(info.rank == 2 && info.dims[0] == -1 && info.dims[1] == -1);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    must_run(context, x, 2);
+    expect_floats(context, "y", (const float[]){ 7, 7, 7, 7, 7, 7 }, 6);
+    expect_floats(context, "z", (const float[]){ 7, 7, 7, 7 }, 4);
+    must_run(context, x, 1);
+    expect_floats(context, "z", (const float[]){ 7 }, 1);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_plugins_release(plugins);
+}
+
 /* ---- attributes ---- */
 
 static enum pln_status look(struct pln_plugin_call *call)
@@ -134,8 +167,8 @@ static void test_attributes(void **state)
     static const int64_t ints[2] = { 1, INT64_MIN };
     static const float floats[3] = { 1, 2, 3 };
     static const char *const strings[2] = { "one", "two" };
-    static int16_t numbers[6] = { 1, 2, 3, 4, 5, 6 };
-    const struct pln_buffer tensor = { .dtype = PLN_I16, .rank = 2, .dims = { 2, 3 }, .data = numbers, .size_bytes = sizeof numbers };
+    static int16_t numbers[21] = { 1, 2, 3, 4, 5, 6 };
+    const struct pln_buffer tensor = { .dtype = PLN_I16, .rank = 2, .dims = { 7, 3 }, .data = numbers, .size_bytes = sizeof numbers };
     const struct pln_attribute attributes[] = {
         { .name = "text", .kind = PLN_ATTRIBUTE_STRING, .s = "hello" },
         { .name = "program", .kind = PLN_ATTRIBUTE_STRING, .s = "no row program" },
@@ -258,6 +291,33 @@ static void test_bodies(void **state)
     pln_context_destroy(context);
     pln_engine_release(engine);
     pln_network_destroy(body);
+    pln_plugins_release(plugins);
+}
+
+/* Where a device stores floats in 16 bits, an operator still sees the type that the model has. */
+static void test_half(void **state)
+{
+    (void)state;
+    static const int64_t two[2] = { 2, 2 };
+    static const float w[4] = { 0, 1, 1, 0 };
+    float x[2] = { 1, 2 };
+    pln_plugins *plugins = make_plugins(NULL);
+    pln_network *network = begin_network(2);
+    pln_network_add_weights(network, "w", PLN_F32, 2, two, w);
+    put(network, ".MatMul", "x w", "a", NULL, 0);
+    put_scale(network, "Scale", "a", "b", 4);
+    put(network, ".MatMul", "b w", "y", NULL, 0);
+    put_output(network, "y");
+    pln_engine *engine = NULL;
+    pln_context *context;
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = device, .plugins = plugins, .half = PLN_F16 };
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_network_destroy(network);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    must_run(context, x, 2);
+    expect_floats(context, "y", (const float[]){ 4, 8 }, 2);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
     pln_plugins_release(plugins);
 }
 
@@ -417,9 +477,9 @@ int main(int argc, char **argv)
 {
     const char *const devices[] = { argc > 1 ? argv[1] : "cpu", argc > 1 ? NULL : "ref", NULL };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_shape), cmocka_unit_test(test_dynamic_shape), cmocka_unit_test(test_shapes_of_the_run), cmocka_unit_test(test_attributes), cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_known_shape), cmocka_unit_test(test_dynamic_shape), cmocka_unit_test(test_shapes_of_the_run), cmocka_unit_test(test_shapes_of_elements), cmocka_unit_test(test_attributes), cmocka_unit_test(test_strings),
         cmocka_unit_test(test_any_inputs),  cmocka_unit_test(test_bodies),        cmocka_unit_test(test_purity),            cmocka_unit_test(test_versions),   cmocka_unit_test(test_lifetime),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_half),
     };
     int failed = 0;
     for (int i = 0; devices[i]; i++) {
