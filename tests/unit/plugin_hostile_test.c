@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 /* Custom operators that are registered wrongly, missing, or give what makes no sense; and memory that runs out. */
 #include "plugin_ops.h"
+#include "kernel/custom.h"
 #include "test_alloc.h"
 
 /* ---- registration ---- */
@@ -115,6 +116,80 @@ static void test_missing(void **state)
     pln_plugins_release(others);
     pln_plugins_release(plugins);
     remove(path);
+}
+
+/* ---- another operator than the plan was built with ---- */
+
+static enum pln_status shorter(struct pln_plugin_call *call)
+{
+    const int64_t dims[1] = { call->inputs[0].dims[0] - pln_plugin_int(call, "less", 1) };
+    enum pln_status status = call->output(call, 0, PLN_F32, 1, dims);
+    if (status == PLN_OK) memcpy(call->outputs[0].data, call->inputs[0].data, call->outputs[0].size_bytes);
+    return status;
+}
+
+static enum pln_status as_long(struct pln_plugin_call *call)
+{
+    enum pln_status status = call->output(call, 0, PLN_F32, 1, call->inputs[0].dims);
+    if (status == PLN_OK) memcpy(call->outputs[0].data, call->inputs[0].data, call->outputs[0].size_bytes);
+    return status;
+}
+
+static void test_other_operator(void **state)
+{
+    (void)state;
+    float x[3] = { 1, 2, 3 };
+    size_t size_bytes;
+    pln_plugins *plugins = make_plugins(NULL);
+    pln_engine *built = build(scaled(), plugins, PLN_OK, NULL);
+    const void *plan = pln_engine_plan(built, &size_bytes);
+    struct pln_plugin others[4] = { plugin_of("Scale", shorter, NULL), plugin_of("Scale", as_long, NULL), plugin_of("Scale", scale, scale_shape), plugin_of("Scale", scale, scale_shape) };
+    static const char *const texts[4] = { "2", NULL, "t:Scale takes 2 inputs, the node has 1", "t:Scale takes 2 outputs, the node has 1" };
+    others[2].min_inputs = others[2].max_inputs = 2;
+    others[3].min_outputs = others[3].max_outputs = 2;
+    for (int i = 0; i < 4; i++) {
+        pln_plugins *set = pln_plugins_create(NULL);
+        pln_context *context;
+        pln_engine *engine;
+        add(set, others[i]);
+        const struct pln_engine_options load = { .struct_size = sizeof load, .plugins = set };
+        assert_int_equal(pln_engine_load_memory(plan, size_bytes, &load, &engine), PLN_OK);
+        pln_plugins_release(set);
+        assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+        if (!texts[i]) {
+            must_run(context, x, 3);
+            expect_floats(context, "y", x, 3);
+        } else {
+            enum pln_status status = run(context, x, 3);
+            expect_failure(context, status, i < 2 ? PLN_INVALID_ARGUMENT : PLN_BAD_MODEL, "the_Scale", texts[i]);
+        }
+        pln_context_destroy(context);
+        pln_engine_release(engine);
+    }
+    pln_engine_release(built);
+    pln_plugins_release(plugins);
+}
+
+/* A step of a forged plan that names no operator. */
+static void test_forged_step(void **state)
+{
+    (void)state;
+    struct pln_arena arena;
+    struct pln_attrs attrs = { 0 };
+    struct pln_custom custom;
+    pln_arena_init(&arena, NULL, 0);
+    assert_int_equal(pln_custom_bind(NULL, &attrs, NULL, &arena, NULL, &custom), PLN_BAD_PLAN);
+    assert_true(pln_attrs_set_string(&attrs, &arena, "domain", "t", 1) && pln_attrs_set_int(&attrs, &arena, "operator", 1));
+    assert_int_equal(pln_custom_bind(NULL, &attrs, NULL, &arena, NULL, &custom), PLN_BAD_PLAN);
+    assert_true(pln_attrs_set_string(&attrs, &arena, "operator", "Scale", 5) && pln_attrs_set_int(&attrs, &arena, "version", (int64_t)1 << 40));
+    assert_int_equal(pln_custom_bind(NULL, &attrs, NULL, &arena, NULL, &custom), PLN_BAD_PLAN);
+    assert_true(pln_attrs_set_int(&attrs, &arena, "version", 1) && pln_attrs_set_int(&attrs, &arena, ".", 2));
+    assert_int_equal(pln_custom_bind(NULL, &attrs, NULL, &arena, NULL, &custom), PLN_OK);
+    assert_null(custom.plugin);
+    assert_string_equal(custom.label, "t:Scale");
+    assert_int_equal(custom.n_attributes, 1); /* of no name: harmless */
+    assert_int_equal(pln_custom_check(&custom, NULL, 0, 1, NULL), PLN_INCOMPATIBLE);
+    pln_arena_deinit(&arena);
 }
 
 /* ---- operators that give nonsense ---- */
@@ -343,7 +418,7 @@ int main(int argc, char **argv)
 {
     const char *const devices[] = { argc > 1 ? argv[1] : "cpu", argc > 1 ? NULL : "ref", NULL };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registration),      cmocka_unit_test(test_missing), cmocka_unit_test(test_nonsense_of_runs),
+        cmocka_unit_test(test_registration),      cmocka_unit_test(test_missing), cmocka_unit_test(test_other_operator), cmocka_unit_test(test_forged_step), cmocka_unit_test(test_nonsense_of_runs),
         cmocka_unit_test(test_nonsense_of_shapes), cmocka_unit_test(test_counts), cmocka_unit_test(test_memory),
     };
     int failed = 0;
