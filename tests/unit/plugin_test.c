@@ -106,6 +106,34 @@ static void test_shapes_of_the_run(void **state)
     pln_plugins_release(plugins);
 }
 
+/* Nobody says anything about the type or rank of a result: what comes behind finds out when it runs. */
+static void test_nothing_known(void **state)
+{
+    (void)state;
+    static const int64_t two[1] = { 2 }, dims[2] = { 1, 3 };
+    float x[2] = { 5, 6 };
+    pln_plugins *plugins = make_plugins(NULL);
+    pln_network *network = begin_network(2);
+    pln_network_add_weights(network, "dims", PLN_I64, 1, two, dims);
+    put(network, "Fill", "x dims", "f", NULL, 0);
+    put_scale(network, "Scale", "f", "g", 2);
+    put(network, ".Neg", "g", "y", NULL, 0);
+    put_output(network, "f");
+    put_output(network, "y");
+    pln_engine *engine = build(network, plugins, PLN_OK, NULL);
+    pln_context *context;
+    struct pln_tensor_info info;
+    assert_int_equal(pln_engine_output(engine, 0, &info), PLN_OK);
+    assert_true(info.rank == -1 && info.dtype == PLN_DTYPE_NONE);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    must_run(context, x, 2);
+    expect_floats(context, "f", (const float[]){ 5, 5, 5 }, 3);
+    expect_floats(context, "y", (const float[]){ -10, -10, -10 }, 3);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_plugins_release(plugins);
+}
+
 /* Shapes made of an input's elements: known in the build where they are constants, else in the run. */
 static void test_shapes_of_elements(void **state)
 {
@@ -477,7 +505,7 @@ int main(int argc, char **argv)
 {
     const char *const devices[] = { argc > 1 ? argv[1] : "cpu", argc > 1 ? NULL : "ref", NULL };
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_shape), cmocka_unit_test(test_dynamic_shape), cmocka_unit_test(test_shapes_of_the_run), cmocka_unit_test(test_shapes_of_elements), cmocka_unit_test(test_attributes), cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_known_shape), cmocka_unit_test(test_dynamic_shape), cmocka_unit_test(test_shapes_of_the_run), cmocka_unit_test(test_shapes_of_elements), cmocka_unit_test(test_nothing_known), cmocka_unit_test(test_attributes), cmocka_unit_test(test_strings),
         cmocka_unit_test(test_any_inputs),  cmocka_unit_test(test_bodies),        cmocka_unit_test(test_purity),            cmocka_unit_test(test_versions),   cmocka_unit_test(test_lifetime),
         cmocka_unit_test(test_threads),     cmocka_unit_test(test_half),
     };
