@@ -7,6 +7,7 @@
 #define PLN_KERNEL_CUSTOM_H
 
 #include "base/arena.h"
+#include "kernel/op.h"
 #include "tensor/attrs.h"
 #include "tensor/tensor.h"
 
@@ -29,6 +30,10 @@ struct pln_custom {
     int n_attributes;
 };
 
+static inline bool pln_custom_is_op(unsigned op)
+{
+    return op == PLN_OP_CUSTOM || op == PLN_OP_CUSTOM_PURE;
+}
 /* What an importer wants to know of an operator. */
 struct pln_custom_traits {
     bool is_pure;

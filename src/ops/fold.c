@@ -70,7 +70,7 @@ static enum pln_status run(struct fold *fold, const struct pln_node *node, struc
 {
     PLN_TRY(set_inputs(fold, node, diag));
     PLN_TRY(set_outputs(fold, node, diag));
-    if (node->op == PLN_OP_CUSTOM_PURE) {
+    if (pln_custom_is_op(node->op)) {
         PLN_TRY(pln_custom_bind(fold->graph->plugins, &node->attrs, node->n_origins ? fold->graph->origins[node->origins[0]].name : "", &fold->scratch, diag, &fold->custom));
         fold->call.custom = &fold->custom;
     }

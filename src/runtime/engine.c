@@ -103,11 +103,6 @@ static enum pln_status check_packed(const struct pln_engine *engine, uint32_t st
     return PLN_OK;
 }
 
-static bool is_custom(const struct pln_step *step)
-{
-    return step->op == PLN_OP_CUSTOM || step->op == PLN_OP_CUSTOM_PURE;
-}
-
 /* Names the custom operators that are not registered, each once. */
 static enum pln_status missing_customs(struct pln_engine *engine, struct pln_diag *diag)
 {
@@ -139,7 +134,7 @@ static enum pln_status bind_customs(struct pln_engine *engine, struct pln_diag *
     const struct pln_program *program = engine->program;
     for (uint32_t i = 0; i < program->n_steps; i++) {
         const struct pln_step *step = &program->steps[i];
-        if (!is_custom(step)) continue;
+        if (!pln_custom_is_op(step->op)) continue;
         struct pln_custom *custom = pln_arena_alloc(&engine->arena, sizeof *custom);
         if (!custom) return pln_fail_memory(diag, "a custom operator", sizeof *custom);
         const char *node = step->n_origins ? program->origins[step->origins[0]].name : "";
