@@ -1,7 +1,7 @@
 # The words people type. The build itself is CMake's; CC, CFLAGS, LDFLAGS, PREFIX and DESTDIR are honoured.
 PREFIX ?= /usr/local
 BUILD ?= build
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+JOBS ?= $(shell scripts/jobs 2>/dev/null || echo 2)
 export BUILD JOBS
 
 ifneq ($(shell command -v ninja 2>/dev/null),)
@@ -18,8 +18,9 @@ all: $(BUILD)/CMakeCache.txt
 $(BUILD)/CMakeCache.txt:
 	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
 
+# make demo [PICTURE=my.png] [OFFLINE=1]
 demo:
-	scripts/demo
+	@PICTURE='$(PICTURE)' OFFLINE='$(OFFLINE)' scripts/demo
 
 check: all
 	@cd $(BUILD) && { ctest --output-on-failure --parallel $(JOBS) -L '^check$$' --output-junit check.xml; status=$$?; \
