@@ -7,5 +7,6 @@ read=$("$program" "$det" "$cls" "$rec" "$source/examples/data/page.png")
 echo "$read"
 echo "$read" | sed 's/^ *[0-9]*%  //; s/  (upside down)$//' | diff "$source/examples/data/page.txt" -
 [ "$(echo "$read" | grep -c 'upside down')" -eq 1 ]
+"$program" "$det" "$cls" "$rec" "$source/examples/data/line.png" | grep 'hammered flat with many light blows, 2026'
 if "$program" "$det" "$cls" "$rec" "$source/README.md" 2>/dev/null; then exit 1; fi
 if "$program" "$cls" "$det" "$rec" "$source/examples/data/page.png" 2>/dev/null; then exit 1; fi
