@@ -20,7 +20,7 @@ $(BUILD)/CMakeCache.txt:
 
 # make demo [PICTURE=my.png] [OFFLINE=1]
 demo:
-	@PICTURE='$(PICTURE)' OFFLINE='$(OFFLINE)' scripts/demo
+	scripts/demo
 
 check: all
 	@cd $(BUILD) && { ctest --output-on-failure --parallel $(JOBS) -L '^check$$' --output-junit check.xml; status=$$?; \
