@@ -51,5 +51,9 @@ int main(void)
     if (pln_context_create(engine, NULL, &context) != PLN_OK || pln_context_bind_input(context, "x", &x) != PLN_OK) return 1;
     if (pln_context_run(context) != PLN_OK || pln_context_output(context, "y", &y) != PLN_OK) return 1;
     printf("%g %g\n", (double)((float *)y.data)[0], (double)((float *)y.data)[1]);
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_plugins_release(plugins); /* could have been released after the build: the engine holds it */
+    pln_network_destroy(network);
     return 0;
 }

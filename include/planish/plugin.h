@@ -55,8 +55,9 @@ struct pln_plugin_call {
     /* Inputs: dtype, rank, dims, data (read only, aligned to its elements, size_bytes of it; may be NULL where there are no elements). One that the node leaves out
      * has dtype PLN_DTYPE_NONE. */
     const struct pln_buffer *inputs;
-    /* Outputs, also those that the node does not name. In `shape`: to be filled with dtype, rank and dims. In `compute`: those that have `data` are to be
-     * written there, whole; the others are made with `output` first. */
+    /* Outputs: up to the last one that the node names, and min_outputs at least; all of them are made, also those between that it does not name. In
+     * `shape`: dtype, rank and dims are to be filled in, nothing else is looked at. In `compute`: those that have `data` are to be written there, whole; the
+     * others are made with `output` first. */
     struct pln_buffer *outputs;
     void *internal;
 
