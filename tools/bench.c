@@ -51,11 +51,22 @@ static int run_once(pln_context *context)
     return status == PLN_OK ? 0 : model_fail(&command_bench, pln_context_diagnostics(context), status, "run");
 }
 
-/* Runs for `seconds`, `iterations` at least; samples may be NULL. */
-static int measure(pln_context *context, double seconds, long iterations, struct samples *samples)
+/* When measuring began, and how long it will take if no run is longer than its share. */
+static double begun_ms, planned_ms;
+
+/* After i of at least n runs since `start`: what is left is told by time, or by the runs that are still to be made. */
+static void tell_measured(double start, long i, long n)
 {
-    double end = now_ms() + seconds * 1e3;
+    const double now = now_ms(), done = now - begun_ms, left = i > 0 && i < n ? (now - start) / (double)i * (double)(n - i) : 0;
+    progress_tell(NULL, done, done + left > planned_ms ? done + left : planned_ms);
+}
+
+/* Runs for `seconds`, `iterations` at least; samples may be NULL. */
+static int measure(pln_context *context, double seconds, long iterations, struct samples *samples, bool tells)
+{
+    const double begin = now_ms(), end = begin + seconds * 1e3;
     for (long i = 0; i < iterations || now_ms() < end; i++) {
+        if (tells) tell_measured(begin, i, iterations);
         double start = now_ms();
         int status = run_once(context);
         if (status) return status;
@@ -87,13 +98,13 @@ static int measure_pairs(struct bench *bench, struct peer *peer, pln_context *co
     double warm = (double)options.warm_up * 1e-3, slice = options.duration / PAIRS;
     long least = (options.iterations + PAIRS - 1) / PAIRS;
     struct samples ignored = { 0 };
-    int status = measure(context, warm, 1, NULL);
+    int status = measure(context, warm, 1, NULL, true);
     if (status == 0) status = peer_run(&command_bench, peer, warm, 1, &ignored);
     free(ignored.values);
     for (int i = 0; status == 0 && i < PAIRS; i++) {
         size_t ours = bench->ours.count, peers = bench->peers.count;
         rest();
-        status = measure(context, slice, least, &bench->ours);
+        status = measure(context, slice, least, &bench->ours, true);
         rest();
         if (status == 0) status = peer_run(&command_bench, peer, slice, least, &bench->peers);
         if (status == 0) bench->ratios[bench->n_ratios++] = median_from(&bench->peers, peers) / median_from(&bench->ours, ours);
@@ -167,13 +178,14 @@ struct worker {
     double seconds, wall_ms;
     long iterations;
     int status;
+    bool is_first;
 };
 
 static void *work(void *user)
 {
     struct worker *worker = user;
     double start = now_ms();
-    worker->status = measure(worker->context, worker->seconds, worker->iterations, &worker->samples);
+    worker->status = measure(worker->context, worker->seconds, worker->iterations, &worker->samples, worker->is_first);
     worker->wall_ms = now_ms() - start;
     return NULL;
 }
@@ -184,7 +196,7 @@ static int measure_contexts(struct bench *bench, pln_context *first)
     int n = 0, status = 0;
     double wall = 0;
     for (; n < bench->contexts && status == 0; n++) {
-        workers[n] = (struct worker){ .seconds = options.duration, .iterations = options.iterations, .context = first };
+        workers[n] = (struct worker){ .seconds = options.duration, .iterations = options.iterations, .context = first, .is_first = n == 0 };
         if (n > 0 && pln_context_create(bench->model->engine, NULL, &workers[n].context) != PLN_OK) status = command_fail(&command_bench, 1, "no memory for context %d", n);
         else if (n > 0) status = inputs_bind(&command_bench, bench->inputs, workers[n].context);
         if (status == 0) status = run_once(workers[n].context);
@@ -220,7 +232,10 @@ static int64_t batch_of(const struct bench *bench)
 static int bench_context(struct bench *bench, pln_context *context, struct output *output)
 {
     int status = inputs_bind(&command_bench, bench->inputs, context);
-    double start = now_ms();
+    const double start = now_ms();
+    begun_ms = start;
+    planned_ms = ((double)options.warm_up + options.duration * 1e3) * (options.versus ? 2 : 1);
+    progress_begin(&command_bench, "measure", false);
     if (status == 0) status = run_once(context);
     bench->first_run_ms = now_ms() - start;
     struct peer peer = { 0 };
@@ -230,9 +245,9 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
         if (status == 0) status = measure_pairs(bench, &peer, context);
         if (status == 0) status = compare_outputs(bench, &peer, context);
     } else if (status == 0) {
-        status = measure(context, (double)options.warm_up * 1e-3, 1, NULL);
+        status = measure(context, (double)options.warm_up * 1e-3, 1, NULL, true);
         if (status == 0 && bench->contexts > 1) status = measure_contexts(bench, context);
-        else if (status == 0) status = measure(context, options.duration, options.iterations, &bench->ours);
+        else if (status == 0) status = measure(context, options.duration, options.iterations, &bench->ours, true);
         bench->peak_bytes = peak_rss_bytes();
     }
     if (status == 0 && bench->contexts == 1) {
@@ -240,8 +255,11 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
         for (size_t i = 0; i < bench->ours.count; i++) sum += bench->ours.values[i];
         bench->queries_per_s = sum > 0 ? (double)bench->ours.count / (sum * 1e-3) : 0;
     }
+    progress_end();
     if (status == 0) note_trivial(bench, context);
+    progress_begin(&command_bench, "measure the steps", false);
     if (status == 0 && (options.profile || options.trace)) status = profile(bench, context);
+    progress_end();
     bench->print_steps = options.profile;
     if (status == 0 && options.trace) status = bench_write_trace(&command_bench, options.trace, bench);
     struct pln_context_stats stats;

@@ -61,7 +61,9 @@ static int save(const struct model *model, const char *from, struct output *outp
     struct pln_engine_summary summary;
     pln_diagnostics *diagnostics = pln_diagnostics_create();
     double start = now_ms();
+    progress_begin(&command_build, "write the plan", true);
     enum pln_status status = pln_engine_save(model->engine, options.output, diagnostics);
+    progress_end();
     double save_ms = now_ms() - start;
     int exit_status = status == PLN_OK ? 0 : model_fail(&command_build, diagnostics, status, "");
     pln_diagnostics_destroy(diagnostics);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "commands.h"
 
 /* A process at work. It is told a case by its number, answers with a verdict, and leaves when nothing more is to come. */
 struct worker {
@@ -176,13 +177,23 @@ static void tell_survivors(const struct work *work)
     }
 }
 
+/* Cases that have a verdict, but for those that are to run again. */
+static void tell_done(const struct work *work)
+{
+    size_t at_work = work->n_again - work->next_again;
+    for (int i = 0; i < CHECK_MAX_JOBS; i++) at_work += work->workers[i].pid > 0 && !work->workers[i].is_leaving;
+    progress_tell(NULL, (double)(work->next - at_work), (double)work->folders->count);
+}
+
 void check_cases(const struct check_options *options, const struct text_list *folders, struct check_verdict *verdicts)
 {
     struct work work = { .options = options, .folders = folders, .verdicts = verdicts };
     struct pollfd polls[CHECK_MAX_JOBS];
     const nfds_t n_workers = (nfds_t)options->jobs;
+    progress_begin(&command_check, "run cases", false);
     for (bool any = true; any;) {
         any = false;
+        tell_done(&work);
         for (nfds_t i = 0; i < n_workers; i++) {
             struct worker *worker = &work.workers[i];
             if (worker->pid == 0) give_case(&work, worker);
@@ -198,6 +209,7 @@ void check_cases(const struct check_options *options, const struct text_list *fo
             else if (seconds_since(&worker->since) > (double)options->timeout) end_worker(&work, worker, true);
         }
     }
+    progress_end();
     tell_survivors(&work);
     free(work.again);
 }

@@ -140,8 +140,11 @@ static int measure(struct subject *subject)
     int status = inputs_make(&command_inspect, &subject->model, &options.model, &(struct text_list){ 0 }, true, &subject->inputs);
     if (status == 0 && pln_context_create(subject->model.engine, NULL, &explored->context) != PLN_OK) status = command_fail(&command_inspect, 1, "no memory for a context");
     if (status == 0) status = inputs_bind(&command_inspect, &subject->inputs, explored->context);
+    progress_begin(&command_inspect, "measure the steps", false);
     if (status == 0) status = profile_make(&command_inspect, &subject->model, explored->context, 1000, &explored->profile);
+    progress_begin(&command_inspect, "measure what the device can do", false);
     if (status == 0) explored->has_roof = roof_measure(&command_inspect, &subject->model, &explored->roof);
+    progress_end();
     return status;
 }
 

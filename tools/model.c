@@ -5,14 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-double now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
 
 uint64_t peak_rss_bytes(void)
 {
@@ -43,20 +35,15 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
 static void print_log(void *user, enum pln_log_level level, const char *text)
 {
     (void)user;
-    if (level <= PLN_LOG_INFO || verbosity > 0) fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
+    if (level > PLN_LOG_INFO && verbosity <= 0) return;
+    progress_hide();
+    fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
-struct progress {
-    const struct command *command;
-    double start;
-};
-
-/* Says what a build is at once it has taken a second. */
 static int show_progress(void *user, const char *phase, int done, int total)
 {
-    const struct progress *progress = user;
-    double ms = now_ms() - progress->start;
-    if (ms > 1000 && verbosity >= 0) fprintf(stderr, "planish %s: %s (%d of %d, %.1f s)\n", progress->command->name, phase, done + 1, total, ms * 1e-3);
+    (void)user;
+    progress_tell(phase, done, total);
     return 1;
 }
 
@@ -80,7 +67,6 @@ static enum pln_status build_model(const struct command *command, const char *pa
     struct preprocess pictures;
     char preprocess[PREPROCESS_TEXT] = "";
     if (options->preprocess && preprocess_parse(command, options->preprocess, &pictures) == 0) preprocess_print(&pictures, preprocess, sizeof preprocess); /* model_open saw to errors */
-    struct progress progress = { command, start };
     static const char *const all[] = { "*", NULL };
     struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
     for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
@@ -88,9 +74,11 @@ static enum pln_status build_model(const struct command *command, const char *pa
     const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .progress_user = &progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
+                                             .progress = show_progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
+    progress_begin(command, "build", true);
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
+    progress_end();
     model->build_ms = now_ms() - start;
     free(disabled.items);
     return status;
@@ -185,7 +173,9 @@ int model_open(const struct command *command, const char *path, const struct mod
     if (status == PLN_OK && out_model->is_plan) {
         const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
                                                    .verify_weights = options->verify, .plugins = out_model->plugins };
+        progress_begin(command, "load the plan", true);
         status = pln_engine_load_file(path, &load, &out_model->engine);
+        progress_end();
         if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {

@@ -9,6 +9,7 @@
 #include "planish/experimental/value.h"
 #include "plugins.h"
 #include "preprocess.h"
+#include "progress.h"
 
 /* How a command may build for a device. */
 struct device_options {
@@ -117,7 +118,6 @@ int model_given_shape(const struct command *command, const struct model *model, 
 int model_input_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info);
 /* A random value of that type and shape: floats uniform in [-1, 1); integers by name: masks 1, positions counting, types 0, others below 100. */
 pln_host_value *model_random_input(const struct pln_tensor_info *info, uint64_t seed);
-double now_ms(void);
 /* Largest resident set of this process, bytes. */
 uint64_t peak_rss_bytes(void);
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "progress.h"
+
 int verbosity;
 
 void text_list_add(struct text_list *list, const char *item)
@@ -24,6 +26,7 @@ void text_list_add(struct text_list *list, const char *item)
 int command_fail(const struct command *command, int status, const char *format, ...)
 {
     va_list args;
+    progress_hide();
     fprintf(stderr, "planish %s: ", command->name);
     va_start(args, format);
     vfprintf(stderr, format, args);

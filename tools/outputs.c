@@ -40,6 +40,7 @@ void outputs_free(struct outputs *outputs)
 
 struct tap_state {
     struct outputs *taps;
+    int steps; /* about as many values as there will be */
     bool failed;
 };
 
@@ -48,6 +49,7 @@ static void keep_tap(void *user, const char *name, const struct pln_buffer *buff
     struct tap_state *state = user;
     pln_host_value *value;
     if (buffer->memory != PLN_MEMORY_HOST) return;
+    progress_tell(NULL, state->taps->count, state->steps);
     if (pln_host_value_from_buffer(buffer, &value) != PLN_OK || !outputs_add(state->taps, name, value)) state->failed = true;
 }
 
@@ -66,7 +68,10 @@ static int copy_outputs(const struct command *command, const struct model *model
 int outputs_run(const struct command *command, const struct model *model, const struct inputs *inputs, struct outputs *out_outputs, struct outputs *out_taps)
 {
     *out_outputs = (struct outputs){ 0 };
-    struct tap_state state = { .taps = out_taps };
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    struct tap_state state = { .taps = out_taps, .steps = summary.steps };
+    char what[80];
     pln_context *context = NULL;
     if (pln_context_create(model->engine, NULL, &context) != PLN_OK) return command_fail(command, 1, "no memory for a context");
     if (out_taps) {
@@ -74,7 +79,10 @@ int outputs_run(const struct command *command, const struct model *model, const 
         pln_context_set_tap(context, keep_tap, &state);
     }
     int exit_status = inputs_bind(command, inputs, context);
+    snprintf(what, sizeof what, "run on %.60s", summary.device);
+    progress_begin(command, what, true);
     enum pln_status status = exit_status == 0 ? pln_context_run(context) : PLN_OK;
+    progress_end();
     if (status != PLN_OK) exit_status = model_fail(command, pln_context_diagnostics(context), status, "run");
     if (state.failed) exit_status = command_fail(command, 1, "out of memory for the values of all layers; try a smaller input");
     if (exit_status == 0) exit_status = copy_outputs(command, model, context, out_outputs);

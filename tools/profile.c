@@ -18,8 +18,10 @@ int profile_make(const struct command *command, const struct model *model, pln_c
     }
     pln_context_set_profiling(context, 1);
     enum pln_status status = PLN_OK;
-    for (double end = now_ms() + budget_ms; status == PLN_OK && (out_profile->runs < 3 || (out_profile->runs < 100 && now_ms() < end)); out_profile->runs++) {
+    const double begin = now_ms(), end = begin + budget_ms;
+    for (; status == PLN_OK && (out_profile->runs < 3 || (out_profile->runs < 100 && now_ms() < end)); out_profile->runs++) {
         double start = now_ms();
+        progress_tell(NULL, out_profile->runs < 3 ? out_profile->runs : start - begin, out_profile->runs < 3 ? 3 : budget_ms);
         status = pln_context_run(context);
         out_profile->run_ms += now_ms() - start;
         for (int i = 0; i < out_profile->n_steps; i++) {

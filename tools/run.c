@@ -123,7 +123,9 @@ static int run_model(const struct model *model, struct output *output)
     if (status == 0 && pln_context_create(model->engine, NULL, &context) != PLN_OK) status = command_fail(&command_run, 1, "no memory for a context");
     if (status == 0) status = inputs_bind(&command_run, &inputs, context);
     double start = now_ms();
+    progress_begin(&command_run, "run", true);
     enum pln_status ran = status == 0 ? pln_context_run(context) : PLN_OK;
+    progress_end();
     if (ran != PLN_OK) status = model_fail(&command_run, pln_context_diagnostics(context), ran, "run");
     double ms = now_ms() - start;
     if (status == 0) {

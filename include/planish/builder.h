@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Called now and then during a build: done of total (0: not known) of a phase. Return 0 to stop the build with PLN_CANCELLED. */
+/* Called now and then during a build, in its thread: it is in a phase ("optimize", "compile device code", "pack weights": text for people), done of total, in
+ * whatever unit suits the phase; total 0: not known. Return 0 to stop the build with PLN_CANCELLED. */
 typedef int (*pln_progress)(void *user, const char *phase, int done, int total);
 
 /* Zero is the default everywhere. Strings live only during the call. */

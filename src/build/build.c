@@ -1,4 +1,5 @@
 /* The façade: model (or the graph inside a plan) → graph → passes → program → plan, and an engine loaded from it. */
+#include <limits.h>
 #include <stdio.h>
 
 #include "backend/backend.h"
@@ -40,11 +41,21 @@ static void release(struct build *build)
     pln_free(&alloc, build, sizeof *build);
 }
 
-static enum pln_status progress(const struct build *build, const char *phase, int done)
+/* struct pln_watch's, for whom the caller's progress looks: totals beyond an int (bytes of weights) become smaller units. */
+static enum pln_status tell_progress(void *user, const char *phase, uint64_t done, uint64_t total)
 {
-    const struct pln_build_options *options = build->options;
-    if (!options->progress || options->progress(options->progress_user, phase, done, 4)) return PLN_OK;
+    const struct pln_build_options *options = ((const struct build *)user)->options;
+    while (total > INT_MAX) {
+        total >>= 10;
+        done >>= 10;
+    }
+    if (!options->progress || options->progress(options->progress_user, phase, (int)done, (int)total)) return PLN_OK;
     return pln_fail(options->diagnostics, PLN_CANCELLED, "the build was cancelled");
+}
+
+static enum pln_status begin_phase(struct build *build, const char *phase)
+{
+    return tell_progress(build, phase, 0, 0);
 }
 
 static void dump(void *user, const char *pass, struct pln_graph *graph)
@@ -112,10 +123,10 @@ static void log_warning(void *user, const char *text)
 static enum pln_status import_model(struct build *build)
 {
     const struct pln_build_options *options = build->options;
-    PLN_TRY(progress(build, "check", 0));
+    PLN_TRY(begin_phase(build, "check the model"));
     PLN_TRY(pln_onnx_check_model(&build->file->model, &build->file->arena, options->diagnostics));
     log_notes(build);
-    PLN_TRY(progress(build, "import", 1));
+    PLN_TRY(begin_phase(build, "import"));
     const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .plugins = options->plugins, .warn = log_warning, .warn_user = build };
     return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
 }
@@ -134,7 +145,7 @@ static enum pln_status run_passes(struct build *build)
 
 static enum pln_status restore_graph(struct build *build)
 {
-    PLN_TRY(progress(build, "read", 1));
+    PLN_TRY(begin_phase(build, "read the graph"));
     return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->plugins, build->options->diagnostics, &build->graph);
 }
 
@@ -170,16 +181,18 @@ static enum pln_status compile_code(struct build *build, const struct pln_backen
     for (uint32_t i = 0; i < build->n_programs; i++) any = any || build->programs[i].n_codes;
     if (!any) return PLN_OK;
     pln_code_cache_init(&cache, options->cache_folder, options->cache_folder ? backend->code_key() : 0, options->logger);
-    PLN_TRY(pln_target_compile(&build->target, backend, &cache, &build->alloc, options->diagnostics, build->programs, build->n_programs));
+    const struct pln_watch watch = { tell_progress, build };
+    PLN_TRY(pln_target_compile(&build->target, backend, &cache, &watch, &build->alloc, options->diagnostics, build->programs, build->n_programs));
     pln_code_cache_end(&cache);
     return PLN_OK;
 }
 
-static enum pln_status write_plan(const struct build *build, const struct pln_allocator *alloc, struct pln_plan_image *out_image)
+static enum pln_status write_plan(struct build *build, const struct pln_allocator *alloc, struct pln_plan_image *out_image)
 {
     const struct pln_program *programs[PLN_TARGET_MAX_LEVELS];
+    const struct pln_watch watch = { tell_progress, build };
     for (uint32_t i = 0; i < build->n_programs; i++) programs[i] = &build->programs[i];
-    return pln_plan_write_targets(programs, build->n_programs, alloc, (size_t)build->options->memory_limit_bytes, build->options->diagnostics, out_image);
+    return pln_plan_write_targets(programs, build->n_programs, alloc, (size_t)build->options->memory_limit_bytes, &watch, build->options->diagnostics, out_image);
 }
 
 static enum pln_status compile(struct build *build)
@@ -196,13 +209,13 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_metadata(build));
     PLN_TRY(set_taps(build));
-    PLN_TRY(progress(build, "optimize", 2));
+    PLN_TRY(begin_phase(build, "optimize"));
     lower.oracle = pln_str_equal(lower.backend->name, "ref");
     if (options->half != PLN_DTYPE_NONE && options->half != PLN_F16 && options->half != PLN_BF16) return pln_fail(diag, PLN_INVALID_ARGUMENT, "floats are stored as f16 or bf16, not as %s", pln_dtype_name(options->half));
     build->graph->half = lower.backend->arch_features ? options->half : PLN_DTYPE_NONE; /* kernels of the host have f32 alone */
     /* What a plan keeps has been through the passes, but for the reference device's. */
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
-    PLN_TRY(progress(build, "choose kernels", 3));
+    PLN_TRY(begin_phase(build, "choose kernels"));
     PLN_TRY(lower_all(build, &lower));
     PLN_TRY(compile_code(build, lower.backend));
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->programs[0], diag);

@@ -152,6 +152,7 @@ struct compiler {
     const struct pln_target *target;
     const struct pln_backend *backend;
     struct pln_code_cache *cache;
+    const struct pln_watch *watch;
     const struct pln_allocator *alloc;
     struct pln_diag *diag;
 };
@@ -174,6 +175,9 @@ static enum pln_status compile_all(const struct compiler *compiler, struct pln_p
 {
     const struct pln_target *target = compiler->target;
     struct pln_diag *diag = compiler->diag;
+    uint64_t done = 0, total = 0;
+    for (uint32_t i = 0; i < program->n_codes; i++)
+        for (uint32_t k = 0; k < target->n_archs; k++) total += program->codes[i].for_archs >> k & 1;
     program->n_archs = target->n_archs;
     program->archs = pln_arena_array(program->arena, target->n_archs, sizeof *program->archs);
     if (!program->archs) return pln_fail_memory(diag, "device code", 0);
@@ -187,20 +191,23 @@ static enum pln_status compile_all(const struct compiler *compiler, struct pln_p
         code->image_bytes = pln_arena_array(program->arena, target->n_archs, sizeof *code->image_bytes);
         if (!code->images || !code->image_bytes) return pln_fail_memory(diag, "device code", 0);
         for (uint32_t k = 0; k < target->n_archs; k++)
-            if (code->for_archs >> k & 1) PLN_TRY(compile_one(compiler, target->archs[k], program->arena, code, k));
+            if (code->for_archs >> k & 1) {
+                PLN_TRY(pln_watch_tell(compiler->watch, "compile device code", done++, total));
+                PLN_TRY(compile_one(compiler, target->archs[k], program->arena, code, k));
+            }
     }
     return PLN_OK;
 }
 
-enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, struct pln_code_cache *cache, const struct pln_allocator *alloc, struct pln_diag *diag,
-                                   struct pln_program *programs, uint32_t n_programs)
+enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, struct pln_code_cache *cache, const struct pln_watch *watch, const struct pln_allocator *alloc,
+                                   struct pln_diag *diag, struct pln_program *programs, uint32_t n_programs)
 {
     struct pln_program *first = &programs[0];
     size_t capacity = first->n_codes; /* at least */
     for (uint32_t i = 0; i < first->n_codes; i++) first->codes[i].for_archs = archs_of(first);
     for (uint32_t i = 1; i < n_programs; i++) PLN_TRY(share_codes(first, &capacity, &programs[i], diag));
     if (first->n_codes == 0) return PLN_OK;
-    const struct compiler compiler = { target, backend, cache, alloc, diag };
+    const struct compiler compiler = { target, backend, cache, watch, alloc, diag };
     PLN_TRY(compile_all(&compiler, first));
     for (uint32_t i = 1; i < n_programs; i++) {
         programs[i].codes = first->codes;

@@ -3,6 +3,7 @@
 #define PLN_BUILD_TARGET_H
 
 #include "backend/backend.h"
+#include "base/watch.h"
 #include "build/code_cache.h"
 #include "kernel/program.h"
 
@@ -35,9 +36,9 @@ enum pln_status pln_target_split(const struct pln_target *target, const struct p
                                  uint32_t *out_n);
 
 /* Compiles the sources of the programs, each once, for all architectures that need them, but for what the cache has. The programs share the codes then; images lie in the
- * first one's arena. Errors: those of the backend's compile. */
-enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, struct pln_code_cache *cache, const struct pln_allocator *alloc, struct pln_diag *diag,
-                                   struct pln_program *programs, uint32_t n_programs);
+ * first one's arena. Errors: those of the backend's compile, and of the watch, which is told images. */
+enum pln_status pln_target_compile(const struct pln_target *target, const struct pln_backend *backend, struct pln_code_cache *cache, const struct pln_watch *watch, const struct pln_allocator *alloc,
+                                   struct pln_diag *diag, struct pln_program *programs, uint32_t n_programs);
 
 /* PLN_UNSUPPORTED with the first nodes whose steps run on the host; control flow and copies do not count. */
 enum pln_status pln_target_require_device(const struct pln_program *program, const struct pln_allocator *alloc, struct pln_diag *diag);

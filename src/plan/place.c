@@ -99,7 +99,7 @@ static void store_strings(const struct pln_weight *weight, uint8_t *to)
     }
 }
 
-void pln_plan_places_store(const struct pln_plan_places *places, uint8_t *to, uint64_t *out_hashes)
+enum pln_status pln_plan_places_store(const struct pln_plan_places *places, const struct pln_watch *watch, uint8_t *to, uint64_t *out_hashes)
 {
     uint64_t end = 0;
     for (uint32_t i = 0; i < places->n_weights; i++) {
@@ -111,6 +111,7 @@ void pln_plan_places_store(const struct pln_plan_places *places, uint8_t *to, ui
             out_hashes[i] = out_hashes[places->same[i]];
             continue;
         }
+        PLN_TRY(pln_watch_tell(watch, "pack weights", at, places->size_bytes));
         memset(to + end, 0, at - end);
         if (weight->dtype == PLN_STR) store_strings(weight, to + at);
         else if (weight->data) memcpy(to + at, weight->data, bytes);
@@ -118,4 +119,5 @@ void pln_plan_places_store(const struct pln_plan_places *places, uint8_t *to, ui
         end = at + bytes;
         out_hashes[i] = pln_hash64(to + at, bytes, 0);
     }
+    return PLN_OK;
 }

@@ -3,6 +3,7 @@
 #define PLN_PLAN_PLAN_H
 
 #include "base/text.h"
+#include "base/watch.h"
 #include "kernel/program.h"
 
 /* A plan in memory, as the file will be. */
@@ -17,9 +18,10 @@ struct pln_plan_image {
  * PLN_NO_MEMORY; PLN_UNSUPPORTED: a count or size that the format has no room for; PLN_INTERNAL: the program is inconsistent. */
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image);
 /* The same of up to PLN_PLAN_MOST_TARGETS programs of one model, for targets from the least to the best: weights of all of them that are equal share their
- * bytes, a program that is the same as an earlier one is left out. The graph is the first's; device code is the first's, and steps of all refer to it. */
-enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag,
-                                       struct pln_plan_image *out_image);
+ * bytes, a program that is the same as an earlier one is left out. The graph is the first's; device code is the first's, and steps of all refer to it.
+ * watch (may be NULL) is told how far the weights are; its failure is passed on. */
+enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, const struct pln_watch *watch,
+                                       struct pln_diag *diag, struct pln_plan_image *out_image);
 void pln_plan_image_release(struct pln_plan_image *image);
 
 struct pln_pool;

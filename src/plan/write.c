@@ -496,6 +496,7 @@ struct file {
     struct pln_arena arena;
     const struct pln_allocator *alloc;
     size_t limit_bytes;
+    const struct pln_watch *watch;
     struct pln_diag *diag;
 };
 
@@ -514,7 +515,7 @@ static enum pln_status store(struct file *file, struct pln_plan_image *out_image
     out_image->data = to;
     out_image->size_bytes = layout.all_bytes;
     uint8_t *weights = to + (layout.all_bytes - file->places.size_bytes);
-    pln_plan_places_store(&file->places, weights, hashes);
+    PLN_TRY(pln_plan_places_store(&file->places, file->watch, weights, hashes));
     for (uint32_t i = 0; i < file->n; i++) patch_hashes(&file->writers[i], hashes, weights);
     memset(to, 0, layout.all_bytes - file->places.size_bytes);
     for (uint32_t i = 0; i < layout.n; i++)
@@ -553,8 +554,8 @@ static void writer_deinit(struct writer *writer)
     pln_arena_deinit(&writer->arena);
 }
 
-enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag,
-                                       struct pln_plan_image *out_image)
+enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, const struct pln_watch *watch,
+                                       struct pln_diag *diag, struct pln_plan_image *out_image)
 {
     if (!alloc) alloc = pln_allocator_default();
     *out_image = (struct pln_plan_image){ .alloc = alloc };
@@ -564,6 +565,7 @@ enum pln_status pln_plan_write_targets(const struct pln_program *const *programs
     file->n = n_programs;
     file->alloc = alloc;
     file->limit_bytes = limit_bytes;
+    file->watch = watch;
     file->diag = diag;
     pln_arena_init(&file->arena, alloc, limit_bytes);
     for (uint32_t i = 0; i < n_programs; i++) writer_init(file, &file->writers[i], programs[i]);
@@ -578,7 +580,7 @@ enum pln_status pln_plan_write_targets(const struct pln_program *const *programs
 
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image)
 {
-    return pln_plan_write_targets(&program, 1, alloc, limit_bytes, diag, out_image);
+    return pln_plan_write_targets(&program, 1, alloc, limit_bytes, NULL, diag, out_image);
 }
 
 void pln_plan_image_release(struct pln_plan_image *image)

@@ -130,8 +130,47 @@ static void test_mistakes(void **state)
     pln_diagnostics_destroy(diagnostics);
 }
 
+/* Counts calls, stops at one of them, and notes whether weights were told in order. */
+struct seen {
+    int calls, stop_at, weights, last;
+};
+
+static int look(void *user, const char *phase, int done, int total)
+{
+    struct seen *seen = user;
+    assert_true(phase && phase[0] && done >= 0 && (total == 0 || done <= total));
+    if (strcmp(phase, "pack weights") == 0) {
+        assert_true(total > 0 && (seen->weights++ == 0 || done >= seen->last));
+        seen->last = done;
+    }
+    return ++seen->calls != seen->stop_at;
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    pln_network *network = make_layer();
+    pln_engine *engine;
+    struct seen all = { 0 };
+    const struct pln_build_options options = { .struct_size = sizeof options, .progress = look, .progress_user = &all };
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_engine_release(engine);
+    assert_true(all.weights > 0);
+    for (int i = 1; i <= all.calls; i++) {
+        pln_diagnostics *diagnostics = pln_diagnostics_create();
+        struct seen some = { .stop_at = i };
+        const struct pln_build_options stopped = { .struct_size = sizeof stopped, .diagnostics = diagnostics, .progress = look, .progress_user = &some };
+        assert_int_equal(pln_build_network(network, &stopped, &engine), PLN_CANCELLED);
+        assert_null(engine);
+        assert_int_equal(some.calls, i);
+        assert_true(pln_diagnostics_count(diagnostics) > 0);
+        pln_diagnostics_destroy(diagnostics);
+    }
+    pln_network_destroy(network);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_mistakes) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
