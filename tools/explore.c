@@ -91,6 +91,7 @@ static void write_step(FILE *out, const struct explored *plan, int index)
     write_nodes(out, info.name);
     write_ids(out, "inputs", operands.inputs, operands.n_inputs);
     write_ids(out, "outputs", operands.outputs, operands.n_outputs);
+    write_ids(out, "bodies", operands.blocks, operands.n_blocks);
     fprintf(out, ",\"count\":%llu,\"ms\":", measured ? (unsigned long long)plan->profile.counts[index] : 0);
     json_number(out, measured ? plan->profile.ms[index] : NAN);
     fputs(",\"flops\":", out);

@@ -44,6 +44,22 @@ static const struct option_row rows[] = {
 
 static const char *const kinds[] = { "", "sequence of ", "optional ", "map of " };
 
+/* Why a plan cannot run on this machine, "" where it can. */
+static const char *why_not_here(const struct model *model)
+{
+    static char why[600];
+    pln_context *context = NULL;
+    struct pln_message message;
+    pln_diagnostics *diagnostics = pln_diagnostics_create();
+    const struct pln_context_options here = { .struct_size = sizeof here, .diagnostics = diagnostics };
+    enum pln_status status = pln_context_create(model->engine, &here, &context);
+    why[0] = '\0';
+    if (status != PLN_OK) snprintf(why, sizeof why, "%s", diagnostics && pln_diagnostics_get(diagnostics, 0, &message) == PLN_OK ? message.text : pln_status_text(status));
+    pln_context_destroy(context);
+    pln_diagnostics_destroy(diagnostics);
+    return why;
+}
+
 static void print_tensor(FILE *out, const char *what, const struct pln_tensor_info *info)
 {
     fprintf(out, "%s %s: %s%s%s\n", what, info->name, kinds[info->kind], pln_dtype_name(info->dtype), text_dims(info->rank, info->dims, info->dim_names));
@@ -69,8 +85,8 @@ static void print(FILE *out, const char *path, const struct model *model)
     struct pln_tensor_info info;
     const char *key;
     pln_engine_summarize(model->engine, &summary);
-    fprintf(out, "%s %s%s%s%s: %d ONNX nodes, %d steps in %d segments and %d block%s\n", model->is_plan ? "plan" : "model", path, summary.name && summary.name[0] ? " (" : "",
-            summary.name ? summary.name : "", summary.name && summary.name[0] ? ")" : "", summary.onnx_nodes, summary.steps, summary.segments, summary.blocks, summary.blocks == 1 ? "" : "s");
+    fprintf(out, "%s %s%s%s%s: %d ONNX nodes, %d steps in %d segment%s and %d block%s\n", model->is_plan ? "plan" : "model", path, summary.name && summary.name[0] ? " (" : "",
+            summary.name ? summary.name : "", summary.name && summary.name[0] ? ")" : "", summary.onnx_nodes, summary.steps, summary.segments, summary.segments == 1 ? "" : "s", summary.blocks, summary.blocks == 1 ? "" : "s");
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "input", &info);
     for (int i = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "output", &info);
     fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
@@ -78,6 +94,8 @@ static void print(FILE *out, const char *path, const struct model *model)
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
     if (model->is_plan && options.model.verify) fprintf(out, "weights verified: all checksums fit\n");
     fprintf(out, "targets %s\n", summary.targets);
+    const char *why = why_not_here(model);
+    if (why[0]) fprintf(out, "%s\n", why);
     static const char preset[] = "planish.input_default.";
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {
         const char *value = pln_engine_metadata(model->engine, key);
@@ -103,6 +121,9 @@ static void write_json(FILE *out, const char *path, const struct model *model)
     json_text(out, summary.device);
     fputs(",\"targets\":", out);
     json_text(out, summary.targets);
+    const char *why = why_not_here(model);
+    fprintf(out, ",\"runs_here\":%s,\"why_not\":", why[0] ? "false" : "true");
+    json_text(out, why[0] ? why : NULL);
     fprintf(out, ",\"onnx_nodes\":%d,\"segments\":%d,\"blocks\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"inputs\":[", summary.onnx_nodes, summary.segments, summary.blocks,
             (unsigned long long)summary.weights_bytes, (unsigned long long)summary.plan_bytes);
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) json_tensor(out, i, &info);
@@ -132,6 +153,7 @@ struct subject {
     struct model model;
     struct inputs inputs;
     struct explored explored;
+    char why[700]; /* it was not measured */
 };
 
 static int measure(struct subject *subject)
@@ -153,7 +175,13 @@ static int open_subject(const char *path, struct subject *subject)
     int status = model_open(&command_inspect, path, &options.model, &subject->model);
     if (status) return status;
     subject->explored = (struct explored){ .path = path, .model = &subject->model, .why = "not measured (--no-run)" };
-    return options.no_run ? 0 : measure(subject);
+    if (options.no_run) return 0;
+    const char *why = why_not_here(&subject->model);
+    if (!why[0]) return measure(subject);
+    snprintf(subject->why, sizeof subject->why, "not measured: %s", why);
+    subject->explored.why = subject->why;
+    if (verbosity >= 0) fprintf(stderr, "planish inspect: %s: %s\n", path, subject->why);
+    return 0;
 }
 
 static void close_subject(struct subject *subject)
@@ -208,7 +236,8 @@ static int run(int argc, char **argv)
     options.model.seed = 1;
     int status = options_parse(&command_inspect, rows, argc, argv, &words);
     if (status >= 0) return status;
-    options.model.no_rebuild = true; /* what the plan itself says */
+    options.model.no_rebuild = true; /* what the plan itself says, */
+    options.model.may_be_foreign = true; /* wherever it runs */
     if (words.count == 0) status = command_fail(&command_inspect, 2, "which model? planish inspect --help tells more");
     else if (words.count > (options.html ? 2 : 1)) status = command_fail(&command_inspect, 2, options.html ? "one model, or two side by side" : "one model at a time (two with --html FILE, side by side)");
     else if (options.html && options.json) status = command_fail(&command_inspect, 2, "--html and --json are two jobs: give one of them");

@@ -172,7 +172,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
         const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
-                                                   .verify_weights = options->verify, .plugins = out_model->plugins };
+                                                   .verify_weights = options->verify, .may_be_foreign = options->may_be_foreign, .plugins = out_model->plugins };
         progress_begin(command, "load the plan", true);
         status = pln_engine_load_file(path, &load, &out_model->engine);
         progress_end();

@@ -33,6 +33,7 @@ struct model_options {
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
+    bool may_be_foreign; /* a plan for another machine is opened, to be looked at */
     bool verify; /* a plan's weights of any size are held against their checksums */
     bool must_be_plan; /* whatever its name and first bytes are */
     bool raw_files;    /* inputs are raw bytes, whatever their files are called */

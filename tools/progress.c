@@ -73,7 +73,7 @@ static int compose(char line[LINE], double now, bool bar)
     const double part = progress.total > 0 ? progress.done / progress.total : -1, ms = now - progress.phase_start;
     const char *phase = progress.phase ? progress.phase : progress.what;
     if (part < 0) return snprintf(line, LINE, "planish %s: %.120s, %.0f s so far", progress.command->name, phase, (now - progress.start) * 1e-3);
-    if (part > 0 && ms > DRAW_MS) print_left(left, sizeof left, ms * 1e-3 * (1 - part) / part);
+    if (part >= 0.02 && ms > DRAW_MS) print_left(left, sizeof left, ms * 1e-3 * (1 - part) / part);
     for (int i = 0; i < BAR; i++) drawing[i] = i < (int)(part * BAR) ? '#' : '.';
     drawing[BAR] = '\0';
     return snprintf(line, LINE, "planish %s: %.120s%s%s%s %d%%%s%s", progress.command->name, phase, bar ? " [" : ",", bar ? drawing : "", bar ? "]" : "", (int)(part * 100), left[0] ? ", " : "", left);

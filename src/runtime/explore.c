@@ -50,7 +50,8 @@ enum pln_status pln_engine_step_operands(const pln_engine *engine, int index, st
     const struct pln_program *program = engine->program;
     if (index < 0 || (uint32_t)index >= program->n_steps) return PLN_NOT_FOUND;
     const struct pln_step *step = &program->steps[index];
-    *out_operands = (struct pln_step_operands){ .inputs = step->inputs, .outputs = step->outputs, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs };
+    *out_operands = (struct pln_step_operands){ .inputs = step->inputs, .outputs = step->outputs, .n_inputs = (int)step->n_inputs, .n_outputs = (int)step->n_outputs,
+                                                .blocks = step->blocks, .n_blocks = (int)step->n_blocks };
     for (uint32_t b = 0; b < program->n_blocks; b++) {
         const struct pln_program_block *block = &program->blocks[b];
         uint32_t at = 0;

@@ -37,6 +37,16 @@ looks() {
     [ "$(grep -o 'class="node kind-' "$scratch/dom" | wc -l)" -eq "$2" ] || wrong "$1: not all steps are drawn"
     ! grep -q 'id="pwned"' "$scratch/dom" || wrong "$1: a name became markup"
 }
+# keys PAGE KEY…: what the page is like after these were pressed, as attributes of its body: picked, view, found, dialog.
+keys() {
+    page_of_keys=$1
+    shift
+    press=
+    for key in "$@"; do press="$press press('$key');"; done
+    sed "s|</body>|<script>const press = key => (document.activeElement.id === 'search' ? document.activeElement : document).dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));$press const at = plans[0]; Object.assign(document.body.dataset, { picked: at.picked, view: at.views.findIndex(v => !v.box.hidden), hits: hits.length, dialog: document.getElementById('keys').open });</script></body>|" "$page_of_keys" >"$scratch/keys.html"
+    HOME=$scratch timeout 120 chromium --headless --no-sandbox --disable-gpu --virtual-time-budget=5000 --enable-logging=stderr --v=0 --dump-dom "file://$scratch/keys.html" 2>"$scratch/log" | grep -o '<body[^>]*>'
+    ! grep -qE 'CONSOLE.*(Error|Refused)' "$scratch/log" || wrong "after keys: $(grep CONSOLE "$scratch/log")"
+}
 steps_of() {
     "$p" inspect "$1" --json 2>/dev/null | grep -c '^{"op":'
 }
@@ -53,6 +63,26 @@ grep -q '"measured":false' "$page" || wrong "--no-run measures"
 loop=$source/tests/models/cases/loop_view/model.onnx
 quiet "$p" inspect "$model" "$loop" --html "$page" -q
 looks "$page" $(($(steps_of "$model") + $(steps_of "$loop"))) browser
+# The bodies of an If, with an edge into each, and one for what a body takes from around it. The page is used without a mouse.
+quiet "$p" inspect "$source/tests/models/states/branch_state.onnx" --html "$page" -q
+looks "$page" "$(steps_of "$source/tests/models/states/branch_state.onnx")" browser
+data "$page" | grep -q '"op":"if".*"bodies":\[1,2\]' || wrong "the If has no bodies"
+if command -v chromium >/dev/null && [ -s "$scratch/dom" ]; then
+    [ "$(grep -o 'class="edge across body"' "$scratch/dom" | wc -l)" -eq 2 ] || wrong "no edges into the bodies"
+    [ "$(grep -o 'class="frame"' "$scratch/dom" | wc -l)" -eq 2 ] || wrong "the bodies have no frames"
+    grep -q 'class="edge across taken"' "$scratch/dom" || wrong "no edge for what the body takes from around it"
+    body=$(keys "$page" j j 2)
+    case $body in *'data-picked="1"'*'data-view="1"'*) ;; *) wrong "j j 2: $body" ;; esac
+    body=$(keys "$page" 3 '?')
+    case $body in *'data-view="2"'*'data-dialog="true"'*) ;; *) wrong "3 ?: $body" ;; esac
+fi
+
+# A plan for a machine that is not this one can be looked at, in every form, and what is missing is said.
+expect 0 "plan " "$p" build "$model" -o "$scratch/other.plan" --target x86-64-v4 --no-rebuild -q
+expect 0 "this engine cannot run here: the plan is for CPUs with x86-64-v4" env PLANISH_CPU_ISA=avx2 "$p" inspect "$scratch/other.plan"
+expect 0 '"runs_here":false' env PLANISH_CPU_ISA=avx2 "$p" inspect "$scratch/other.plan" --json
+expect 0 "not measured: this engine cannot run here" env PLANISH_CPU_ISA=avx2 "$p" inspect "$scratch/other.plan" --html "$page"
+looks "$page" "$(steps_of "$scratch/other.plan")"
 bert=$source/tests/models/zoo/bert.ts/model.onnx
 quiet "$p" inspect "$bert" --dim b=2,s=7 --html "$page" -q
 looks "$page" "$(steps_of "$bert")"

@@ -42,7 +42,9 @@ struct pln_step_operands {
     const uint32_t *inputs, *outputs; /* values; UINT32_MAX: left out. They live as long as the engine */
     int n_inputs, n_outputs;
     int block, segment, position; /* of the step: which in its block */
-    uint64_t reserved[4];
+    int n_blocks;
+    const uint32_t *blocks;       /* bodies of an If or Loop. They live as long as the engine */
+    uint64_t reserved[3];
 };
 
 PLN_API int pln_engine_value_count(const pln_engine *engine);
