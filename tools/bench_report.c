@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "json.h"
 #include "planish/planish.h"
+#include "steps.h"
 
 static int by_value(const void *a, const void *b)
 {
@@ -205,10 +206,8 @@ void bench_write_json(FILE *out, struct bench *bench)
     pln_engine_summarize(bench->model->engine, &engine);
     fputs("{\"schema\":1,\"model\":", out);
     json_text(out, bench->path);
-    fputs(",\"device\":", out);
-    json_text(out, engine.device);
-    fputs(",\"device_name\":", out);
-    json_text(out, engine.device_name);
+    fputc(',', out);
+    steps_write_device_json(out, bench->model->engine);
     fputs(",\"precision\":\"fp32\"", out);
     write_shapes(out, bench);
     fprintf(out, ",\"threads\":%d,\"iterations\":%zu", bench->model->threads, bench->ours.count);

@@ -44,8 +44,8 @@ static void write_json(FILE *out, const struct model *model, const char *from, u
     json_text(out, from);
     fputs(",\"plan\":", out);
     json_text(out, options.output);
-    fputs(",\"device\":", out);
-    json_text(out, summary.device);
+    fputc(',', out);
+    steps_write_device_json(out, model->engine);
     fprintf(out, ",\"onnx_nodes\":%d,\"steps\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"build_ms\":", summary.onnx_nodes, summary.steps, (unsigned long long)summary.weights_bytes,
             (unsigned long long)bytes);
     json_number(out, model->build_ms);

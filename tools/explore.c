@@ -123,10 +123,8 @@ static void write_plan(FILE *out, const struct explored *plan)
     pln_engine_summarize(plan->model->engine, &summary);
     fputs("{\"path\":", out);
     json_text(out, plan->path);
-    fputs(",\"device\":", out);
-    json_text(out, summary.device);
-    fputs(",\"device_name\":", out);
-    json_text(out, summary.device_name);
+    fputc(',', out);
+    steps_write_device_json(out, plan->model->engine);
     fputs(",\"targets\":", out);
     json_text(out, summary.targets);
     fprintf(out, ",\"threads\":%d,\"onnx_nodes\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"measured\":%s,\"runs\":%d,\"run_ms\":", plan->model->threads, summary.onnx_nodes,

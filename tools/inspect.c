@@ -117,8 +117,8 @@ static void write_json(FILE *out, const char *path, const struct model *model)
     json_text(out, path);
     fputs(",\"name\":", out);
     json_text(out, summary.name);
-    fputs(",\"device\":", out);
-    json_text(out, summary.device);
+    fputc(',', out);
+    steps_write_device_json(out, model->engine);
     fputs(",\"targets\":", out);
     json_text(out, summary.targets);
     const char *why = why_not_here(model);

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "inputs.h"
 #include "json.h"
+#include "steps.h"
 #include "summary.h"
 #include "text.h"
 #include "top.h"
@@ -133,8 +134,8 @@ static int run_model(const struct model *model, struct output *output)
         pln_engine_summarize(model->engine, &summary);
         if (verbosity >= 0) fprintf(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
         if (output->json) {
-            fputs("{\"schema\":1,\"device\":", output->json);
-            json_text(output->json, summary.device);
+            fputs("{\"schema\":1,", output->json);
+            steps_write_device_json(output->json, model->engine);
             fprintf(output->json, ",\"threads\":%d,\"ms\":", model->threads);
             json_number(output->json, ms);
             fputc(',', output->json);

@@ -86,6 +86,16 @@ void steps_print_table(FILE *out, const pln_engine *engine)
     }
 }
 
+void steps_write_device_json(FILE *out, const pln_engine *engine)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(engine, &summary);
+    fputs("\"device\":", out);
+    json_text(out, summary.device);
+    fputs(",\"device_name\":", out);
+    json_text(out, summary.device_name);
+}
+
 void steps_begin_json(FILE *out, const struct pln_step_info *info, bool first)
 {
     fputs(first ? "\n{\"op\":" : ",\n{\"op\":", out);

@@ -13,6 +13,8 @@ void steps_print_kernels(FILE *out, const pln_engine *engine);
 void steps_print_fused(FILE *out, const pln_engine *engine, int limit);
 /* One row a step. */
 void steps_print_table(FILE *out, const pln_engine *engine);
+/* "device":…,"device_name":… of a report. */
+void steps_write_device_json(FILE *out, const pln_engine *engine);
 /* "steps":[…] */
 void steps_write_json(FILE *out, const pln_engine *engine);
 /* One of them in a list of objects, up to its device and without the end. */
