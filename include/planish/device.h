@@ -17,7 +17,8 @@ struct pln_device_info {
     char problem[512];
     char compiler[64];     /* of device code, on this machine: "NVRTC 13.0"; "": none, or none needed */
     char compiler_problem[512]; /* why there is none: plans can be run, but not built */
-    uint64_t reserved[8];
+    const char *features;       /* of a CPU, as far as kernels may use them: "avx avx2 fma …", static; NULL: it has none of those that kernels ask for, or is no CPU */
+    uint64_t reserved[7];
 };
 
 /* The kinds of device of this build in the order of preference for a look around, all devices of each kind; a kind that has none here is one entry that

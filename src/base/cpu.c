@@ -105,20 +105,26 @@ static const struct cpu_feature level_names[] = {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static uint64_t raw_features, capped_features;
-static char cpu_name[64], bad_cap[64]; /* bad_cap: "" when it is good */
+static char cpu_name[64], features_text[256], bad_cap[64]; /* bad_cap: "" when it is good */
+
+static void cap_features(void)
+{
+    uint64_t cap;
+    const char *text = getenv("PLANISH_CPU_ISA");
+    if (text == NULL || text[0] == '\0' || strcmp(text, "native") == 0) return;
+    if (pln_cpu_parse_features(text, &cap)) capped_features &= cap;
+    else snprintf(bad_cap, sizeof bad_cap, "%s", text);
+}
 
 static void read_cpu(void)
 {
-    uint64_t cap;
     raw_features = capped_features = detect();
     read_name(cpu_name);
     size_t n = strlen(cpu_name), lead = strspn(cpu_name, " ");
     while (n > lead && cpu_name[n - 1] == ' ') cpu_name[--n] = '\0';
     memmove(cpu_name, cpu_name + lead, n - lead + 1);
-    const char *text = getenv("PLANISH_CPU_ISA");
-    if (text == NULL || text[0] == '\0' || strcmp(text, "native") == 0) return;
-    if (pln_cpu_parse_features(text, &cap)) capped_features &= cap;
-    else snprintf(bad_cap, sizeof bad_cap, "%s", text);
+    cap_features();
+    pln_cpu_describe(capped_features, features_text, sizeof features_text);
 }
 
 const char *pln_cpu_bad_cap(void)
@@ -137,6 +143,12 @@ uint64_t pln_cpu_features(void)
 {
     pthread_once(&once, read_cpu);
     return capped_features;
+}
+
+const char *pln_cpu_features_text(void)
+{
+    pthread_once(&once, read_cpu);
+    return features_text;
 }
 
 const char *pln_cpu_name(void)

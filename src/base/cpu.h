@@ -48,6 +48,8 @@ bool pln_cpu_parse_features(const char *text, uint64_t *out_features);
 const char *pln_cpu_level_name(uint64_t features);
 /* "avx2 fma …" into buffer; returns it. */
 const char *pln_cpu_describe(uint64_t features, char *buffer, size_t buffer_bytes);
+/* The same of pln_cpu_features, static. */
+const char *pln_cpu_features_text(void);
 /* "Intel(R) Xeon(R) …", static. */
 const char *pln_cpu_name(void);
 /* CPUs of the affinity mask, limited by the cgroup's quota (v1 and v2), at least 1. */

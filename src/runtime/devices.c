@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "backend/backend.h"
+#include "base/cpu.h"
 #include "base/text.h"
 
 static const char *first_text(const struct pln_diag *diag, enum pln_status status)
@@ -45,6 +46,7 @@ static bool describe(const struct pln_backend *backend, int ordinal, struct pln_
     snprintf(info->description, sizeof info->description, "%s", caps.name);
     snprintf(info->arch, sizeof info->arch, "%s", caps.arch);
     info->memory_bytes = caps.memory_bytes;
+    if (caps.features == pln_cpu_features() && caps.features) info->features = pln_cpu_features_text();
     info->usable = 1;
     return true;
 }

@@ -50,6 +50,12 @@ expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
 expect 0 "cpu " "$p" doctor
 expect 0 "pictures .png" "$p" doctor
+expect 0 "cache    /nowhere/cache" env PLANISH_CACHE_DIR=/nowhere/cache "$p" doctor
+expect 0 "no onnxruntime in python3: --vs onnxruntime wants one" env PATH=/nowhere "$p" doctor
+if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+    expect 0 "sse4.2 avx avx2 fma f16c" "$p" doctor
+    expect 0 '"features":"sse4.2"' env PLANISH_CPU_ISA=x86-64-v2 "$p" doctor --json
+fi
 expect 0 '"pictures":["png"' "$p" doctor --json
 expect 0 "all checksums fit" "$p" inspect --verify "$source/tests/golden/v0/hand.plan"
 expect 1 "flipped_weight.plan" "$p" inspect --verify "$source/tests/golden/bad/flipped_weight.plan"
