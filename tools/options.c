@@ -23,15 +23,39 @@ void text_list_add(struct text_list *list, const char *item)
     list->items[list->count++] = item;
 }
 
+/* What to do about an error of the system that a message names, whoever wrote it; "" where there is nothing to say. */
+static const char *system_remedy(const char *text)
+{
+    static const struct {
+        int error;
+        const char *remedy;
+    } rows[] = {
+        { ENOENT, "; check the path (ls)" },
+        { ENOTDIR, "; check the path (ls)" },
+        { EISDIR, "; name a file" },
+        { EACCES, "; ls -l tells who may" },
+        { EROFS, "; write elsewhere" },
+        { ENOSPC, "; make room, or write elsewhere (df -h)" },
+        { EFBIG, "; ulimit -f tells what this shell allows" },
+    };
+    const size_t n = strlen(text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *name = strerror(rows[i].error);
+        const size_t length = strlen(name);
+        if (n >= length && strcmp(text + n - length, name) == 0) return rows[i].remedy;
+    }
+    return "";
+}
+
 int command_fail(const struct command *command, int status, const char *format, ...)
 {
+    char text[4096];
     va_list args;
-    progress_hide();
-    fprintf(stderr, "planish %s: ", command->name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    progress_hide();
+    fprintf(stderr, "planish %s: %s%s\n", command->name, text, system_remedy(text));
     return status;
 }
 

@@ -121,5 +121,5 @@ enum pln_status pln_graph_restore(const struct pln_program *plan, const char *na
     if (status == PLN_OK) (*out_graph)->plugins = plugins;
     if (status == PLN_OK) status = pln_infer_graph(*out_graph, diag);
     if (status == PLN_OK || status == PLN_NO_MEMORY || status == PLN_INCOMPATIBLE) return status;
-    return pln_fail(diag, PLN_BAD_PLAN, "%s: the plan is damaged: its graph makes no sense", name);
+    return pln_fail(diag, PLN_BAD_PLAN, "%s: the plan is damaged: its graph makes no sense; build it again from the model", name);
 }

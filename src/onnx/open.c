@@ -74,8 +74,8 @@ static enum pln_status fail_decode(const struct pln_onnx_file *file, const uint8
         diag->count = before;
     }
     if (status != PLN_BAD_MODEL) return pln_fail(diag, status, "%s: %s", label_of(file), why);
-    if (other) return pln_fail(diag, status, "%s: not an ONNX model: %s", label_of(file), other);
-    return pln_fail(diag, status, "%s: not a readable ONNX model: %s (it has %zu bytes; it may be cut off or damaged)",
+    if (other) return pln_fail(diag, status, "%s: not an ONNX model: %s; what is wanted is a file that was exported as ONNX", label_of(file), other);
+    return pln_fail(diag, status, "%s: not a readable ONNX model: %s (it has %zu bytes; it may be cut off or damaged: export or download it again)",
                     label_of(file), why, size_bytes);
 }
 
@@ -126,7 +126,7 @@ static enum pln_status decode(struct pln_onnx_file *file, const uint8_t *data, s
 {
     int before = diag ? diag->count : 0;
     uint64_t limit = PLN_MIN(ARENA_BASE_BYTES + (uint64_t)size_bytes * ARENA_BYTES_PER_BYTE, ARENA_MOST_BYTES);
-    if (size_bytes == 0) return pln_fail(diag, PLN_BAD_MODEL, "%s: not an ONNX model: it is empty", label_of(file));
+    if (size_bytes == 0) return pln_fail(diag, PLN_BAD_MODEL, "%s: not an ONNX model: it is empty; export or download it again", label_of(file));
     file->arena.limit_bytes = (size_t)limit;
     enum pln_status status = pln_onnx_decode_model(data, size_bytes, &file->arena, diag, &file->model);
     file->arena.limit_bytes = 0;

@@ -25,7 +25,7 @@ struct reader {
 static enum pln_status damaged(struct reader *reader, const char *what)
 {
     reader->failed = true;
-    return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is damaged: %s", reader->name, what);
+    return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is damaged: %s; build it again from the model", reader->name, what);
 }
 
 /* Checksums are right by then: a reserved field that is not 0 means what this version does not know. */
@@ -99,7 +99,7 @@ static enum pln_status check_header(struct reader *reader)
                         PLN_PLAN_VERSION, header->version > PLN_PLAN_VERSION ? "use a newer Planish, or build it again from the model" : "build it again from the model");
     }
     if (header->file_bytes > reader->size_bytes)
-        return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is cut short: it should have %llu bytes and has %zu", reader->name, (unsigned long long)header->file_bytes, reader->size_bytes);
+        return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: the plan is cut short: it should have %llu bytes and has %zu; copy it again, or build it again from the model", reader->name, (unsigned long long)header->file_bytes, reader->size_bytes);
     if (header->file_bytes < reader->size_bytes) return damaged(reader, "there are bytes behind its end");
     if (header->metadata_bytes > header->file_bytes || header->metadata_bytes < sizeof *header ||
         header->n_sections > (header->metadata_bytes - sizeof *header) / sizeof(struct pln_plan_section))

@@ -40,40 +40,42 @@ says 2 "the model has no input 'input'" "its first is 'x'" "$p" run m.onnx --inp
 says 2 "input 'x' is missing" "--random 1 for random values" "$p" run m.onnx
 says 1 "f64.npy: input 'x' is f64, the model wants f32" 'astype("float32")' "$p" run m.onnx --input x=f64.npy
 says 1 "dim 2 is 32, the model wants 64" "planish inspect shows what the inputs take" "$p" run m.onnx --input x=small.npy
-says 1 "cannot open 'missing.npy'" "No such file" "$p" run m.onnx --input x=missing.npy
+says 1 "cannot open 'missing.npy': No such file" "check the path" "$p" run m.onnx --input x=missing.npy
 says 2 "how shall the picture become input 'x'?" "give --preprocess imagenet|unit|signed|raw" "$p" run m.onnx --input "x=$picture"
 # 10-15: files that are something else.
-says 1 "cannot open 'missing.onnx'" "No such file" "$p" bench missing.onnx
+says 1 "cannot open 'missing.onnx': No such file" "check the path" "$p" bench missing.onnx
 echo "a text" >notes.txt
-says 1 "notes.txt: not an ONNX model" "it is a text file" "$p" run notes.txt --random 1
-says 1 "good.npy: not an ONNX model" "it is a NumPy file" "$p" inspect good.npy
+says 1 "notes.txt: not an ONNX model: it is a text file" "what is wanted is a file that was exported as ONNX" "$p" run notes.txt --random 1
+says 1 "good.npy: not an ONNX model: it is a NumPy file" "what is wanted is a file that was exported as ONNX" "$p" inspect good.npy
 cp "$source/tests/golden/bad/tensorrt.plan" model.engine
 says 1 "it was made by TensorRT" "build a plan from the ONNX model: planish build" "$p" run model.engine --random 1
 head -c 200000 m.onnx >cut.onnx
-says 1 "cut.onnx" "it may be cut off or damaged" "$p" build cut.onnx -o x.plan
+says 1 "cut.onnx" "it may be cut off or damaged: export or download it again" "$p" build cut.onnx -o x.plan
+says 1 "flipped_bit.plan: the plan is damaged" "build it again from the model" "$p" run "$source/tests/golden/bad/flipped_bit.plan" --random 1
+says 1 "cut_weights.plan: the plan is cut short" "build it again from the model" "$p" run "$source/tests/golden/bad/cut_weights.plan" --random 1
 says 1 "newer.plan: the plan has format version" "use a newer Planish, or build it again from the model" "$p" run "$source/tests/golden/bad/newer.plan" --random 1
 # 16, 17: machines.
-if grep -q avx512vl /proc/cpuinfo 2>/dev/null; then
+if "$p" ops Conv | grep -q avx512; then
     "$p" build m.onnx -o v4.plan --target x86-64-v4 --no-rebuild -q >/dev/null
     says 1 "the plan is for CPUs with x86-64-v4" "build it with --target for this machine" env PLANISH_CPU_ISA=avx2 "$p" run v4.plan --random 1
 fi
 says 1 "there is no cuda:77" "use --device cpu" "$p" bench m.onnx --device cuda:77
 says 2 "there is no pass 'magic'" "planish ops --passes" "$p" build m.onnx -o x.plan --disable-pass magic
 # 18-20: where results go. A limit of the file size stands for a disk that is full, which root can also try.
-says 1 "cannot create '$scratch/none/m.plan'" "No such file" "$p" build m.onnx -o "$scratch/none/m.plan"
-says 1 "cannot write 'full.plan'" "File too large" sh -c "ulimit -f 100; '$p' build m.onnx -o full.plan -q"
+says 1 "cannot create '$scratch/none/m.plan': No such file" "check the path" "$p" build m.onnx -o "$scratch/none/m.plan"
+says 1 "cannot write 'full.plan': File too large" "ulimit -f" sh -c "ulimit -f 100; '$p' build m.onnx -o full.plan -q"
 [ -z "$(ls ./*full.plan* 2>/dev/null)" ] || wrong "half a plan is left"
 if [ "$(id -u)" -eq 0 ] && mkdir small && mount -t tmpfs -o size=300k tmpfs small 2>/dev/null; then
-    says 1 "cannot write 'small/m.plan'" "No space left on device" "$p" build m.onnx -o small/m.plan -q
+    says 1 "cannot write 'small/m.plan': No space left on device" "df -h" "$p" build m.onnx -o small/m.plan -q
     [ -z "$(ls small)" ] || wrong "half a plan is left on the full disk"
     umount small
 fi
 mkdir locked
 chmod 555 locked
 chmod 755 .
-if [ "$(id -u)" -ne 0 ]; then says 1 "locked/m.plan" "Permission denied" "$p" build m.onnx -o locked/m.plan -q
+if [ "$(id -u)" -ne 0 ]; then says 1 "locked/m.plan': Permission denied" "ls -l" "$p" build m.onnx -o locked/m.plan -q
 elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
-    says 1 "locked/m.plan" "Permission denied" setpriv --reuid=65534 --clear-groups "$p" build m.onnx -o locked/m.plan -q --no-cache
+    says 1 "locked/m.plan': Permission denied" "ls -l" setpriv --reuid=65534 --clear-groups "$p" build m.onnx -o locked/m.plan -q --no-cache
 fi
 # Precision flags are permissions, and it is said when nothing comes of them; inputs of one length are told it once.
 expect 0 "--fp16 is a permission: device cpu computes in the types of the model" "$p" build m.onnx -o x.plan --fp16
