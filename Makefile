@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all test-cuda install uninstall dist deb clean
+.PHONY: all demo check test test-all test-cuda docs install uninstall dist deb clean
 
 # cmocka may have come since the last configuring, which left its tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -35,6 +35,10 @@ test-all:
 # On a machine with an NVIDIA GPU.
 test-cuda: all
 	scripts/test_cuda
+
+# The page of operators, written by the command itself: $(BUILD)/docs/coverage.md.
+docs: all
+	@echo $(BUILD)/docs/coverage.md
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

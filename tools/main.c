@@ -24,6 +24,7 @@ static int print_help(void)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 1 << 16); /* in a log of both, what is said stands in the order in which it was said */
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
     const char *own = argc > 0 ? strrchr(argv[0], '/') : NULL;
     if (argc > 0 && strcmp(own ? own + 1 : argv[0], "trtexec") == 0) return command_trtexec.run(argc, argv);
