@@ -114,7 +114,8 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     if (json) fprintf(json, "\n],\"passed\":%zu,\"failed\":%zu}\n", passed, cases->count - passed);
     if (json && json != stdout && fclose(json) != 0) return command_fail(&command_check, 1, "%s: %s", json_file, strerror(errno));
     fprintf(text, "%zu passed, %zu failed, 0 skipped\n", passed, cases->count - passed);
-    if (fflush(stdout) != 0) return command_fail(&command_check, 1, "stdout: %s", strerror(errno));
+    int error = command_flush();
+    if (error) return command_fail(&command_check, 1, "stdout: %s", strerror(error));
     return passed == cases->count ? 0 : 1;
 }
 

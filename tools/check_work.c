@@ -173,7 +173,7 @@ static void tell_survivors(const struct work *work)
     for (size_t i = 0; i < work->n_again; i++) {
         const struct again *again = &work->again[i];
         if (!work->verdicts[again->at].passed) continue;
-        fprintf(stderr, "planish check: %s passes in a process of its own; in one that had run %ld other%s: %s\n", work->folders->items[again->at], again->before, again->before == 1 ? "" : "s", again->why);
+        command_tell(&command_check, "%s passes in a process of its own; in one that had run %ld other%s: %s", work->folders->items[again->at], again->before, again->before == 1 ? "" : "s", again->why);
     }
 }
 

@@ -84,7 +84,7 @@ static int read_picture(const struct command *command, const struct model *model
     if (status == 0) status = preprocess_apply(command, &preprocess, path, info, &inputs->values[index]);
     if (status) return status;
     preprocess_print(&preprocess, text, sizeof text);
-    if (verbosity >= 0) fprintf(stderr, "planish %s: %s: %s\n", command->name, path, text);
+    if (verbosity >= 0) command_tell(command, "%s: %s", path, text);
     if (pln_host_value_buffer(inputs->values[index], &buffer) == PLN_OK) memcpy(info->dims, buffer.dims, sizeof info->dims);
     return 0;
 }

@@ -180,7 +180,7 @@ static int open_subject(const char *path, struct subject *subject)
     if (!why[0]) return measure(subject);
     snprintf(subject->why, sizeof subject->why, "not measured: %s", why);
     subject->explored.why = subject->why;
-    if (verbosity >= 0) fprintf(stderr, "planish inspect: %s: %s\n", path, subject->why);
+    if (verbosity >= 0) command_tell(&command_inspect, "%s: %s", path, subject->why);
     return 0;
 }
 

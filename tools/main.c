@@ -22,9 +22,35 @@ static int print_help(void)
     return 0;
 }
 
+/* NULL after saying what was meant instead. */
+static const struct command *find_command(const char *word)
+{
+    static const char *const options[] = { "--help", "--version", "--man", "--completions" };
+    const char *names[N_COMMANDS];
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(names[i], word) == 0) return commands[i];
+    }
+    const bool option = word[0] == '-';
+    const char *near = option ? nearest_name(word, options, sizeof options / sizeof options[0]) : nearest_name(word, names, N_COMMANDS);
+    if (near) fprintf(stderr, "planish: there is no %s '%s'; did you mean '%s'?\n", option ? "option" : "command", word, near);
+    else if (option) fprintf(stderr, "planish: the command comes first, its options behind it: planish COMMAND %s; planish --help lists the commands\n", word);
+    else fprintf(stderr, "planish: there is no command '%s'; planish --help lists them\n", word);
+    return NULL;
+}
+
+static int help_of(const char *word)
+{
+    const struct command *command = find_command(word);
+    char own[64], help[] = "--help";
+    if (!command) return 2;
+    snprintf(own, sizeof own, "%s", command->name);
+    char *words[] = { own, help, NULL };
+    return command->run(2, words);
+}
+
 int main(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, 1 << 16); /* in a log of both, what is said stands in the order in which it was said */
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
     const char *own = argc > 0 ? strrchr(argv[0], '/') : NULL;
     if (argc > 0 && strcmp(own ? own + 1 : argv[0], "trtexec") == 0) return command_trtexec.run(argc, argv);
@@ -32,20 +58,13 @@ int main(int argc, char **argv)
         print_help();
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return print_help();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) return argc > 2 ? help_of(argv[2]) : print_help();
     if (strcmp(argv[1], "--version") == 0) {
         printf("planish %s\n", pln_version());
         return 0;
     }
     if (strcmp(argv[1], "--man") == 0) return manual_print_man(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     if (strcmp(argv[1], "--completions") == 0) return manual_print_completions(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
-    const char *names[N_COMMANDS];
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        names[i] = commands[i]->name;
-        if (strcmp(names[i], argv[1]) == 0) return commands[i]->run(argc - 1, argv + 1);
-    }
-    const char *near = nearest_name(argv[1], names, N_COMMANDS);
-    if (near) fprintf(stderr, "planish: there is no command '%s'; did you mean '%s'?\n", argv[1], near);
-    else fprintf(stderr, "planish: there is no command '%s'; planish --help lists them\n", argv[1]);
-    return 2;
+    const struct command *command = find_command(argv[1]);
+    return command ? command->run(argc - 1, argv + 1) : 2;
 }

@@ -37,6 +37,7 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
     (void)user;
     if (level > PLN_LOG_INFO && verbosity <= 0) return;
     progress_hide();
+    command_flush();
     fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
@@ -97,7 +98,7 @@ static enum pln_status rebuild(const struct command *command, const char *path, 
         return PLN_INCOMPATIBLE;
     }
     if (status == PLN_OK && pln_diagnostics_get(missing, 0, &message) == PLN_OK && verbosity >= 0)
-        fprintf(stderr, "planish %s: %s: built again from the graph inside, in %.0f ms: %s\n", command->name, path, model->build_ms, message.text);
+        command_tell(command, "%s: built again from the graph inside, in %.0f ms: %s", path, model->build_ms, message.text);
     pln_diagnostics_destroy(missing);
     return status;
 }
@@ -152,8 +153,8 @@ static void tell_precision(const struct command *command, const struct device_op
     pln_engine_summarize(model->engine, &summary);
     const bool host = strcmp(summary.device, "cpu") == 0 || strcmp(summary.device, "ref") == 0, half = on->fp16 || on->bf16 || on->best;
     if (verbosity < 0 || command->own_grammar) return; /* trtexec tells it in its own way */
-    if (host && half) fprintf(stderr, "planish %s: %s is a permission: device %s computes in the types of the model (FP32 stays FP32)\n", command->name, on->best ? "--best" : on->bf16 ? "--bf16" : "--fp16", summary.device);
-    if (on->fp8 || on->int8) fprintf(stderr, "planish %s: %s is a permission: this version computes in the types of the model; one with Q/DQ nodes runs in int8\n", command->name, on->int8 ? "--int8" : "--fp8");
+    if (host && half) command_tell(command, "%s is a permission: device %s computes in the types of the model (FP32 stays FP32)", on->best ? "--best" : on->bf16 ? "--bf16" : "--fp16", summary.device);
+    if (on->fp8 || on->int8) command_tell(command, "%s is a permission: this version computes in the types of the model; one with Q/DQ nodes runs in int8", on->int8 ? "--int8" : "--fp8");
 }
 
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
@@ -187,7 +188,7 @@ int model_open(const struct command *command, const char *path, const struct mod
         out_model->threads = pln_thread_pool_threads(out_model->pool);
         tell_precision(command, &options->on, out_model);
         if (out_model->threads < options->threads)
-            fprintf(stderr, "planish %s: warning: --threads %ld: at most %d threads can be had, and are used\n", command->name, options->threads, out_model->threads);
+            command_tell(command, "warning: --threads %ld: at most %d threads can be had, and are used", options->threads, out_model->threads);
         return 0;
     }
     model_fail(command, out_model->diagnostics, status, path);
@@ -366,7 +367,7 @@ int model_input_shape(const struct command *command, const struct model *model, 
     for (int i = 0; status == 0 && i < out_info->rank; i++) {
         if (out_info->dims[i] >= 0) continue;
         const int64_t otherwise = is_length(model, out_info, i) ? 0 : 1;
-        if (verbosity >= 1 - (int)otherwise) fprintf(stderr, "planish %s: dim '%s' of input '%s' is not given and becomes %d\n", command->name, out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name, (int)otherwise);
+        if (verbosity >= 1 - (int)otherwise) command_tell(command, "dim '%s' of input '%s' is not given and becomes %d", out_info->dim_names[i] ? out_info->dim_names[i] : "?", out_info->name, (int)otherwise);
         out_info->dims[i] = otherwise;
     }
     return status;

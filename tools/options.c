@@ -47,15 +47,36 @@ static const char *system_remedy(const char *text)
     return "";
 }
 
-int command_fail(const struct command *command, int status, const char *format, ...)
+int command_flush(void)
+{
+    static int first;
+    if (fflush(stdout) != 0 && !first) first = errno;
+    return first;
+}
+
+static void tell(const struct command *command, bool remedy, const char *format, va_list args)
 {
     char text[4096];
+    vsnprintf(text, sizeof text, format, args);
+    progress_hide();
+    command_flush();
+    fprintf(stderr, "planish %s: %s%s\n", command->name, text, remedy ? system_remedy(text) : "");
+}
+
+void command_tell(const struct command *command, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    tell(command, false, format, args);
     va_end(args);
-    progress_hide();
-    fprintf(stderr, "planish %s: %s%s\n", command->name, text, system_remedy(text));
+}
+
+int command_fail(const struct command *command, int status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell(command, true, format, args);
+    va_end(args);
     return status;
 }
 

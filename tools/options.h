@@ -47,8 +47,12 @@ void options_print_help(const struct command *command, const struct option_row *
 /* Calls visit with the command's table, by running the command up to where it parses its options. */
 void options_visit(const struct command *command, void (*visit)(void *user, const struct command *command, const struct option_row *rows), void *user);
 void text_list_add(struct text_list *list, const char *item);
-/* Prints "planish NAME: text" to stderr and returns status. */
+/* Prints "planish NAME: text" to stderr, behind what stdout has had before, so that a log of both is in order. */
+void command_tell(const struct command *command, const char *format, ...);
+/* The same and, if it ends with an error of the system, what to do about that. Returns status. */
 int command_fail(const struct command *command, int status, const char *format, ...);
+/* All of stdout is written out: 0, or the errno of the first write that failed. */
+int command_flush(void);
 /* The nearest of the names to a misspelt one, or NULL. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 

@@ -106,7 +106,7 @@ static int report(const struct model *model, pln_context *context, struct output
             if (options.top) top_print(output->text, &buffer, (int)options.top, &labels);
             if (output->json) json_output(output->json, i, info.name, &buffer);
             if (options.output) status = write_output(info.name, value);
-        } else if (options.output) fprintf(stderr, "planish run: output '%s' is no tensor and was not written\n", info.name);
+        } else if (options.output) command_tell(&command_run, "output '%s' is no tensor and was not written", info.name);
         if (print) fputc('\n', output->text);
         pln_host_value_destroy(value);
     }

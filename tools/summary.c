@@ -113,7 +113,7 @@ void trivial_warn(const struct trivial *trivial, const struct command *command)
     char more[40] = "";
     if (trivial->names.count == 0) return;
     if (trivial->names.count > 1) snprintf(more, sizeof more, " (and %zu more)", trivial->names.count - 1);
-    fprintf(stderr, "planish %s: warning: output '%s' is all %s%s, where to agree proves little; try other inputs with --input or --seed\n", command->name, trivial->names.items[0],
+    command_tell(command, "warning: output '%s' is all %s%s, where to agree proves little; try other inputs with --input or --seed", trivial->names.items[0],
             trivial->what.items[0], more);
 }
 

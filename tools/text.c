@@ -73,11 +73,12 @@ int output_open(const struct command *command, const char *option, struct output
 int output_close(const struct command *command, const char *option, struct output *output)
 {
     int bad = 0;
-    bool file = output->json && output->json != stdout, empty = file && ftell(output->json) == 0;
+    const bool file = output->json && output->json != stdout, empty = file && ftell(output->json) == 0;
     struct stat info;
-    if (file) bad = fclose(output->json) != 0;
-    bad |= fflush(stdout) != 0;
+    if (file && fclose(output->json) != 0) bad = errno;
+    const int error = command_flush();
+    if (!bad) bad = error;
     if (empty && stat(option, &info) == 0 && S_ISREG(info.st_mode)) remove(option);
     output->json = NULL;
-    return bad ? command_fail(command, 1, "%s: %s", option && option[0] ? option : "stdout", strerror(errno)) : 0;
+    return bad ? command_fail(command, 1, "%s: %s", option && option[0] ? option : "stdout", strerror(bad)) : 0;
 }

@@ -75,7 +75,7 @@ static enum pln_status fail_decode(const struct pln_onnx_file *file, const uint8
     }
     if (status != PLN_BAD_MODEL) return pln_fail(diag, status, "%s: %s", label_of(file), why);
     if (other) return pln_fail(diag, status, "%s: not an ONNX model: %s; what is wanted is a file that was exported as ONNX", label_of(file), other);
-    return pln_fail(diag, status, "%s: not a readable ONNX model: %s (it has %zu bytes; it may be cut off or damaged: export or download it again)",
+    return pln_fail(diag, status, "%s: not a readable ONNX model: %s (it has %zu bytes; it may be cut off or damaged); export or download it again",
                     label_of(file), why, size_bytes);
 }
 

@@ -50,7 +50,7 @@ says 1 "good.npy: not an ONNX model: it is a NumPy file" "what is wanted is a fi
 cp "$source/tests/golden/bad/tensorrt.plan" model.engine
 says 1 "it was made by TensorRT" "build a plan from the ONNX model: planish build" "$p" run model.engine --random 1
 head -c 200000 m.onnx >cut.onnx
-says 1 "cut.onnx" "it may be cut off or damaged: export or download it again" "$p" build cut.onnx -o x.plan
+says 1 "cut.onnx" "it may be cut off or damaged); export or download it again" "$p" build cut.onnx -o x.plan
 says 1 "flipped_bit.plan: the plan is damaged" "build it again from the model" "$p" run "$source/tests/golden/bad/flipped_bit.plan" --random 1
 says 1 "cut_weights.plan: the plan is cut short" "build it again from the model" "$p" run "$source/tests/golden/bad/cut_weights.plan" --random 1
 says 1 "newer.plan: the plan has format version" "use a newer Planish, or build it again from the model" "$p" run "$source/tests/golden/bad/newer.plan" --random 1

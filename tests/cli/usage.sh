@@ -49,7 +49,16 @@ expect 2 "no symbolic dim" "$p" run "$bert" --random 1 --dim batsch=3
 expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
 expect 0 "cpu " "$p" doctor
+expect 0 "Usage: planish build" "$p" help build
+expect 2 "did you mean 'build'?" "$p" help biuld
+expect 2 "did you mean '--version'?" "$p" --verison
+expect 2 "the command comes first, its options behind it" "$p" -q build model.onnx
 expect 0 "pictures .png" "$p" doctor
+# A log of both streams has them in the order in which they were said.
+[ "$("$p" run "$source/tests/models/zoo/bert.ts/model.onnx" --random 1 --dim s=4 2>&1 | sed -n 's/^device .*/first/p; s/.* becomes 1$/then/p; s/^ran .*/last/p' | uniq | tr '\n' ' ')" = "first then last " ] || {
+    echo "FAILED: what is said stands in another order"
+    failures=$((failures + 1))
+}
 expect 0 "cache    /nowhere/cache" env PLANISH_CACHE_DIR=/nowhere/cache "$p" doctor
 expect 0 "no onnxruntime in python3: --vs onnxruntime wants one" env PATH=/nowhere "$p" doctor
 if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
