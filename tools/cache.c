@@ -85,6 +85,8 @@ static int run(int argc, char **argv)
     if (status >= 0) return status;
     for (size_t i = 0; rest.count == 1 && i < sizeof words / sizeof *words; i++)
         if (strcmp(rest.items[0], words[i]) == 0) what = words[i];
+    const char *near = rest.count == 1 ? nearest_name(rest.items[0], words, sizeof words / sizeof *words) : NULL;
+    if (!what && near) return command_fail(&command_cache, 2, "there is no '%s'; did you mean '%s'?", rest.items[0], near);
     if (!what) return command_fail(&command_cache, 2, "say dir, list or clean");
     if (options.keep < 0) return command_fail(&command_cache, 2, "--keep cannot be negative");
     const char *folder = model_cache_folder();

@@ -6,6 +6,7 @@
 #include "json.h"
 #include "model.h"
 #include "planish/builder.h"
+#include "planish/device.h"
 #include "planish/experimental/ops.h"
 #include "text.h"
 
@@ -128,6 +129,20 @@ static int check_words(const struct text_list *words, const pln_plugins *plugins
     return 0;
 }
 
+/* A device without kernels of its own must be one of those that there are. */
+static int check_device(void)
+{
+    char names[300] = "";
+    struct pln_device_info info;
+    if (pln_operator_kernel(options.device, "conv", "", 0)) return 0;
+    for (int i = 0; pln_device_get(i, &info) == PLN_OK; i++) {
+        const size_t kind = strcspn(info.name, ":"), n = strlen(names);
+        if (strncmp(info.name, options.device, kind) == 0 && (!options.device[kind] || options.device[kind] == ':')) return 0;
+        snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", info.name);
+    }
+    return command_fail(&command_ops, 2, "there is no device '%s'; there are %s", options.device, names);
+}
+
 static int list(const struct text_list *words, const pln_plugins *plugins)
 {
     struct output output;
@@ -185,6 +200,7 @@ static int run(int argc, char **argv)
     status = plugins_open(&command_ops, &options.plugins, &plugins);
     if (status == 0) status = check_words(&words, plugins);
     if (!options.device) options.device = model_default_device(NULL, false);
+    if (status == 0) status = check_device();
     if (status == 0) status = list(&words, plugins);
     pln_plugins_release(plugins);
     return status;

@@ -215,7 +215,10 @@ static int unknown(const struct command *command, const struct option_row *rows,
     snprintf(word, sizeof word, "%.*s", (int)length, name);
     for (const struct option_row *row = rows; row->name && n < 64; row++)
         if (row->help) names[n++] = row->name;
-    for (const struct option_row *row = options_common(command); row->name && n < 64; row++) names[n++] = row->name;
+    for (const struct option_row *row = options_common(command); row->name && n < 64; row++) {
+        if (strcmp(row->name, word) == 0) return command_fail(command, 2, "--%s takes no value", word);
+        names[n++] = row->name;
+    }
     const char *near = nearest_name(word, names, n);
     if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);

@@ -50,6 +50,11 @@ expect 1 "'abacus'" "$p" inspect "$model" --device abacus
 expect 1 "no cuda:77" "$p" inspect "$model" --device cuda:77
 expect 0 "cpu " "$p" doctor
 expect 0 "Usage: planish build" "$p" help build
+expect 2 "--quiet takes no value" "$p" doctor --quiet=yes
+expect 2 "did you mean 'dir'?" "$p" cache dirr
+expect 2 "there is no device 'gpu'; there are cpu" "$p" ops --device gpu
+expect 0 "device ref" "$p" ops --device ref Conv
+expect 2 "cannot be negative" "$p" bench model.onnx --duration -1
 expect 2 "did you mean 'build'?" "$p" help biuld
 expect 2 "did you mean '--version'?" "$p" --verison
 expect 2 "the command comes first, its options behind it" "$p" -q build model.onnx
