@@ -17,7 +17,7 @@ static struct {
     const struct command *command; /* NULL: nothing is under way */
     const char *what, *phase;
     double done, total;
-    double start, phase_start, next; /* ms; next: when it is drawn again */
+    double start, phase_start, told, next; /* ms; told: of the last news; next: when it is drawn again */
     double distance;                 /* of plain lines, ms */
     int columns;                     /* of the terminal; 0: there is none */
     int drawn;                       /* columns of the line that stands there */
@@ -70,10 +70,10 @@ static void print_left(char *text, size_t text_bytes, double seconds)
 static int compose(char line[LINE], double now, bool bar)
 {
     char left[40] = "", drawing[BAR + 1];
-    const double part = progress.total > 0 ? progress.done / progress.total : -1, ms = now - progress.phase_start;
+    const double part = progress.total > 0 ? progress.done / progress.total : -1, ms = progress.told - progress.phase_start;
     const char *phase = progress.phase ? progress.phase : progress.what;
     if (part < 0) return snprintf(line, LINE, "planish %s: %.120s, %.0f s so far", progress.command->name, phase, (now - progress.start) * 1e-3);
-    if (part >= 0.02 && ms > DRAW_MS) print_left(left, sizeof left, ms * 1e-3 * (1 - part) / part);
+    if (part >= 0.02 && ms > DRAW_MS) print_left(left, sizeof left, (ms * (1 - part) / part - (now - progress.told)) * 1e-3);
     for (int i = 0; i < BAR; i++) drawing[i] = i < (int)(part * BAR) ? '#' : '.';
     drawing[BAR] = '\0';
     return snprintf(line, LINE, "planish %s: %.120s%s%s%s %d%%%s%s", progress.command->name, phase, bar ? " [" : ",", bar ? drawing : "", bar ? "]" : "", (int)(part * 100), left[0] ? ", " : "", left);
@@ -131,7 +131,7 @@ void progress_begin(const struct command *command, const char *what, bool is_alo
     progress.what = what;
     progress.phase = NULL;
     progress.done = progress.total = 0;
-    progress.start = progress.phase_start = now_ms();
+    progress.start = progress.phase_start = progress.told = now_ms();
     progress.distance = FIRST_MS;
     progress.next = progress.start + FIRST_MS;
     progress.columns = terminal_columns();
@@ -150,6 +150,7 @@ void progress_tell(const char *phase, double done, double total)
             progress.phase = phase;
             progress.phase_start = now;
         }
+        progress.told = now;
         progress.done = done < total ? done : total;
         progress.total = total;
         draw(now);
