@@ -58,5 +58,16 @@ if [ -s "$scratch/bad" ]; then
     cat "$scratch/bad"
     failures=$((failures + 1))
 fi
+# Commands in the text of the pages, too, but for those that are forms (… | [ COMMAND) and what is said of other programs.
+for page in README.md CONTRIBUTING.md docs/*.md; do
+    grep -o '`planish [a-z][^`]*`' "$page" | tr -d '`' | grep -v '…\|[][|<>]\|COMMAND' | sort -u | while read -r example; do
+        PATH="${planish%/*}:$PATH" sh -c "$example --help" >"$scratch/out" 2>&1 || echo "$page: $example: $(head -1 "$scratch/out")"
+    done
+done >"$scratch/bad"
+if [ -s "$scratch/bad" ]; then
+    echo "FAILED: commands in the text:"
+    cat "$scratch/bad"
+    failures=$((failures + 1))
+fi
 echo "$failures wrong"
 [ $failures -eq 0 ]
