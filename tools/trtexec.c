@@ -110,8 +110,7 @@ void trtexec_log(char level, const char *format, ...)
 
 static int bad_value(const struct option_row *row, const char *value)
 {
-    fprintf(stderr, "planish trtexec: --%s wants a number, not '%s'\n", row->name, value);
-    return 1;
+    return command_fail(&command_trtexec, 1, "--%s wants a number, not '%s'", row->name, value);
 }
 
 static int set(const struct option_row *row, const char *value)
@@ -125,10 +124,7 @@ static int set(const struct option_row *row, const char *value)
         *(bool *)row->value = true; /* also with =0 and =false, as there */
         return 0;
     }
-    if (!value || !*value) {
-        fprintf(stderr, "planish trtexec: --%s wants a value: --%s=%s\n", row->name, row->name, row->argument);
-        return 1;
-    }
+    if (!value || !*value) return command_fail(&command_trtexec, 1, "--%s wants a value: --%s=%s", row->name, row->name, row->argument);
     if (row->kind == OPTION_TEXT) {
         *(const char **)row->value = value;
         return 0;
