@@ -10,9 +10,9 @@ endif
 
 .PHONY: all demo check test test-all test-cuda docs install uninstall dist deb clean
 
-# cmocka may have come since the last configuring, which left its tests out.
+# cmocka or libpng may have come since the last configuring, which left their tests out.
 all: $(BUILD)/CMakeCache.txt
-	@! grep -q '^CMOCKA_.*-NOTFOUND$$' $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) >/dev/null
+	@! grep -qE '^(CMOCKA|PNG_PNG)_.*-NOTFOUND$$' $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) >/dev/null
 	cmake --build $(BUILD) --parallel $(JOBS)
 
 $(BUILD)/CMakeCache.txt:
