@@ -51,7 +51,7 @@ static struct model load(const char *path, int out_rank)
 /* Runs the model on what lies in the box, width x height, in a field of row x height. The output is the context's, until the next run. */
 static struct pln_buffer run(struct model *model, const struct picture *picture, const struct box *box, int width, int height, int row)
 {
-    struct pln_buffer out, in = { .dtype = PLN_F32, .rank = 4, .dims = { 1, 3, height, row }, .size_bytes = (size_t)height * (size_t)row * 3 * sizeof(float) };
+    struct pln_buffer out = { 0 }, in = { .dtype = PLN_F32, .rank = 4, .dims = { 1, 3, height, row }, .size_bytes = (size_t)height * (size_t)row * 3 * sizeof(float) };
     free(model->pixels);
     in.data = model->pixels = malloc(in.size_bytes);
     if (!model->pixels) fail(model->in.name, "no memory", NULL);
