@@ -2,10 +2,12 @@
  * lies between them. Arithmetic keeps its type: kernels accumulate in f32, row programs compute in the types of their instructions, so softmax,
  * normalizations and reductions are f32 inside.
  *
- * What stays f32: inputs and outputs of the model and of bodies, states, and values that no product has touched (masks, whose large negative numbers
- * 16 bits do not hold, position tables, scales). */
+ * What stays f32: inputs and outputs of the model and of bodies, states, values that no product has touched (masks, whose large negative numbers
+ * 16 bits do not hold, position tables, scales), and what may be larger than 16 bits hold although its operands are not, or is a sum: powers, exponentials,
+ * sums of a reduction and the products that go into it, and what is made of these without a product or a function that bounds it (passes/range.h). */
 #include "base/text.h"
 #include "ops/builder.h"
+#include "passes/range.h"
 #include "passes/rewrite.h"
 #include "tensor/convert.h"
 
@@ -20,6 +22,7 @@ struct precision {
     struct pln_diag *diag;
     size_t n_values;      /* when the pass began */
     bool *active;         /* by value: it comes from a product; then it is stored in half when it was f32 */
+    bool *large;          /* by value: f32 that half may not hold */
     enum pln_status status; /* of the first node that no longer fits together */
     uint32_t *narrow, *wide; /* by value: the same in half and in f32; PLN_NONE: not there */
 };
@@ -141,6 +144,39 @@ static bool program_has_room(const struct pln_node *node, const char *name)
     return program.n_instrs + more <= PLN_ROWPROG_MAX_INSTRS && program.n_regs + more <= PLN_ROWPROG_MAX_REGS;
 }
 
+/* An input may be what half does not hold. */
+static bool has_large_input(const struct precision *own, const struct pln_node *node)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++)
+        if (node->inputs[i] != PLN_NONE && node->inputs[i] < own->n_values && own->large[node->inputs[i]]) return true;
+    return false;
+}
+
+/* Elements that are summed are worth their bits as their sum is. */
+static bool fits_half(const struct pln_graph *graph, uint32_t node, uint32_t slot)
+{
+    switch (pln_range_of_output(graph, node, slot)) {
+    case PLN_RANGE_PRODUCT: return !pln_range_is_reduced(graph, pln_graph_node(graph, node)->outputs[slot]);
+    case PLN_RANGE_SUMMED:
+    case PLN_RANGE_LARGER: return false;
+    case PLN_RANGE_LIKE_INPUTS: break;
+    }
+    return true;
+}
+
+/* Of a node whose results stay f32. */
+static void note_large(struct precision *own, uint32_t node)
+{
+    const struct pln_graph *graph = own->graph;
+    const struct pln_node *n = pln_graph_node(graph, node);
+    const bool passed_on = pln_range_is_passed_on(graph, node) && has_large_input(own, n);
+    for (uint32_t i = 0; i < n->n_outputs; i++) {
+        if (!is_f32(graph, n->outputs[i]) || n->outputs[i] >= own->n_values) continue;
+        const enum pln_range range = pln_range_of_output(graph, node, i);
+        own->large[n->outputs[i]] = passed_on || range == PLN_RANGE_LARGER || (range == PLN_RANGE_PRODUCT && !fits_half(graph, node, i));
+    }
+}
+
 /* A node whose f32 results may be stored in half, and which takes them so. */
 static bool may_narrow(const struct precision *own, uint32_t node)
 {
@@ -151,10 +187,10 @@ static bool may_narrow(const struct precision *own, uint32_t node)
     if (!def->storage_inputs || n->n_blocks > 0) return false;
     for (uint32_t i = 0; i < n->n_outputs; i++) {
         if (!is_f32(graph, n->outputs[i])) continue;
-        if (is_state(graph, n->outputs[i]) || pln_graph_value(graph, n->outputs[i])->tapped) return false;
+        if (is_state(graph, n->outputs[i]) || pln_graph_value(graph, n->outputs[i])->tapped || !fits_half(graph, node, i)) return false;
         any = true;
     }
-    if (!any || !(is_product(own, n) || has_active_input(own, n))) return false;
+    if (!any || has_large_input(own, n) || !(is_product(own, n) || has_active_input(own, n))) return false;
     if (!program_has_room(n, "epilogue") || !program_has_room(n, "program")) return false;
     for (uint32_t i = 0; i < n->n_inputs && i < 32; i++) {
         if (!(def->storage_inputs >> i & 1) || !is_f32(graph, n->inputs[i])) continue;
@@ -201,8 +237,8 @@ static void cast_output(struct pln_rowprog *program, int i, enum pln_dtype dtype
     operand->dtype = (uint8_t)dtype;
 }
 
-/* Operand types of the node's program become those of its inputs and outputs; the accumulator of an epilogue keeps its own. */
-static void retype_program(struct precision *own, uint32_t node, const char *name)
+/* Operand types of the node's program become those of its inputs and, if narrow, halves those of its outputs; the accumulator of an epilogue keeps its own. */
+static void retype_program(struct precision *own, uint32_t node, const char *name, bool narrow)
 {
     struct pln_graph *graph = own->graph;
     struct pln_node *n = pln_graph_node(graph, node);
@@ -217,7 +253,7 @@ static void retype_program(struct precision *own, uint32_t node, const char *nam
     const int first = pln_str_equal(name, "epilogue");
     const uint32_t skipped = first ? n->n_inputs - (uint32_t)(program.n_inputs - 1) : 0;
     for (int i = first; i < program.n_inputs; i++) cast_input(&program, i, pln_graph_value(graph, n->inputs[skipped + (uint32_t)(i - first)])->type.dtype);
-    for (int i = 0; i < program.n_outputs; i++)
+    for (int i = 0; i < program.n_outputs && narrow; i++)
         if (program.outputs[i].dtype == PLN_F32) cast_output(&program, i, graph->half);
     pln_text_init(&text, graph->alloc);
     pln_rowprog_write(&program, &text);
@@ -252,8 +288,8 @@ static void narrow_node(struct precision *own, uint32_t node)
         struct pln_type type = pln_graph_value(graph, value)->type;
         if (!pln_graph_set_tensor_type(graph, value, PLN_DTYPE_NONE, type.rank, type.dims)) graph->failed = true;
     }
-    retype_program(own, node, "epilogue");
-    retype_program(own, node, "program");
+    retype_program(own, node, "epilogue", true);
+    retype_program(own, node, "program", true);
     if (graph->failed) return;
     own->status = pln_infer_node(graph, node, own->diag);
     if (own->status != PLN_OK) return;
@@ -263,10 +299,16 @@ static void narrow_node(struct precision *own, uint32_t node)
     }
 }
 
-/* Whoever wants f32 gets it. */
+/* Whoever wants f32 gets it; row programs read any type. */
 static void widen_inputs(struct precision *own, uint32_t node)
 {
     struct pln_graph *graph = own->graph;
+    const struct pln_node *n = pln_graph_node(graph, node);
+    if (n->op == PLN_OP_ROW_PROGRAM && has_active_input(own, n) && program_has_room(n, "program")) {
+        retype_program(own, node, "program", false);
+        if (!graph->failed) own->status = pln_infer_node(graph, node, own->diag);
+        return;
+    }
     for (uint32_t i = 0; i < pln_graph_node(graph, node)->n_inputs && !graph->failed; i++) {
         uint32_t value = pln_graph_node(graph, node)->inputs[i];
         if (value != PLN_NONE && value < own->n_values && own->active[value]) pln_graph_set_input(graph, node, i, wide_for(own, node, value));
@@ -298,12 +340,17 @@ enum pln_status pln_pass_precision(struct pln_graph *graph, struct pln_arena *sc
     own.active = pln_arena_array(scratch, graph->n_values + 1, sizeof *own.active);
     own.narrow = pln_arena_array(scratch, graph->n_values + 1, sizeof *own.narrow);
     own.wide = pln_arena_array(scratch, graph->n_values + 1, sizeof *own.wide);
-    if (!own.active || !own.narrow || !own.wide || !pln_rewrite_order(graph, scratch, &order, &n, &position)) return pln_fail_memory(diag, "precision", 0);
+    own.large = pln_arena_array(scratch, graph->n_values + 1, sizeof *own.large);
+    if (!own.active || !own.large || !own.narrow || !own.wide || !pln_rewrite_order(graph, scratch, &order, &n, &position)) return pln_fail_memory(diag, "precision", 0);
     memset(own.narrow, 0xff, (graph->n_values + 1) * sizeof *own.narrow);
     memset(own.wide, 0xff, (graph->n_values + 1) * sizeof *own.wide);
     for (uint32_t i = 0; i < n && !graph->failed && own.status == PLN_OK; i++) {
-        if (!may_narrow(&own, order[i])) widen_inputs(&own, order[i]);
-        else narrow_node(&own, order[i]);
+        if (may_narrow(&own, order[i])) {
+            narrow_node(&own, order[i]);
+            continue;
+        }
+        note_large(&own, order[i]);
+        widen_inputs(&own, order[i]);
     }
     PLN_TRY(own.status);
     widen_outputs(&own);
