@@ -44,7 +44,8 @@ PLN_API const pln_diagnostics *pln_context_diagnostics(const pln_context *contex
  * PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name, type, rank, a fixed dim, or size_bytes, with the input and the dim in the text. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_input(pln_context *context, const char *name, const struct pln_buffer *buffer);
 /* Binds memory for an output: data of size_bytes; dtype, dims and, without strides, rank are ignored. It must not overlap memory that is bound otherwise
- * (the run fails with PLN_INVALID_ARGUMENT), but for a state that is given the memory of its input, with the same strides. NULL buffer or data: the context keeps its own memory. A run whose
+ * (the run fails with PLN_INVALID_ARGUMENT), but for a state that is given the memory of its input, with the same strides. NULL buffer or data: the context keeps its own memory, or asks
+ * an allocator that is set next, for the kind of memory that the buffer names. A run whose
  * output does not fit fails with PLN_INVALID_ARGUMENT and the bytes it wants. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name; PLN_UNSUPPORTED
  * strides (outputs are row-major; only outputs that are states may have them), or memory that the device does not take. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_output(pln_context *context, const char *name, const struct pln_buffer *buffer);
@@ -56,13 +57,14 @@ struct pln_output_request {
     int rank;
     const int64_t *dims;
     enum pln_memory_kind memory; /* what is wanted */
-    void *stream;                /* the queue on which it will be written; NULL: the host writes */
+    void *stream;                /* of device memory: the caller's stream on which it will be written; NULL: the context's own queue writes, or the host */
     uint64_t reserved[4];
 };
 /* Called during a run, in its thread: returns the memory, which stays the caller's, or NULL to fail the run with PLN_NO_MEMORY. It must not call the
  * context. Asked again in every run. */
 typedef void *(*pln_output_allocator)(void *user, const struct pln_output_request *request);
-/* allocator NULL ends it, as binding the output does. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name. */
+/* The memory is of the kind that the output was bound with last, host memory if it never was; a run that is given other memory than that fails with
+ * PLN_INVALID_ARGUMENT. allocator NULL ends it, as binding the output does. Errors: PLN_NOT_FOUND name; PLN_INVALID_ARGUMENT NULL name. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_set_output_allocator(pln_context *context, const char *name, pln_output_allocator allocator, void *user);
 
 /* Shape of an output for the inputs as bound. PLN_NOT_FOUND: only the run can tell. */

@@ -294,8 +294,8 @@ static bool buffer_fits(const struct pln_tensor *tensor, size_t size_bytes)
 }
 
 /* Device memory is that of the plan's first device, dense, and begins where an element may: a kernel that meets an odd address, or one that is not the device's,
- * ends all that the process has on a GPU. dtype PLN_DTYPE_NONE: not known before the run. bound: the address that is bound already, NULL: none. */
-static enum pln_status check_memory(pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer, const void *bound)
+ * ends all that the process has on a GPU. */
+enum pln_status pln_context_check_memory(pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer, const void *bound)
 {
     if (buffer->memory == PLN_MEMORY_HOST) return PLN_OK;
     if (buffer->memory != PLN_MEMORY_DEVICE) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': memory kind %d does not exist", name, (int)buffer->memory);
@@ -309,14 +309,14 @@ static enum pln_status check_memory(pln_context *context, const char *name, enum
     return why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its address in device memory, %p: %s", name, buffer->data, why) : PLN_OK;
 }
 
-/* bound: as for check_memory. */
+/* bound: as for pln_context_check_memory. */
 static enum pln_status buffer_tensor(pln_context *context, const char *name, const struct pln_buffer *buffer, const void *bound, struct pln_tensor *out_tensor)
 {
     memset(out_tensor, 0, sizeof *out_tensor);
     if (!buffer) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the buffer is NULL", name);
     for (size_t i = 0; i < PLN_COUNT_OF(buffer->reserved); i++)
         if (buffer->reserved[i]) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': reserved fields of the buffer are not 0", name);
-    PLN_TRY(check_memory(context, name, buffer->dtype, buffer, bound));
+    PLN_TRY(pln_context_check_memory(context, name, buffer->dtype, buffer, bound));
     if (!pln_dtype_valid((int)buffer->dtype)) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': element type %d does not exist", name, (int)buffer->dtype);
     if (buffer->rank < 0 || buffer->rank > PLN_MAX_RANK) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': %d dims, 0 to %d are possible", name, buffer->rank, PLN_MAX_RANK);
     int64_t count;
@@ -374,9 +374,9 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     if (binding->is_state) context->states_taken = false;
     const void *bound = binding->bound && binding->on_device ? binding->buffer.data : NULL;
     binding->bound = false;
-    if (buffer && buffer->data) PLN_TRY(check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer, bound));
+    if (buffer) PLN_TRY(pln_context_check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer, bound));
     binding->bound = buffer && buffer->data;
-    const bool on_device = binding->bound && buffer->memory == PLN_MEMORY_DEVICE;
+    const bool on_device = buffer && buffer->memory == PLN_MEMORY_DEVICE;
     if (binding->on_device != on_device) context->generation++;
     binding->on_device = on_device;
     if (binding->bound && buffer->strides && (!binding->is_state || program->slots[program->outputs[index].slot].space != 0)) {
@@ -399,6 +399,7 @@ enum pln_status pln_context_set_output_allocator(pln_context *context, const cha
     PLN_TRY(find_io(context, program->outputs, program->n_outputs, name, "output", &index));
     PLN_TRY(check_free(context, &context->outputs[index], name));
     context->rebound++;
+    context->generation++;
     if (context->outputs[index].is_state) context->states_taken = false;
     context->outputs[index].allocator = allocator;
     context->outputs[index].allocator_user = user;
@@ -505,12 +506,15 @@ enum pln_status pln_context_give_outputs(pln_context *context)
         PLN_TRY(pln_exec_item(context, program->outputs[i].slot, &item));
         if (item->kind != PLN_TENSOR || (!binding->bound && !binding->allocator)) continue;
         size_t bytes = pln_tensor_bytes(&item->tensor);
-        void *to = binding->allocator ? pln_exec_request(binding, program->outputs[i].name, &item->tensor) : binding->buffer.data;
-        if (binding->allocator && !to && bytes) return pln_fail_memory(&context->diag, program->outputs[i].name, bytes);
+        if (bytes && pln_output_on_device(binding)) {
+            PLN_TRY(pln_transfer_give(context, i, &item->tensor));
+            continue;
+        }
+        void *to = binding->buffer.data;
+        if (binding->allocator) PLN_TRY(pln_transfer_request(context, i, &item->tensor, &to));
         if (!binding->allocator && bytes > binding->buffer.size_bytes)
             return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", program->outputs[i].name, bytes, binding->buffer.size_bytes);
-        if (bytes && binding->bound && binding->on_device) PLN_TRY(pln_transfer_give(context, i, &item->tensor));
-        else if (bytes) memcpy(to, item->tensor.data, bytes);
+        if (bytes) memcpy(to, item->tensor.data, bytes);
     }
     for (uint32_t i = 0; context->engine->n_devices > 1 && i < program->n_outputs; i++)
         if (pln_transfer_output_moves(context, i)) PLN_TRY(pln_transfer_give(context, i, &context->slots[program->outputs[i].slot].view.tensor));
@@ -531,7 +535,7 @@ enum pln_status pln_context_output(pln_context *context, const char *name, struc
     const struct pln_binding *binding = &context->outputs[index];
     const bool moved = pln_transfer_output_moves(context, index);
     *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = moved ? binding->given : tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
-    const bool in_device = moved ? binding->bound && binding->on_device : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
+    const bool in_device = moved ? pln_output_on_device(binding) : program->slots[program->outputs[index].slot].space != 0 || pln_transfer_in_place(context, program->outputs[index].slot);
     out_buffer->memory = in_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
     memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
     int64_t first, last;

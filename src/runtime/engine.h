@@ -154,7 +154,7 @@ struct pln_binding {
     /* With the first dims of the view in one cache line, which is all that a decoding step looks at. */
     _Alignas(64) bool bound;
     bool is_state;
-    bool on_device; /* the caller's memory is the first device's */
+    bool on_device; /* the caller's memory is the first device's; of an output see pln_output_on_device */
     struct pln_item view; /* tensor in the caller's memory */
     struct pln_buffer buffer;
     const struct pln_item *item; /* instead of view: a value of another kind */
@@ -217,6 +217,7 @@ struct pln_context {
     bool whole;          /* the plan is one device's from its inputs to its outputs: a run need not wait for it */
     bool deferred;       /* this run does not */
     bool capturing;      /* the caller's stream is: this run may neither wait nor have memory */
+    void *stream;        /* the caller's, of this run; NULL: none */
     pln_fence *done;     /* of a run under way */
     struct pln_context_stats stats;
     bool profiling;
@@ -257,7 +258,17 @@ void pln_states_raise(const struct pln_context *context, int64_t *symbols);
 /* The state that input or output `index` belongs to; NULL: none. */
 const struct pln_state_pair *pln_states_find(const struct pln_program *program, uint32_t index, bool is_output);
 
+/* The caller's memory for an output, bound or asked for, is the first device's. */
+static inline bool pln_output_on_device(const struct pln_binding *binding)
+{
+    return binding->on_device && (binding->bound || binding->allocator);
+}
+/* context.c: may the caller's memory be used? dtype PLN_DTYPE_NONE: not known before the run. bound: an address that was looked at already, NULL: none. */
+enum pln_status pln_context_check_memory(struct pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer, const void *bound);
+
 /* transfer.c: memory of inputs and outputs that lies elsewhere than where the plan wants it. */
+/* Asks the allocator of output `index` for the tensor's memory; NULL of an empty one. */
+enum pln_status pln_transfer_request(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor, void **out_memory);
 /* The plan writes output `index` to memory of its own, from where pln_transfer_give brings it to the caller's. */
 bool pln_transfer_output_moves(const struct pln_context *context, uint32_t index);
 /* The slot, an input or output on the host by the plan, lies in the device's memory, which suits the copies that use it. */
@@ -286,8 +297,6 @@ enum pln_status pln_exec_if(struct pln_context *context, uint32_t step);
 enum pln_status pln_exec_loop(struct pln_context *context, uint32_t step);
 /* tables.c, resolve.c: makes the commands of a segment ready for the symbols and pointers of now. */
 enum pln_status pln_exec_resolve(struct pln_context *context, uint32_t block, uint32_t segment);
-/* Memory from an output's allocator. */
-void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor);
 /* Kernels count on outputs that overlap neither an input nor one another. A plan can place them so, and so can a caller. */
 enum pln_status pln_exec_apart(struct pln_context *context, const struct pln_step *step);
 /* Once, before the segments are made in their order. */

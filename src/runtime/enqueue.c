@@ -116,6 +116,7 @@ static enum pln_status wait_and_run(pln_context *context, const struct pln_enque
 {
     if (options->wait_count > 0 && !options->wait_for) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the fences to wait for are NULL");
     for (int i = 0; i < options->wait_count; i++) PLN_TRY(wait_for_fence(context, options->wait_for[i]));
+    context->stream = options->stream;
     context->deferred = context->whole && (options->stream || options->done) && !context->tap && !context->profiling;
     return run_on(context, options->stream);
 }
@@ -130,6 +131,7 @@ enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enque
     const char *why = pln_options_copy(options, sizeof own, &own);
     enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
     context->deferred = context->capturing = false;
+    context->stream = NULL;
     if (!own.done) return status;
     if (status == PLN_OK && context->device_pending) {
         if (pln_fence_attach(own.done, context)) return PLN_OK;

@@ -86,12 +86,6 @@ static enum pln_status fill_strided_output(struct pln_context *context, const st
     return PLN_OK;
 }
 
-void *pln_exec_request(const struct pln_binding *binding, const char *name, const struct pln_tensor *tensor)
-{
-    const struct pln_output_request request = { .name = name, .size_bytes = pln_tensor_bytes(tensor), .align = 64, .dtype = tensor->dtype, .rank = tensor->rank, .dims = tensor->dims };
-    return binding->allocator(binding->allocator_user, &request);
-}
-
 static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
@@ -99,10 +93,7 @@ static enum pln_status fill_output(struct pln_context *context, uint32_t slot_id
     const char *name = context->engine->program->outputs[slot->index].name;
     size_t bytes = pln_tensor_bytes(tensor);
     if (pln_transfer_output_moves(context, slot->index)) return pln_transfer_hold_output(context, slot->index, bytes, &tensor->data);
-    if (binding->allocator) {
-        tensor->data = pln_exec_request(binding, name, tensor);
-        return tensor->data || bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, bytes);
-    }
+    if (binding->allocator) return pln_transfer_request(context, slot->index, tensor, &tensor->data);
     if (binding->bound && binding->buffer.strides) return fill_strided_output(context, binding, name, tensor);
     if (binding->bound) {
         if (binding->buffer.size_bytes < bytes) {

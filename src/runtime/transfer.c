@@ -12,7 +12,7 @@ bool pln_transfer_output_moves(const struct pln_context *context, uint32_t index
     const struct pln_slot *slot = &engine->program->slots[engine->program->outputs[index].slot];
     const struct pln_binding *binding = &context->outputs[index];
     if (engine->n_devices == 1 || slot->place != PLN_PLACE_OUTPUT || is_state_of_store(context, binding)) return false;
-    const bool on_device = binding->bound && binding->on_device;
+    const bool on_device = pln_output_on_device(binding);
     return slot->space != 0 ? !on_device : on_device && !engine->output_copied[index];
 }
 
@@ -22,7 +22,7 @@ bool pln_transfer_in_place(const struct pln_context *context, uint32_t slot_id)
     const struct pln_slot *slot = &engine->program->slots[slot_id];
     if (slot->space != 0) return false;
     if (slot->place == PLN_PLACE_INPUT) return context->inputs[slot->index].on_device && engine->input_copied[slot->index];
-    return slot->place == PLN_PLACE_OUTPUT && context->outputs[slot->index].bound && context->outputs[slot->index].on_device && engine->output_copied[slot->index];
+    return slot->place == PLN_PLACE_OUTPUT && pln_output_on_device(&context->outputs[slot->index]) && engine->output_copied[slot->index];
 }
 
 /* Dense memory, some of it on the first device. */
@@ -97,18 +97,30 @@ static enum pln_status hold_own(struct pln_context *context, struct pln_binding 
     return PLN_OK;
 }
 
+enum pln_status pln_transfer_request(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor, void **out_memory)
+{
+    struct pln_binding *binding = &context->outputs[index];
+    const char *name = context->engine->program->outputs[index].name;
+    const enum pln_memory_kind memory = binding->on_device ? PLN_MEMORY_DEVICE : PLN_MEMORY_HOST;
+    const struct pln_output_request request = { .name = name, .size_bytes = pln_tensor_bytes(tensor), .align = 64, .dtype = tensor->dtype, .rank = tensor->rank, .dims = tensor->dims,
+                                                .memory = memory, .stream = binding->on_device ? context->stream : NULL };
+    *out_memory = binding->allocator(binding->allocator_user, &request);
+    if (!*out_memory) return request.size_bytes == 0 ? PLN_OK : pln_fail_memory(&context->diag, name, request.size_bytes);
+    const struct pln_buffer given = { .data = *out_memory, .memory = memory };
+    return pln_context_check_memory(context, name, tensor->dtype, &given, NULL);
+}
+
 enum pln_status pln_transfer_give(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor)
 {
     const struct pln_program *program = context->engine->program;
     const char *name = program->outputs[index].name;
     struct pln_binding *binding = &context->outputs[index];
-    const bool from_host = program->slots[program->outputs[index].slot].space == 0, to_host = !(binding->bound && binding->on_device);
+    const bool from_host = program->slots[program->outputs[index].slot].space == 0, to_host = !pln_output_on_device(binding);
     const size_t bytes = pln_tensor_bytes(tensor);
     void *to = binding->buffer.data;
-    if (binding->bound && binding->buffer.size_bytes < bytes) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", name, bytes, binding->buffer.size_bytes);
+    if (binding->bound && !binding->allocator && binding->buffer.size_bytes < bytes) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "output '%s' needs %zu bytes, its buffer has %zu", name, bytes, binding->buffer.size_bytes);
     if (binding->allocator) {
-        to = pln_exec_request(binding, name, tensor);
-        if (!to && bytes) return pln_fail_memory(&context->diag, name, bytes);
+        PLN_TRY(pln_transfer_request(context, index, tensor, &to));
     } else if (!binding->bound) {
         PLN_TRY(hold_own(context, binding, name, bytes));
         to = binding->own;
@@ -125,7 +137,7 @@ enum pln_status pln_transfer_fetch(struct pln_context *context, uint32_t index, 
     const char *name = program->outputs[index].name;
     if (pln_transfer_output_moves(context, index)) {
         tensor->data = binding->given;
-        if (!binding->bound || !binding->on_device) return PLN_OK;
+        if (!pln_output_on_device(binding)) return PLN_OK;
     } else if (program->slots[program->outputs[index].slot].space == 0 && !pln_transfer_in_place(context, program->outputs[index].slot)) {
         return PLN_OK;
     }

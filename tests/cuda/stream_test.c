@@ -183,6 +183,83 @@ static void foreign_addresses(void **state)
     pln_engine_release(engine);
 }
 
+/* What a run asks for its output. */
+struct asked {
+    void *memory, *stream;
+    enum pln_memory_kind kind;
+    int calls;
+};
+
+static void *give(void *user, const struct pln_output_request *request)
+{
+    struct asked *asked = user;
+    asked->kind = request->memory;
+    asked->stream = request->stream;
+    asked->calls++;
+    return asked->memory;
+}
+
+/* An allocator gives memory of the kind that the output was bound with: the device's, then the host's, then the bound
+ * memory is used again. */
+static void allocators(const char *model, uint64_t seed)
+{
+    static struct words words;
+    pln_engine *engine = build_placed(model, "cuda", seed), *cpu_engine = build(model, "cpu");
+    pln_context *cpu = context_of(cpu_engine), *context = context_of(engine);
+    struct place place = place_of();
+    struct asked asked = { .memory = (void *)(uintptr_t)place.out };
+    struct pln_buffer out;
+    for (unsigned i = 0; i < 3; i++) { /* after memory that was bound, and after none; on a stream, and on none */
+        void *stream = i < 2 ? gpu.streams[0] : NULL;
+        fill_words(&words, 1 + i, 5 - i, i);
+        ask_cpu(cpu, &words);
+        bind_place(context, &words, &place);
+        const struct pln_buffer none = { .memory = PLN_MEMORY_DEVICE };
+        if (i > 0) must(context, pln_context_bind_output(context, "y", &none));
+        must(context, pln_context_set_output_allocator(context, "y", give, &asked));
+        send_words(&words, &place, gpu.streams[0]);
+        if (!stream) assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
+        must(context, enqueue_on(context, stream));
+        assert_int_equal(asked.calls, i + 1);
+        assert_int_equal(asked.kind, PLN_MEMORY_DEVICE);
+        assert_ptr_equal(asked.stream, stream);
+        must(context, pln_context_output(context, "y", &out));
+        assert_int_equal(out.memory, PLN_MEMORY_DEVICE);
+        assert_ptr_equal(out.data, asked.memory);
+        fetch_words(&words, &place, gpu.streams[0]);
+        assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
+        check_words(&words);
+    }
+    asked.memory = (void *)(uintptr_t)(place.out + 2);
+    says(context, pln_context_run(context), PLN_INVALID_ARGUMENT, "no multiple of the 4 bytes");
+    asked.memory = NULL;
+    says(context, pln_context_run(context), PLN_NO_MEMORY, "y");
+    asked.memory = words.got;
+    must(context, pln_context_bind_output(context, "y", NULL));
+    must(context, pln_context_set_output_allocator(context, "y", give, &asked));
+    memset(words.got, 0, sizeof words.got);
+    must(context, pln_context_run(context));
+    assert_int_equal(asked.kind, PLN_MEMORY_HOST);
+    check_words(&words);
+    bind_place(context, &words, &place);
+    must(context, pln_context_run(context));
+    assert_int_equal(asked.calls, 6);
+    fetch_words(&words, &place, gpu.streams[0]);
+    assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
+    check_words(&words);
+    pln_context_destroy(context);
+    pln_context_destroy(cpu);
+    free_place(&place);
+    pln_engine_release(engine);
+    pln_engine_release(cpu_engine);
+}
+
+static void output_allocators(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 5; seed++) allocators("bert.ts", seed);
+}
+
 static void *wait_for_ever(void *fence)
 {
     enum pln_status status = PLN_INTERNAL;
@@ -300,7 +377,8 @@ static void decoding(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(foreign_addresses), cmocka_unit_test(fences),
+        cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(foreign_addresses), cmocka_unit_test(output_allocators),
+        cmocka_unit_test(fences),
         cmocka_unit_test(decoding),
     };
     if (argc > 1) models = argv[1];
