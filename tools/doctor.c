@@ -30,6 +30,7 @@ static void print_device(FILE *out, const struct pln_device_info *info)
     else fprintf(out, "%-8s not usable: %s\n", info->name, info->problem);
     const int threads = pln_thread_pool_threads(NULL);
     if (info->features) fprintf(out, "%-8s %s; %d thread%s\n", "", info->features, threads, threads == 1 ? "" : "s");
+    if (info->driver[0]) fprintf(out, "%-8s driver %s\n", "", info->driver);
     if (info->compiler[0]) fprintf(out, "%-8s builds with %s\n", "", info->compiler);
     if (info->compiler_problem[0]) fprintf(out, "%-8s cannot build: %s\n", "", info->compiler_problem);
 }
@@ -46,6 +47,8 @@ static void write_device(FILE *out, int index, const struct pln_device_info *inf
     json_text(out, info->features);
     fputs(",\"problem\":", out);
     json_text(out, info->problem[0] ? info->problem : NULL);
+    fputs(",\"driver\":", out);
+    json_text(out, info->driver[0] ? info->driver : NULL);
     fputs(",\"compiler\":", out);
     json_text(out, info->compiler[0] ? info->compiler : NULL);
     fputs(",\"compiler_problem\":", out);

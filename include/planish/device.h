@@ -17,6 +17,7 @@ struct pln_device_info {
     char problem[512];
     char compiler[64];     /* of device code, on this machine: "NVRTC 13.0"; "": none, or none needed */
     char compiler_problem[512]; /* why there is none: plans can be run, but not built */
+    char driver[64];            /* "580.159.04, CUDA 13.0": of the device and of CUDA; "": none is needed, or the device is not usable */
     const char *features;       /* of a CPU, as far as kernels may use them: "avx avx2 fma …", static; NULL: it has none of those that kernels ask for, or is no CPU */
     uint64_t reserved[7];
 };

@@ -38,6 +38,7 @@ struct pln_recording;
 struct pln_device_caps {
     char name[128];      /* "Intel(R) Xeon(R) …" */
     char arch[16];       /* what device code must be compiled for, "sm_90a"; "": it has none */
+    char driver[64];     /* "580.159.04, CUDA 13.0"; "": it needs none */
     uint64_t features;   /* what kernels' needs are compared with */
     bool host_memory;    /* its space is the host's */
     size_t memory_bytes; /* of the space; 0: not known */
@@ -75,8 +76,9 @@ struct pln_backend {
     enum pln_status (*open)(int ordinal, const struct pln_device_options *options, struct pln_diag *diag, struct pln_device **out_device);
     void (*close)(struct pln_device *device);
     void (*caps)(struct pln_device *device, struct pln_device_caps *out_caps);
-    /* Memory of the device's space, aligned to 256, size_bytes at least 1. NULL: none left. release takes NULL, too. */
-    void *(*alloc)(struct pln_device *device, size_t size_bytes);
+    /* Memory of the device's space, aligned to 256, size_bytes at least 1. what: for messages. Errors: PLN_NO_MEMORY with the bytes wanted; PLN_DEVICE, all
+     * else that the device says. release takes NULL, too. */
+    enum pln_status (*alloc)(struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, void **out_memory);
     void (*release)(struct pln_device *device, void *memory, size_t size_bytes);
     /* Why what runs on the device must not be given memory of the caller at this address of its space; NULL: it may. Itself NULL: that is not known. */
     const char *(*refuses)(struct pln_device *device, const void *memory);

@@ -129,7 +129,9 @@ static enum pln_status hold_arena(struct pln_context *context, struct pln_segmen
     if (state->arenas[space] && !host) device->backend->release(device->device, state->arenas[space], old);
     context->stats.arena_bytes -= old;
     state->arena_bytes[space] = 0;
-    state->arenas[space] = host ? pln_alloc(&context->alloc, bytes, 64) : device->backend->alloc(device->device, bytes);
+    state->arenas[space] = NULL;
+    if (!host) PLN_TRY(device->backend->alloc(device->device, bytes, "activations", &context->diag, &state->arenas[space]));
+    else state->arenas[space] = pln_alloc(&context->alloc, bytes, 64);
     if (!state->arenas[space]) return pln_fail_memory(&context->diag, "activations", bytes);
     state->arena_bytes[space] = bytes;
     context->stats.arena_bytes += bytes;

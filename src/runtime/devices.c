@@ -45,6 +45,7 @@ static bool describe(const struct pln_backend *backend, int ordinal, struct pln_
     backend->close(device);
     snprintf(info->description, sizeof info->description, "%s", caps.name);
     snprintf(info->arch, sizeof info->arch, "%s", caps.arch);
+    snprintf(info->driver, sizeof info->driver, "%s", caps.driver);
     info->memory_bytes = caps.memory_bytes;
     if (caps.features == pln_cpu_features() && caps.features) info->features = pln_cpu_features_text();
     info->usable = 1;

@@ -316,8 +316,8 @@ static enum pln_status upload_weights(struct pln_engine *engine, struct pln_diag
         struct pln_engine_device *device = &engine->devices[slot->space];
         const struct pln_weight *weight = &program->weights[slot->index];
         if (device->weights[slot->index] || weight->size_bytes == 0) continue;
-        void *memory = device->backend->alloc(device->device, weight->size_bytes);
-        if (!memory) return pln_fail_memory(diag, weight->name, weight->size_bytes);
+        void *memory;
+        PLN_TRY(device->backend->alloc(device->device, weight->size_bytes, weight->name, diag, &memory));
         device->weights[slot->index] = memory;
         struct pln_queue *queue;
         PLN_TRY(device->backend->queue_create(device->device, diag, &queue));

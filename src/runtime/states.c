@@ -53,7 +53,9 @@ static enum pln_status init_state(struct pln_state_store *store, const struct pl
     struct state *state = &store->states[index];
     if (!pln_shape_bytes(slot->dtype, slot->rank, dims, &state->size_bytes) || pln_dtype_bits(slot->dtype) < 8) return pln_fail_memory(diag, name, SIZE_MAX);
     const struct pln_engine_device *device = slot->space ? &store->engine->devices[slot->space] : NULL;
-    void *data = device ? device->backend->alloc(device->device, PLN_MAX(state->size_bytes, (size_t)1)) : pln_alloc(&store->alloc, state->size_bytes, 64);
+    void *data;
+    if (device) PLN_TRY(device->backend->alloc(device->device, PLN_MAX(state->size_bytes, (size_t)1), name, diag, &data));
+    else data = pln_alloc(&store->alloc, state->size_bytes, 64);
     if (!data) return pln_fail_memory(diag, name, state->size_bytes);
     pln_tensor_init(&state->full, slot->dtype, slot->rank, dims, data);
     return PLN_OK;

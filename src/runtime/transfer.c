@@ -44,7 +44,8 @@ static enum pln_status hold(struct pln_context *context, struct pln_binding *bin
     if (size_bytes <= binding->moved_bytes && binding->moved) return PLN_OK;
     pln_transfer_release(context, binding, space);
     const size_t want = PLN_MAX(size_bytes + size_bytes / 2, (size_t)256);
-    binding->moved = space ? device->backend->alloc(device->device, want) : pln_alloc(&context->alloc, want, 64);
+    if (space) PLN_TRY(device->backend->alloc(device->device, want, name, &context->diag, &binding->moved));
+    else binding->moved = pln_alloc(&context->alloc, want, 64);
     if (!binding->moved) return pln_fail_memory(&context->diag, name, want);
     binding->moved_bytes = want;
     return PLN_OK;

@@ -42,7 +42,8 @@ static const char *run_body(const char *body, uint32_t block_bytes, float *out)
     snprintf(source, sizeof source, "%s%s", front, body);
     enum pln_status status = rig_init(&rig, 0);
     if (status == PLN_OK) status = rig_load(&rig, source, &code);
-    void *memory = status == PLN_OK ? rig.backend->alloc(rig.device, N * sizeof(float)) : NULL;
+    void *memory = NULL;
+    if (status == PLN_OK) status = rig.backend->alloc(rig.device, N * sizeof(float), "a test", &rig.diag, &memory);
     if (memory != NULL) {
         params.from = params.to = (uint64_t)(uintptr_t)memory;
         pln_tensor_init(&device, PLN_F32, 1, &n, memory);
@@ -219,8 +220,9 @@ static void host_touches(void **state)
     int ended;
     (void)state;
     assert_int_equal(rig_init(&rig, 0), PLN_OK);
-    volatile float *memory = rig.backend->alloc(rig.device, 400);
-    assert_non_null(memory);
+    void *place;
+    assert_int_equal(rig.backend->alloc(rig.device, 400, "a test", &rig.diag, &place), PLN_OK);
+    volatile float *memory = place;
     const pid_t child = start_child();
     if (child == 0) {
         if (freopen("/dev/null", "w", stderr) == NULL) _exit(0);

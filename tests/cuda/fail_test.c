@@ -27,8 +27,7 @@ struct work {
 
 static enum pln_status memory_for(struct work *work, void **out_memory)
 {
-    *out_memory = work->rig.backend->alloc(work->rig.device, N * sizeof(float));
-    return *out_memory ? PLN_OK : pln_fail_memory(&work->rig.diag, "a test", N * sizeof(float));
+    return work->rig.backend->alloc(work->rig.device, N * sizeof(float), "a test", &work->rig.diag, out_memory);
 }
 
 static enum pln_status submit(struct work *work, struct pln_command *commands, size_t n, bool recorded, uint64_t version)
@@ -153,7 +152,7 @@ static void put_away(struct work *work)
 /* Calls whose errors nobody is told: what they give back is gone anyway. */
 static bool is_quiet(const char *call)
 {
-    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuStreamDestroy", "cuEventDestroy", "cuModuleUnload", "cuGraphDestroy",
+    static const char *const quiet[] = { "cuCtxPopCurrent",   "cuMemFree",       "cuMemFreeHost",        "cuDriverGetVersion", "cuStreamDestroy", "cuEventDestroy", "cuModuleUnload", "cuGraphDestroy",
                                          "cuGraphExecDestroy", "cuDeviceGetName", "cuDeviceTotalMem", "cuDevicePrimaryCtxRelease" };
     for (size_t i = 0; i < PLN_COUNT_OF(quiet); i++)
         if (strcmp(call, quiet[i]) == 0) return true;

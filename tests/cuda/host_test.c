@@ -30,8 +30,8 @@ static void says(struct rig *rig, enum pln_status got, enum pln_status want, con
 
 static void *device_floats(struct rig *rig, int64_t n)
 {
-    void *memory = rig->backend->alloc(rig->device, (size_t)n * sizeof(float));
-    assert_non_null(memory);
+    void *memory;
+    must(rig, rig->backend->alloc(rig->device, (size_t)n * sizeof(float), "a test", &rig->diag, &memory));
     assert_int_equal((uintptr_t)memory % 256, 0);
     return memory;
 }
@@ -94,12 +94,19 @@ static void two_gpus(void **state)
 
 static void memory(void **state)
 {
+    const struct fake_driver fake = fake_driver_get();
     struct rig rig;
+    void *blocks[50];
     (void)state;
     must(&rig, rig_init(&rig, 0));
-    assert_null(rig.backend->alloc(rig.device, (size_t)1 << 50));
-    void *blocks[50];
-    for (size_t i = 0; i < PLN_COUNT_OF(blocks); i++) assert_non_null(blocks[i] = rig.backend->alloc(rig.device, 1 + i * 777));
+    says(&rig, rig.backend->alloc(rig.device, (size_t)1 << 50, "a test", &rig.diag, &blocks[0]), PLN_NO_MEMORY, "a test needs 1125899906842624 bytes, and ");
+    assert_null(blocks[0]);
+    if (fake.fail_at) { /* what else the driver says is no want of memory */
+        fake.fail_at(1);
+        says(&rig, rig.backend->alloc(rig.device, 1, "a test", &rig.diag, &blocks[0]), PLN_DEVICE, "cuCtxPushCurrent failed with ");
+        fake.fail_at(0);
+    }
+    for (size_t i = 0; i < PLN_COUNT_OF(blocks); i++) must(&rig, rig.backend->alloc(rig.device, 1 + i * 777, "a test", &rig.diag, &blocks[i]));
     for (size_t i = 0; i < PLN_COUNT_OF(blocks); i++) rig.backend->release(rig.device, blocks[i * 7 % 50], 0);
     rig.backend->release(rig.device, NULL, 0);
     leave(&rig);
@@ -453,7 +460,7 @@ static void one_copy(struct rig *rig, enum pln_dtype dtype, int rank, const int6
     memset(memory[1], 0xab, ROOM);
     memset(want, 0xab, ROOM);
     void *device[2];
-    for (int i = 0; i < 2; i++) assert_non_null(device[i] = rig->backend->alloc(rig->device, ROOM));
+    for (int i = 0; i < 2; i++) must(rig, rig->backend->alloc(rig->device, ROOM, "a test", &rig->diag, &device[i]));
     for (int i = 0; i < 4; i++) {
         pln_tensor_init(&tensors[i], dtype, rank, dims, NULL);
         size_t bytes = random_layout(&tensors[i], dense, i == 0 ? memory[0] : i == 3 ? memory[1] : device[i - 1]);

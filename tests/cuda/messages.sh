@@ -13,6 +13,8 @@ expect 1 "there is no cuda:1" "$p" run "$model" --device cuda:1 --random 1
 expect 1 "CUDA 11.4 or later" env FAKE_CUDA_VERSION=11020 "$p" run "$model" --device cuda --random 1
 expect 1 "cuGraphLaunch" env FAKE_CUDA_MISSING=cuGraphLaunch "$p" run "$model" --device cuda --random 1
 expect 0 "Fake GPU (sm_90a)" "$p" doctor
+expect 0 "CUDA 12.4" "$p" doctor
+expect 0 'CUDA 12.4","compiler":"NVRTC' "$p" doctor --json
 # A GPU that is too old; one that is newer than anything known.
 expect 1 "7.2 or later" env FAKE_CUDA_ARCH=61 "$p" run "$model" --device cuda --random 1
 expect 1 "capability 13.0, for which" env FAKE_CUDA_ARCH=130 "$p" run "$model" --device cuda --random 1

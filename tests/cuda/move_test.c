@@ -49,8 +49,7 @@ static void operand(struct job *job, enum pln_dtype dtype, int rank, const int64
     memset(host->data, 0xff, pln_tensor_bytes(host) + 1);
     if (values) memcpy(host->data, values, pln_tensor_bytes(host));
     job->device[i] = *host;
-    job->device[i].data = job->rig->backend->alloc(job->rig->device, pln_tensor_bytes(host) + 1);
-    assert_non_null(job->device[i].data);
+    assert_int_equal(job->rig->backend->alloc(job->rig->device, pln_tensor_bytes(host) + 1, "a test", &job->rig->diag, &job->device[i].data), PLN_OK);
     if (values)
         job->n_inputs++;
     else

@@ -230,8 +230,9 @@ static void *take_memory(size_t size_bytes)
     struct spare **at = &gpu.spares;
     while (*at != NULL && (*at)->size_bytes != size_bytes) at = &(*at)->next;
     struct spare *spare = *at;
-    if (spare == NULL) return gpu.backend->alloc(gpu.device, size_bytes);
-    void *memory = spare->memory;
+    void *memory = NULL;
+    if (spare == NULL) return gpu.backend->alloc(gpu.device, size_bytes, "a test", NULL, &memory) == PLN_OK ? memory : NULL;
+    memory = spare->memory;
     *at = spare->next;
     free(spare);
     return memory;

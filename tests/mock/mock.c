@@ -54,23 +54,25 @@ static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps
     *out_caps = (struct pln_device_caps){ .name = "mock" };
 }
 
-static void *alloc_memory(struct pln_device *device, size_t size_bytes)
+static enum pln_status alloc_memory(struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, void **out_memory)
 {
+    *out_memory = NULL;
     struct memory *memory = pln_alloc_zeroed(device->alloc, sizeof *memory, _Alignof(struct memory));
     size_t page = pln_align_up(size_bytes + 1, 4096);
     int file = memory ? memfd_create("mock", 0) : -1;
-    if (file < 0 || ftruncate(file, (off_t)page) != 0) return NULL;
+    if (file < 0 || ftruncate(file, (off_t)page) != 0) return pln_fail_memory(diag, what, size_bytes);
     memory->handle = mmap(NULL, page, PROT_NONE, MAP_SHARED, file, 0);
     memory->own = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
-    if (memory->handle == MAP_FAILED || memory->own == MAP_FAILED) return NULL;
+    if (memory->handle == MAP_FAILED || memory->own == MAP_FAILED) return pln_fail_memory(diag, what, size_bytes);
     memory->size_bytes = page;
     memset(memory->own, POISON_NEW, page);
     pthread_mutex_lock(&device->lock);
     memory->next = device->memories;
     device->memories = memory;
     pthread_mutex_unlock(&device->lock);
-    return memory->handle;
+    *out_memory = memory->handle;
+    return PLN_OK;
 }
 
 static void free_memory(struct pln_device *device, struct memory *memory)

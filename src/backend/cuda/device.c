@@ -133,19 +133,34 @@ static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps
     if (device->driver->DeviceGetName(name, (int)sizeof name, device->handle) != 0) name[0] = '\0';
     snprintf(out_caps->name, sizeof out_caps->name, "%.99s (%.15s)", name, device->arch);
     snprintf(out_caps->arch, sizeof out_caps->arch, "%s", device->arch);
+    pln_cuda_driver_describe(device->driver, out_caps->driver, sizeof out_caps->driver);
     size_t bytes = 0;
     if (device->driver->DeviceTotalMem(&bytes, device->handle) == 0) out_caps->memory_bytes = bytes;
 }
 
 /* ---- memory ---- */
 
-static void *alloc_memory(struct pln_device *device, size_t size_bytes)
+enum pln_status pln_cuda_alloc(const struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, uint64_t *out_address)
 {
-    uint64_t address = 0;
-    if (pln_cuda_enter(device, NULL) != PLN_OK) return NULL;
-    if (device->driver->MemAlloc(&address, size_bytes) != 0) address = 0;
+    size_t free_bytes = 0, total_bytes = 0;
+    *out_address = 0;
+    const int result = device->driver->MemAlloc(out_address, size_bytes);
+    if (result == 0) return PLN_OK;
+    *out_address = 0;
+    if (result != PLN_CUDA_ERROR_OUT_OF_MEMORY) return pln_cuda_check(device->driver, result, "cuMemAlloc", what, diag);
+    if (device->driver->MemGetInfo(&free_bytes, &total_bytes) != 0) return pln_fail_memory(diag, what, size_bytes);
+    return pln_fail(diag, PLN_NO_MEMORY, "out of memory: %s needs %zu bytes, and %zu of the %zu of cuda:%d are free", what, size_bytes, free_bytes, total_bytes, device->base.ordinal);
+}
+
+static enum pln_status alloc_memory(struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, void **out_memory)
+{
+    uint64_t address;
+    *out_memory = NULL;
+    PLN_TRY(pln_cuda_enter(device, diag));
+    enum pln_status status = pln_cuda_alloc(device, size_bytes, what, diag, &address);
     pln_cuda_leave(device);
-    return (void *)(uintptr_t)address;
+    *out_memory = (void *)(uintptr_t)address;
+    return status;
 }
 
 static void release_memory(struct pln_device *device, void *memory, size_t size_bytes)

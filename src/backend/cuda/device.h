@@ -45,6 +45,8 @@ bool pln_cuda_arch_features(const char *arch, uint64_t *out_features);
 /* Makes the device's context current for the calling thread; leave gives back what was current. */
 enum pln_status pln_cuda_enter(const struct pln_device *device, struct pln_diag *diag);
 void pln_cuda_leave(const struct pln_device *device);
+/* Memory of the GPU. Errors: PLN_NO_MEMORY with what is wanted and what is free; PLN_DEVICE. Entered. */
+enum pln_status pln_cuda_alloc(const struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, uint64_t *out_address);
 /* image.c: is it an ELF file of 64 bits whose headers, segments and sections lie in these bytes? */
 bool pln_cuda_image_fits(const void *image, size_t size_bytes);
 /* Lets launches of the code have so much dynamic shared memory. Contexts share code: what one has been given stays. what: for messages. Entered. */

@@ -1,6 +1,7 @@
 #include "backend/cuda/driver.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/dynlib.h"
@@ -98,6 +99,18 @@ enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const st
     pthread_mutex_unlock(&shared.lock);
     if (status == PLN_OK) *out_driver = &shared.driver;
     return status;
+}
+
+void pln_cuda_driver_describe(const struct pln_cuda_driver *driver, char *out, size_t out_bytes)
+{
+    char own[32] = "";
+    int version = 0;
+    FILE *file = fopen("/sys/module/nvidia/version", "r"); /* of Linux's driver; cuDriverGetVersion tells that of CUDA alone */
+    if (file && !fgets(own, sizeof own, file)) own[0] = '\0';
+    if (file) fclose(file);
+    own[strcspn(own, "\n")] = '\0';
+    if (driver->DriverGetVersion(&version) != 0) version = 0;
+    snprintf(out, out_bytes, "%s%sCUDA %d.%d", own, own[0] ? ", " : "", version / 1000, version % 1000 / 10);
 }
 
 enum pln_status pln_cuda_check(const struct pln_cuda_driver *driver, int result, const char *call, const char *what, struct pln_diag *diag)

@@ -60,6 +60,8 @@ struct pln_cuda_driver {
 
 /* The driver, opened and initialized once a process. ordinal: of the GPU that it is for, for messages. Errors: PLN_DEVICE no libcuda.so.1, one that is too old, or no GPU, with the remedy. */
 enum pln_status pln_cuda_driver_get(int ordinal, struct pln_diag *diag, const struct pln_cuda_driver **out_driver);
+/* Versions of the driver and of the CUDA that it brings: "580.159.04, CUDA 13.0"; the first is left out where the kernel does not tell it. */
+void pln_cuda_driver_describe(const struct pln_cuda_driver *driver, char *out, size_t out_bytes);
 /* An NVIDIA GPU is there, be it one that cannot be used for want of a newer driver, of rights, …: the driver does not say that there is none, or there is a
  * device file without a driver's library. */
 bool pln_cuda_present(void);

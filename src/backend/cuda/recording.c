@@ -28,7 +28,9 @@ static enum pln_status hold_pinned(struct pln_queue *queue, uint8_t **memory, si
     *size_bytes = 0;
     void *fresh = NULL;
     size_t bytes = pln_align_up(wanted_bytes + wanted_bytes / 2, 4096);
-    if (driver->MemHostAlloc(&fresh, bytes, PLN_CUDA_HOST_PORTABLE | PLN_CUDA_HOST_MAPPED) != 0) return pln_fail_memory(diag, what, bytes);
+    const int result = driver->MemHostAlloc(&fresh, bytes, PLN_CUDA_HOST_PORTABLE | PLN_CUDA_HOST_MAPPED);
+    if (result == PLN_CUDA_ERROR_OUT_OF_MEMORY) return pln_fail_memory(diag, what, bytes);
+    PLN_TRY(pln_cuda_check(driver, result, "cuMemHostAlloc", what, diag));
     *memory = fresh;
     *size_bytes = bytes;
     return PLN_OK;
@@ -41,10 +43,7 @@ static enum pln_status hold_device(struct pln_queue *queue, uint64_t *address, s
     if (*address) (void)driver->MemFree(*address);
     *address = 0;
     *size_bytes = 0;
-    if (driver->MemAlloc(address, wanted_bytes) != 0) {
-        *address = 0;
-        return pln_fail_memory(diag, what, wanted_bytes);
-    }
+    PLN_TRY(pln_cuda_alloc(queue->device, wanted_bytes, what, diag, address));
     *size_bytes = wanted_bytes;
     return PLN_OK;
 }

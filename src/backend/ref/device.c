@@ -42,9 +42,10 @@ static void get_caps(struct pln_device *device, struct pln_device_caps *out_caps
     out_caps->host_memory = true;
 }
 
-static void *alloc_memory(struct pln_device *device, size_t size_bytes)
+static enum pln_status alloc_memory(struct pln_device *device, size_t size_bytes, const char *what, struct pln_diag *diag, void **out_memory)
 {
-    return pln_alloc(device->alloc, size_bytes, 256);
+    *out_memory = pln_alloc(device->alloc, size_bytes, 256);
+    return *out_memory ? PLN_OK : pln_fail_memory(diag, what, size_bytes);
 }
 
 static void release_memory(struct pln_device *device, void *memory, size_t size_bytes)
