@@ -214,6 +214,7 @@ enum pln_status pln_cuda_recording_fill(struct pln_queue *queue, struct pln_reco
     enum pln_status status = fill_nodes(queue, own, diag);
     if (status != PLN_OK) {
         forget_graph(queue, own);
+        own->used_bytes = 0; /* the next time all nodes are looked at anew, those too that are filled by now */
         return status;
     }
     own->version = version;
@@ -286,6 +287,7 @@ static enum pln_status capture(struct pln_queue *queue, struct pln_recording *re
     void *graph = NULL;
     PLN_CUDA_TRY(driver, diag, "a graph", GraphCreate, (&graph, 0));
     enum pln_status status = add_nodes(queue, recording, graph, diag);
+    if (status != PLN_OK) recording->exec = NULL; /* whatever the driver has left there */
     (void)driver->GraphDestroy(graph);
     return status;
 }
