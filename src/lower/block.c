@@ -1,6 +1,14 @@
 /* Blocks, and the whole program. */
 #include "lower/state.h"
 
+/* Taps are shown on the host: what lies on the device is copied there, in the block that it is of. */
+static enum pln_status bring_tap(struct pln_lower *lower, uint32_t value)
+{
+    uint32_t slot;
+    if (value == PLN_NONE || !pln_graph_value(lower->graph, value)->tapped || lower->made[1][value] == PLN_NONE) return PLN_OK;
+    return pln_lower_need(lower, value, 0, false, &slot);
+}
+
 static enum pln_status block_inputs(struct pln_lower *lower, uint32_t graph_block)
 {
     uint32_t n = lower->graph->blocks[graph_block].n_inputs;
@@ -18,6 +26,7 @@ static enum pln_status block_inputs(struct pln_lower *lower, uint32_t graph_bloc
         lower->made[space][value] = slot;
         lower->blocks[lower->block].inputs[i] = slot;
         PLN_TRY(pln_lower_bind(lower, slot));
+        PLN_TRY(bring_tap(lower, value));
     }
     return PLN_OK;
 }
@@ -85,6 +94,7 @@ static enum pln_status lower_nodes(struct pln_lower *lower, uint32_t graph_block
     for (uint32_t node = lower->graph->blocks[graph_block].first; node != PLN_NONE; node = pln_graph_node(lower->graph, node)->next) {
         pln_graph_set_diag(lower->graph, node, lower->diag);
         PLN_TRY(pln_lower_node(lower, node));
+        for (uint32_t i = 0; i < pln_graph_node(lower->graph, node)->n_outputs; i++) PLN_TRY(bring_tap(lower, pln_graph_node(lower->graph, node)->outputs[i]));
     }
     if (lower->diag) lower->diag->node = lower->diag->op = NULL;
     return PLN_OK;

@@ -187,7 +187,7 @@ static bool may_narrow(const struct precision *own, uint32_t node)
     if (!def->storage_inputs || n->n_blocks > 0) return false;
     for (uint32_t i = 0; i < n->n_outputs; i++) {
         if (!is_f32(graph, n->outputs[i])) continue;
-        if (is_state(graph, n->outputs[i]) || pln_graph_value(graph, n->outputs[i])->tapped || !fits_half(graph, node, i)) return false;
+        if (is_state(graph, n->outputs[i]) || !fits_half(graph, node, i)) return false;
         any = true;
     }
     if (!any || has_large_input(own, n) || !(is_product(own, n) || has_active_input(own, n))) return false;
@@ -277,6 +277,27 @@ static void narrow_inputs(struct precision *own, uint32_t node)
     }
 }
 
+/* A copy of the value in f32 at the end of the block `block`; PLN_NONE: no memory. */
+static uint32_t widen_at_end(struct precision *own, uint32_t block, uint32_t value)
+{
+    struct pln_graph *graph = own->graph;
+    const uint32_t node = pln_graph_add_node(graph, block, PLN_OP_CAST, 0, &value, 1, 1);
+    if (node != PLN_NONE && pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "to", PLN_F32) && pln_rewrite_infer(&own->rewrite, node)) return pln_graph_node(graph, node)->outputs[0];
+    graph->failed = true;
+    return PLN_NONE;
+}
+
+/* Who looks at a value by its name sees what is stored, in the type that the model gives it. */
+static void move_tap(struct precision *own, uint32_t block, uint32_t value)
+{
+    struct pln_graph *graph = own->graph;
+    const char *name = pln_graph_value(graph, value)->name;
+    const uint32_t wide = widen_at_end(own, block, value);
+    if (wide == PLN_NONE || !pln_graph_rename(graph, value, pln_graph_value(graph, wide)->name) || !pln_graph_rename(graph, wide, name)) return;
+    pln_graph_value(graph, value)->tapped = false;
+    pln_graph_value(graph, wide)->tapped = true;
+}
+
 static void narrow_node(struct precision *own, uint32_t node)
 {
     struct pln_graph *graph = own->graph;
@@ -295,7 +316,9 @@ static void narrow_node(struct precision *own, uint32_t node)
     if (own->status != PLN_OK) return;
     for (uint32_t i = 0; i < pln_graph_node(graph, node)->n_outputs; i++) {
         uint32_t value = pln_graph_node(graph, node)->outputs[i];
-        if (value != PLN_NONE && value < own->n_values && pln_graph_value(graph, value)->type.dtype == graph->half) own->active[value] = true;
+        if (value == PLN_NONE || value >= own->n_values || pln_graph_value(graph, value)->type.dtype != graph->half) continue;
+        own->active[value] = true;
+        if (pln_graph_value(graph, value)->tapped) move_tap(own, pln_graph_node(graph, node)->block, value);
     }
 }
 
@@ -322,12 +345,9 @@ static void widen_outputs(struct precision *own)
         for (uint32_t i = 0; i < graph->blocks[b].n_outputs && !graph->failed; i++) {
             uint32_t value = graph->blocks[b].outputs[i];
             if (value >= own->n_values || !own->active[value]) continue;
-            uint32_t node = pln_graph_add_node(graph, b, PLN_OP_CAST, 0, &value, 1, 1);
-            if (node == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "to", PLN_F32) || !pln_rewrite_infer(&own->rewrite, node)) {
-                graph->failed = true;
-                return;
-            }
-            pln_graph_set_block_output(graph, b, i, pln_graph_node(graph, node)->outputs[0]);
+            const uint32_t wide = widen_at_end(own, b, value);
+            if (wide == PLN_NONE) return;
+            pln_graph_set_block_output(graph, b, i, wide);
         }
     }
 }

@@ -182,8 +182,73 @@ static void bf16(void **state)
     check_trials(PLN_BF16, 3e-2f);
 }
 
+/* ---- taps ---- */
+
+enum { TAPS = 4 };
+static const char *const tapped[TAPS + 1] = { "x", "p", "d", "v", NULL };
+
+struct seen {
+    float values[TAPS][COUNT];
+    size_t counts[TAPS];
+};
+
+static void see(void *user, const char *name, const struct pln_buffer *value)
+{
+    struct seen *seen = user;
+    for (int i = 0; i < TAPS; i++) {
+        if (strcmp(name, tapped[i]) != 0) continue;
+        assert_int_equal(value->dtype, PLN_F32);
+        assert_int_equal(value->memory, PLN_MEMORY_HOST);
+        assert_true(value->size_bytes <= sizeof seen->values[i]);
+        memcpy(seen->values[i], value->data, value->size_bytes);
+        seen->counts[i] = value->size_bytes / sizeof(float);
+    }
+}
+
+static void look(const pln_network *network, const char *device, enum pln_dtype half, const float *x, struct seen *out_seen)
+{
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = device, .half = half, .taps = tapped };
+    const struct pln_buffer in = { .dtype = PLN_F32, .rank = 3, .dims = { BATCH, ROWS, COLS }, .data = (void *)(uintptr_t)x, .size_bytes = COUNT * sizeof *x };
+    pln_engine *engine;
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_context *context = context_of(engine);
+    pln_engine_release(engine);
+    memset(out_seen, 0, sizeof *out_seen);
+    pln_context_set_tap(context, see, out_seen);
+    must(context, pln_context_bind_input(context, "x", &in));
+    must(context, pln_context_run(context));
+    pln_context_destroy(context);
+}
+
+/* What lies on the GPU is shown as what lies on the host is, in the model's type. */
+static void taps(void **state)
+{
+    static float x[COUNT];
+    static struct seen want, got;
+    unsigned random = 4;
+    (void)state;
+    for (int i = 0; i < COUNT; i++) x[i] = draw(&random);
+    pln_network *network = make(&trials[0]);
+    look(network, "cpu", PLN_DTYPE_NONE, x, &want);
+    for (int half = 0; half < 2; half++) {
+        look(network, "cuda", half ? PLN_F16 : PLN_DTYPE_NONE, x, &got);
+        for (int i = 0; i < TAPS; i++) {
+            float most = 0, largest = 0;
+            assert_true(want.counts[i] > 0);
+            if (got.counts[i] != want.counts[i]) fail_msg("tap %s has %zu elements, not %zu", tapped[i], got.counts[i], want.counts[i]);
+            for (size_t k = 0; k < want.counts[i]; k++) {
+                most = fmaxf(most, fabsf(got.values[i][k] - want.values[i][k]));
+                largest = fmaxf(largest, fabsf(want.values[i][k]));
+            }
+            const float error = most / largest;
+            if (!(error <= (half ? 5e-3f : 1e-5f)) || (half && strcmp(tapped[i], "p") == 0 && error == 0)) fail_msg("tap %s differs by %g", tapped[i], (double)error);
+        }
+    }
+    pln_network_destroy(network);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(f16), cmocka_unit_test(bf16) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(f16), cmocka_unit_test(bf16), cmocka_unit_test(taps) };
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);
 }
