@@ -2,10 +2,7 @@
 
 struct pln_dim pln_extent_product(struct pln_infer *infer, const struct pln_dim *dims, int first, int last)
 {
-    struct pln_dim_table *table = &infer->graph->dims;
-    struct pln_dim product = pln_dim_const(table, 1);
-    for (int d = first; d < last; d++) product = pln_dim_mul(table, product, dims[d]);
-    return product;
+    return pln_dim_product(&infer->graph->dims, dims + first, last - first);
 }
 
 static bool at_most(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b)

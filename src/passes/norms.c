@@ -37,13 +37,6 @@ static uint32_t column(struct pln_rewrite *rw, uint32_t before, uint32_t x)
     return pln_rewrite_reshape(rw, before, x, 2, dims, PLN_NONE, before);
 }
 
-static struct pln_dim product(struct pln_graph *graph, const struct pln_dim *dims, int n)
-{
-    struct pln_dim all = pln_dim_const(&graph->dims, 1);
-    for (int d = 0; d < n; d++) all = pln_dim_mul(&graph->dims, all, dims[d]);
-    return all;
-}
-
 static bool expand_instance_norm(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
@@ -52,7 +45,7 @@ static bool expand_instance_norm(struct pln_rewrite *rw, uint32_t node)
     const struct pln_type type = *type_of(graph, x);
     float epsilon = pln_node_float(graph, node, "epsilon");
     if (type.dtype != PLN_F32 || type.rank < 3 || type_of(graph, scale)->rank != 1 || type_of(graph, bias)->rank != 1 || !pln_same_type(graph, x, y)) return false;
-    struct pln_dim flat[3] = { type.dims[0], type.dims[1], product(graph, type.dims + 2, type.rank - 2) };
+    struct pln_dim flat[3] = { type.dims[0], type.dims[1], pln_dim_product(&graph->dims, type.dims + 2, type.rank - 2) };
     uint32_t rows = type.rank == 3 ? x : pln_rewrite_reshape(rw, node, x, 3, flat, PLN_NONE, node);
     if (rows == PLN_NONE) return false;
     uint32_t distance = ew(rw, node, PLN_EW_SUB, rows, row_mean(rw, node, rows));

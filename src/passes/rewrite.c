@@ -110,8 +110,7 @@ bool pln_same_count(struct pln_graph *graph, uint32_t a, uint32_t b)
     for (int i = 0; i < 2; i++) {
         const struct pln_type *type = &pln_graph_value(graph, values[i])->type;
         if (type->kind != PLN_TENSOR || type->rank < 0) return false;
-        count[i] = pln_dim_const(&graph->dims, 1);
-        for (int d = 0; d < type->rank; d++) count[i] = pln_dim_mul(&graph->dims, count[i], type->dims[d]);
+        count[i] = pln_dim_product(&graph->dims, type->dims, type->rank);
     }
     return pln_dim_same(&graph->dims, count[0], count[1]);
 }

@@ -119,15 +119,21 @@ static enum pln_status tell(struct work *work, enum pln_status status, const cha
     return work->host ? pln_call_fail(work->host, status, "%s", text) : pln_fail(work->diag, status, "%s: %s", work->custom->label, text);
 }
 
+static enum pln_status tellv(struct work *work, enum pln_status status, const char *format, va_list args)
+{
+    char text[PLN_DIAG_TEXT];
+    vsnprintf(text, sizeof text, format, args);
+    return tell(work, status, text);
+}
+
 static enum pln_status tellf(struct work *work, enum pln_status status, const char *format, ...) PLN_PRINTF(3, 4);
 static enum pln_status tellf(struct work *work, enum pln_status status, const char *format, ...)
 {
-    char text[PLN_DIAG_TEXT];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    status = tellv(work, status, format, args);
     va_end(args);
-    return tell(work, status, text);
+    return status;
 }
 
 static enum pln_status no_memory(struct work *work, const char *what, size_t size_bytes)
@@ -140,12 +146,11 @@ static enum pln_status no_memory(struct work *work, const char *what, size_t siz
 
 static enum pln_status call_fail(struct pln_plugin_call *call, enum pln_status status, const char *format, ...)
 {
-    char text[PLN_DIAG_TEXT];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    status = tellv(call->internal, status, format, args);
     va_end(args);
-    return tell(call->internal, status, text);
+    return status;
 }
 
 static enum pln_status make_output(struct work *work, int index, enum pln_dtype dtype, int rank, const int64_t *dims)

@@ -87,6 +87,8 @@ struct pln_dim pln_dim_symbol(struct pln_dim_table *table, const char *name);
 struct pln_dim pln_dim_add(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
 struct pln_dim pln_dim_sub(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
 struct pln_dim pln_dim_mul(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
+/* dims[0] * … * dims[n - 1]; 1 without any. */
+struct pln_dim pln_dim_product(struct pln_dim_table *table, const struct pln_dim *dims, int n);
 struct pln_dim pln_dim_binary(struct pln_dim_table *table, enum pln_dim_op op, struct pln_dim a, struct pln_dim b);
 struct pln_dim pln_dim_select(struct pln_dim_table *table, struct pln_dim c, struct pln_dim a, struct pln_dim b);
 struct pln_dim pln_dim_broadcast(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);

@@ -133,6 +133,13 @@ struct pln_dim pln_dim_mul(struct pln_dim_table *table, struct pln_dim a, struct
     return make(table, PLN_DIM_MUL, a, b, a);
 }
 
+struct pln_dim pln_dim_product(struct pln_dim_table *table, const struct pln_dim *dims, int n)
+{
+    struct pln_dim product = pln_dim_const(table, 1);
+    for (int i = 0; i < n; i++) product = pln_dim_mul(table, product, dims[i]);
+    return product;
+}
+
 struct pln_dim pln_dim_sub(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b)
 {
     a = pln_dim_resolve(table, a);

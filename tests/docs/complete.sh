@@ -13,6 +13,13 @@ same() {
     diff "$scratch/a" "$scratch/b" | grep '^[<>]' || echo "there are none"
     failures=$((failures + 1))
 }
+# none WHAT: $scratch/bad is empty.
+none() {
+    [ -s "$scratch/bad" ] || return 0
+    echo "FAILED: $1:"
+    cat "$scratch/bad"
+    failures=$((failures + 1))
+}
 cd "$source"
 # A section for each status code, with its value and text.
 sed -n 's/^ *X(\(PLN_[A-Z_]*\), \([0-9]*\), "\(.*\)").*/## \1 (\2): \3/p' include/planish/status.h >"$scratch/want"
@@ -35,12 +42,8 @@ for page in README.md CONTRIBUTING.md docs/*.md; do
     grep -o '](\([^)#: ]*\)[^):]*)' "$page" | sed 's/^](//; s/[#)].*//' | sort -u | while read -r link; do
         [ -z "$link" ] || [ -e "$folder/$link" ] || echo "$page: $link"
     done
-done >"$scratch/dead"
-if [ -s "$scratch/dead" ]; then
-    echo "FAILED: links that lead nowhere:"
-    cat "$scratch/dead"
-    failures=$((failures + 1))
-fi
+done >"$scratch/bad"
+none "links that lead nowhere"
 # The page of operators has each operator once, and what it says of devices is what they say.
 scripts/coverage "$planish" >"$scratch/page"
 "$planish" ops | sed -n '3,$s/^\([A-Za-z][A-Za-z0-9.]*\)  *[0-9][0-9]*-[0-9].*/\1/p' >"$scratch/want"
@@ -53,21 +56,13 @@ for command in $(sed -n 's/^COMMAND(\(.*\))/\1/p' tools/commands.inc); do
         PATH="${planish%/*}:$PATH" sh -c "$example --help" >"$scratch/out" 2>&1 || echo "$example: $(head -1 "$scratch/out")"
     done
 done >"$scratch/bad"
-if [ -s "$scratch/bad" ]; then
-    echo "FAILED: examples of --help:"
-    cat "$scratch/bad"
-    failures=$((failures + 1))
-fi
+none "examples of --help"
 # Commands in the text of the pages, too, but for those that are forms (… | [ COMMAND) and what is said of other programs.
 for page in README.md CONTRIBUTING.md docs/*.md; do
     grep -o '`planish [a-z][^`]*`' "$page" | tr -d '`' | grep -v '…\|[][|<>]\|COMMAND' | sort -u | while read -r example; do
         PATH="${planish%/*}:$PATH" sh -c "$example --help" >"$scratch/out" 2>&1 || echo "$page: $example: $(head -1 "$scratch/out")"
     done
 done >"$scratch/bad"
-if [ -s "$scratch/bad" ]; then
-    echo "FAILED: commands in the text:"
-    cat "$scratch/bad"
-    failures=$((failures + 1))
-fi
+none "commands in the text"
 echo "$failures wrong"
 [ $failures -eq 0 ]
