@@ -16,6 +16,7 @@ all: $(BUILD)/CMakeCache.txt
 	cmake --build $(BUILD) --parallel $(JOBS)
 
 $(BUILD)/CMakeCache.txt:
+	@command -v cmake >/dev/null || { echo "missing: $$(scripts/deps --look)  (make demo and make test install what they need, or print the line to type)" >&2; exit 1; }
 	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS)
 
 # make demo [PICTURE=my.png] [OFFLINE=1]
