@@ -306,29 +306,43 @@ static enum pln_status find_copied(struct pln_engine *engine, struct pln_diag *d
     return PLN_OK;
 }
 
+static enum pln_status upload_weight(struct pln_engine_device *device, struct pln_queue *queue, const struct pln_weight *weight, void **out_memory, struct pln_diag *diag)
+{
+    void *memory;
+    PLN_TRY(device->backend->alloc(device->device, weight->size_bytes, weight->name, diag, &memory));
+    *out_memory = memory;
+    struct pln_tensor from, to;
+    const int64_t bytes = (int64_t)weight->size_bytes;
+    pln_tensor_init(&from, PLN_U8, 1, &bytes, (void *)(uintptr_t)weight->data);
+    pln_tensor_init(&to, PLN_U8, 1, &bytes, memory);
+    struct pln_command copy = { .kind = PLN_COMMAND_COPY, .from = &from, .to = &to, .from_host = true };
+    PLN_TRY(device->backend->submit(queue, &copy, 1, NULL, 0, diag));
+    return device->backend->sync(queue, diag);
+}
+
+static enum pln_status upload_space(struct pln_engine *engine, uint32_t space, struct pln_queue *queue, struct pln_diag *diag)
+{
+    const struct pln_program *program = engine->program;
+    struct pln_engine_device *device = &engine->devices[space];
+    for (uint32_t i = 0; i < program->n_slots; i++) {
+        const struct pln_slot *slot = &program->slots[i];
+        if (slot->place != PLN_PLACE_WEIGHT || slot->space != space) continue;
+        const struct pln_weight *weight = &program->weights[slot->index];
+        if (device->weights[slot->index] || weight->size_bytes == 0) continue;
+        PLN_TRY(upload_weight(device, queue, weight, &device->weights[slot->index], diag));
+    }
+    return PLN_OK;
+}
+
 /* Weights go once into the space of each device that reads them. */
 static enum pln_status upload_weights(struct pln_engine *engine, struct pln_diag *diag)
 {
-    const struct pln_program *program = engine->program;
-    for (uint32_t i = 0; i < program->n_slots; i++) {
-        const struct pln_slot *slot = &program->slots[i];
-        if (slot->place != PLN_PLACE_WEIGHT || slot->space == 0) continue;
-        struct pln_engine_device *device = &engine->devices[slot->space];
-        const struct pln_weight *weight = &program->weights[slot->index];
-        if (device->weights[slot->index] || weight->size_bytes == 0) continue;
-        void *memory;
-        PLN_TRY(device->backend->alloc(device->device, weight->size_bytes, weight->name, diag, &memory));
-        device->weights[slot->index] = memory;
+    for (uint32_t space = 1; space < engine->n_devices; space++) {
+        const struct pln_backend *backend = engine->devices[space].backend;
         struct pln_queue *queue;
-        PLN_TRY(device->backend->queue_create(device->device, diag, &queue));
-        struct pln_tensor from, to;
-        const int64_t bytes = (int64_t)weight->size_bytes;
-        pln_tensor_init(&from, PLN_U8, 1, &bytes, (void *)(uintptr_t)weight->data);
-        pln_tensor_init(&to, PLN_U8, 1, &bytes, memory);
-        struct pln_command copy = { .kind = PLN_COMMAND_COPY, .from = &from, .to = &to, .from_host = true };
-        enum pln_status status = device->backend->submit(queue, &copy, 1, NULL, 0, diag);
-        if (status == PLN_OK) status = device->backend->sync(queue, diag);
-        device->backend->queue_destroy(queue);
+        PLN_TRY(backend->queue_create(engine->devices[space].device, diag, &queue));
+        enum pln_status status = upload_space(engine, space, queue, diag);
+        backend->queue_destroy(queue);
         PLN_TRY(status);
     }
     return PLN_OK;
