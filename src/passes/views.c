@@ -33,7 +33,9 @@ static bool split_to_slices(struct pln_rewrite *rw, uint32_t node)
     }
     bool changed = false;
     int64_t start = 0;
-    for (uint32_t o = 0; o < n; start += lengths[o++]) {
+    /* The node goes with the last output that is used: nothing can be put before it then. */
+    for (uint32_t o = 0; o < n && !pln_graph_node(graph, node)->removed; start += lengths[o++]) {
+        if (pln_graph_value(graph, pln_graph_node(graph, node)->outputs[o])->first_use == PLN_NONE) continue;
         uint32_t part = slice(rw, node, x, axis, start, start + lengths[o]);
         if (part == PLN_NONE || !pln_rewrite_forward(rw, node, o, part)) return changed;
         changed = true;
