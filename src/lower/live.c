@@ -52,6 +52,9 @@ enum pln_status pln_lower_lifetimes(struct pln_lower *lower)
         for (uint32_t i = 0; i < block->n_outputs; i++) use(lower, block->outputs[i], b, PLN_NONE);
     }
     for (uint32_t i = 0; i < program->n_taps; i++) use(lower, program->taps[i], program->slots[program->taps[i]].block, PLN_NONE);
+    /* A view that no step reads is resolved all the same when its block is at work: what it shows must be there. */
+    for (uint32_t i = 0; i < program->n_slots; i++)
+        if (program->slots[i].place == PLN_PLACE_VIEW && program->slots[i].last == PLN_NONE - 1) use(lower, i, program->slots[i].block, program->slots[i].first);
     for (uint32_t i = 0; i < program->n_slots; i++)
         if (program->slots[i].last == PLN_NONE - 1) program->slots[i].last = program->slots[i].first;
     return PLN_OK;

@@ -106,6 +106,59 @@ static void test_bodies(void **state)
     pln_network_destroy(other);
 }
 
+static void add(pln_network *network, const char *op_type, const char *a, const char *b, const char *c, const char *y, const struct pln_attribute *body)
+{
+    const char *const in[3] = { a, b, c }, *const out[1] = { y };
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = op_type, .inputs = in, .input_count = 1 + (b != NULL) + (c != NULL), .outputs = out, .output_count = 1, .attributes = body, .attribute_count = body ? 1 : 0 });
+}
+
+/* A loop whose body shows a part of an outer value and does nothing with it, the value's last use being before the loop. Without the pass that takes
+ * such views out, the run must find what they show. */
+static void test_idle_view(void **state)
+{
+    (void)state;
+    static const int64_t start[1] = { 0 }, end[1] = { 1 }, dims[1] = { -1 };
+    static const char *const disabled[2] = { "dead", NULL };
+    pln_network *body = pln_network_create("body", 17), *network = pln_network_create("outer", 17);
+    pln_network_add_input(body, "i", PLN_I64, 0, NULL, NULL);
+    pln_network_add_input(body, "go", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_input(body, "sum", PLN_F32, 1, dims, NULL);
+    add(body, "Identity", "go", NULL, NULL, "on", NULL);
+    add(body, "Slice", "once", "start", "end", "idle", NULL);
+    add(body, "Add", "sum", "twice", NULL, "more", NULL);
+    pln_network_add_output(body, "on", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_output(body, "more", PLN_F32, 1, dims, NULL);
+    const struct pln_attribute bodies = { .name = "body", .kind = PLN_ATTRIBUTE_BODY, .body = body };
+    pln_network_add_input(network, "n", PLN_I64, 0, NULL, NULL);
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_weights(network, "start", PLN_I64, 1, (const int64_t[]){ 1 }, start);
+    pln_network_add_weights(network, "end", PLN_I64, 1, (const int64_t[]){ 1 }, end);
+    add(network, "NonZero", "x", NULL, NULL, "places", NULL); /* an extent that only the run knows */
+    add(network, "Cast", "places", NULL, NULL, "numbers", &(struct pln_attribute){ .name = "to", .kind = PLN_ATTRIBUTE_INT, .i = PLN_F32 });
+    add(network, "Compress", "numbers", "all", NULL, "once", NULL);
+    add(network, "ReduceSum", "once", NULL, NULL, "twice", NULL);
+    pln_network_add_weights(network, "all", PLN_BOOL, 1, (const int64_t[]){ 2 }, "\1\1");
+    add(network, "Loop", "n", "", "x", "y", &bodies);
+    pln_network_add_output(network, "y", PLN_F32, 1, dims, NULL);
+    const struct pln_build_options options = { .struct_size = sizeof options, .disabled_passes = disabled };
+    pln_engine *engine;
+    pln_context *context;
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    int64_t n = 2;
+    float x[3] = { 3, 4, 5 };
+    struct pln_buffer count = { .dtype = PLN_I64, .data = &n, .size_bytes = 8 }, value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x }, y;
+    assert_int_equal(pln_context_bind_input(context, "n", &count), PLN_OK);
+    assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    assert_int_equal(pln_context_output(context, "y", &y), PLN_OK);
+    for (int i = 0; i < 3; i++) assert_true(((float *)y.data)[i] == x[i] + 2); /* 0 + 1 twice */
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_network_destroy(network);
+    pln_network_destroy(body);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -171,6 +224,6 @@ static void test_progress(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
