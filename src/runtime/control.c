@@ -88,6 +88,9 @@ static enum pln_status keep_scan(struct loop *loop, struct scan *scan, struct pl
 {
     struct pln_context *context = loop->context;
     if (item->kind != PLN_TENSOR) return pln_fail(&context->diag, PLN_BAD_MODEL, "a scan output must be a tensor");
+    /* At once, not when they are stacked: what grows with every iteration would fill the memory first. */
+    if (scan->count && (!pln_tensor_same_shape(&item->tensor, &scan->items[0]->tensor) || item->tensor.dtype != scan->items[0]->tensor.dtype))
+        return pln_fail(&context->diag, PLN_BAD_MODEL, "scan output %d changes its shape from one iteration to the next", (int)(scan - loop->scans));
     if (scan->count == scan->capacity) {
         size_t want = scan->capacity ? scan->capacity * 2 : 16;
         struct pln_item **grown = pln_alloc(&context->alloc, want * sizeof *grown, _Alignof(struct pln_item *));
@@ -168,8 +171,6 @@ static enum pln_status stack_scan(struct loop *loop, uint32_t index, struct pln_
     PLN_TRY(pln_item_new_tensor(&context->heap, dtype, rank, dims, out_item));
     for (size_t i = 0; i < scan->count; i++) {
         const struct pln_tensor *one = &scan->items[i]->tensor;
-        if (!pln_tensor_same_shape(one, &scan->items[0]->tensor) || one->dtype != dtype)
-            return pln_fail(&context->diag, PLN_BAD_MODEL, "scan output %u changes its shape from one iteration to the next", index);
         size_t bytes = pln_tensor_bytes(one);
         if (dtype == PLN_STR) { /* the bytes belong to the piece; a deep copy keeps them */
             struct pln_string *to = (struct pln_string *)(*out_item)->tensor.data + (size_t)pln_tensor_count(one) * i;

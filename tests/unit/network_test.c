@@ -159,6 +159,45 @@ static void test_idle_view(void **state)
     pln_network_destroy(body);
 }
 
+/* A loop without an end whose scan output is larger in every iteration: told in the second, not when the memory is full. */
+static void test_growing_scan(void **state)
+{
+    (void)state;
+    static const int64_t dims[1] = { -1 };
+    pln_network *body = pln_network_create("body", 17), *network = pln_network_create("outer", 17);
+    pln_network_add_input(body, "i", PLN_I64, 0, NULL, NULL);
+    pln_network_add_input(body, "go", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_input(body, "v", PLN_F32, 1, dims, NULL);
+    add(body, "Identity", "go", NULL, NULL, "on", NULL);
+    add(body, "Concat", "v", "v", NULL, "more", &(struct pln_attribute){ .name = "axis", .kind = PLN_ATTRIBUTE_INT });
+    add(body, "Identity", "v", NULL, NULL, "seen", NULL);
+    pln_network_add_output(body, "on", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_output(body, "more", PLN_F32, 1, dims, NULL);
+    pln_network_add_output(body, "seen", PLN_F32, 1, dims, NULL);
+    const struct pln_attribute bodies = { .name = "body", .kind = PLN_ATTRIBUTE_BODY, .body = body };
+    const char *const in[3] = { "", "", "x" }, *const out[2] = { "last", "y" };
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Loop", .name = "grows", .inputs = in, .input_count = 3, .outputs = out, .output_count = 2, .attributes = &bodies, .attribute_count = 1 });
+    pln_network_add_output(network, "y", PLN_F32, -1, NULL, NULL);
+    pln_engine *engine;
+    pln_context *context;
+    struct pln_message message;
+    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
+    const struct pln_context_options options = { .struct_size = sizeof options, .memory_limit_bytes = (size_t)16 << 20 };
+    assert_int_equal(pln_context_create(engine, &options, &context), PLN_OK);
+    float x[3] = { 3, 4, 5 };
+    struct pln_buffer value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x };
+    assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_BAD_MODEL);
+    assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
+    assert_non_null(strstr(message.text, "changes its shape"));
+    assert_string_equal(message.node, "grows");
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_network_destroy(network);
+    pln_network_destroy(body);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -224,6 +263,6 @@ static void test_progress(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
