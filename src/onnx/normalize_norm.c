@@ -188,7 +188,10 @@ void pln_onnx_lrn(struct pln_emit *emit)
     }
     uint32_t x = pln_emit_need(emit, 0);
     int64_t size = pln_emit_int(emit, "size", 0);
-    if (size < 1) pln_emit_fail(emit, PLN_BAD_MODEL, "size is %lld", (long long)size);
+    if (size < 1) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "size is %lld", (long long)size);
+        return;
+    }
     uint32_t squares = pln_emit_ew2(emit, PLN_EW_MUL, x, x);
     uint32_t pixels = pln_emit_reduce(emit, PLN_REDUCE_PROD, pln_emit_shape_part(emit, x, 2, INT64_MAX), pln_emit_const_int(emit, 0), true); /* not -1: it may be none */
     uint32_t image = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), pln_emit_const_int(emit, 1), pln_emit_dim(emit, x, 1), pixels }, 4, 0);

@@ -289,6 +289,14 @@ static void attributes_out_of_their_range(void **state)
     node = make_node("Split", "split", "x", "y");
     make_add(&node, 5, make_int_attribute("num_outputs", INT64_MAX));
     refuse(make_graph(node), PLN_BAD_MODEL, "split");
+    node = make_node("LRN", "local", "x", "y");
+    make_add(&node, 5, make_int_attribute("size", INT64_MIN)); /* the sanitizers watch */
+    refuse(make_graph(node), PLN_BAD_MODEL, "local|size");
+    static const int64_t many[] = { (int64_t)1 << 40 }; /* no run shall ask for so much memory first */
+    graph = make_graph(make_node("TopK", "best", "t,many", "y,places"));
+    make_add(&graph, 11, make_typed("t", PLN_F32, 2, (const int64_t[]){ 2, 3 }));
+    make_add(&graph, 5, make_ints("many", many, 1));
+    refuse(graph, PLN_BAD_MODEL, "best|1099511627776|3");
     (void)one;
 }
 
