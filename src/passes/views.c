@@ -24,13 +24,18 @@ static bool split_to_slices(struct pln_rewrite *rw, uint32_t node)
     struct pln_graph *graph = rw->graph;
     uint32_t x = pln_graph_node(graph, node)->inputs[0], n = pln_graph_node(graph, node)->n_outputs;
     int rank = type_of(graph, x)->rank, axis;
-    int64_t lengths[PLN_MAX_ELEMS];
+    int64_t lengths[PLN_MAX_ELEMS], rest;
     if (rank < 1 || n < 2 || n > PLN_MAX_ELEMS || pln_dtype_bits(type_of(graph, x)->dtype) < 8 || !pln_axis_normalize(pln_node_int(graph, node, "axis"), rank, &axis)) return false;
+    /* Only where the parts are sure to fill the axis: slices take what there is without asking. */
+    if (!pln_dim_value(&graph->dims, type_of(graph, x)->dims[axis], &rest)) return false;
     for (uint32_t o = 0; o < n; o++) {
         uint32_t value = pln_graph_node(graph, node)->outputs[o];
         if (value == PLN_NONE || pln_graph_value(graph, value)->tapped || pln_graph_value(graph, value)->elems) return false;
         if (type_of(graph, value)->rank != rank || !pln_dim_value(&graph->dims, type_of(graph, value)->dims[axis], &lengths[o])) return false;
+        if (lengths[o] < 0 || lengths[o] > rest) return false;
+        rest -= lengths[o];
     }
+    if (rest != 0) return false;
     bool changed = false;
     int64_t start = 0;
     /* The node goes with the last output that is used: nothing can be put before it then. */

@@ -198,6 +198,37 @@ static void test_growing_scan(void **state)
     pln_network_destroy(body);
 }
 
+/* Parts of 2 and 3 of a dim that only the run tells: it must be 5. */
+static void test_split_of_an_open_dim(void **state)
+{
+    (void)state;
+    static const int64_t dims[1] = { -1 }, parts[2] = { 2, 3 };
+    const char *const in[2] = { "x", "parts" }, *const out[2] = { "a", "b" };
+    pln_network *network = pln_network_create("parts", 17);
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_weights(network, "parts", PLN_I64, 1, (const int64_t[]){ 2 }, parts);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Split", .name = "cut", .inputs = in, .input_count = 2, .outputs = out, .output_count = 2 });
+    pln_network_add_output(network, "a", PLN_F32, -1, NULL, NULL);
+    pln_network_add_output(network, "b", PLN_F32, -1, NULL, NULL);
+    pln_engine *engine;
+    pln_context *context;
+    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
+    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    for (int64_t n = 3; n < 8; n++) {
+        float x[8] = { 0 };
+        struct pln_buffer value = { .dtype = PLN_F32, .rank = 1, .dims = { n }, .data = x, .size_bytes = (size_t)n * sizeof *x };
+        struct pln_message message;
+        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+        assert_true((pln_context_run(context) == PLN_OK) == (n == 5));
+        if (n == 5) continue;
+        assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
+        assert_string_equal(message.node, "cut");
+    }
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+    pln_network_destroy(network);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -263,6 +294,6 @@ static void test_progress(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
