@@ -38,6 +38,8 @@ enum pln_status pln_file_writer_write(struct pln_file_writer *writer, const void
 enum pln_status pln_file_writer_align(struct pln_file_writer *writer, size_t align);
 /* Overwrites bytes already written, for headers that are known last. */
 enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t offset, const void *data, size_t size_bytes);
+/* Waits until what was written lies on the disk. */
+enum pln_status pln_file_writer_flush(struct pln_file_writer *writer);
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer);
 void pln_file_writer_abort(struct pln_file_writer *writer);
 

@@ -47,7 +47,7 @@ enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char 
     /* The rename at the end would put a file where a device or a folder was. */
     struct stat info;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return writer->status = pln_fail(diag, PLN_IO, "cannot write '%s': it exists and is not a regular file", path);
+        return writer->status = pln_fail(diag, PLN_IO, "cannot write '%s': it exists and is not a regular file; name another", path);
     writer->path_bytes = strlen(path) + 1;
     writer->temp_bytes = writer->path_bytes + SUFFIX_BYTES;
     writer->path = pln_alloc(alloc, writer->path_bytes, 1);
@@ -105,6 +105,12 @@ enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t o
     if (writer->status != PLN_OK) return writer->status;
     assert(offset <= writer->offset && size_bytes <= writer->offset - offset);
     return write_at(writer, offset, data, size_bytes);
+}
+
+enum pln_status pln_file_writer_flush(struct pln_file_writer *writer)
+{
+    if (writer->status == PLN_OK && fdatasync(writer->fd) != 0) return writer_fail(writer, "write");
+    return writer->status;
 }
 
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer)

@@ -169,6 +169,7 @@ enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_
     context->memory_limit = own.memory_limit_bytes;
     pln_diag_init(&context->diag);
     atomic_init(&context->cancelled, false);
+    atomic_init(&context->steps_done, 0);
     pln_arena_init(&context->arena, &context->alloc, 0);
     pln_arena_init(&context->scratch, &context->alloc, 0);
     pln_heap_init(&context->heap, &context->alloc, 0);

@@ -212,6 +212,7 @@ struct pln_context {
     struct pln_interval *intervals;
     uint32_t *order;
     atomic_bool cancelled;
+    atomic_uint steps_done; /* of the main block, in the run under way: pln_context_progress looks from other threads */
     int depth;
     bool device_pending; /* something was submitted and not waited for */
     bool whole;          /* the plan is one device's from its inputs to its outputs: a run need not wait for it */

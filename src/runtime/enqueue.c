@@ -128,6 +128,7 @@ enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enque
     if (context->done) (void)pln_enqueue_settle(context); /* its fence tells of it */
     pln_diag_init(&context->diag);
     atomic_store_explicit(&context->cancelled, false, memory_order_relaxed);
+    atomic_store_explicit(&context->steps_done, 0, memory_order_relaxed);
     const char *why = pln_options_copy(options, sizeof own, &own);
     enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
     context->deferred = context->capturing = false;

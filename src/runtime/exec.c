@@ -181,6 +181,12 @@ static enum pln_status check_cancelled(struct pln_context *context)
     return atomic_load_explicit(&context->cancelled, memory_order_relaxed) ? pln_fail(&context->diag, PLN_CANCELLED, "the run was cancelled") : PLN_OK;
 }
 
+/* Bodies of If and Loop are part of the step that runs them. Nobody else writes. */
+static void count_steps(struct pln_context *context, uint32_t n)
+{
+    if (context->depth == 1) atomic_store_explicit(&context->steps_done, atomic_load_explicit(&context->steps_done, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
 static enum pln_status run_commands(struct pln_context *context, struct pln_segment_state *state, uint32_t device, uint32_t i, uint32_t n)
 {
     const int before = context->diag.count;
@@ -190,7 +196,9 @@ static enum pln_status run_commands(struct pln_context *context, struct pln_segm
     if (status == PLN_OK)
         status = backend->submit(context->queues[device], &state->commands[i], n, backend->recording_destroy ? &state->recordings[i] : NULL, state->commands_version, &context->diag);
     if (status == PLN_OK && context->profiling) status = pln_exec_sync(context);
-    return status == PLN_OK ? PLN_OK : pln_commands_name(context, state, i, before, status);
+    if (status != PLN_OK) return pln_commands_name(context, state, i, before, status);
+    count_steps(context, n);
+    return PLN_OK;
 }
 
 /* One at a time. Where one ends the next one starts: nothing lies between them but the clock, which is read once. Times are only stored here, as
@@ -230,6 +238,7 @@ static enum pln_status run_alone(struct pln_context *context, struct pln_segment
     name_step(context, step);
     PLN_TRY(run_one(context, step));
     context->diag.node = context->diag.op = NULL;
+    count_steps(context, 1);
     if (!context->profiling) return PLN_OK;
     state->step_ns[position] = (uint64_t)(pln_clock_ns() - start);
     context->stats.last_kernel_ns += state->step_ns[position];

@@ -96,3 +96,11 @@ enum pln_status pln_context_value(pln_context *context, int index, struct pln_va
     if (slot->place == PLN_PLACE_ARENA) out_info->offset = arena_offset(context, (uint32_t)index);
     return PLN_OK;
 }
+
+void pln_context_progress(const pln_context *context, int *out_done, int *out_total)
+{
+    *out_done = *out_total = 0;
+    if (!context || context->engine->n_devices > 1) return;
+    *out_total = (int)context->engine->program->blocks[0].n_steps;
+    *out_done = (int)atomic_load_explicit(&context->steps_done, memory_order_relaxed);
+}

@@ -71,6 +71,7 @@ static void writing_and_mapping(void **state)
     assert_int_equal(pln_file_writer_align(&writer, 64), PLN_OK);
     assert_int_equal(pln_file_writer_write(&writer, "x", 1), PLN_OK);
     assert_int_equal(pln_file_writer_align(&writer, 16384), PLN_OK);
+    assert_int_equal(pln_file_writer_flush(&writer), PLN_OK);
     assert_int_equal(pln_file_writer_patch(&writer, 1, "E", 1), PLN_OK);
     assert_int_equal(pln_file_map(in_folder("a.bin"), NULL, &map), PLN_IO); /* not there before commit */
     assert_int_equal(pln_file_writer_commit(&writer), PLN_OK);

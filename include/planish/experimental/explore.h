@@ -53,6 +53,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_engine_value(const pln_engine *engine, 
 PLN_API PLN_MUST_USE enum pln_status pln_engine_step_operands(const pln_engine *engine, int index, struct pln_step_operands *out_operands);
 /* The same as it was in the last run of a context: extents, bytes and places are those of then. PLN_NOT_FOUND: no such index. */
 PLN_API PLN_MUST_USE enum pln_status pln_context_value(pln_context *context, int index, struct pln_value_info *out_info);
+/* How far the run under way is: steps of the model itself that are done, of so many. Any thread. total 0: not known, as a device works on its own. */
+PLN_API void pln_context_progress(const pln_context *context, int *out_done, int *out_total);
 
 #ifdef __cplusplus
 }
