@@ -13,7 +13,7 @@
 static int run(int argc, char **argv);
 const struct command command_compare = {
     "compare", "[options] MODEL [MODEL2]", "Compares the outputs of a model between two devices, two files, ONNX Runtime or stored outputs.",
-    "  planish compare model.onnx --a cpu --b ref --layers\n  planish compare model.plan model.onnx\n  planish compare model.onnx --vs onnxruntime --dim batch=2\n"
+    "  planish compare model.onnx --a cpu --b ref --layers\n  planish compare model.onnx --a cuda:fp16 --b ref:fp32\n  planish compare model.plan model.onnx\n  planish compare model.onnx --vs onnxruntime --dim batch=2\n"
     "  planish compare case/model.onnx --vs case/test_data_set_0\n  planish compare model.onnx --bisect-passes\n",
     run, false
 };
@@ -27,8 +27,8 @@ static struct {
 } options;
 
 static const struct option_row rows[] = {
-    { "a", 0, OPTION_TEXT, &options.a, "DEVICE", "what is judged: the device of --device (default), cpu, cuda, ref" },
-    { "b", 0, OPTION_TEXT, &options.b, "DEVICE", "what is right: ref (default), cpu" },
+    { "a", 0, OPTION_TEXT, &options.a, "DEVICE", "what is judged: the device of --device (default), cpu, cuda, ref; cuda:fp16, cuda:0:fp32: with that precision" },
+    { "b", 0, OPTION_TEXT, &options.b, "DEVICE", "what is right: ref (default), cpu, cuda:fp32" },
     { "vs", 0, OPTION_TEXT, &options.versus, "WHAT", "onnxruntime, or a folder with input_J.pb and output_J.pb" },
     { "tolerance", 0, OPTION_REAL, &options.tolerance, "E", "allowed max|a-b| / max|b| of each value (1e-3)" },
     { "layers", 0, OPTION_FLAG, &options.layers, "", "compare every value in between, in order" },
@@ -75,11 +75,31 @@ static void judge(struct output *output, const char *what, const struct outputs 
     }
 }
 
+/* DEVICE, or DEVICE:PRECISION, which takes the place of --fp16 and the like. `room` holds the device's name. */
+static void set_side(const char *side, char *room, size_t room_bytes, struct model_options *own)
+{
+    struct device_options *on = &own->on;
+    struct {
+        const char *name;
+        bool *flag;
+    } precisions[] = { { "fp32", NULL }, { "fp16", &on->fp16 }, { "bf16", &on->bf16 }, { "fp8", &on->fp8 }, { "int8", &on->int8 }, { "best", &on->best } };
+    const char *colon = strrchr(side, ':');
+    own->device = side;
+    for (size_t i = 0; colon && i < sizeof precisions / sizeof *precisions; i++) {
+        if (strcmp(colon + 1, precisions[i].name) != 0) continue;
+        on->fp16 = on->bf16 = on->fp8 = on->int8 = on->best = false;
+        if (precisions[i].flag) *precisions[i].flag = true;
+        snprintf(room, room_bytes, "%.*s", (int)(colon - side), side);
+        own->device = room;
+    }
+}
+
 /* Opens a model with other passes or taps than the options say. */
 static int open_variant(const char *path, const char *device, const struct text_list *disabled, bool taps, struct model *out_model)
 {
     struct model_options own = options.model;
-    if (device) own.device = device;
+    char room[64];
+    if (device) set_side(device, room, sizeof room, &own);
     own.all_taps = taps;
     if (disabled) own.disabled = *disabled;
     return model_open(&command_compare, path, &own, out_model);
@@ -223,7 +243,8 @@ static int compare_models(const char *path, const char *path_b)
     struct output output;
     struct stat info;
     bool folder = options.versus && stat(options.versus, &info) == 0 && S_ISDIR(info.st_mode);
-    int status = open_variant(path, options.a, NULL, options.layers, &model);
+    int status = model_check_result(&command_compare, path, options.json);
+    if (status == 0) status = open_variant(path, options.a, NULL, options.layers, &model);
     if (status) return status;
     status = output_open(&command_compare, options.json, &output);
     if (status == 0) {

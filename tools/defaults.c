@@ -21,10 +21,12 @@ static const char *ask_apart(void)
 
 const char *model_default_device(const char *target, bool apart)
 {
-    const char *named = getenv("PLANISH_DEVICE");
-    if (named && *named) return named;
-    if (target && (strncmp(target, "cuda:", 5) == 0 || strstr(target, ",cuda:"))) return "cuda";
-    if (target && strcmp(target, "native") != 0) return "cpu";
+    const char *named = getenv("PLANISH_DEVICE"), *kind = NULL;
+    if (target && (strncmp(target, "cuda:", 5) == 0 || strstr(target, ",cuda:"))) kind = "cuda";
+    else if (target && *target && strcmp(target, "native") != 0) kind = "cpu";
+    /* What is typed wins over the environment, which may still say which of the GPUs. */
+    if (named && *named && (!kind || strncmp(named, kind, strlen(kind)) == 0)) return named;
+    if (kind) return kind;
     return apart ? ask_apart() : pln_device_default();
 }
 

@@ -1,4 +1,5 @@
 /* planish: one command, a subcommand a job. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,15 +26,15 @@ static int print_help(void)
 /* NULL after saying what was meant instead. */
 static const struct command *find_command(const char *word)
 {
-    static const char *const options[] = { "--help", "--version", "--man", "--completions" };
+    static const char *const options[] = { "help", "version", "man", "completions" };
     const char *names[N_COMMANDS];
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;
         if (strcmp(names[i], word) == 0) return commands[i];
     }
     const bool option = word[0] == '-';
-    const char *near = option ? nearest_name(word, options, sizeof options / sizeof options[0]) : nearest_name(word, names, N_COMMANDS);
-    if (near) fprintf(stderr, "planish: there is no %s '%s'; did you mean '%s'?\n", option ? "option" : "command", word, near);
+    const char *near = option ? nearest_name(word + strspn(word, "-"), options, sizeof options / sizeof options[0]) : nearest_name(word, names, N_COMMANDS);
+    if (near) fprintf(stderr, "planish: there is no %s '%s'; did you mean '%s%s'?\n", option ? "option" : "command", word, option ? "--" : "", near);
     else if (option) fprintf(stderr, "planish: the command comes first, its options behind it: planish COMMAND %s; planish --help lists the commands\n", word);
     else fprintf(stderr, "planish: there is no command '%s'; planish --help lists them\n", word);
     return NULL;
@@ -49,9 +50,15 @@ static int help_of(const char *word)
     return command->run(2, words);
 }
 
-int main(int argc, char **argv)
+/* A file that is opened must not come to stand where stdin, stdout or stderr was closed: what is printed would land in it. */
+static void hold_standard_files(void)
 {
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) return; /* of the wrong kind, so that using it fails as before */
+}
+
+static int work(int argc, char **argv)
+{
     const char *own = argc > 0 ? strrchr(argv[0], '/') : NULL;
     if (argc > 0 && strcmp(own ? own + 1 : argv[0], "trtexec") == 0) return command_trtexec.run(argc, argv);
     if (argc < 2) {
@@ -67,4 +74,13 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--completions") == 0) return manual_print_completions(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     const struct command *command = find_command(argv[1]);
     return command ? command->run(argc - 1, argv + 1) : 2;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct command none = { .name = "" };
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
+    hold_standard_files();
+    const int status = work(argc, argv), error = command_flush();
+    return status == 0 && error ? command_fail(&none, 1, "stdout: %s", strerror(error)) : status;
 }

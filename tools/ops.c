@@ -195,6 +195,7 @@ static int run(int argc, char **argv)
     static struct text_list words; /* lives as long as the process */
     int status = options_parse(&command_ops, rows, argc, argv, &words);
     if (status >= 0) return status;
+    if (options.passes && words.count) return command_fail(&command_ops, 2, "--passes lists all passes and takes no word, such as '%s'; planish ops %s tells of an operator", words.items[0], words.items[0]);
     if (options.passes) return list_passes();
     pln_plugins *plugins;
     status = plugins_open(&command_ops, &options.plugins, &plugins);

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "planish/planish.h"
 #include "progress.h"
 
 int verbosity;
@@ -23,8 +25,7 @@ void text_list_add(struct text_list *list, const char *item)
     list->items[list->count++] = item;
 }
 
-/* What to do about an error of the system that a message names, whoever wrote it; "" where there is nothing to say. */
-static const char *system_remedy(const char *text)
+const char *system_remedy(const char *text)
 {
     static const struct {
         int error;
@@ -37,6 +38,7 @@ static const char *system_remedy(const char *text)
         { EROFS, "; write elsewhere" },
         { ENOSPC, "; make room, or write elsewhere (df -h)" },
         { EFBIG, "; ulimit -f tells what this shell allows" },
+        { EBADF, "; it is closed, redirect it to a file or to /dev/null" },
     };
     const size_t n = strlen(text);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -60,7 +62,7 @@ static void tell(const struct command *command, bool remedy, const char *format,
     vsnprintf(text, sizeof text, format, args);
     progress_hide();
     command_flush();
-    fprintf(stderr, "planish %s: %s%s\n", command->name, text, remedy ? system_remedy(text) : "");
+    fprintf(stderr, "planish%s%s: %s%s\n", command->name[0] ? " " : "", command->name, text, remedy ? system_remedy(text) : "");
 }
 
 void command_tell(const struct command *command, const char *format, ...)
@@ -120,6 +122,7 @@ const struct option_row *options_common(const struct command *command)
         { "help", 'h', OPTION_FLAG, NULL, "", "show this text" },
         { "verbose", 'v', OPTION_FLAG, NULL, "", "tell more" },
         { "quiet", 'q', OPTION_FLAG, NULL, "", "tell only what matters" },
+        { "version", 0, OPTION_FLAG, NULL, "", "show the version" },
         { 0 },
     };
     static const struct option_row none[] = { { 0 } };
@@ -201,7 +204,7 @@ static int set_value(const struct command *command, const struct option_row *row
         return command_fail(command, 2, "--%s wants a whole number from 1 on, not '%s'", row->name, value);
     case OPTION_REAL:
         *(double *)row->value = strtod(value, &end);
-        if (end != value && !*end) return -1;
+        if (end != value && !*end && !isnan(*(double *)row->value)) return -1;
         return command_fail(command, 2, "--%s wants a number, not '%s'", row->name, value);
     }
     return -1;
@@ -241,17 +244,31 @@ static int parse_long(const struct command *command, const struct option_row *ro
     return unknown(command, rows, name, length);
 }
 
-static int parse_letter(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
+/* "-vj4": letters without a value may stand together; the last may take one, there or in the next word. Returns -1 to go on, else the exit status. */
+static int parse_letters(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
 {
-    for (const struct option_row *row = rows; row->name; row++) {
-        if (!row->letter || row->letter != argv[*at][1]) continue;
-        if (row->kind == OPTION_FLAG) return set_value(command, row, NULL);
-        const char *value = argv[*at][2] ? argv[*at] + 2 : NULL;
-        if (!value && *at + 1 < argc) value = argv[++*at];
-        if (!value) return command_fail(command, 2, "-%c wants a value: %s", row->letter, row->argument);
-        return set_value(command, row, value);
+    for (const char *letter = argv[*at] + 1; *letter; letter++) {
+        const struct option_row *row = rows;
+        while (row->name && row->letter != *letter) row++;
+        if (!row->name && !command->own_grammar && strchr("hvq", *letter)) {
+            if (*letter == 'h') return options_print_help(command, rows), 0;
+            verbosity = *letter == 'v' ? 1 : -1;
+            continue;
+        }
+        if (!row->name && strlen(argv[*at]) > 2 && strchr(argv[*at], '.'))
+            return command_fail(command, 2, "there is no option -%c; is %s a file? give it behind --, or as ./%s", *letter, argv[*at], argv[*at]);
+        if (!row->name) return command_fail(command, 2, "there is no option -%c; planish %s --help lists them", *letter, command->name);
+        int status = -1;
+        if (row->kind == OPTION_FLAG) status = set_value(command, row, NULL);
+        else {
+            const char *value = letter[1] ? letter + 1 : NULL;
+            if (!value && *at + 1 < argc) value = argv[++*at];
+            if (!value) return command_fail(command, 2, "-%c wants a value: %s", row->letter, row->argument);
+            return set_value(command, row, value);
+        }
+        if (status >= 0) return status;
     }
-    return command_fail(command, 2, "there is no option -%c; planish %s --help lists them", argv[*at][1], command->name);
+    return -1;
 }
 
 int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest)
@@ -267,13 +284,16 @@ int options_parse(const struct command *command, const struct option_row *rows, 
         int status = -1;
         if (only_rest || word[0] != '-' || !word[1]) text_list_add(rest, word);
         else if (strcmp(word, "--") == 0) only_rest = true;
-        else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+        else if (strcmp(word, "--help") == 0) {
             options_print_help(command, rows);
             status = 0;
-        } else if (strcmp(word, "-v") == 0 || strcmp(word, "--verbose") == 0) verbosity = 1;
-        else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0) verbosity = -1;
+        } else if (strcmp(word, "--version") == 0) {
+            printf("planish %s\n", pln_version());
+            status = 0;
+        } else if (strcmp(word, "--verbose") == 0) verbosity = 1;
+        else if (strcmp(word, "--quiet") == 0) verbosity = -1;
         else if (word[1] == '-') status = parse_long(command, rows, argc, argv, &i);
-        else status = parse_letter(command, rows, argc, argv, &i);
+        else status = parse_letters(command, rows, argc, argv, &i);
         if (status < 0) continue;
         free(rest->items);
         *rest = (struct text_list){ 0 };

@@ -41,7 +41,7 @@ struct command {
 /* Parses argv[1..] against rows (ended by name NULL); what is no option goes to `rest`, which the caller frees. Returns -1 to go on, else the
  * exit status: 0 after --help, 2 after bad usage (told on stderr). */
 int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest);
-/* What a command's table is followed by in help: --help, --verbose, --quiet; nothing where it has a grammar of its own. Ended by name NULL. */
+/* What a command's table is followed by in help: --help, --verbose, --quiet, --version; nothing where it has a grammar of its own. Ended by name NULL. */
 const struct option_row *options_common(const struct command *command);
 void options_print_help(const struct command *command, const struct option_row *rows);
 /* Calls visit with the command's table, by running the command up to where it parses its options. */
@@ -51,6 +51,8 @@ void text_list_add(struct text_list *list, const char *item);
 void command_tell(const struct command *command, const char *format, ...);
 /* The same and, if it ends with an error of the system, what to do about that. Returns status. */
 int command_fail(const struct command *command, int status, const char *format, ...);
+/* What to do about an error of the system that a message ends with, whoever wrote it; "" where there is nothing to say. */
+const char *system_remedy(const char *text);
 /* All of stdout is written out: 0, or the errno of the first write that failed. */
 int command_flush(void);
 /* The nearest of the names to a misspelt one, or NULL. */

@@ -59,6 +59,31 @@ expect 2 "did you mean 'build'?" "$p" help biuld
 expect 2 "did you mean '--version'?" "$p" --verison
 expect 2 "the command comes first, its options behind it" "$p" -q build model.onnx
 expect 0 "pictures .png" "$p" doctor
+# Letters may stand together, the last one with its value; every command knows its version.
+expect 0 "depthwise" "$p" ops -vq Conv
+expect 0 "written in" "$p" build "$model" -qo "$scratch/letters.plan"
+[ -s "$scratch/letters.plan" ] || { echo "FAILED: -qo FILE writes no plan"; failures=$((failures + 1)); }
+expect 0 "1 thread" "$p" run "$model" --random 1 -j1
+expect 0 "ran 55 steps" "$p" run "$model" -vj1 --random 1
+expect 2 "there is no option -z" "$p" run -qz "$model"
+expect 2 "-o wants a value" "$p" build "$model" -qo
+expect 2 "is -dash.onnx a file? give it behind --, or as ./-dash.onnx" "$p" run -dash.onnx
+expect 1 "cannot open '-dash.onnx'" "$p" run -- -dash.onnx
+for command in build run bench inspect compare check ops cache doctor; do expect 0 "planish " "$p" $command --version; done
+expect 2 "did you mean '--help'?" "$p" --hlep
+expect 2 "the command comes first" "$p" --json
+expect 2 "--rtol wants a number, not 'nan'" "$p" check "$source/tests/models/zoo" --rtol nan
+expect 0 "output y" "$p" run "$model" --random -5 -q
+expect 2 "--passes lists all passes and takes no word, such as 'fuse'" "$p" ops --passes fuse
+# What is typed wins over the environment.
+expect 0 "device cuda" env PLANISH_DEVICE=cpu "$p" build "$model" -o "$scratch/x.plan" --target cuda:sm_90a
+expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target portable
+expect 0 "device ref" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target native
+expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --device cpu
+# Devices with a precision.
+expect 0 "--int8 is a permission" "$p" compare "$model" --a cpu:int8 --b ref:fp32
+expect 0 "0 differ" "$p" compare "$model" --fp16 --a cpu:fp32 -q
+expect 2 "a number is expected after the colon" "$p" compare "$model" --a cpu:fp99
 # A log of both streams has them in the order in which they were said.
 [ "$("$p" run "$source/tests/models/zoo/bert.ts/model.onnx" --random 1 --dim s=4 2>&1 | sed -n 's/^device .*/first/p; s/.* becomes 1$/then/p; s/^ran .*/last/p' | uniq | tr '\n' ' ')" = "first then last " ] || {
     echo "FAILED: what is said stands in another order"
