@@ -218,6 +218,7 @@ static int measure_contexts(struct bench *bench, pln_context *first)
 
 /* ---- all of it ---- */
 
+/* -1 after saying that there is no such dim. */
 static int64_t batch_of(const struct bench *bench)
 {
     for (int i = 0; i < bench->inputs->count; i++) {
@@ -226,7 +227,8 @@ static int64_t batch_of(const struct bench *bench)
         for (int d = 0; options.batch_dim && d < info.rank; d++)
             if (info.dim_names[d] && strcmp(info.dim_names[d], options.batch_dim) == 0) return bench->inputs->infos[i].dims[d];
     }
-    return !options.batch_dim && bench->inputs->count > 0 && bench->inputs->infos[0].rank > 0 ? bench->inputs->infos[0].dims[0] : 1;
+    if (options.batch_dim) return command_fail(&command_bench, -1, "--batch-dim: no input has a symbolic dim '%s'; planish inspect shows those that there are", options.batch_dim);
+    return bench->inputs->count > 0 && bench->inputs->infos[0].rank > 0 ? bench->inputs->infos[0].dims[0] : 1;
 }
 
 static int bench_context(struct bench *bench, pln_context *context, struct output *output)
@@ -277,7 +279,9 @@ static int bench_model(const char *path, char *command_line)
     struct inputs inputs = { 0 };
     struct output output;
     pln_context *context = NULL;
-    int status = model_open(&command_bench, path, &options.model, &model);
+    int status = model_check_result(&command_bench, path, options.json);
+    if (status == 0) status = model_check_result(&command_bench, path, options.trace);
+    if (status == 0) status = model_open(&command_bench, path, &options.model, &model);
     if (status) return status;
     struct bench bench = { .path = path, .command_line = command_line, .model = &model, .inputs = &inputs, .error = -1, .contexts = (int)options.contexts };
     if (options.versus && model.is_plan && !options.onnx) status = command_fail(&command_bench, 2, "%s is a plan, which ONNX Runtime cannot read; give its model with --onnx FILE", path);
@@ -286,6 +290,7 @@ static int bench_model(const char *path, char *command_line)
         if (verbosity >= 0) model_print_device(&model, output.text);
         status = inputs_make(&command_bench, &model, &options.model, &options.input, true, &inputs);
         bench.batch = status == 0 ? batch_of(&bench) : 1;
+        if (bench.batch < 0) status = 2;
         if (status == 0 && pln_context_create(model.engine, NULL, &context) != PLN_OK) status = command_fail(&command_bench, 1, "no memory for a context");
         if (status == 0) status = bench_context(&bench, context, &output);
         int closed = output_close(&command_bench, options.json, &output);

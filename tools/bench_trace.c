@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bench.h"
 #include "json.h"
@@ -66,6 +67,7 @@ static void write_events(FILE *out, const struct bench *bench, double *ends, int
 
 int bench_write_trace(const struct command *command, const char *path, const struct bench *bench)
 {
+    struct stat info;
     struct pln_engine_summary summary;
     pln_engine_summarize(bench->model->engine, &summary);
     double *ends = calloc((size_t)summary.blocks + 1, sizeof *ends);
@@ -79,6 +81,6 @@ int bench_write_trace(const struct command *command, const char *path, const str
     const bool failed = ferror(out) != 0;
     if (fclose(out) == 0 && !failed) return 0;
     int status = command_fail(command, 1, "%s: %s", path, strerror(errno));
-    remove(path);
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) remove(path);
     return status;
 }

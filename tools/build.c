@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "json.h"
 #include "model.h"
+#include "planish/experimental/save.h"
 #include "steps.h"
 #include "text.h"
 
@@ -62,7 +63,7 @@ static int save(const struct model *model, const char *from, struct output *outp
     pln_diagnostics *diagnostics = pln_diagnostics_create();
     double start = now_ms();
     progress_begin(&command_build, "write the plan", true);
-    enum pln_status status = pln_engine_save(model->engine, options.output, diagnostics);
+    enum pln_status status = pln_engine_save_watched(model->engine, options.output, model_show_progress, NULL, diagnostics);
     progress_end();
     double save_ms = now_ms() - start;
     int exit_status = status == PLN_OK ? 0 : model_fail(&command_build, diagnostics, status, "");
@@ -95,7 +96,9 @@ static int run(int argc, char **argv)
         free(words.items);
         return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
     }
-    status = model_open(&command_build, words.items[0], &options.model, &model);
+    status = model_check_result(&command_build, words.items[0], options.output);
+    if (status == 0) status = model_check_result(&command_build, words.items[0], options.json);
+    if (status == 0) status = model_open(&command_build, words.items[0], &options.model, &model);
     if (status == 0) {
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);
         if (status == 0) status = output_open(&command_build, options.json, &output);

@@ -163,7 +163,7 @@ static int run(int argc, char **argv)
     for (size_t i = 0; i < rest.count; i++) {
         size_t before = cases.count;
         find_cases(rest.items[i], 0, &cases);
-        if (cases.count == before) return command_fail(&command_check, 1, "%s: no case (a folder with model.onnx) in it", rest.items[i]);
+        if (cases.count == before) return command_fail(&command_check, 1, "%s: no case (a folder with model.onnx and test_data_set_0) in it; planish check FILE lists the faults of a model", rest.items[i]);
     }
     if (!options.device) options.device = model_default_device(NULL, true);
     if (verbosity >= 0 && !(json_file && !json_file[0])) printf("device %s\n", options.device);

@@ -19,8 +19,9 @@ static void print_faults(FILE *out, const char *path, const pln_diagnostics *dia
         fprintf(out, "%s: ", path);
         if (message.node[0]) fprintf(out, "node '%s' (%s): ", message.node, message.op);
         else if (message.op[0]) fprintf(out, "node %lld (%s): ", (long long)message.node_index, message.op);
+        const char *remedy = system_remedy(text);
         for (; *text; text++) fputc(*text == '\n' ? ' ' : *text, out);
-        fputc('\n', out);
+        fprintf(out, "%s\n", remedy);
     }
     if (shown == 0) fprintf(out, "%s: %s\n", path, pln_status_text(status));
     if (count > shown && shown > 0) fprintf(out, "%s: %d more\n", path, count - shown);

@@ -14,6 +14,12 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 /* The file for an input in `name=FILE` or `name:FILE`, the longest known name winning. */
 static const char *file_for(const struct text_list *files, const char *name)
 {
@@ -101,6 +107,8 @@ static int read_file(const struct command *command, const struct model *model, c
 {
     struct pln_tensor_info *info = &inputs->infos[index];
     enum pln_status status;
+    if (!*path) return command_fail(command, 2, "input '%s': no file is named; give --input %s=FILE", info->name, info->name);
+    if (is_folder(path)) return command_fail(command, 2, "%s is a folder; give --input %s=FILE, or --input FOLDER alone where it has input_0.pb, input_1.pb, …", path, info->name);
     if (options->raw_files || ends_in(path, ".bin") || ends_in(path, ".raw")) {
         int bad = model_input_shape(command, model, options, index, info);
         return bad ? bad : read_bin(command, path, info, &inputs->values[index]);
@@ -133,12 +141,6 @@ static int begin(const struct command *command, const struct model *model, struc
     for (int i = 0; i < n; i++)
         if (pln_engine_input(model->engine, i, &out_inputs->infos[i]) != PLN_OK) return command_fail(command, 1, "there is no input %d", i);
     return 0;
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 int inputs_make(const struct command *command, const struct model *model, const struct model_options *options, const struct text_list *files, bool random, struct inputs *out_inputs)

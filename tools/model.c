@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 uint64_t peak_rss_bytes(void)
 {
@@ -41,7 +42,7 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
     fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
-static int show_progress(void *user, const char *phase, int done, int total)
+int model_show_progress(void *user, const char *phase, int done, int total)
 {
     (void)user;
     progress_tell(phase, done, total);
@@ -61,6 +62,13 @@ bool model_is_plan(const char *path)
     return foreign || (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
 
+int model_check_result(const struct command *command, const char *path, const char *result)
+{
+    struct stat own, other;
+    if (!result || !*result || stat(path, &own) != 0 || stat(result, &other) != 0 || own.st_dev != other.st_dev || own.st_ino != other.st_ino) return 0;
+    return command_fail(command, 2, "%s is the model itself, which would be lost; name another file for the result", result);
+}
+
 static const struct pln_logger logger = { NULL, print_log };
 
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
@@ -75,7 +83,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
+                                             .progress = model_show_progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
     progress_begin(command, "build", true);
     enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);

@@ -77,7 +77,7 @@ struct model_options {
     { "no-rebuild", 0, OPTION_FLAG, &(o).no_rebuild, "", "never build a plan again from the graph inside" },               \
     { "seed", 0, OPTION_INT, &(o).seed, "N", "of random inputs (1)" }
 
-/* The device that is meant where --device is not given: $PLANISH_DEVICE; else that of the target, if one is named; else pln_device_default. apart: the caller
+/* The device that is meant where --device is not given: that of the target, if one is named; else $PLANISH_DEVICE; else pln_device_default. apart: the caller
  * will fork, so that a process of its own asks. Static. */
 const char *model_default_device(const char *target, bool apart);
 /* Where compiled code is kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
@@ -85,6 +85,8 @@ const char *model_cache_folder(void);
 
 /* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. So is what TensorRT made, which loading explains. */
 bool model_is_plan(const char *path);
+/* What is written must not be the model, whatever the two are called; result NULL or "": it is no file. 0, or 2 after saying so. */
+int model_check_result(const struct command *command, const char *path, const char *result);
 
 struct model {
     pln_engine *engine;
@@ -99,6 +101,8 @@ struct model {
 /* Opens a plan, or builds an ONNX file. A plan that needs what is not here is built again from the graph inside, which is said. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model);
 void model_close(struct model *model);
+/* A pln_progress that shows. */
+int model_show_progress(void *user, const char *phase, int done, int total);
 /* The first line of every output: the device, its name, threads. */
 void model_print_device(const struct model *model, FILE *out);
 /* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */

@@ -40,7 +40,6 @@ void outputs_free(struct outputs *outputs)
 
 struct tap_state {
     struct outputs *taps;
-    int steps; /* about as many values as there will be */
     bool failed;
 };
 
@@ -49,7 +48,6 @@ static void keep_tap(void *user, const char *name, const struct pln_buffer *buff
     struct tap_state *state = user;
     pln_host_value *value;
     if (buffer->memory != PLN_MEMORY_HOST) return;
-    progress_tell(NULL, state->taps->count, state->steps);
     if (pln_host_value_from_buffer(buffer, &value) != PLN_OK || !outputs_add(state->taps, name, value)) state->failed = true;
 }
 
@@ -70,7 +68,7 @@ int outputs_run(const struct command *command, const struct model *model, const 
     *out_outputs = (struct outputs){ 0 };
     struct pln_engine_summary summary;
     pln_engine_summarize(model->engine, &summary);
-    struct tap_state state = { .taps = out_taps, .steps = summary.steps };
+    struct tap_state state = { .taps = out_taps };
     char what[80];
     pln_context *context = NULL;
     if (pln_context_create(model->engine, NULL, &context) != PLN_OK) return command_fail(command, 1, "no memory for a context");
@@ -81,6 +79,7 @@ int outputs_run(const struct command *command, const struct model *model, const 
     int exit_status = inputs_bind(command, inputs, context);
     snprintf(what, sizeof what, "run on %.60s", summary.device);
     progress_begin(command, what, true);
+    progress_watch(context);
     enum pln_status status = exit_status == 0 ? pln_context_run(context) : PLN_OK;
     progress_end();
     if (status != PLN_OK) exit_status = model_fail(command, pln_context_diagnostics(context), status, "run");

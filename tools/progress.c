@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "planish/experimental/explore.h"
+
 enum { FIRST_MS = 1000, DRAW_MS = 200, MOST_MS = 60000, BAR = 24, LINE = 400 };
 
 static struct {
@@ -22,6 +24,7 @@ static struct {
     int columns;                     /* of the terminal; 0: there is none */
     int drawn;                       /* columns of the line that stands there */
     bool has_thread;
+    const pln_context *watched; /* NULL: whoever works tells */
 } progress = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 double now_ms(void)
@@ -66,6 +69,17 @@ static void print_left(char *text, size_t text_bytes, double seconds)
     else snprintf(text, text_bytes, "%ld h %ld min left", s / 3600, s % 3600 / 60);
 }
 
+/* With the lock. */
+static void ask(double now)
+{
+    int done, total;
+    if (!progress.watched) return;
+    pln_context_progress(progress.watched, &done, &total);
+    if (done > (int)progress.done) progress.told = now;
+    progress.done = done;
+    progress.total = total;
+}
+
 /* The line without its end; bar: with one, where it is known how far the work is. */
 static int compose(char line[LINE], double now, bool bar)
 {
@@ -84,6 +98,7 @@ static void draw(double now)
 {
     char line[LINE + 2];
     if (!progress.command || now < progress.next) return;
+    ask(now);
     int n = compose(line, now, progress.columns > 0);
     if (n >= LINE) n = LINE - 1;
     if (progress.columns > 0) {
@@ -131,6 +146,7 @@ void progress_begin(const struct command *command, const char *what, bool is_alo
     progress.what = what;
     progress.phase = NULL;
     progress.done = progress.total = 0;
+    progress.watched = NULL;
     progress.start = progress.phase_start = progress.told = now_ms();
     progress.distance = FIRST_MS;
     progress.next = progress.start + FIRST_MS;
@@ -158,6 +174,13 @@ void progress_tell(const char *phase, double done, double total)
     pthread_mutex_unlock(&progress.lock);
 }
 
+void progress_watch(const pln_context *context)
+{
+    pthread_mutex_lock(&progress.lock);
+    progress.watched = context;
+    pthread_mutex_unlock(&progress.lock);
+}
+
 void progress_hide(void)
 {
     pthread_mutex_lock(&progress.lock);
@@ -171,6 +194,7 @@ void progress_end(void)
     const bool was_begun = progress.command != NULL;
     wipe();
     progress.command = NULL;
+    progress.watched = NULL;
     if (was_begun) pthread_cond_signal(&progress.end);
     pthread_mutex_unlock(&progress.lock);
     if (was_begun && progress.has_thread) pthread_join(progress.thread, NULL);

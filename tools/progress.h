@@ -4,6 +4,7 @@
 #define PLANISH_TOOLS_PROGRESS_H
 
 #include "options.h"
+#include "planish/context.h"
 
 double now_ms(void); /* of a clock that only goes on */
 
@@ -12,6 +13,8 @@ double now_ms(void); /* of a clock that only goes on */
 void progress_begin(const struct command *command, const char *what, bool is_alone);
 /* How far it is: done of total in any unit; total 0: not known. phase NULL: as before. */
 void progress_tell(const char *phase, double done, double total);
+/* The same of a run on the context, which is asked whenever the line is drawn, from the thread that draws. Until progress_end. */
+void progress_watch(const pln_context *context);
 /* Takes the line off the terminal, for other text to be printed. It comes back by itself. */
 void progress_hide(void);
 /* The work is over. Nothing when none is under way. */

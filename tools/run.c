@@ -1,5 +1,6 @@
 /* planish run: one inference, from files to files. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -105,9 +106,12 @@ static int report(const struct model *model, pln_context *context, struct output
             if (print) summary_print(output->text, &buffer);
             if (options.top) top_print(output->text, &buffer, (int)options.top, &labels);
             if (output->json) json_output(output->json, i, info.name, &buffer);
+            if (print) fputc('\n', output->text);
             if (options.output) status = write_output(info.name, value);
-        } else if (options.output) command_tell(&command_run, "output '%s' is no tensor and was not written", info.name);
-        if (print) fputc('\n', output->text);
+        } else {
+            if (print) fputc('\n', output->text);
+            if (options.output) command_tell(&command_run, "output '%s' is no tensor and was not written", info.name);
+        }
         pln_host_value_destroy(value);
     }
     if (output->json) fputs("\n]", output->json);
@@ -119,12 +123,13 @@ static int run_model(const struct model *model, struct output *output)
     struct inputs inputs;
     pln_context *context = NULL;
     char text[600];
-    int status = inputs_make(&command_run, model, &options.model, &options.input, options.random >= 0, &inputs);
+    int status = inputs_make(&command_run, model, &options.model, &options.input, options.random != LONG_MIN, &inputs);
     if (status == 0 && options.output && mkdir(options.output, 0777) != 0 && errno != EEXIST) status = command_fail(&command_run, 1, "%s: %s", options.output, strerror(errno));
     if (status == 0 && pln_context_create(model->engine, NULL, &context) != PLN_OK) status = command_fail(&command_run, 1, "no memory for a context");
     if (status == 0) status = inputs_bind(&command_run, &inputs, context);
     double start = now_ms();
     progress_begin(&command_run, "run", true);
+    progress_watch(context);
     enum pln_status ran = status == 0 ? pln_context_run(context) : PLN_OK;
     progress_end();
     if (ran != PLN_OK) status = model_fail(&command_run, pln_context_diagnostics(context), ran, "run");
@@ -153,7 +158,7 @@ static int run(int argc, char **argv)
     static struct text_list words; /* lives as long as the process */
     struct model model;
     struct output output;
-    options.random = -1;
+    options.random = LONG_MIN;
     options.model.seed = 1;
     int status = options_parse(&command_run, rows, argc, argv, &words);
     if (status >= 0) return status;
@@ -161,11 +166,12 @@ static int run(int argc, char **argv)
         free(words.items);
         return command_fail(&command_run, 2, words.count ? "one model at a time" : "which model? planish run --help tells more");
     }
-    if (options.random >= 0) options.model.seed = options.random;
+    if (options.random != LONG_MIN) options.model.seed = options.random;
     if (options.top > 10000) return command_fail(&command_run, 2, "--top can be 1 to 10000");
     if (options.labels && !options.top) options.top = 5;
     if (options.labels && (status = labels_read(&command_run, options.labels, &labels)) != 0) return status;
-    status = model_open(&command_run, words.items[0], &options.model, &model);
+    status = model_check_result(&command_run, words.items[0], options.json);
+    if (status == 0) status = model_open(&command_run, words.items[0], &options.model, &model);
     if (status == 0) {
         status = output_open(&command_run, options.json, &output);
         if (status == 0) {

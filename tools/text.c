@@ -73,12 +73,16 @@ int output_open(const struct command *command, const char *option, struct output
 int output_close(const struct command *command, const char *option, struct output *output)
 {
     int bad = 0;
+    const char *what = option;
     const bool file = output->json && output->json != stdout, empty = file && ftell(output->json) == 0;
     struct stat info;
     if (file && fclose(output->json) != 0) bad = errno;
     const int error = command_flush();
-    if (!bad) bad = error;
+    if (!bad && error) {
+        bad = error;
+        what = "stdout";
+    }
     if (empty && stat(option, &info) == 0 && S_ISREG(info.st_mode)) remove(option);
     output->json = NULL;
-    return bad ? command_fail(command, 1, "%s: %s", option && option[0] ? option : "stdout", strerror(bad)) : 0;
+    return bad ? command_fail(command, 1, "%s: %s", what, strerror(bad)) : 0;
 }

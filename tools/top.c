@@ -25,11 +25,11 @@ int labels_read(const struct command *command, const char *path, struct labels *
         text = grown;
         capacity *= 2;
     }
-    const bool failed = ferror(file) != 0;
+    const int error = ferror(file) ? errno : 0;
     fclose(file);
     if (!text) return command_fail(command, 1, "%s: more than 64 MiB of labels", path);
     out_labels->text = text;
-    if (failed) return labels_free(out_labels), command_fail(command, 1, "%s: %s", path, strerror(EIO));
+    if (error) return labels_free(out_labels), command_fail(command, 1, "%s: %s", path, strerror(error));
     text[n] = '\0';
     size_t lines = 1;
     for (size_t i = 0; i < n; i++) {

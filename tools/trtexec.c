@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "planish/experimental/save.h"
 #include "planish/planish.h"
 
 static int run(int argc, char **argv);
@@ -104,6 +105,7 @@ void trtexec_log(char level, const char *format, ...)
     vfprintf(out, format, args);
     va_end(args);
     fputc('\n', out);
+    command_flush(); /* warnings on stderr stand where they belong, and that a line could not be written is not forgotten */
 }
 
 /* ---- the grammar ---- */
@@ -257,7 +259,9 @@ static void warn_precision(const struct pln_engine_summary *summary)
 static int save_engine(const struct model *model)
 {
     pln_diagnostics *diagnostics = pln_diagnostics_create();
-    enum pln_status status = pln_engine_save(model->engine, options.save_engine, diagnostics);
+    progress_begin(&command_trtexec, "write the plan", true);
+    enum pln_status status = pln_engine_save_watched(model->engine, options.save_engine, model_show_progress, NULL, diagnostics);
+    progress_end();
     int exit_status = status == PLN_OK ? 0 : model_fail(&command_trtexec, diagnostics, status, "");
     pln_diagnostics_destroy(diagnostics);
     return exit_status;
@@ -268,7 +272,8 @@ static int open_model(struct model *model)
     struct pln_engine_summary summary;
     const char *path = options.onnx ? options.onnx : options.load_engine;
     trtexec_log('I', options.onnx ? "Start parsing network model." : "Loading engine.");
-    int status = model_open(&command_trtexec, path, &options.model, model);
+    int status = options.onnx ? model_check_result(&command_trtexec, path, options.save_engine) : 0;
+    if (status == 0) status = model_open(&command_trtexec, path, &options.model, model);
     if (status == 0 && options.onnx && model->is_plan) {
         model_close(model);
         return command_fail(&command_trtexec, 1, "%s is a plan: give it with --loadEngine=%s", path, path);
@@ -384,7 +389,6 @@ static int run(int argc, char **argv)
     if (options.install_link) return install_link(options.install_link);
     if (check() != 0) return 1;
     settle();
-    setvbuf(stdout, NULL, _IOLBF, 0); /* warnings on stderr stand where they belong */
     char tail[2000];
     size_t n = (size_t)snprintf(tail, sizeof tail, "[Planish v%s] # trtexec", pln_version());
     for (int i = 1; i < argc && n < sizeof tail; i++) n += (size_t)snprintf(tail + n, sizeof tail - n, " %s", argv[i]);

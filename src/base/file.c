@@ -24,8 +24,8 @@ static enum pln_status map_descriptor(int fd, const char *path, struct pln_diag 
 {
     struct stat info;
     if (fstat(fd, &info) != 0) return pln_fail(diag, PLN_IO, "cannot read '%s': %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is a folder", path);
-    if (!S_ISREG(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is not a regular file", path);
+    if (S_ISDIR(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is a folder; name a file in it", path);
+    if (!S_ISREG(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is not a regular file; copy it to one", path);
     if (info.st_size == 0) return PLN_OK;
     if ((uintmax_t)info.st_size > (uintmax_t)PTRDIFF_MAX)
         return pln_fail(diag, PLN_IO, "cannot read '%s': it is larger than the address space", path);

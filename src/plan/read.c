@@ -66,16 +66,16 @@ static enum pln_status refuse_other(const struct reader *reader)
     static const uint8_t magic[8] = PLN_PLAN_MAGIC;
     const uint8_t *data = reader->data;
     size_t n = reader->size_bytes;
-    const char *what = "it is no plan of Planish";
-    if (n == 0) what = "it is empty";
-    else if (n < sizeof magic ? memcmp(data, magic, n) == 0 : memcmp(data, magic, sizeof magic) == 0) what = "it is cut short";
+    const char *what = "it is no plan of Planish; build one from the ONNX model: planish build model.onnx -o model.plan";
+    if (n == 0) what = "it is empty; build it again from the model";
+    else if (n < sizeof magic ? memcmp(data, magic, n) == 0 : memcmp(data, magic, sizeof magic) == 0) what = "it is cut short; build it again from the model";
     else if (n >= 4 && (memcmp(data, "ptrt", 4) == 0 || memcmp(data, "ftrt", 4) == 0))
         what = "it was made by TensorRT, whose engines only TensorRT can read; build a plan from the ONNX model: planish build model.onnx -o model.plan";
     else if (n >= 3 && data[0] == 0x08 && data[1] > 0 && data[1] < 0x80 && (data[2] == 0x12 || data[2] == 0x1a || data[2] == 0x22 || data[2] == 0x2a || data[2] == 0x3a || data[2] == 0x42))
         what = "it looks like an ONNX model, not a plan; build one from it: planish build model.onnx -o model.plan";
-    else if (n >= 4 && memcmp(data, "GGUF", 4) == 0) what = "it is a GGUF file, not a plan";
-    else if (memcmp(data, "\x89PLAN", PLN_MIN(n, (size_t)5)) == 0) what = "its first bytes were changed, as a transfer in text mode does";
-    else if (is_text(data, n)) what = "it is a text file, not a plan";
+    else if (n >= 4 && memcmp(data, "GGUF", 4) == 0) what = "it is a GGUF file, not a plan; this version takes ONNX models: planish build model.onnx -o model.plan";
+    else if (memcmp(data, "\x89PLAN", PLN_MIN(n, (size_t)5)) == 0) what = "its first bytes were changed, as a transfer in text mode does; copy it again, or build it again from the model";
+    else if (is_text(data, n)) what = "it is a text file, not a plan; build one from the ONNX model: planish build model.onnx -o model.plan";
     return pln_fail(reader->diag, PLN_BAD_PLAN, "%s: %s", reader->name, what);
 }
 

@@ -31,7 +31,7 @@ struct cursor {
 
 static enum pln_status bad(const struct cursor *in, const char *what)
 {
-    return pln_fail(in->diag, PLN_INVALID_ARGUMENT, "damaged .npy file: %s", what);
+    return pln_fail(in->diag, PLN_INVALID_ARGUMENT, "damaged .npy file: %s; save it again", what);
 }
 
 static void skip_space(struct cursor *in)

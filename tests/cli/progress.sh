@@ -40,4 +40,8 @@ on_terminal dumb
 grep -q 's left' "$scratch/.out" || wrong "no line on a plain terminal"
 on_terminal xterm -q
 ! grep -q 'left' "$scratch/.out" || wrong "-q is not quiet on a terminal"
+# A run tells its share, on whatever device that works step by step.
+count=$((count + 1))
+sh -c "'$p' run '$model' --random 1 --dim n=120 --device ref" >/dev/null 2>"$scratch/.out"
+grep -qE '^planish run: run, [0-9]+%' "$scratch/.out" || wrong "no share of a run"
 finish

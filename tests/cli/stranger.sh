@@ -77,6 +77,41 @@ if [ "$(id -u)" -ne 0 ]; then says 1 "locked/m.plan': Permission denied" "ls -l"
 elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
     says 1 "locked/m.plan': Permission denied" "ls -l" setpriv --reuid=65534 --clear-groups "$p" build m.onnx -o locked/m.plan -q --no-cache
 fi
+# What is written never takes the place of the model, nor of a device; a folder, a device or nothing at all where a file should be.
+cp m.onnx before.onnx
+ln m.onnx link.onnx
+says 2 "m.onnx is the model itself, which would be lost" "name another file" "$p" build m.onnx -o m.onnx
+says 2 "link.onnx is the model itself" "name another file" "$p" build m.onnx -o link.onnx
+says 2 "m.onnx is the model itself" "name another file" "$p" run m.onnx --random 1 --json=m.onnx
+says 2 "m.onnx is the model itself" "name another file" "$p" inspect m.onnx --html m.onnx
+says 2 "m.onnx is the model itself" "name another file" "$p" bench m.onnx --trace m.onnx
+says 2 "m.onnx is the model itself" "name another file" "$p" compare m.onnx --json=m.onnx
+expect 1 "m.onnx is the model itself" "$p" trtexec --onnx=m.onnx --saveEngine=m.onnx
+cmp m.onnx before.onnx || wrong "the model was changed"
+says 1 "cannot read '.': it is a folder" "name a file in it" "$p" run . --random 1
+says 1 "cannot read '/dev/null': it is not a regular file" "copy it to one" "$p" run /dev/null --random 1
+says 1 "cannot write '/dev/null': it exists and is not a regular file" "name another" "$p" build m.onnx -o /dev/null -q
+says 2 "none is a folder" "give --input x=FILE" sh -c "mkdir none; '$p' run m.onnx --input x=none -q"
+says 2 "input 'x': no file is named" "give --input x=FILE" "$p" run m.onnx --input x= -q
+says 1 "none: Is a directory" "name a file" "$p" run m.onnx --random 1 --labels none
+head -c 200 good.npy >short.npy
+says 1 "short.npy: damaged .npy file: it is cut short" "save it again" "$p" run m.onnx --input x=short.npy
+: >empty.plan
+says 1 "empty.plan: it is empty" "build it again from the model" "$p" run empty.plan
+says 1 "gone.onnx: cannot open 'gone.onnx': No such file" "check the path" "$p" check gone.onnx
+says 1 "none: no case (a folder with model.onnx and test_data_set_0) in it" "planish check FILE" "$p" check none
+says 2 "no input has a symbolic dim 'batsch'" "planish inspect shows" "$p" bench m.onnx --batch-dim batsch --duration 0.01 -q
+# Streams: closed, full, devices.
+for words in --help --version --man "ops --help" ops "run m.onnx --random 1 -q" "trtexec --onnx=m.onnx --duration=0.01 --warmUp=1" "inspect m.onnx --no-run --html /dev/full" "bench m.onnx --duration 0.01 --warm-up 1 -q --trace /dev/full"; do
+    [ -c /dev/full ] || break
+    expect 1 "No space left on device; make room, or write elsewhere" sh -c "'$p' $words >/dev/full"
+done
+if [ -e /dev/full ] && [ ! -c /dev/full ]; then wrong "a device became a file"; fi
+expect 1 "stdout: Bad file descriptor; it is closed" sh -c "'$p' build m.onnx -o x.plan --json=x.json -q >&-"
+grep -q '^{"schema":1.*' x.json && ! grep -q '^model' x.json || wrong "what is for stdout stands in another file"
+expect 0 "<!doctype html>" sh -c "'$p' inspect m.onnx --no-run -q --html /dev/stdout | cat"
+expect 1 "planish run: cannot create 'm.onnx/y.npy'" sh -c "'$p' run m.onnx --random 1 -q --output m.onnx"
+grep -q '^planish run: cannot create' "$scratch/.out" || wrong "a message in the middle of a line"
 # Precision flags are permissions, and it is said when nothing comes of them; inputs of one length are told it once.
 expect 0 "--fp16 is a permission: device cpu computes in the types of the model" "$p" build m.onnx -o x.plan --fp16
 expect 0 "--int8 is a permission" "$p" bench m.onnx --int8 --duration 0.01 --warm-up 1
