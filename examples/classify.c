@@ -104,11 +104,11 @@ int main(int argc, char **argv)
         if (data) prepare(pixels, width, height, side, data);
         if (!data || pln_context_bind_input(context, in.name, &input) != PLN_OK || pln_context_run(context) != PLN_OK || pln_context_output(context, out.name, &scores) != PLN_OK)
             complain("it does not run", pln_context_diagnostics(context));
-        else if ((copy = malloc(scores.size_bytes)) != NULL && scores.dtype == PLN_F32 && scores.size_bytes >= sizeof(float)) {
+        else if (scores.dtype == PLN_F32 && scores.size_bytes >= sizeof(float) && (copy = malloc(scores.size_bytes)) != NULL) {
             memcpy(copy, scores.data, scores.size_bytes);
             print_best(copy, (int)(scores.size_bytes / sizeof(float)), argc > 3 ? argv[3] : NULL);
             status = 0;
-        }
+        } else complain("the model's first output is no scores of f32", NULL);
     }
     free(copy);
     free(data);

@@ -47,9 +47,9 @@ int main(void)
     pln_network *network = make_network();
     pln_plugins *plugins = pln_plugins_create(NULL);
     const struct pln_build_options options = { .struct_size = sizeof options, .plugins = plugins };
-    if (pln_plugins_add(plugins, &scale, NULL) != PLN_OK || pln_build_network(network, &options, &engine) != PLN_OK) return 1;
-    if (pln_context_create(engine, NULL, &context) != PLN_OK || pln_context_bind_input(context, "x", &x) != PLN_OK) return 1;
-    if (pln_context_run(context) != PLN_OK || pln_context_output(context, "y", &y) != PLN_OK) return 1;
+    if (pln_plugins_add(plugins, &scale, NULL) != PLN_OK || pln_build_network(network, &options, &engine) != PLN_OK) return fputs("it cannot be built\n", stderr), 1;
+    if (pln_context_create(engine, NULL, &context) != PLN_OK || pln_context_bind_input(context, "x", &x) != PLN_OK) return fputs("x cannot be bound\n", stderr), 1;
+    if (pln_context_run(context) != PLN_OK || pln_context_output(context, "y", &y) != PLN_OK) return fputs("it does not run\n", stderr), 1;
     printf("%g %g\n", (double)((float *)y.data)[0], (double)((float *)y.data)[1]);
     pln_context_destroy(context);
     pln_engine_release(engine);

@@ -6,6 +6,7 @@
 #include <planish/planish.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
         const int n = take_bytes(argv[i], rows + held * 2 * PART);
         if (n >= LEAST) names[held++] = argv[i];
         else if (n >= 0) printf("%s: %s\n", argv[i], n == 0 ? "empty" : "too short to tell");
-        else fprintf(stderr, "file_types: %s cannot be read\n", argv[i]), status = 1;
+        else fprintf(stderr, "file_types: %s cannot be read: %s\n", argv[i], strerror(errno)), status = 1;
         if (held < AT_ONCE && (i + 1 < argc || held == 0)) continue;
         name_types(engine, context, config, rows, names, held);
         held = 0;
