@@ -196,7 +196,7 @@ static void bash_values(void *user, const struct command *command, const struct 
         if (!row->help || row->kind == OPTION_FLAG) continue;
         printf("        %s:--%s", command->name, row->name);
         if (row->letter) printf(" | %s:-%c", command->name, row->letter);
-        if (wants_file(row)) fputs(") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n", stdout);
+        if (wants_file(row)) fputs(") _planish_files \"$cur\"; return ;;\n", stdout);
         else if (words_of(row)[0]) printf(") COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")); return ;;\n", words_of(row));
         else if (takes_value(row)) fputs(") return ;;\n", stdout);
         else fputs(") ;;\n", stdout);
@@ -205,11 +205,14 @@ static void bash_values(void *user, const struct command *command, const struct 
 
 static void print_bash(const struct command *const *commands, size_t count)
 {
-    printf("# bash completion of planish %s\n_planish() {\n    local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\"\n    COMPREPLY=()\n", pln_version());
+    printf("# bash completion of planish %s\n_planish_files() {\n    local IFS=$'\\n' # names may have blanks\n    COMPREPLY=($(compgen -f -- \"$1\"))\n}\n_planish() {\n    local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\"\n    COMPREPLY=()\n", pln_version());
     fputs("    # --name=value comes as three words.\n    if [ \"$cur\" = \"=\" ]; then cur=\"\"; elif [ \"$prev\" = \"=\" ]; then prev=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n", stdout);
     fputs("    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W \"", stdout);
     for (size_t i = 0; i < count; i++) printf("%s ", commands[i]->name);
-    fputs("--help --version --man --completions\" -- \"$cur\"))\n        return\n    fi\n    case \"$command:$prev\" in\n", stdout);
+    fputs("--help --version --man --completions\" -- \"$cur\"))\n        return\n    fi\n    case \"$command:$prev\" in\n        --completions:*) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n", stdout);
+    fputs("        help:* | --help:* | --man:*) COMPREPLY=($(compgen -W \"", stdout);
+    for (size_t i = 0; i < count; i++) printf("%s ", commands[i]->name);
+    fputs("\" -- \"$cur\")); return ;;\n", stdout);
     for (size_t i = 0; i < count; i++) options_visit(commands[i], bash_values, NULL);
     fputs("    esac\n    case \"$command:$cur\" in\n", stdout);
     for (size_t i = 0; i < count; i++) {
@@ -218,7 +221,7 @@ static void print_bash(const struct command *const *commands, size_t count)
         fputs("\" -- \"$cur\")) ;;\n", stdout);
         if (first_words(commands[i])[0]) printf("        %s:*) COMPREPLY=($(compgen -W \"%s\" -- \"$cur\")) ;;\n", commands[i]->name, first_words(commands[i]));
     }
-    fputs("        *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n    esac\n}\ncomplete -o filenames -o bashdefault -F _planish planish\n", stdout);
+    fputs("        *) _planish_files \"$cur\" ;;\n    esac\n}\ncomplete -o filenames -o bashdefault -F _planish planish\n", stdout);
 }
 
 static void zsh_option(const struct option_row *row)

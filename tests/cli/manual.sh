@@ -41,6 +41,12 @@ END
     expect 0 "off" bash "$scratch/ask" "$scratch/bash" planish build --tf32 = of
     expect 0 "fold" bash "$scratch/ask" "$scratch/bash" planish build --disable-pass fo
     expect 0 "clean" bash "$scratch/ask" "$scratch/bash" planish cache cl
+    expect 0 "build bench" bash "$scratch/ask" "$scratch/bash" planish --man b
+    expect 0 "bash zsh fish" bash "$scratch/ask" "$scratch/bash" planish --completions ""
+    mkdir -p "$scratch/folder" && touch "$scratch/folder/a b.onnx"
+    sed 's/^source "$1"; shift/&; cd "$1"; shift/; s/echo .*/echo "${#COMPREPLY[@]} ${COMPREPLY[0]}"/' "$scratch/ask" >"$scratch/ask_files"
+    expect 0 "1 a b.onnx" bash "$scratch/ask_files" "$scratch/bash" "$scratch/folder" planish run a
+    expect 0 "1 a b.onnx" bash "$scratch/ask_files" "$scratch/bash" "$scratch/folder" planish run --input x = a
     expect 0 "$source/LICENSE" bash "$scratch/ask" "$scratch/bash" planish run "$source/LIC"
 fi
 if command -v zsh >/dev/null; then expect 0 "_planish" zsh -f -c "autoload -U compinit; compinit -D; source '$scratch/zsh'; echo \$_comps[planish]"; fi
