@@ -229,7 +229,9 @@ static bool parse_dims(const char *text, const char *end, int *out_rank, int64_t
     while (text < end) {
         char *stop;
         if (!isdigit((unsigned char)*text) || *out_rank >= PLN_MAX_RANK) return false;
+        errno = 0;
         dims[(*out_rank)++] = strtoll(text, &stop, 10);
+        if (errno) return false;
         if (stop < end && *stop != 'x') return false;
         text = stop + (stop < end);
         if (stop < end && text == end) return false;

@@ -14,11 +14,18 @@ def peak():
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
+def how_to_install(packages):
+    """Into the environment that this Python is of; the system's own is left alone (Debian's refuses)."""
+    if sys.prefix != sys.base_prefix:
+        return f"install it with: {sys.executable} -m pip install {packages}"
+    return f"make an environment with it: {sys.executable} -m venv peer && peer/bin/pip install {packages}, and name it: --python peer/bin/python"
+
+
 try:
     import numpy as np
     import onnxruntime as ort
 except ImportError as missing:
-    fail(f"{sys.executable}: {missing}; install it with: {sys.executable} -m pip install onnxruntime numpy")
+    fail(f"{sys.executable}: {missing}; {how_to_install('onnxruntime numpy')}")
 
 TYPES = {"float": np.float32, "double": np.float64, "float16": np.float16, "int8": np.int8, "int16": np.int16, "int32": np.int32, "int64": np.int64,
          "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32, "uint64": np.uint64, "bool": np.bool_}
@@ -61,7 +68,7 @@ def save_layers(model, folder, feeds):
     try:
         import onnx
     except ImportError as missing:
-        fail(f"{sys.executable}: {missing}; install it with: {sys.executable} -m pip install onnx")
+        fail(f"{sys.executable}: {missing}; {how_to_install('onnx')}")
     copy = onnx.load(model, load_external_data=False)
     outputs = {value.name for value in copy.graph.output}
     for node in copy.graph.node:

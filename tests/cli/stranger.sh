@@ -101,6 +101,9 @@ says 1 "empty.plan: it is empty" "build it again from the model" "$p" run empty.
 says 1 "gone.onnx: cannot open 'gone.onnx': No such file" "check the path" "$p" check gone.onnx
 says 1 "none: no case (a folder with model.onnx and test_data_set_0) in it" "planish check FILE" "$p" check none
 says 2 "no input has a symbolic dim 'batsch'" "planish inspect shows" "$p" bench m.onnx --batch-dim batsch --duration 0.01 -q
+says 2 "'1x3x64x99999999999999999999' is no shape" "write it as 1x3x224x224" "$p" run m.onnx --random 1 --shapes x:1x3x64x99999999999999999999 -q
+says 1 "cannot load ./notes.txt" "cc -shared -fPIC" "$p" run m.onnx --random 1 --plugin notes.txt
+says 1 "no cpu:1" "use cpu" "$p" run m.onnx --random 1 --device cpu:1
 # Streams: closed, full, devices.
 for words in --help --version --man "ops --help" ops "run m.onnx --random 1 -q" "trtexec --onnx=m.onnx --duration=0.01 --warmUp=1" "inspect m.onnx --no-run --html /dev/full" "bench m.onnx --duration 0.01 --warm-up 1 -q --trace /dev/full"; do
     [ -c /dev/full ] || break

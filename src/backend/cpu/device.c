@@ -27,7 +27,7 @@ static enum pln_status open_device(int ordinal, const struct pln_device_options 
                                    struct pln_device **out_device)
 {
     *out_device = NULL;
-    if (ordinal != 0) return pln_fail(diag, PLN_DEVICE, "there is one CPU device, cpu:0, no cpu:%d", ordinal);
+    if (ordinal != 0) return pln_fail(diag, PLN_DEVICE, "there is one CPU device, no cpu:%d; use cpu", ordinal);
     const char *cap = pln_cpu_bad_cap();
     if (cap != NULL) {
         return pln_fail(diag, PLN_DEVICE,
