@@ -26,3 +26,9 @@ models=$("$source/scripts/fetch_models" 2>/dev/null) || { echo "the trained mode
 PLANISH_MODELS=$models try 'with them' 'detection direction recognition magika' 'page.png → 5 lines read' 'This line stands on its head.  (upside down)' 'README.md → markdown' '^used ' '^try next '
 if PICTURE=$source/README.md PLANISH_MODELS=$models "$source/scripts/demo" >"$scratch/out" 2>&1; then exit 1; fi
 grep -q 'README.md was not read' "$scratch/out"
+grep -q 'PICTURE wants a PNG file' "$scratch/out"
+cp "$source/examples/data/line.png" "$scratch/it's mine.png"
+PICTURE="$scratch/it's mine.png" PLANISH_MODELS=$models try 'a name with a blank' 'detection' '1 line read'
+sh -c "cd '$source' && $(sed -n 's/^ *\(.*example_ocr .*\)/\1/p' "$scratch/block")" | grep -q '[a-z]' || { echo "the command of the block does not run as printed" && exit 1; }
+if PICTURE=$source/docs "$source/scripts/demo" >"$scratch/out" 2>&1; then exit 1; fi
+grep -q 'there is no picture' "$scratch/out"
