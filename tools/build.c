@@ -90,6 +90,7 @@ static int run(int argc, char **argv)
     if (status >= 0) return status;
     if (words.count != 1) {
         free(words.items);
+        if (words.count == 2 && !options.output) return command_fail(&command_build, 2, "one model at a time; the plan is named behind -o: planish build MODEL.onnx -o MODEL.plan");
         return command_fail(&command_build, 2, words.count ? "one model at a time" : "which model? planish build --help tells more");
     }
     if (!options.output) {

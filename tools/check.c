@@ -166,6 +166,8 @@ static int run(int argc, char **argv)
         if (cases.count == before) return command_fail(&command_check, 1, "%s: no case (a folder with model.onnx and test_data_set_0) in it; planish check FILE lists the faults of a model", rest.items[i]);
     }
     if (!options.device) options.device = model_default_device(NULL, true);
+    /* A misspelt device is one mistake, too; whether it can be used, each case's process finds out. */
+    if (!model_knows_device(options.device)) return command_fail(&command_check, 2, "there is no device '%s'; planish doctor lists them", options.device);
     if (verbosity >= 0 && !(json_file && !json_file[0])) printf("device %s\n", options.device);
     if (options.process_cases < 1) options.process_cases = check_process_cases(options.device);
     struct check_verdict *verdicts = calloc(cases.count + 1, sizeof *verdicts);

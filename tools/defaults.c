@@ -30,6 +30,22 @@ const char *model_default_device(const char *target, bool apart)
     return apart ? ask_apart() : pln_device_default();
 }
 
+bool model_knows_device(const char *device)
+{
+    const size_t kind = strcspn(device, ":");
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct pln_device_info info;
+        for (int i = 0; pln_device_get(i, &info) == PLN_OK; i++)
+            if (strcspn(info.name, ":") == kind && strncmp(info.name, device, kind) == 0) _exit(0);
+        _exit(1);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0; /* a driver that breaks down is one that is there */
+}
+
 const char *model_cache_folder(void)
 {
     static char folder[4096];

@@ -80,6 +80,8 @@ struct model_options {
 /* The device that is meant where --device is not given: that of the target, if one is named; else $PLANISH_DEVICE; else pln_device_default. apart: the caller
  * will fork, so that a process of its own asks. Static. */
 const char *model_default_device(const char *target, bool apart);
+/* Is there such a kind of device, usable or not? Asked in a process of its own, as the caller will fork. */
+bool model_knows_device(const char *device);
 /* Where compiled code is kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
 const char *model_cache_folder(void);
 

@@ -124,7 +124,7 @@ static int check_words(const struct text_list *words, const pln_plugins *plugins
         while (k < n && strcmp(names[k], words->items[i]) != 0) k++;
         if (k < n) continue;
         const char *near = nearest_name(words->items[i], names, n);
-        return command_fail(&command_ops, 2, "there is no operator '%s'%s%s%s", words->items[i], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return command_fail(&command_ops, 2, "there is no operator '%s'%s%s%s", words->items[i], near ? "; did you mean '" : "", near ? near : "; planish ops lists them", near ? "'?" : "");
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -82,7 +83,7 @@ int command_fail(const struct command *command, int status, const char *format, 
     return status;
 }
 
-/* Insertions, deletions, substitutions and exchanges of neighbours (optimal string alignment, after Damerau 1964), for words of at most 63 letters. */
+/* Insertions, deletions, substitutions and exchanges of neighbours (optimal string alignment, after Damerau 1964), for words of at most 63 letters, whatever their case. */
 static size_t distance(const char *a, const char *b)
 {
     size_t rows[3][64], n = strlen(b);
@@ -93,7 +94,7 @@ static size_t distance(const char *a, const char *b)
         const size_t *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            row[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = above[j - 1] + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
             if (above[j] + 1 < row[j]) row[j] = above[j] + 1;
             if (row[j - 1] + 1 < row[j]) row[j] = row[j - 1] + 1;
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < row[j]) row[j] = before[j - 2] + 1;

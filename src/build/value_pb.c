@@ -109,5 +109,5 @@ enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kin
     if (status == PLN_OK) return PLN_OK;
     pln_host_value_free(*out_value);
     *out_value = NULL;
-    return pln_fail(diagnostics, status, "%s: cannot be read", path);
+    return pln_fail(diagnostics, status, "%s: not what is wanted here, a TensorProto (SequenceProto, OptionalProto) that is whole; save it again", path);
 }

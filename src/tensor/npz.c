@@ -45,7 +45,7 @@ static uint64_t get64(const uint8_t *p)
 
 static enum pln_status bad(const struct archive *zip, const char *what)
 {
-    return pln_fail(zip->diag, PLN_INVALID_ARGUMENT, "damaged .npz file: %s", what);
+    return pln_fail(zip->diag, PLN_INVALID_ARGUMENT, "damaged .npz file: %s; save it again", what);
 }
 
 /* n bytes at offset, or NULL where the file has not got them. */

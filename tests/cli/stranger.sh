@@ -104,6 +104,14 @@ says 2 "no input has a symbolic dim 'batsch'" "planish inspect shows" "$p" bench
 says 2 "'1x3x64x99999999999999999999' is no shape" "write it as 1x3x224x224" "$p" run m.onnx --random 1 --shapes x:1x3x64x99999999999999999999 -q
 says 1 "cannot load ./notes.txt" "cc -shared -fPIC" "$p" run m.onnx --random 1 --plugin notes.txt
 says 1 "no cpu:1" "use cpu" "$p" run m.onnx --random 1 --device cpu:1
+printf 'PK\003\004junk' >bad.npz
+says 1 "bad.npz: damaged .npz file" "save it again" "$p" run m.onnx --input x=bad.npz
+echo junk >bad.pb
+says 1 "bad.pb: not what is wanted here" "save it again" "$p" run m.onnx --input x=bad.pb
+says 2 "there is no operator 'CONV'" "did you mean 'Conv'?" "$p" ops CONV
+says 2 "there is no operator 'zzzzzzzzzz'" "planish ops lists them" "$p" ops zzzzzzzzzz
+says 2 "one model at a time" "planish build MODEL.onnx -o MODEL.plan" "$p" build m.onnx x.plan
+says 2 "there is no device 'gpu'" "planish doctor lists them" "$p" check --device gpu "$source/tests/models/zoo"
 # Streams: closed, full, devices.
 for words in --help --version --man "ops --help" ops "run m.onnx --random 1 -q" "trtexec --onnx=m.onnx --duration=0.01 --warmUp=1" "inspect m.onnx --no-run --html /dev/full" "bench m.onnx --duration 0.01 --warm-up 1 -q --trace /dev/full"; do
     [ -c /dev/full ] || break
