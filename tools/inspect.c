@@ -1,4 +1,5 @@
 /* planish inspect: what a model or plan is made of. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "inputs.h"
 #include "json.h"
 #include "model.h"
+#include "planish/experimental/explore.h"
 #include "steps.h"
 #include "text.h"
 
@@ -34,8 +36,8 @@ static const struct option_row rows[] = {
     { "verify", 0, OPTION_FLAG, &options.model.verify, "", "hold a plan's weights against their checksums, whatever their size (by default up to 256 MiB)" },
     { "html", 0, OPTION_TEXT, &options.html, "FILE", "the engine explorer: a page without network, with the steps as measured on random inputs; of two models side by side" },
     { "no-run", 0, OPTION_FLAG, &options.no_run, "", "with --html: measure nothing" },
-    { "shapes", 0, OPTION_LIST, &options.model.shapes, "X:1x3x224x224,…", "with --html: shapes of inputs; one * in a name stands for any letters" },
-    { "dim", 0, OPTION_LIST, &options.model.dims, "batch=4,…", "with --html: values of symbolic dims; those left open are 1" },
+    { "shapes", 0, OPTION_LIST, &options.model.shapes, "X:1x3x224x224,…", "for --html and activations: shapes of inputs; one * in a name stands for any letters" },
+    { "dim", 0, OPTION_LIST, &options.model.dims, "batch=4,…", "for --html and activations: values of symbolic dims; those left open are 1" },
     { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
     { "seed", 0, OPTION_INT, &options.model.seed, "N", "with --html: of random inputs (1)" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "all of it as JSON" },
@@ -79,6 +81,46 @@ static void json_tensor(FILE *out, int index, const struct pln_tensor_info *info
     fputs(info->rank > 0 ? "]}" : info->rank == 0 ? "[]}" : "}", out);
 }
 
+/* Of the shapes that --shapes and --dim give, open dims 1, what runs take beside weights. false: only a run can tell. */
+static bool activations(const struct model *model, size_t *out_bytes)
+{
+    const int n = pln_engine_input_count(model->engine);
+    struct pln_tensor_info *infos = calloc((size_t)n + 1, sizeof *infos);
+    int known = 0;
+    *out_bytes = 0;
+    for (int i = 0; infos && i < n; i++) {
+        struct pln_tensor_info *info = &infos[known];
+        if (pln_engine_input(model->engine, i, info) != PLN_OK || info->rank < 0 || info->is_state || info->kind != PLN_VALUE_TENSOR) continue;
+        if (model_given_shape(&command_inspect, model, &options.model, i, info) != 0) continue;
+        for (int d = 0; d < info->rank; d++) info->dims[d] = info->dims[d] < 0 ? 1 : info->dims[d];
+        known++;
+    }
+    const bool told = infos && pln_engine_memory(model->engine, infos, known, NULL, out_bytes) == PLN_OK;
+    free(infos);
+    return told;
+}
+
+/* Weights by element type and form, each once; activations. */
+static void print_bytes(FILE *out, const struct model *model)
+{
+    struct pln_value_info value;
+    uint64_t bytes[PLN_DTYPE_COUNT][2] = { 0 };
+    const int n = pln_engine_value_count(model->engine);
+    bool *seen = calloc((size_t)n + 1, sizeof *seen);
+    size_t memory;
+    for (int i = 0; seen && i < n; i++) {
+        if (pln_engine_value(model->engine, i, &value) != PLN_OK || value.place != PLN_VALUE_WEIGHT || value.index < 0 || value.index >= n || seen[value.index]) continue;
+        seen[value.index] = true;
+        bytes[value.dtype][value.pack && value.pack[0]] += value.size_bytes;
+    }
+    free(seen);
+    fputs("bytes by kind:\n", out);
+    for (int dtype = 0; dtype < PLN_DTYPE_COUNT; dtype++)
+        for (int packed = 1; packed >= 0; packed--)
+            if (bytes[dtype][packed]) fprintf(out, "%10s  weights %s%s\n", text_bytes(bytes[dtype][packed]), pln_dtype_name((enum pln_dtype)dtype), packed ? " packed for kernels" : "");
+    if (activations(model, &memory)) fprintf(out, "%10s  activations (dims that --shapes and --dim leave open are 1)\n", text_bytes(memory));
+}
+
 static void print(FILE *out, const char *path, const struct model *model)
 {
     struct pln_engine_summary summary;
@@ -102,6 +144,7 @@ static void print(FILE *out, const char *path, const struct model *model)
         if (strncmp(key, preset, sizeof preset - 1) == 0) fprintf(out, "constant %s %s: an input whose default is built in\n", key + sizeof preset - 1, value ? value : "");
         else fprintf(out, "metadata %s: %.100s\n", key, value ? value : "");
     }
+    print_bytes(out, model);
     steps_print_kernels(out, model->engine);
     steps_print_fused(out, model->engine, verbosity > 0 ? 1000000 : 8);
     if (options.steps) steps_print_table(out, model->engine);
@@ -124,6 +167,9 @@ static void write_json(FILE *out, const char *path, const struct model *model)
     const char *why = why_not_here(model);
     fprintf(out, ",\"runs_here\":%s,\"why_not\":", why[0] ? "false" : "true");
     json_text(out, why[0] ? why : NULL);
+    size_t memory;
+    fputs(",\"activations_bytes\":", out);
+    json_number(out, activations(model, &memory) ? (double)memory : NAN);
     fprintf(out, ",\"onnx_nodes\":%d,\"segments\":%d,\"blocks\":%d,\"weights_bytes\":%llu,\"plan_bytes\":%llu,\"inputs\":[", summary.onnx_nodes, summary.segments, summary.blocks,
             (unsigned long long)summary.weights_bytes, (unsigned long long)summary.plan_bytes);
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) json_tensor(out, i, &info);
@@ -217,7 +263,8 @@ static int print_model(const char *path)
     struct output output;
     int status = model_open(&command_inspect, path, &options.model, &model);
     if (status) return status;
-    status = output_open(&command_inspect, options.json, &output);
+    status = model_check_shapes(&command_inspect, &model, &options.model);
+    if (status == 0) status = output_open(&command_inspect, options.json, &output);
     if (status == 0) {
         if (verbosity >= 0) model_print_device(&model, output.text);
         print(output.text, path, &model);

@@ -74,4 +74,9 @@ for folder in "$zoo"/*/; do
     expect 0 "plan second.plan" "$p" build "$folder/model.onnx" -o second.plan --tune off --threads 1
     cmp first.plan second.plan || { echo "FAILED: two builds of $folder differ"; failures=$((failures + 1)); }
 done
+expect 0 "240 KiB  activations" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx"
+expect 0 "960 KiB  activations" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --dim n=4
+expect 0 "weights f32 packed for kernels" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --shapes x:4x3x64x64
+expect 0 '"activations_bytes":245760' "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --json
+expect 2 "no symbolic dim 'm'" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --dim m=4
 finish
