@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
     TUNE_ROWS(options.model),
     DEVICE_ROWS(options.model.on),
     { "preprocess", 0, OPTION_TEXT, &options.model.preprocess, "SPEC", PREPROCESS_HELP "; kept in the plan" },
+    PROFILE_ROWS(options.model),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
     { "no-rebuild", 0, OPTION_FLAG, &options.model.no_rebuild, "", "leave the graph out of the plan: other machines cannot build it again" },
@@ -102,6 +103,7 @@ static int run(int argc, char **argv)
     if (status == 0) status = model_open(&command_build, words.items[0], &options.model, &model);
     if (status == 0) {
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);
+        if (status == 0) status = model_check_shapes(&command_build, &model, &options.model);
         if (status == 0) status = output_open(&command_build, options.json, &output);
         if (status == 0) {
             if (verbosity >= 0) model_print_device(&model, output.text);

@@ -86,7 +86,7 @@ static int read_picture(const struct command *command, const struct model *model
     if (!how) return command_fail(command, 2, "%s: how shall the picture become input '%s'? give --preprocess %s", path, info->name, PREPROCESS_FORMS);
     int status = preprocess_parse(command, how, &preprocess);
     /* Dims that --shapes gives are those that are wanted; those left open are the picture's. */
-    if (status == 0 && (options->shapes.count || options->dims.count)) status = model_given_shape(command, model, options, index, info);
+    if (status == 0 && (options->shapes.count || options->opt_shapes.count || options->dims.count)) status = model_given_shape(command, model, options, index, info);
     if (status == 0) status = preprocess_apply(command, &preprocess, path, info, &inputs->values[index]);
     if (status) return status;
     preprocess_print(&preprocess, text, sizeof text);

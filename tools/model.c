@@ -315,6 +315,11 @@ static int check_list(const struct command *command, const char *what, const str
     return 0;
 }
 
+static const struct text_list *shapes_of(const struct model_options *options)
+{
+    return options->shapes.count ? &options->shapes : &options->opt_shapes;
+}
+
 int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options)
 {
     const char *inputs[256], *dims[256];
@@ -326,7 +331,8 @@ int model_check_shapes(const struct command *command, const struct model *model,
         for (int d = 0; d < info.rank && n_dims < 256; d++)
             if (info.dim_names[d]) dims[n_dims++] = info.dim_names[d];
     }
-    int status = check_list(command, "input", &options->shapes, inputs, n_inputs, n_inputs == 1);
+    int status = check_list(command, "input", shapes_of(options), inputs, n_inputs, n_inputs == 1);
+    if (status == 0) status = check_list(command, "input", &options->limit_shapes, inputs, n_inputs, n_inputs == 1);
     return status ? status : check_list(command, "symbolic dim", &options->dims, dims, n_dims, false);
 }
 
@@ -349,8 +355,8 @@ static int64_t find_dim_in_shapes(const struct command *command, const struct mo
         struct pln_tensor_info declared, given;
         if (pln_engine_input(model->engine, i, &declared) != PLN_OK) continue;
         given = declared;
-        for (size_t k = 0; k < options->shapes.count; k++)
-            if (find_shape(command, model, options->shapes.items[k], declared.name, &given) < 0) return -1;
+        for (size_t k = 0; k < shapes_of(options)->count; k++)
+            if (find_shape(command, model, shapes_of(options)->items[k], declared.name, &given) < 0) return -1;
         for (int d = 0; d < declared.rank; d++)
             if (declared.dim_names[d] && strcmp(declared.dim_names[d], symbol) == 0 && given.dims[d] >= 0) return given.dims[d];
     }
@@ -360,8 +366,8 @@ static int64_t find_dim_in_shapes(const struct command *command, const struct mo
 int model_given_shape(const struct command *command, const struct model *model, const struct model_options *options, int index, struct pln_tensor_info *out_info)
 {
     if (pln_engine_input(model->engine, index, out_info) != PLN_OK) return command_fail(command, 1, "there is no input %d", index);
-    for (size_t i = 0; i < options->shapes.count; i++)
-        if (find_shape(command, model, options->shapes.items[i], out_info->name, out_info) < 0) return 2;
+    for (size_t i = 0; i < shapes_of(options)->count; i++)
+        if (find_shape(command, model, shapes_of(options)->items[i], out_info->name, out_info) < 0) return 2;
     if (out_info->rank < 0) return command_fail(command, 2, "the model does not tell the shape of input '%s'; give it with --shapes %s:…", out_info->name, out_info->name);
     for (int i = 0; i < out_info->rank; i++) {
         if (out_info->dims[i] >= 0 || !out_info->dim_names[i]) continue;

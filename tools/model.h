@@ -25,6 +25,7 @@ struct model_options {
     bool no_cache; /* --no-cache */
     long threads;        /* --threads, 0: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
+    struct text_list opt_shapes, limit_shapes; /* --opt-shapes: in the place of shapes; --min-shapes, --max-shapes: held against the model alone */
     struct text_list dims;   /* --dim batch=4,… */
     struct text_list disabled; /* --disable-pass */
     struct text_list plugins; /* --plugin */
@@ -62,6 +63,12 @@ struct model_options {
     { "fp32", 0, OPTION_FLAG, &(o).fp32, "", "floats stay as the model has them (default)" },                             \
     { "require-device", 0, OPTION_FLAG, &(o).require_device, "", "fail if any step would run elsewhere than on --device" }
 
+/* Profiles, of which no plan has need. Of build, too. */
+#define PROFILE_ROWS(o)                                                                                                   \
+    { "opt-shapes", 0, OPTION_LIST, &(o).opt_shapes, "X:8x3x224x224,…", "usual shapes: those of a run where --shapes is not given" }, \
+    { "min-shapes", 0, OPTION_LIST, &(o).limit_shapes, "X:1x3x224x224,…", "least shapes: a plan takes all shapes, whatever is said here" }, \
+    { "max-shapes", 0, OPTION_LIST, &(o).limit_shapes, "X:32x3x224x224,…", "largest shapes: the same" }
+
 /* Rows that most subcommands have; ended by name NULL. Copied in front of a command's own by MODEL_ROWS. */
 #define MODEL_ROWS(o)                                                                                                     \
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", DEVICE_HELP },                                                       \
@@ -70,6 +77,7 @@ struct model_options {
     TUNE_ROWS(o),                                                                                                         \
     DEVICE_ROWS((o).on),                                                                                                  \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs; one * in a name stands for any letters" },                                     \
+    PROFILE_ROWS(o),                                                                                                       \
     { "dim", 0, OPTION_LIST, &(o).dims, "batch=4,…", "values of symbolic dims; those left open are 1" },                  \
     { "preprocess", 0, OPTION_TEXT, &(o).preprocess, "SPEC", PREPROCESS_HELP },                                           \
     { "disable-pass", 0, OPTION_LIST, &(o).disabled, "PASS", "switch an optimization off (may be given again)" },         \

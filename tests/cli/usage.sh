@@ -80,6 +80,12 @@ expect 0 "device cuda" env PLANISH_DEVICE=cpu "$p" build "$model" -o "$scratch/x
 expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target portable
 expect 0 "device ref" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target native
 expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --device cpu
+# Profiles are not needed; what is said of shapes must still be the model's.
+expect 0 "inputs x f32[3,3,64,64]" "$p" run "$model" --random 1 --min-shapes x:1x3x64x64 --opt-shapes x:3x3x64x64 --max-shapes x:9x3x64x64
+expect 0 "inputs x f32[2,3,64,64]" "$p" run "$model" --random 1 --shapes x:2x3x64x64 --opt-shapes x:3x3x64x64
+expect 2 "the model has no input 'z'" "$p" run "$model" --random 1 --max-shapes z:1
+expect 0 "written in" "$p" build "$model" -o "$scratch/x.plan" --min-shapes x:1x3x64x64 --opt-shapes x:3x3x64x64 --max-shapes x:9x3x64x64
+expect 2 "the model has no input 'z'" "$p" build "$model" -o "$scratch/x.plan" --opt-shapes z:1
 # Devices with a precision.
 expect 0 "--int8 is a permission" "$p" compare "$model" --a cpu:int8 --b ref:fp32
 expect 0 "0 differ" "$p" compare "$model" --fp16 --a cpu:fp32 -q
