@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bench.h"
 #include "json.h"
 #include "planish/planish.h"
+#include "text.h"
 
 /* A row of the trace: the model's steps by device, bodies of If and Loop by block. */
 static int row_of(const struct pln_step_info *info)
@@ -67,7 +67,6 @@ static void write_events(FILE *out, const struct bench *bench, double *ends, int
 
 int bench_write_trace(const struct command *command, const char *path, const struct bench *bench)
 {
-    struct stat info;
     struct pln_engine_summary summary;
     pln_engine_summarize(bench->model->engine, &summary);
     double *ends = calloc((size_t)summary.blocks + 1, sizeof *ends);
@@ -78,9 +77,7 @@ int bench_write_trace(const struct command *command, const char *path, const str
     }
     write_events(out, bench, ends, summary.blocks > 0 ? summary.blocks : 1);
     free(ends);
-    const bool failed = ferror(out) != 0;
-    if (fclose(out) == 0 && !failed) return 0;
-    int status = command_fail(command, 1, "%s: %s", path, strerror(errno));
-    if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) remove(path);
+    const int status = close_written(command, path, out);
+    if (status && is_file(path)) remove(path);
     return status;
 }

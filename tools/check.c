@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "commands.h"
 #include "faults.h"
 #include "json.h"
+#include "text.h"
 
 static int run(int argc, char **argv);
 const struct command command_check = {
@@ -38,18 +38,11 @@ static const struct option_row rows[] = {
 
 /* ---- finding cases ---- */
 
-static bool is_file(const char *folder, const char *name)
+static bool has_file(const char *folder, const char *name)
 {
     char path[4096];
-    struct stat info;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return is_file(path);
 }
 
 static int by_name(const void *a, const void *b)
@@ -59,7 +52,7 @@ static int by_name(const void *a, const void *b)
 
 static void find_cases(const char *folder, int depth, struct text_list *cases)
 {
-    if (is_file(folder, "model.onnx")) {
+    if (has_file(folder, "model.onnx")) {
         char *copy = strdup(folder);
         if (!copy) return;
         for (size_t length = strlen(copy); length > 1 && copy[length - 1] == '/'; length--) copy[length - 1] = '\0'; /* cases are named by what is behind the last one */
@@ -70,13 +63,12 @@ static void find_cases(const char *folder, int depth, struct text_list *cases)
     if (!open) return;
     struct text_list inner = { 0 };
     for (struct dirent *entry; (entry = readdir(open));) {
-        struct stat info;
         if (entry->d_name[0] == '.') continue;
         size_t size = strlen(folder) + strlen(entry->d_name) + 2;
         char *path = malloc(size);
         if (!path) continue;
         snprintf(path, size, "%s/%s", folder, entry->d_name);
-        if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) text_list_add(&inner, path);
+        if (is_folder(path)) text_list_add(&inner, path);
         else free(path);
     }
     closedir(open);

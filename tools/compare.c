@@ -1,7 +1,6 @@
 /* planish compare: one model twice, on two devices, beside ONNX Runtime, or against stored outputs. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "commands.h"
 #include "json.h"
@@ -241,8 +240,7 @@ static int compare_models(const char *path, const char *path_b)
     struct model model;
     struct inputs inputs = { 0 };
     struct output output;
-    struct stat info;
-    bool folder = options.versus && stat(options.versus, &info) == 0 && S_ISDIR(info.st_mode);
+    const bool folder = options.versus && is_folder(options.versus);
     int status = model_check_result(&command_compare, path, options.json);
     if (status == 0) status = open_variant(path, options.a, NULL, options.layers, &model);
     if (status) return status;
@@ -264,12 +262,11 @@ static int compare_models(const char *path, const char *path_b)
 
 static int check_options(const struct text_list *words)
 {
-    struct stat info;
     const struct command *command = &command_compare;
     if (words->count == 0) return command_fail(command, 2, "which model? planish compare --help tells more");
     if (words->count > 2) return command_fail(command, 2, "two models at the most");
     bool peer = options.versus && strcmp(options.versus, "onnxruntime") == 0;
-    if (options.versus && !peer && (stat(options.versus, &info) != 0 || !S_ISDIR(info.st_mode))) return command_fail(command, 2, "--vs can be onnxruntime or a folder with input_J.pb and output_J.pb, not '%s'", options.versus);
+    if (options.versus && !peer && !is_folder(options.versus)) return command_fail(command, 2, "--vs can be onnxruntime or a folder with input_J.pb and output_J.pb, not '%s'", options.versus);
     if (options.versus && !peer && options.layers) return command_fail(command, 2, "--layers needs something to run: a folder of outputs has no layers");
     if (options.bisect && options.layers) return command_fail(command, 2, "--bisect-passes and --layers do not go together: one after the other");
     if (options.tolerance < 0) return command_fail(command, 2, "--tolerance cannot be negative");

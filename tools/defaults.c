@@ -8,15 +8,31 @@
 #include "model.h"
 #include "planish/device.h"
 
-/* A process that has started the driver cannot go on using it in children that it forks. */
-static const char *ask_apart(void)
+/* Asks in a child: a process that has started the driver cannot go on using it in children that it forks. broken: what is said where the child breaks down, as
+ * the driver may. Without a child: true. */
+static bool ask_apart(bool (*question)(const char *device), const char *device, bool broken)
 {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();
-    if (child == 0) _exit(strcmp(pln_device_default(), "cpu") == 0 ? 0 : 1);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    return child < 0 || status == 0 ? "cpu" : "cuda:0"; /* a driver that breaks down is one that is there */
+    if (child == 0) _exit(question(device) ? 0 : 1);
+    if (child < 0) return true;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) == 0 : broken;
+}
+
+static bool is_default(const char *device)
+{
+    return strcmp(pln_device_default(), device) == 0;
+}
+
+static bool is_known(const char *device)
+{
+    struct pln_device_info info;
+    const size_t kind = strcspn(device, ":");
+    for (int i = 0; pln_device_get(i, &info) == PLN_OK; i++)
+        if (strcspn(info.name, ":") == kind && strncmp(info.name, device, kind) == 0) return true;
+    return false;
 }
 
 const char *model_default_device(const char *target, bool apart)
@@ -27,23 +43,13 @@ const char *model_default_device(const char *target, bool apart)
     /* What is typed wins over the environment, which may still say which of the GPUs. */
     if (named && *named && (!kind || strncmp(named, kind, strlen(kind)) == 0)) return named;
     if (kind) return kind;
-    return apart ? ask_apart() : pln_device_default();
+    if (!apart) return pln_device_default();
+    return ask_apart(is_default, "cpu", false) ? "cpu" : "cuda:0"; /* a driver that breaks down is one that is there */
 }
 
 bool model_knows_device(const char *device)
 {
-    const size_t kind = strcspn(device, ":");
-    int status = 0;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        struct pln_device_info info;
-        for (int i = 0; pln_device_get(i, &info) == PLN_OK; i++)
-            if (strcspn(info.name, ":") == kind && strncmp(info.name, device, kind) == 0) _exit(0);
-        _exit(1);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    return child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0; /* a driver that breaks down is one that is there */
+    return ask_apart(is_known, device, true);
 }
 
 const char *model_cache_folder(void)

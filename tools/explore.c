@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "explore_page.h"
@@ -13,6 +12,7 @@
 #include "planish/experimental/explore.h"
 #include "planish/planish.h"
 #include "steps.h"
+#include "text.h"
 
 static const char data_mark[] = "<!--DATA-->";
 
@@ -165,24 +165,16 @@ static void write_page(FILE *out, const struct explored *plans, int count)
     fputs(mark + sizeof data_mark - 1, out);
 }
 
-/* Says what failed, by errno. */
-static int close_page(const struct command *command, const char *path, FILE *out)
-{
-    const bool failed = ferror(out) != 0;
-    return fclose(out) == 0 && !failed ? 0 : command_fail(command, 1, "%s: %s", path, strerror(errno));
-}
-
 int explore_write(const struct command *command, const char *path, const struct explored *plans, int count)
 {
     char temporary[4400], ending[32];
-    struct stat info;
     snprintf(ending, sizeof ending, ".new.%ld", (long)getpid());
-    const bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode); /* a device or a pipe is written to: a rename would put a file where it was */
+    const bool special = access(path, F_OK) == 0 && !is_file(path); /* a device or a pipe is written to: a rename would put a file where it was */
     if ((size_t)snprintf(temporary, sizeof temporary, "%s%s", path, special ? "" : ending) >= sizeof temporary) return command_fail(command, 1, "the path of the page is too long");
     FILE *out = fopen(temporary, "wb");
     if (!out) return command_fail(command, 1, "%s: %s", path, strerror(errno));
     write_page(out, plans, count);
-    int status = close_page(command, path, out);
+    int status = close_written(command, path, out);
     if (special) return status;
     if (status == 0 && rename(temporary, path) != 0) status = command_fail(command, 1, "%s: %s", path, strerror(errno));
     if (status) remove(temporary);

@@ -203,15 +203,20 @@ static void bash_values(void *user, const struct command *command, const struct 
     }
 }
 
+static void print_names(const struct command *const *commands, size_t count)
+{
+    for (size_t i = 0; i < count; i++) printf("%s ", commands[i]->name);
+}
+
 static void print_bash(const struct command *const *commands, size_t count)
 {
     printf("# bash completion of planish %s\n_planish_files() {\n    local IFS=$'\\n' # names may have blanks\n    COMPREPLY=($(compgen -f -- \"$1\"))\n}\n_planish() {\n    local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" command=\"${COMP_WORDS[1]}\"\n    COMPREPLY=()\n", pln_version());
     fputs("    # --name=value comes as three words.\n    if [ \"$cur\" = \"=\" ]; then cur=\"\"; elif [ \"$prev\" = \"=\" ]; then prev=\"${COMP_WORDS[COMP_CWORD-2]}\"; fi\n", stdout);
     fputs("    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W \"", stdout);
-    for (size_t i = 0; i < count; i++) printf("%s ", commands[i]->name);
+    print_names(commands, count);
     fputs("--help --version --man --completions\" -- \"$cur\"))\n        return\n    fi\n    case \"$command:$prev\" in\n        --completions:*) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n", stdout);
     fputs("        help:* | --help:* | --man:*) COMPREPLY=($(compgen -W \"", stdout);
-    for (size_t i = 0; i < count; i++) printf("%s ", commands[i]->name);
+    print_names(commands, count);
     fputs("\" -- \"$cur\")); return ;;\n", stdout);
     for (size_t i = 0; i < count; i++) options_visit(commands[i], bash_values, NULL);
     fputs("    esac\n    case \"$command:$cur\" in\n", stdout);

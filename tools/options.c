@@ -228,10 +228,21 @@ static int unknown(const struct command *command, const struct option_row *rows,
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);
 }
 
+/* An option of options_common. Returns -1 to go on, else the exit status. */
+static int set_common(const struct command *command, const struct option_row *rows, const struct option_row *row)
+{
+    if (strcmp(row->name, "help") == 0) return options_print_help(command, rows), 0;
+    if (strcmp(row->name, "version") == 0) return printf("planish %s\n", pln_version()), 0;
+    verbosity = strcmp(row->name, "verbose") == 0 ? 1 : -1;
+    return -1;
+}
+
 static int parse_long(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
 {
     const char *name = argv[*at] + 2, *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    for (const struct option_row *row = options_common(command); row->name; row++)
+        if (strcmp(row->name, name) == 0) return set_common(command, rows, row);
     for (const struct option_row *row = rows; row->name; row++) {
         if (strlen(row->name) != length || strncmp(row->name, name, length) != 0) continue;
         const char *value = equals ? equals + 1 : NULL;
@@ -245,31 +256,32 @@ static int parse_long(const struct command *command, const struct option_row *ro
     return unknown(command, rows, name, length);
 }
 
+/* The row of a letter; the one that ends the table where there is none. */
+static const struct option_row *find_letter(const struct option_row *rows, char letter)
+{
+    while (rows->name && rows->letter != letter) rows++;
+    return rows;
+}
+
 /* "-vj4": letters without a value may stand together; the last may take one, there or in the next word. Returns -1 to go on, else the exit status. */
 static int parse_letters(const struct command *command, const struct option_row *rows, int argc, char **argv, int *at)
 {
-    for (const char *letter = argv[*at] + 1; *letter; letter++) {
-        const struct option_row *row = rows;
-        while (row->name && row->letter != *letter) row++;
-        if (!row->name && !command->own_grammar && strchr("hvq", *letter)) {
-            if (*letter == 'h') return options_print_help(command, rows), 0;
-            verbosity = *letter == 'v' ? 1 : -1;
-            continue;
-        }
-        if (!row->name && strlen(argv[*at]) > 2 && strchr(argv[*at], '.'))
+    int status = -1;
+    for (const char *letter = argv[*at] + 1; *letter && status < 0; letter++) {
+        const struct option_row *row = find_letter(rows, *letter), *common = find_letter(options_common(command), *letter);
+        if (!row->name && common->name) status = set_common(command, rows, common);
+        else if (!row->name && strlen(argv[*at]) > 2 && strchr(argv[*at], '.'))
             return command_fail(command, 2, "there is no option -%c; is %s a file? give it behind --, or as ./%s", *letter, argv[*at], argv[*at]);
-        if (!row->name) return command_fail(command, 2, "there is no option -%c; planish %s --help lists them", *letter, command->name);
-        int status = -1;
-        if (row->kind == OPTION_FLAG) status = set_value(command, row, NULL);
+        else if (!row->name) return command_fail(command, 2, "there is no option -%c; planish %s --help lists them", *letter, command->name);
+        else if (row->kind == OPTION_FLAG) status = set_value(command, row, NULL);
         else {
             const char *value = letter[1] ? letter + 1 : NULL;
             if (!value && *at + 1 < argc) value = argv[++*at];
             if (!value) return command_fail(command, 2, "-%c wants a value: %s", row->letter, row->argument);
             return set_value(command, row, value);
         }
-        if (status >= 0) return status;
     }
-    return -1;
+    return status;
 }
 
 int options_parse(const struct command *command, const struct option_row *rows, int argc, char **argv, struct text_list *rest)
@@ -285,14 +297,6 @@ int options_parse(const struct command *command, const struct option_row *rows, 
         int status = -1;
         if (only_rest || word[0] != '-' || !word[1]) text_list_add(rest, word);
         else if (strcmp(word, "--") == 0) only_rest = true;
-        else if (strcmp(word, "--help") == 0) {
-            options_print_help(command, rows);
-            status = 0;
-        } else if (strcmp(word, "--version") == 0) {
-            printf("planish %s\n", pln_version());
-            status = 0;
-        } else if (strcmp(word, "--verbose") == 0) verbosity = 1;
-        else if (strcmp(word, "--quiet") == 0) verbosity = -1;
         else if (word[1] == '-') status = parse_long(command, rows, argc, argv, &i);
         else status = parse_letters(command, rows, argc, argv, &i);
         if (status < 0) continue;

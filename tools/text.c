@@ -60,6 +60,24 @@ uint64_t file_bytes(const char *path)
     return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
+bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+int close_written(const struct command *command, const char *path, FILE *file)
+{
+    const bool failed = ferror(file) != 0;
+    return fclose(file) == 0 && !failed ? 0 : command_fail(command, 1, "%s: %s", path, strerror(errno));
+}
+
 int output_open(const struct command *command, const char *option, struct output *out_output)
 {
     *out_output = (struct output){ .text = stdout };
@@ -75,14 +93,13 @@ int output_close(const struct command *command, const char *option, struct outpu
     int bad = 0;
     const char *what = option;
     const bool file = output->json && output->json != stdout, empty = file && ftell(output->json) == 0;
-    struct stat info;
     if (file && fclose(output->json) != 0) bad = errno;
     const int error = command_flush();
     if (!bad && error) {
         bad = error;
         what = "stdout";
     }
-    if (empty && stat(option, &info) == 0 && S_ISREG(info.st_mode)) remove(option);
+    if (empty && is_file(option)) remove(option);
     output->json = NULL;
     return bad ? command_fail(command, 1, "%s: %s", what, strerror(bad)) : 0;
 }

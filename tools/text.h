@@ -2,6 +2,7 @@
 #ifndef PLANISH_TOOLS_TEXT_H
 #define PLANISH_TOOLS_TEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -16,6 +17,10 @@ const char *text_dims(int rank, const int64_t *dims, const char *const *names);
 
 /* 0: it cannot be read. */
 uint64_t file_bytes(const char *path);
+bool is_file(const char *path); /* a regular one: no folder, device or pipe */
+bool is_folder(const char *path);
+/* Closes what was written. Status 1 and a message when not all of it could be. */
+int close_written(const struct command *command, const char *path, FILE *file);
 
 /* Where the results go. json: NULL without --json. text: stdout, or stderr when JSON takes stdout. */
 struct output {

@@ -17,13 +17,14 @@ static enum pln_status infer_topk(struct pln_infer *infer)
     }
     PLN_TRY(pln_infer_axis(infer, pln_node_int(infer->graph, infer->node, "axis"), x->rank, &axis));
     struct pln_dim dims[PLN_MAX_RANK];
-    int64_t wanted, extent;
     for (int d = 0; d < x->rank; d++) dims[d] = x->dims[d];
-    /* Told here where it can be: the run would ask for the memory of k elements before the kernel looks. */
-    if (pln_infer_elems(infer, 1, &k, &n) && n == 1 && pln_dim_value(&infer->graph->dims, k[0], &wanted) && pln_dim_value(&infer->graph->dims, dims[axis], &extent) && wanted > extent)
-        return pln_infer_fail(infer, "K is %lld, but the axis has %lld elements", (long long)wanted, (long long)extent);
-    if (pln_infer_elems(infer, 1, &k, &n) && n == 1) dims[axis] = k[0];
-    else dims[axis] = pln_graph_node(infer->graph, infer->node)->outputs[0] != PLN_NONE ? pln_infer_out_symbol(infer, 0, axis)
+    if (pln_infer_elems(infer, 1, &k, &n) && n == 1) {
+        int64_t wanted, extent;
+        /* Told here where it can be: the run would ask for the memory of k elements before the kernel looks. */
+        if (pln_dim_value(&infer->graph->dims, k[0], &wanted) && pln_dim_value(&infer->graph->dims, dims[axis], &extent) && wanted > extent)
+            return pln_infer_fail(infer, "K is %lld, but the axis has %lld elements", (long long)wanted, (long long)extent);
+        dims[axis] = k[0];
+    } else dims[axis] = pln_graph_node(infer->graph, infer->node)->outputs[0] != PLN_NONE ? pln_infer_out_symbol(infer, 0, axis)
                                                                                        : pln_infer_out_symbol(infer, 1, axis);
     PLN_TRY(pln_infer_out(infer, 0, x->dtype, x->rank, dims));
     return pln_infer_out(infer, 1, PLN_I64, x->rank, dims);

@@ -66,6 +66,37 @@ static void test_layer(void **state)
     pln_engine_release(engine);
 }
 
+static void begin(const pln_network *network, const struct pln_build_options *build, const struct pln_context_options *own, pln_engine **out_engine, pln_context **out_context)
+{
+    assert_int_equal(pln_build_network(network, build, out_engine), PLN_OK);
+    assert_int_equal(pln_context_create(*out_engine, own, out_context), PLN_OK);
+}
+
+static void finish(pln_engine *engine, pln_context *context)
+{
+    pln_context_destroy(context);
+    pln_engine_release(engine);
+}
+
+/* x: n floats */
+static void bind_x(pln_context *context, float *x, int64_t n)
+{
+    const struct pln_buffer value = { .dtype = PLN_F32, .rank = 1, .dims = { n }, .data = x, .size_bytes = (size_t)n * sizeof *x };
+    assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+}
+
+static void bind_scalar(pln_context *context, const char *name, enum pln_dtype dtype, void *data, size_t size_bytes)
+{
+    const struct pln_buffer value = { .dtype = dtype, .data = data, .size_bytes = size_bytes };
+    assert_int_equal(pln_context_bind_input(context, name, &value), PLN_OK);
+}
+
+static void run_for_y(pln_context *context, struct pln_buffer *out_y)
+{
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    assert_int_equal(pln_context_output(context, "y", out_y), PLN_OK);
+}
+
 static pln_network *make_branch(const char *op_type)
 {
     static const char *const in[2] = { "x", "x" }, *const out[1] = { "r" };
@@ -88,19 +119,16 @@ static void test_bodies(void **state)
     pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
     pln_engine *engine;
     pln_context *context;
-    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    begin(network, NULL, NULL, &engine, &context);
     for (uint8_t c = 0; c < 2; c++) {
         float x[3] = { 3, 4, 5 };
-        struct pln_buffer flag = { .dtype = PLN_BOOL, .data = &c, .size_bytes = 1 }, value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x }, y;
-        assert_int_equal(pln_context_bind_input(context, "c", &flag), PLN_OK);
-        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
-        assert_int_equal(pln_context_run(context), PLN_OK);
-        assert_int_equal(pln_context_output(context, "y", &y), PLN_OK);
+        struct pln_buffer y;
+        bind_scalar(context, "c", PLN_BOOL, &c, 1);
+        bind_x(context, x, 3);
+        run_for_y(context, &y);
         for (int i = 0; i < 3; i++) assert_true(((float *)y.data)[i] == (c ? x[i] + x[i] : x[i] * x[i]));
     }
-    pln_context_destroy(context);
-    pln_engine_release(engine);
+    finish(engine, context);
     pln_network_destroy(network);
     pln_network_destroy(then);
     pln_network_destroy(other);
@@ -112,6 +140,20 @@ static void add(pln_network *network, const char *op_type, const char *a, const 
     pln_network_add_node(network, &(struct pln_network_node){ .op_type = op_type, .inputs = in, .input_count = 1 + (b != NULL) + (c != NULL), .outputs = out, .output_count = 1, .attributes = body, .attribute_count = body ? 1 : 0 });
 }
 
+/* The body of a Loop that always goes on and carries floats, `carried` becoming `more`. */
+static pln_network *begin_loop_body(const char *carried)
+{
+    static const int64_t dims[1] = { -1 };
+    pln_network *body = pln_network_create("body", 17);
+    pln_network_add_input(body, "i", PLN_I64, 0, NULL, NULL);
+    pln_network_add_input(body, "go", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_input(body, carried, PLN_F32, 1, dims, NULL);
+    add(body, "Identity", "go", NULL, NULL, "on", NULL);
+    pln_network_add_output(body, "on", PLN_BOOL, 0, NULL, NULL);
+    pln_network_add_output(body, "more", PLN_F32, 1, dims, NULL);
+    return body;
+}
+
 /* A loop whose body shows a part of an outer value and does nothing with it, the value's last use being before the loop. Without the pass that takes
  * such views out, the run must find what they show. */
 static void test_idle_view(void **state)
@@ -119,15 +161,9 @@ static void test_idle_view(void **state)
     (void)state;
     static const int64_t start[1] = { 0 }, end[1] = { 1 }, dims[1] = { -1 };
     static const char *const disabled[2] = { "dead", NULL };
-    pln_network *body = pln_network_create("body", 17), *network = pln_network_create("outer", 17);
-    pln_network_add_input(body, "i", PLN_I64, 0, NULL, NULL);
-    pln_network_add_input(body, "go", PLN_BOOL, 0, NULL, NULL);
-    pln_network_add_input(body, "sum", PLN_F32, 1, dims, NULL);
-    add(body, "Identity", "go", NULL, NULL, "on", NULL);
+    pln_network *body = begin_loop_body("sum"), *network = pln_network_create("outer", 17);
     add(body, "Slice", "once", "start", "end", "idle", NULL);
     add(body, "Add", "sum", "twice", NULL, "more", NULL);
-    pln_network_add_output(body, "on", PLN_BOOL, 0, NULL, NULL);
-    pln_network_add_output(body, "more", PLN_F32, 1, dims, NULL);
     const struct pln_attribute bodies = { .name = "body", .kind = PLN_ATTRIBUTE_BODY, .body = body };
     pln_network_add_input(network, "n", PLN_I64, 0, NULL, NULL);
     pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
@@ -143,18 +179,15 @@ static void test_idle_view(void **state)
     const struct pln_build_options options = { .struct_size = sizeof options, .disabled_passes = disabled };
     pln_engine *engine;
     pln_context *context;
-    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    begin(network, &options, NULL, &engine, &context);
     int64_t n = 2;
     float x[3] = { 3, 4, 5 };
-    struct pln_buffer count = { .dtype = PLN_I64, .data = &n, .size_bytes = 8 }, value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x }, y;
-    assert_int_equal(pln_context_bind_input(context, "n", &count), PLN_OK);
-    assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
-    assert_int_equal(pln_context_run(context), PLN_OK);
-    assert_int_equal(pln_context_output(context, "y", &y), PLN_OK);
+    struct pln_buffer y;
+    bind_scalar(context, "n", PLN_I64, &n, sizeof n);
+    bind_x(context, x, 3);
+    run_for_y(context, &y);
     for (int i = 0; i < 3; i++) assert_true(((float *)y.data)[i] == x[i] + 2); /* 0 + 1 twice */
-    pln_context_destroy(context);
-    pln_engine_release(engine);
+    finish(engine, context);
     pln_network_destroy(network);
     pln_network_destroy(body);
 }
@@ -164,15 +197,9 @@ static void test_growing_scan(void **state)
 {
     (void)state;
     static const int64_t dims[1] = { -1 };
-    pln_network *body = pln_network_create("body", 17), *network = pln_network_create("outer", 17);
-    pln_network_add_input(body, "i", PLN_I64, 0, NULL, NULL);
-    pln_network_add_input(body, "go", PLN_BOOL, 0, NULL, NULL);
-    pln_network_add_input(body, "v", PLN_F32, 1, dims, NULL);
-    add(body, "Identity", "go", NULL, NULL, "on", NULL);
+    pln_network *body = begin_loop_body("v"), *network = pln_network_create("outer", 17);
     add(body, "Concat", "v", "v", NULL, "more", &(struct pln_attribute){ .name = "axis", .kind = PLN_ATTRIBUTE_INT });
     add(body, "Identity", "v", NULL, NULL, "seen", NULL);
-    pln_network_add_output(body, "on", PLN_BOOL, 0, NULL, NULL);
-    pln_network_add_output(body, "more", PLN_F32, 1, dims, NULL);
     pln_network_add_output(body, "seen", PLN_F32, 1, dims, NULL);
     const struct pln_attribute bodies = { .name = "body", .kind = PLN_ATTRIBUTE_BODY, .body = body };
     const char *const in[3] = { "", "", "x" }, *const out[2] = { "last", "y" };
@@ -182,18 +209,15 @@ static void test_growing_scan(void **state)
     pln_engine *engine;
     pln_context *context;
     struct pln_message message;
-    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
     const struct pln_context_options options = { .struct_size = sizeof options, .memory_limit_bytes = (size_t)16 << 20 };
-    assert_int_equal(pln_context_create(engine, &options, &context), PLN_OK);
+    begin(network, NULL, &options, &engine, &context);
     float x[3] = { 3, 4, 5 };
-    struct pln_buffer value = { .dtype = PLN_F32, .rank = 1, .dims = { 3 }, .data = x, .size_bytes = sizeof x };
-    assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+    bind_x(context, x, 3);
     assert_int_equal(pln_context_run(context), PLN_BAD_MODEL);
     assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
     assert_non_null(strstr(message.text, "changes its shape"));
     assert_string_equal(message.node, "grows");
-    pln_context_destroy(context);
-    pln_engine_release(engine);
+    finish(engine, context);
     pln_network_destroy(network);
     pln_network_destroy(body);
 }
@@ -212,20 +236,17 @@ static void test_split_of_an_open_dim(void **state)
     pln_network_add_output(network, "b", PLN_F32, -1, NULL, NULL);
     pln_engine *engine;
     pln_context *context;
-    assert_int_equal(pln_build_network(network, NULL, &engine), PLN_OK);
-    assert_int_equal(pln_context_create(engine, NULL, &context), PLN_OK);
+    begin(network, NULL, NULL, &engine, &context);
     for (int64_t n = 3; n < 8; n++) {
         float x[8] = { 0 };
-        struct pln_buffer value = { .dtype = PLN_F32, .rank = 1, .dims = { n }, .data = x, .size_bytes = (size_t)n * sizeof *x };
         struct pln_message message;
-        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+        bind_x(context, x, n);
         assert_true((pln_context_run(context) == PLN_OK) == (n == 5));
         if (n == 5) continue;
         assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
         assert_string_equal(message.node, "cut");
     }
-    pln_context_destroy(context);
-    pln_engine_release(engine);
+    finish(engine, context);
     pln_network_destroy(network);
 }
 
