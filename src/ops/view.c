@@ -103,6 +103,17 @@ static struct pln_dim reshape_rest(struct pln_infer *infer, const struct pln_typ
     return pln_dim_binary(table, PLN_DIM_FLOORDIV, above, below);
 }
 
+/* Dim d of the new shape, a computed one: where it comes out as 0 it stands for the input's, unless the input has no elements then. */
+static struct pln_dim zero_copies(struct pln_infer *infer, const struct pln_type *in, int d, struct pln_dim wanted)
+{
+    struct pln_dim_table *table = &infer->graph->dims;
+    if (d >= in->rank || pln_dim_lower_bound(table, wanted) >= 1) return wanted;
+    for (int k = 0; k < in->rank; k++)
+        if (pln_dim_zero_with(table, in->dims[k], wanted)) return wanted;
+    if (pln_dim_zero_with(table, pln_dim_product(table, in->dims, in->rank), wanted)) return wanted;
+    return pln_dim_select(table, wanted, wanted, in->dims[d]);
+}
+
 static enum pln_status check_count(struct pln_infer *infer, const struct pln_type *in, const struct pln_dim *dims, int n)
 {
     int64_t before, after;
@@ -132,6 +143,8 @@ static enum pln_status infer_reshape(struct pln_infer *infer)
         } else if (number && value < 0) {
             if (value < -1 || rest >= 0) return pln_infer_fail(infer, "dim %d of the shape is %lld", d, (long long)value);
             rest = d;
+        } else if (!number && !allow_zero) {
+            dims[d] = zero_copies(infer, in, d, shape[d]);
         }
     }
     if (rest >= 0) dims[rest] = in->rank >= 0 ? reshape_rest(infer, in, dims, (int)n, rest) : pln_infer_out_symbol(infer, 0, rest);

@@ -108,6 +108,9 @@ PLN_MUST_USE bool pln_dim_unify(struct pln_dim_table *table, struct pln_dim a, s
 /* Proven lower bound (dims are >= 0, symbols have min). */
 int64_t pln_dim_lower_bound(const struct pln_dim_table *table, struct pln_dim dim);
 
+/* Proven: a is 0 wherever b is 0, in every run whose extents fit. */
+bool pln_dim_zero_with(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b);
+
 /* Evaluates nodes [0, count) in order into out_values, given the symbols' values (indexed by symbol; unknown ones INT64_MIN, and
  * what depends on them too). Overflow gives INT64_MIN. No allocation. */
 void pln_dim_eval_all(const struct pln_dim_node *nodes, size_t count, const int64_t *symbol_values, int64_t *out_values);

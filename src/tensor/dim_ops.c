@@ -349,3 +349,39 @@ uint32_t pln_dim_make(struct pln_dim_table *table, enum pln_dim_op op, uint32_t 
     assert(!"an operation");
     return UINT32_MAX;
 }
+
+/* ---- what is 0 where something else is ---- */
+
+/* Each level asks at most twice. */
+#define MAX_ZERO_LEVELS 12
+
+static bool zero_with_atom(const struct pln_dim_table *table, uint32_t id, uint32_t atom, int level)
+{
+    const struct pln_dim_node *node = &table->nodes[id];
+    if (id == atom) return true;
+    if (level == MAX_ZERO_LEVELS) return false;
+    bool first_only = node->op == PLN_DIM_FLOORDIV || node->op == PLN_DIM_CEILDIV || node->op == PLN_DIM_MOD;
+    if (node->op == PLN_DIM_CONST) return node->value == 0;
+    if (node->op == PLN_DIM_SYMBOL || node->op == PLN_DIM_EQ || node->op == PLN_DIM_LT) return false;
+    uint32_t a = node->op == PLN_DIM_SELECT ? node->b : node->a, b = node->op == PLN_DIM_SELECT ? node->c : node->b;
+    bool zero = zero_with_atom(table, a, atom, level + 1);
+    if (first_only) return zero;
+    if (node->op == PLN_DIM_MUL || node->op == PLN_DIM_BROADCAST) return zero || zero_with_atom(table, b, atom, level + 1);
+    if (node->op == PLN_DIM_SELECT && zero_with_atom(table, node->a, atom, level + 1)) return zero_with_atom(table, b, atom, level + 1);
+    if (zero && zero_with_atom(table, b, atom, level + 1)) return true;
+    if (node->op != PLN_DIM_MIN) return false;
+    return zero ? pln_dim_node_range(table, b).lower >= 0 : pln_dim_node_range(table, a).lower >= 0 && zero_with_atom(table, b, atom, level + 1);
+}
+
+bool pln_dim_zero_with(struct pln_dim_table *table, struct pln_dim a, struct pln_dim b)
+{
+    struct pln_dim_terms terms;
+    uint32_t atoms[PLN_DIM_MAX_ATOMS], id = pln_dim_resolve(table, a).id, with = pln_dim_resolve(table, b).id;
+    if (table->failed) return false;
+    pln_dim_terms_of(table, with, &terms);
+    if (terms.n != 1 || terms.t[0].product == PLN_DIM_ONE) return zero_with_atom(table, id, with, 0);
+    int n = pln_dim_atoms_of(table, terms.t[0].product, atoms);
+    for (int i = 0; i < n; i++)
+        if (!zero_with_atom(table, id, atoms[i], 0)) return false;
+    return true;
+}

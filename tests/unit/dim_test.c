@@ -99,6 +99,24 @@ static void simplifies(void **state)
     assert_false(f->table.failed);
 }
 
+static bool zero_with(struct fixture *f, const char *a, const char *b)
+{
+    return pln_dim_zero_with(&f->table, parse(f, a), parse(f, b));
+}
+
+static void tells_what_is_zero_with_another(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const yes[][2] = { { "h", "h" }, { "12*h*w", "w" }, { "min(h, 1000)", "h" }, { "min(1000, h)*w", "h" }, { "(h + h*w) / 2", "h" }, { "broadcast(h, w)", "h" }, { "max(h, h*w)", "3*h" },
+                                          { "h*w", "h*w" }, { "h*w*n", "h*n" }, { "(h + 1) / 2 * n", "(h + 1) / 2" }, { "h % 5", "h" }, { "select(h, w, h)", "h" }, { "0", "h" } };
+    static const char *const no[][2] = { { "h", "w" }, { "h", "h*w" }, { "h + 1", "h" }, { "max(h, w)", "h" }, { "min(h, w - 3)", "h" }, { "h", "h / 2" }, { "h", "h - 4" }, { "5", "h" }, { "w / (h + 1)", "h" }, { "eq(h, 0)", "h" },
+                                         { "select(w, h, 1)", "h" } };
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        if (!zero_with(f, yes[i][0], yes[i][1])) fail_msg("%s is 0 where %s is", yes[i][0], yes[i][1]);
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        if (zero_with(f, no[i][0], no[i][1])) fail_msg("%s need not be 0 where %s is", no[i][0], no[i][1]);
+}
+
 static void keeps_overflow_apart(void **state)
 {
     struct fixture *f = *state;
@@ -306,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(simplifies, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_what_is_zero_with_another, setup, teardown),
         cmocka_unit_test_setup_teardown(keeps_overflow_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(unifies, setup, teardown),
         cmocka_unit_test_setup_teardown(resolves_deep, setup, teardown),

@@ -184,8 +184,31 @@ static void reshapes_that_do_not_fit(void **state)
     }
 }
 
+/* y = x in the shape (its own less 4 rows, its columns): where no row is left, the 0 stands for the rows of x, as a written 0 would. */
+static void computed_zero_copies(void **state)
+{
+    (void)state;
+    static const int64_t dims[2] = { -1, 3 }, two = 2, less[2] = { 4, 0 }, given[2] = { 4, 3 };
+    static const char *const shape_in[1] = { "x" }, *const shape_out[1] = { "s" }, *const sub_in[2] = { "s", "less" }, *const sub_out[1] = { "to" }, *const in[2] = { "x", "to" }, *const out[1] = { "y" };
+    static const float want[12] = { 1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12 };
+    for (int d = 0; d < 2; d++) {
+        pln_network *network = pln_network_create("zero", 17);
+        pln_network_add_input(network, "x", PLN_F32, 2, dims, NULL);
+        pln_network_add_weights(network, "less", PLN_I64, 1, &two, less);
+        pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Shape", .inputs = shape_in, .input_count = 1, .outputs = shape_out, .output_count = 1 });
+        pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Sub", .inputs = sub_in, .input_count = 2, .outputs = sub_out, .output_count = 1 });
+        pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Reshape", .inputs = in, .input_count = 2, .outputs = out, .output_count = 1 });
+        pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+        const struct pln_build_options options = { .struct_size = sizeof options, .device = devices[d] };
+        pln_engine *engine;
+        assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+        pln_network_destroy(network);
+        expect(engine, 2, given, 2, given, want, 12);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(reshapes_that_do_not_fit), cmocka_unit_test(rank_at_run_time), cmocka_unit_test(hardmax_of_any_rank), cmocka_unit_test(tensors_without_elements) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(reshapes_that_do_not_fit), cmocka_unit_test(computed_zero_copies), cmocka_unit_test(rank_at_run_time), cmocka_unit_test(hardmax_of_any_rank), cmocka_unit_test(tensors_without_elements) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
