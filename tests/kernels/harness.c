@@ -62,6 +62,7 @@ static float random_value(enum fill fill)
     switch (fill) {
     case FILL_PLAIN: return (float)(u * 2 - 1);
     case FILL_POSITIVE: return (float)(u + 0.25);
+    case FILL_EQUAL: return 1000.3f;
     case FILL_SPECIAL:
         if (u < 0.3) return special[(size_t)(u / 0.3 * 16)];
         return (float)((random_unit() * 2 - 1) * pow(10, random_unit() * 6 - 4));

@@ -11,7 +11,7 @@
 
 #define CASE_INPUTS 12
 
-enum fill { FILL_PLAIN, FILL_SPECIAL, FILL_POSITIVE };
+enum fill { FILL_PLAIN, FILL_SPECIAL, FILL_POSITIVE, FILL_EQUAL };
 
 struct case_input {
     bool present, constant;

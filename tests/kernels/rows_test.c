@@ -58,6 +58,15 @@ static void layer_norm(void **state)
         kernel_case_run(&c);
         kernel_case_deinit(&c);
     }
+    for (int64_t n = 1; n < 3000; n = n * 3 + 1) {
+        struct kernel_case c;
+        kernel_case_init(&c, "layer_norm of equal values", PLN_OP_LAYER_NORM, 0);
+        kernel_case_input(&c, 2, DIMS(3, n))->fill = FILL_EQUAL;
+        kernel_case_input(&c, 1, DIMS(n));
+        kernel_case_input(&c, 1, DIMS(n));
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
     assert_int_equal(kernel_rows_untested(PLN_OP_LAYER_NORM), 0);
 }
 

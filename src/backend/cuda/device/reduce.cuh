@@ -40,20 +40,42 @@ template <typename T> struct pln_acc_sum {
     __device__ __forceinline__ void merge(pln_acc_sum other) { total = pln_plus(total, other.total); }
     __device__ __forceinline__ T finish(i64) const { return total; }
 };
+/* With what the sum has lost: the mean of equal floats is their value (W. Kahan, "Further remarks on reducing truncation errors", CACM 8(1), 1965). Nothing is
+ * lost on the way to infinity. */
+template <> struct pln_acc_sum<float> {
+    float total, lost;
+    __device__ __forceinline__ void start(float neutral)
+    {
+        total = neutral;
+        lost = 0;
+    }
+    __device__ __forceinline__ void add(float x)
+    {
+        const float y = x + lost, next = total + y, rest = y - (next - total);
+        lost = fabs(rest) < PLN_INFINITY ? rest : 0;
+        total = next;
+    }
+    __device__ __forceinline__ void merge(pln_acc_sum other)
+    {
+        add(other.total);
+        add(other.lost);
+    }
+    __device__ __forceinline__ float finish(i64) const { return total + lost; }
+};
 template <typename T> struct pln_acc_mean : pln_acc_sum<T> {
-    __device__ __forceinline__ T finish(i64 n) const { return pln_mean_of(this->total, n); }
+    __device__ __forceinline__ T finish(i64 n) const { return pln_mean_of(pln_acc_sum<T>::finish(n), n); }
 };
 template <typename T> struct pln_acc_log_sum : pln_acc_sum<T> {
-    __device__ __forceinline__ T finish(i64) const { return log(this->total); }
+    __device__ __forceinline__ T finish(i64 n) const { return log(pln_acc_sum<T>::finish(n)); }
 };
 template <typename T> struct pln_acc_l1 : pln_acc_sum<T> {
-    __device__ __forceinline__ void add(T x) { this->total = pln_plus(this->total, pln_size_of(x)); }
+    __device__ __forceinline__ void add(T x) { pln_acc_sum<T>::add(pln_size_of(x)); }
 };
 template <typename T> struct pln_acc_sum_square : pln_acc_sum<T> {
-    __device__ __forceinline__ void add(T x) { this->total = pln_plus(this->total, pln_times(x, x)); }
+    __device__ __forceinline__ void add(T x) { pln_acc_sum<T>::add(pln_times(x, x)); }
 };
 template <typename T> struct pln_acc_l2 : pln_acc_sum_square<T> {
-    __device__ __forceinline__ T finish(i64) const { return sqrt(this->total); }
+    __device__ __forceinline__ T finish(i64 n) const { return sqrt(pln_acc_sum<T>::finish(n)); }
 };
 template <typename T> struct pln_acc_prod {
     T total;

@@ -123,7 +123,7 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
             rest /= s->dims[d];
         }
         const float *x = s->x + x_at;
-        float mean = s->n > 0 ? s->isa->sum(x, s->n) / (float)s->n : NAN;
+        float mean = s->n > 0 ? (float)(s->isa->sum(x, s->n) / (double)s->n) : NAN;
         float variance = s->n > 0 ? s->isa->sum_square(x, s->n, mean) / (float)s->n : NAN;
         float factor = 1.0f / sqrtf(variance + s->epsilon);
         if (s->means != NULL) s->means[task] = mean;

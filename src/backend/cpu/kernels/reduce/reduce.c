@@ -169,10 +169,10 @@ static float start_of(unsigned kind)
     return kind == PLN_REDUCE_MAX ? -INFINITY : kind == PLN_REDUCE_MIN ? INFINITY : 0.0f;
 }
 
-static float finish(const struct reduce_state *s, float total)
+static float finish(const struct reduce_state *s, double total)
 {
-    if (s->kind == PLN_REDUCE_MEAN) return total / (float)s->count;
-    return s->kind == PLN_REDUCE_L2 ? sqrtf(total) : total;
+    if (s->kind == PLN_REDUCE_MEAN) return (float)(total / (double)s->count);
+    return (float)(s->kind == PLN_REDUCE_L2 ? sqrt(total) : total);
 }
 
 /* Steps the first n axes; false when it wraps. */
@@ -188,7 +188,7 @@ static bool step_axes(const struct axis *axes, int n, int64_t *index, int64_t *a
 }
 
 /* Adds a run of n elements side by side to the total; line: room for n of them. */
-static float add_run(const struct reduce_state *s, float total, const float *x, int64_t n, float *line)
+static double add_run(const struct reduce_state *s, double total, const float *x, int64_t n, float *line)
 {
     struct pln_vec_args args = { .dst = line, .src = { x, x, x }, .step = { 1, 1, 1 }, .n = n };
     float y;
@@ -211,7 +211,7 @@ static float add_run(const struct reduce_state *s, float total, const float *x, 
 
 static float reduce_one(const struct reduce_state *s, const float *x, float *line)
 {
-    float total = start_of(s->kind);
+    double total = start_of(s->kind);
     if (s->count == 0) return finish(s, total);
     struct axis run = { 1, 1, 0 };
     int outer = s->n_reduced;

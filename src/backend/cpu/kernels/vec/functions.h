@@ -204,7 +204,7 @@ static inline float add_lanes(vf x)
     return sum;
 }
 
-static float reduce_sum(const float *x, int64_t n)
+static float add_all(const float *x, int64_t n)
 {
     vf a = ZERO, b = ZERO, c = ZERO, d = ZERO;
     for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) {
@@ -216,6 +216,41 @@ static float reduce_sum(const float *x, int64_t n)
     for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = a + vf_load(x);
     if (n > 0) b = b + vf_load_n(x, n);
     return add_lanes((a + b) + (c + d));
+}
+
+/* sum + lost is the sum so far: W. Kahan, "Further remarks on reducing truncation errors", CACM 8(1), 1965. */
+static inline void add_kept(vf *sum, vf *lost, vf x)
+{
+    vf y = x + *lost, t = *sum + y;
+    *lost = y - (t - *sum);
+    *sum = t;
+}
+
+static inline vf add_four(const float *x)
+{
+    return (vf_load(x) + vf_load(x + VF_LANES)) + (vf_load(x + 2 * VF_LANES) + vf_load(x + 3 * VF_LANES));
+}
+
+/* A million floats keep the right digits, and the mean of equal ones is their value. What was lost on the way to infinity is none. */
+static double reduce_sum(const float *x, int64_t n)
+{
+    vf a = ZERO, a_lost = ZERO, b = ZERO, b_lost = ZERO;
+    const float *from = x;
+    int64_t left = n;
+    for (; left >= 8 * VF_LANES; left -= 8 * VF_LANES, from += 8 * VF_LANES) {
+        add_kept(&a, &a_lost, add_four(from));
+        add_kept(&b, &b_lost, add_four(from + 4 * VF_LANES));
+    }
+    for (; left >= VF_LANES; left -= VF_LANES, from += VF_LANES) add_kept(&a, &a_lost, vf_load(from));
+    if (left > 0) add_kept(&b, &b_lost, vf_load_n(from, left));
+    float lanes[4][VF_LANES];
+    vf_store(lanes[0], a);
+    vf_store(lanes[1], b);
+    vf_store(lanes[2], a_lost);
+    vf_store(lanes[3], b_lost);
+    double total = 0.0;
+    for (int i = 0; i < VF_LANES; i++) total += ((double)lanes[0][i] + (double)lanes[1][i]) + ((double)lanes[2][i] + (double)lanes[3][i]);
+    return isfinite(total) ? total : add_all(x, n);
 }
 
 static float reduce_sum_square(const float *x, int64_t n, float mean)

@@ -223,7 +223,7 @@ static void reduce(struct pln_vec_frame *frame, int i, int64_t at, int64_t n)
             memcpy(spread, frame->read[reg], sizeof spread);
             x = spread;
         }
-        float *total = &frame->total[i];
+        double *total = &frame->total[i];
         switch ((enum pln_reduce)instr->kind) {
         case PLN_REDUCE_MAX: {
             float y = frame->isa->max(x, part);
@@ -289,9 +289,9 @@ void pln_vec_end_pass(struct pln_vec_frame *frame, unsigned pass, int64_t n_row)
     for (int i = 0; i < program->n_instrs; i++) {
         const struct pln_rowprog_instr *instr = &program->instrs[i];
         if (instr->pass != pass || instr->code != PLN_ROWPROG_REDUCE) continue;
-        float value = frame->total[i];
-        if (instr->kind == PLN_REDUCE_MEAN) value /= (float)n_row;
-        if (instr->kind == PLN_REDUCE_L2) value = sqrtf(value);
-        pln_vec_set_splat(frame, instr->dst, value);
+        double value = frame->total[i];
+        if (instr->kind == PLN_REDUCE_MEAN) value /= (double)n_row;
+        if (instr->kind == PLN_REDUCE_L2) value = sqrt(value);
+        pln_vec_set_splat(frame, instr->dst, (float)value);
     }
 }

@@ -35,7 +35,7 @@ struct pln_vec_frame {
     const float *read[PLN_ROWPROG_MAX_REGS];
     size_t step[PLN_ROWPROG_MAX_REGS];
     float *write[PLN_ROWPROG_MAX_REGS];
-    float total[PLN_ROWPROG_MAX_INSTRS]; /* of reductions, up to here */
+    double total[PLN_ROWPROG_MAX_INSTRS]; /* of reductions, up to here */
 };
 
 /* scratch: pln_vec_scratch_bytes, aligned to 64. Fills the constants. */

@@ -22,7 +22,7 @@ typedef void (*pln_vec_fn)(const struct pln_vec_args *args);
 struct pln_vec_isa {
     pln_vec_fn ew[PLN_EW_COUNT]; /* all but the integer functions; NULL there */
     /* Over n >= 1 floats, in an order that depends on n alone. */
-    float (*sum)(const float *x, int64_t n);
+    double (*sum)(const float *x, int64_t n); /* rounded to 53 bits, not to 24 */
     float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
     float (*max)(const float *x, int64_t n);                    /* NaN wins */
     float (*min)(const float *x, int64_t n);
