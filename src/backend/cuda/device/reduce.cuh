@@ -28,7 +28,6 @@ PLN_INLINE float pln_size_of(float a) { return fabs(a); }
 PLN_INLINE double pln_size_of(double a) { return fabs(a); }
 PLN_INLINE i64 pln_size_of(i64 a) { return pln_int_abs(a); }
 PLN_INLINE u64 pln_size_of(u64 a) { return a; }
-PLN_INLINE float pln_mean_of(float sum, i64 n) { return sum / (float)n; }
 PLN_INLINE double pln_mean_of(double sum, i64 n) { return sum / (double)n; }
 PLN_INLINE i64 pln_mean_of(i64 sum, i64 n) { return pln_int_div(sum, n); }
 PLN_INLINE u64 pln_mean_of(u64 sum, i64 n) { return pln_int_div(sum, (u64)n); }
@@ -64,6 +63,10 @@ template <> struct pln_acc_sum<float> {
 };
 template <typename T> struct pln_acc_mean : pln_acc_sum<T> {
     __device__ __forceinline__ T finish(i64 n) const { return pln_mean_of(pln_acc_sum<T>::finish(n), n); }
+};
+/* One division a row: that of doubles, or the mean of equal floats would be off by its rounding. */
+template <> struct pln_acc_mean<float> : pln_acc_sum<float> {
+    __device__ __forceinline__ float finish(i64 n) const { return (float)(((double)total + (double)lost) / (double)n); }
 };
 template <typename T> struct pln_acc_log_sum : pln_acc_sum<T> {
     __device__ __forceinline__ T finish(i64 n) const { return log(pln_acc_sum<T>::finish(n)); }
