@@ -21,7 +21,7 @@
 #define PLN_ONNX_MAX_DEPTH 64
 /* Nodes of a model, subgraphs and functions together. */
 #define PLN_ONNX_MAX_NODES 10000000
-/* The newest IR version that this reader was written for; a newer one is read all the same, with a note. */
+/* The newest IR version that this reader was written for, that of the pinned onnx package; a newer one is read all the same, with a note. */
 #define PLN_ONNX_IR_VERSION 14
 
 /* A repeated field. */

@@ -79,17 +79,32 @@ static enum pln_status fail_decode(const struct pln_onnx_file *file, const uint8
                     label_of(file), why, size_bytes);
 }
 
+/* ---- versions ---- */
+
+/* Source: onnx.proto ("ir_version … MUST be present") and its enum Version, which begins at 1. Versions 1 and 2 are read: what they lack
+ * (types of attributes, imports of operator sets) has one meaning. So are newer ones, with a note: each so far has added fields and types,
+ * and of those that are not known the ones that matter to an answer fail by themselves. */
+static enum pln_status check_ir_version(const struct pln_onnx_file *file, struct pln_diag *diag)
+{
+    long long version = (long long)file->model.ir_version;
+    if (version > 0) return PLN_OK;
+    if (version < 0)
+        return pln_fail(diag, PLN_BAD_MODEL, "%s: IR version %lld (ir_version) does not exist; they begin at 1; export the model again", label_of(file), version);
+    return pln_fail(diag, PLN_BAD_MODEL, "%s: the model gives no IR version (ir_version), or 0; every ONNX model has one from 1 to %d; export it again",
+                    label_of(file), PLN_ONNX_IR_VERSION);
+}
+
 /* ---- notes ---- */
 
 static enum pln_status add_notes(struct pln_onnx_file *file, struct pln_diag *diag)
 {
     struct pln_onnx_model *model = &file->model;
     bool added = true;
-    if (model->ir_version == 0) added &= pln_onnx_add_note(model, &file->arena, "the model gives no IR version");
     if (model->ir_version > PLN_ONNX_IR_VERSION)
         added &= pln_onnx_add_note(model, &file->arena,
-                                   "IR version %lld is newer than %d, the newest that this Planish was written for",
-                                   (long long)model->ir_version, PLN_ONNX_IR_VERSION);
+                                   "IR version %lld is newer than %d, the newest that this version knows, and is read as that; should an answer be wrong, "
+                                   "use a newer Planish or export the model with ir_version=%d",
+                                   (long long)model->ir_version, PLN_ONNX_IR_VERSION, PLN_ONNX_IR_VERSION);
     if (model->ignored & PLN_ONNX_IGNORED_TRAINING)
         added &= pln_onnx_add_note(model, &file->arena, "the model's training information is left aside");
     if (model->ignored & PLN_ONNX_IGNORED_DEVICES)
@@ -132,6 +147,7 @@ static enum pln_status decode(struct pln_onnx_file *file, const uint8_t *data, s
     file->arena.limit_bytes = 0;
     if (status == PLN_OK && !file->model.graph) status = pln_fail(diag, PLN_BAD_MODEL, "no graph is in it");
     if (status != PLN_OK) return fail_decode(file, data, size_bytes, status, before, diag);
+    PLN_TRY(check_ir_version(file, diag));
     return add_notes(file, diag);
 }
 

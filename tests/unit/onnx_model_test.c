@@ -300,17 +300,38 @@ static void name_the_file_in_errors(void **state)
     assert_error(&f->diag, "CMakeLists.txt: not an ONNX model: it is a text file");
 }
 
-static void note_a_newer_version(void **state)
+/* 0: the field is absent. What the file notes, or else the error, is in *out_text. */
+static enum pln_status open_version(struct fixture *f, int64_t ir_version, char out_text[1024])
 {
-    struct fixture *f = *state;
     struct pln_onnx_file *file;
-    struct pln_text model = make_model(99, make_message());
-    assert_int_equal(pln_onnx_open_memory(model.data, model.size_bytes, NULL, NULL, &f->diag, &file), PLN_OK);
-    assert_int_equal(file->model.notes.count, 1);
-    assert_string_equal(file->model.notes.items[0],
-                        "IR version 99 is newer than 14, the newest that this Planish was written for");
+    struct pln_text model = make_message();
+    if (ir_version != 0) pln_wire_put_int(&model, 1, ir_version);
+    make_add(&model, 7, make_message());
+    f->diag.count = 0;
+    enum pln_status status = pln_onnx_open_memory(model.data, model.size_bytes, NULL, NULL, &f->diag, &file);
+    assert_true((file != NULL) == (status == PLN_OK));
+    snprintf(out_text, 1024, "%s", !file ? f->diag.entries[0].text : file->model.notes.count ? file->model.notes.items[0] : "");
     pln_onnx_close(file);
     pln_text_deinit(&model);
+    return status;
+}
+
+static void hold_the_version_against_those_that_there_are(void **state)
+{
+    struct fixture *f = *state;
+    char text[1024];
+    for (int64_t version = 1; version <= PLN_ONNX_IR_VERSION; version++) {
+        assert_int_equal(open_version(f, version, text), PLN_OK);
+        assert_string_equal(text, "");
+    }
+    assert_int_equal(open_version(f, 0, text), PLN_BAD_MODEL);
+    assert_non_null(strstr(text, "the model gives no IR version"));
+    assert_int_equal(open_version(f, -1, text), PLN_BAD_MODEL);
+    assert_non_null(strstr(text, "IR version -1"));
+    assert_int_equal(open_version(f, INT64_MIN, text), PLN_BAD_MODEL);
+    assert_int_equal(open_version(f, 99, text), PLN_OK);
+    assert_non_null(strstr(text, "IR version 99 is newer than 14, the newest that this version knows"));
+    assert_non_null(strstr(text, "use a newer Planish or export the model with ir_version=14"));
 }
 
 /* Two bytes of file for a struct of 200: refused before it takes gigabytes. */
@@ -341,7 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(merge_many_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(refuse_other_files, setup, teardown),
         cmocka_unit_test_setup_teardown(name_the_file_in_errors, setup, teardown),
-        cmocka_unit_test_setup_teardown(note_a_newer_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(hold_the_version_against_those_that_there_are, setup, teardown),
         cmocka_unit_test_setup_teardown(bound_memory, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
