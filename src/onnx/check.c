@@ -223,6 +223,35 @@ static enum pln_status check_nodes(struct checker *c, struct pln_onnx_scope *sco
     return use_inputs(c, scope);
 }
 
+/* ---- operator sets ---- */
+
+static const char *show_domain(const char *domain)
+{
+    return pln_onnx_domain_equal(domain, "") ? "ai.onnx" : domain;
+}
+
+/* imports_of: "the model", "function 'f'". */
+static enum pln_status check_imports(struct checker *c, const struct pln_onnx_opset *imports, uint32_t count, const char *imports_of)
+{
+    struct pln_map places;
+    enum pln_status status = PLN_OK;
+    pln_map_init(&places, c->scratch.alloc);
+    for (uint32_t i = 0; i < count && status == PLN_OK; i++) {
+        const char *domain = show_domain(imports[i].domain);
+        uint32_t before;
+        if (imports[i].version < 0)
+            status = pln_fail(c->diag, PLN_BAD_MODEL, "%s imports version %lld of operator set '%s'; versions begin at 1", imports_of,
+                              (long long)imports[i].version, domain);
+        else if (!pln_map_get_str(&places, domain, &before))
+            status = pln_map_set(&places, domain, strlen(domain), i) ? PLN_OK : pln_fail_memory(c->diag, "operator sets", 0);
+        else if (imports[before].version != imports[i].version)
+            status = pln_fail(c->diag, PLN_BAD_MODEL, "%s imports operator set '%s' twice, as version %lld and as version %lld; one of them must go",
+                              imports_of, domain, (long long)imports[before].version, (long long)imports[i].version);
+    }
+    pln_map_deinit(&places);
+    return status;
+}
+
 /* ---- bodies ---- */
 
 static enum pln_status fill_graph(struct checker *c, struct pln_onnx_scope *scope, const struct pln_onnx_graph *graph)
@@ -286,6 +315,7 @@ static enum pln_status check_function(struct checker *c, const struct pln_onnx_f
     struct pln_onnx_scope scope;
     char title[128];
     snprintf(title, sizeof title, "function '%.100s'", function->name);
+    PLN_TRY(check_imports(c, function->opset_imports.items, function->opset_imports.count, title));
     pln_onnx_scope_init(&scope, NULL, title, &c->scratch);
     pln_map_init(&c->declared, c->scratch.alloc);
     c->function = function;
@@ -317,6 +347,7 @@ static enum pln_status check_calls(struct checker *c)
 static enum pln_status check_all(struct checker *c)
 {
     if (!c->model->graph) return pln_fail(c->diag, PLN_BAD_MODEL, "the model has no graph");
+    PLN_TRY(check_imports(c, c->model->opset_imports.items, c->model->opset_imports.count, "the model"));
     PLN_TRY(name_functions(c));
     for (uint32_t i = 0; i < c->model->functions.count; i++) PLN_TRY(check_function(c, &c->model->functions.items[i]));
     PLN_TRY(check_calls(c));

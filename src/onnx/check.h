@@ -5,7 +5,7 @@
  * inputs, node outputs); every name that is read has a value in its graph or one around it, and so has every output;
  * nodes depend on each other without a cycle; op_type and attribute names are not empty, no attribute is given twice;
  * ref_attr_name only inside functions, and only attributes that the function declares; functions are unique and do not
- * call themselves, directly or not.
+ * call themselves, directly or not; no operator set is imported in two versions or in a negative one.
  *
  * Wider than ONNX where a model still has one meaning: an inner graph may reuse a name of an outer one (the inner one
  * counts, as in ONNX Runtime); a subgraph's output may be a value of an outer graph; initializers need not be inputs

@@ -281,6 +281,7 @@ static void says_what_it_lacks(void **state)
     refuse(one_node("Warp", "", 17), PLN_BAD_MODEL, (const char *const[]){ "Warp", "ai.onnx", "17", NULL });
     refuse(one_node("Gelu", "", 17), PLN_BAD_MODEL, (const char *const[]){ "Gelu", "since opset 20", "17", NULL });
     refuse(one_node("Relu", "", 1000), PLN_UNSUPPORTED, (const char *const[]){ "opset 1000", "28", NULL });
+    refuse(one_node("Relu", "", -1), PLN_BAD_MODEL, (const char *const[]){ "imports version -1 of operator set 'ai.onnx'", NULL });
     struct imported im = run(one_node("Warp", "com.example", 17), NULL);
     assert_string_equal(im.diag.entries[0].node, "n1");
     assert_string_equal(im.diag.entries[0].op, "Warp");

@@ -299,6 +299,41 @@ static void sort_a_long_chain(void **state)
     assert_int_equal(f->file->model.graph->nodes.items[0].index, N - 1);
 }
 
+/* A model or a function of it with two imports ("" and "ai.onnx" are one domain). */
+static struct pln_text import_twice(bool in_function, const char *first, int64_t first_version, const char *second, int64_t second_version)
+{
+    struct pln_text model = make_message(), function = make_message(), opset;
+    pln_wire_put_int(&model, 1, 8);
+    pln_wire_put_string(&function, 1, "f");
+    pln_wire_put_string(&function, 10, "my");
+    for (int i = 0; i < 2; i++) {
+        opset = make_message();
+        pln_wire_put_string(&opset, 1, i ? second : first);
+        pln_wire_put_int(&opset, 2, i ? second_version : first_version);
+        make_add(in_function ? &function : &model, in_function ? 9 : 8, opset);
+    }
+    make_add(&model, 25, function);
+    make_add(&model, 7, make_message());
+    return model;
+}
+
+static void refuse_operator_sets_of_two_versions(void **state)
+{
+    struct fixture *f = *state;
+    for (int in_function = 0; in_function < 2; in_function++) {
+        const char *twice = in_function ? "function 'f' imports operator set 'ai.onnx' twice, as version 13 and as version 17"
+                                        : "the model imports operator set 'ai.onnx' twice, as version 13 and as version 17";
+        assert_int_equal(check(f, import_twice(in_function, "", 13, "ai.onnx", 17)), PLN_BAD_MODEL);
+        assert_entry(f, "", "", -1, twice);
+        assert_int_equal(check(f, import_twice(in_function, "my", 2, "my", 1)), PLN_BAD_MODEL);
+        assert_entry(f, "", "", -1, "operator set 'my' twice, as version 2 and as version 1");
+        assert_int_equal(check(f, import_twice(in_function, "", 13, "ai.onnx", 13)), PLN_OK);
+        assert_int_equal(check(f, import_twice(in_function, "", 13, "my", 1)), PLN_OK);
+        assert_int_equal(check(f, import_twice(in_function, "my", 1, "ai.onnx", -1)), PLN_BAD_MODEL);
+        assert_entry(f, "", "", -1, "imports version -1 of operator set 'ai.onnx'; versions begin at 1");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(check_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(check_functions, setup, teardown),
         cmocka_unit_test_setup_teardown(sort_a_long_chain, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuse_operator_sets_of_two_versions, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
