@@ -4,7 +4,7 @@
 
 /* ---- If ---- */
 
-/* One branch; the node takes as many of its outputs as it has. */
+/* One branch; both have as many outputs as the node. */
 static void add_branch(struct pln_emit *emit, uint32_t node, const char *name)
 {
     struct pln_scope *scope;
@@ -14,8 +14,9 @@ static void add_branch(struct pln_emit *emit, uint32_t node, const char *name)
         pln_emit_fail(emit, PLN_BAD_MODEL, "%s has inputs; a branch has none", name);
         return;
     }
-    if (graph->outputs.count < emit->n_outputs) {
-        pln_emit_fail(emit, PLN_BAD_MODEL, "%s has %u outputs, the node %u", name, graph->outputs.count, emit->n_outputs);
+    if (graph->outputs.count != emit->n_outputs) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "%s has %u outputs, the node %u; both branches must have as many as the node", name, graph->outputs.count,
+                      emit->n_outputs);
         return;
     }
     pln_body_fill(emit, graph, scope, pln_body_block(emit, node, graph, NULL, 0, NULL), NULL, 0);
@@ -53,9 +54,9 @@ void pln_onnx_loop(struct pln_emit *emit)
     loop.inputs = inputs;
     loop.n_carried = emit->n_inputs > 2 ? emit->n_inputs - 2 : 0;
     if (loop.graph->inputs.count != loop.n_carried + 2 || loop.graph->outputs.count < loop.n_carried + 1 ||
-        emit->n_outputs > loop.graph->outputs.count - 1) {
-        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u inputs and %u outputs, which does not fit a Loop of %u inputs and %u outputs",
-                      loop.graph->inputs.count, loop.graph->outputs.count, emit->n_inputs, emit->n_outputs);
+        emit->n_outputs != loop.graph->outputs.count - 1) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u inputs and %u outputs, which does not fit a Loop of %u inputs and %u outputs: it must have %u and %u",
+                      loop.graph->inputs.count, loop.graph->outputs.count, emit->n_inputs, emit->n_outputs, loop.n_carried + 2, emit->n_outputs + 1);
         return;
     }
     uint32_t node = pln_body_loop(emit, &loop);
@@ -120,8 +121,9 @@ void pln_onnx_sequence_map(struct pln_emit *emit)
     map.graph = pln_body_get(emit, "body", &map.scope);
     unsigned op, kind;
     if (!map.graph || !pln_emit_find(emit, "SequenceLength", &op, &kind)) return;
-    if (map.graph->inputs.count != emit->n_inputs || map.graph->outputs.count < emit->n_outputs) {
-        pln_emit_fail(emit, PLN_BAD_MODEL, "the body's inputs or outputs are not as many as the node's");
+    if (map.graph->inputs.count != emit->n_inputs || map.graph->outputs.count != emit->n_outputs) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u inputs and %u outputs, the node %u and %u; they must be as many", map.graph->inputs.count,
+                      map.graph->outputs.count, emit->n_inputs, emit->n_outputs);
         return;
     }
     for (uint32_t i = 0; i < emit->n_inputs; i++) pln_emit_need(emit, i);

@@ -45,12 +45,6 @@ static void fill_scan(struct pln_emit *emit, const struct pln_body_loop *loop, u
 static uint32_t add_scan(struct pln_emit *emit, const struct scan *scan)
 {
     if (emit->status != PLN_OK) return PLN_NONE;
-    if (scan->graph->inputs.count != scan->n_states + scan->n_inputs || scan->graph->outputs.count < scan->n_outputs ||
-        scan->n_outputs < scan->n_states) {
-        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u inputs and %u outputs, the Scan %u states, %u scan inputs and %u outputs",
-                      scan->graph->inputs.count, scan->graph->outputs.count, scan->n_states, scan->n_inputs, scan->n_outputs);
-        return PLN_NONE;
-    }
     uint32_t *inputs = pln_arena_array(emit->arena, scan->n_states + 2u, sizeof *inputs);
     if (!inputs) {
         emit->status = pln_fail_memory(emit->diag, "a scan", 0);
@@ -104,8 +98,9 @@ static bool scan_parts(struct pln_emit *emit, const uint32_t *given, uint32_t n_
     scan->states = given;
     scan->inputs = given + scan->n_states;
     scan->n_outputs = scan->graph->outputs.count;
-    if (scan->n_outputs < emit->n_outputs || scan->n_outputs < scan->n_states) {
-        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u outputs, too few", scan->n_outputs);
+    if (scan->graph->inputs.count != n_given || scan->n_outputs != emit->n_outputs || scan->n_outputs < scan->n_states) {
+        pln_emit_fail(emit, PLN_BAD_MODEL, "the body has %u inputs and %u outputs, the Scan %u states, %u scan inputs and %u outputs: it must have %u and %u",
+                      scan->graph->inputs.count, scan->n_outputs, scan->n_states, scan->n_inputs, emit->n_outputs, n_given, emit->n_outputs);
         return false;
     }
     return true;

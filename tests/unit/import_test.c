@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -280,8 +281,8 @@ static void says_what_it_lacks(void **state)
     refuse(one_node("Warp", "com.example", 17), PLN_UNSUPPORTED, (const char *const[]){ "Warp", "com.example", "function", NULL });
     refuse(one_node("Warp", "", 17), PLN_BAD_MODEL, (const char *const[]){ "Warp", "ai.onnx", "17", NULL });
     refuse(one_node("Gelu", "", 17), PLN_BAD_MODEL, (const char *const[]){ "Gelu", "since opset 20", "17", NULL });
-    refuse(one_node("Relu", "", 1000), PLN_UNSUPPORTED, (const char *const[]){ "opset 1000", "28", NULL });
     refuse(one_node("Relu", "", -1), PLN_BAD_MODEL, (const char *const[]){ "imports version -1 of operator set 'ai.onnx'", NULL });
+    refuse(one_node("Relu", "", 1000), PLN_UNSUPPORTED, (const char *const[]){ "opset 1000", "28", NULL });
     struct imported im = run(one_node("Warp", "com.example", 17), NULL);
     assert_string_equal(im.diag.entries[0].node, "n1");
     assert_string_equal(im.diag.entries[0].op, "Warp");
@@ -622,6 +623,87 @@ static void captures_in_branches(void **state)
     done(&im);
 }
 
+/* `count` outputs, each of them x. */
+static struct pln_text branch_of(int count)
+{
+    struct pln_text graph = make_message();
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "out%d", i);
+        make_add(&graph, 1, make_node("Identity", "", "x", name));
+        make_add(&graph, 12, output_of(name));
+    }
+    return graph;
+}
+
+static struct pln_text choice_of(int then_outputs, int else_outputs, const char *outputs)
+{
+    struct pln_text graph = make_message(), node = make_node("If", "choose", "c", outputs);
+    add_graph(&node, "then_branch", branch_of(then_outputs));
+    add_graph(&node, "else_branch", branch_of(else_outputs));
+    make_add(&graph, 1, node);
+    make_add(&graph, 11, value_of("c", PLN_BOOL, 0, NULL, NULL));
+    make_add(&graph, 11, make_value("x", 3, NULL));
+    make_add(&graph, 12, output_of("y"));
+    return model_of(graph, 8, 17);
+}
+
+static void holds_counts_of_branches_against_the_node(void **state)
+{
+    (void)state;
+    struct imported im = succeed(choice_of(2, 2, "y,z"));
+    done(&im);
+    im = succeed(choice_of(2, 2, "y,")); /* nobody wants the second: its name is "" */
+    done(&im);
+    refuse(choice_of(1, 2, "y"), PLN_BAD_MODEL, (const char *const[]){ "else_branch has 2 outputs, the node 1", NULL });
+    refuse(choice_of(2, 1, "y"), PLN_BAD_MODEL, (const char *const[]){ "then_branch has 2 outputs, the node 1", NULL });
+    refuse(choice_of(2, 2, "y"), PLN_BAD_MODEL, (const char *const[]){ "then_branch has 2 outputs, the node 1", NULL });
+    refuse(choice_of(1, 1, "y,z"), PLN_BAD_MODEL, (const char *const[]){ "then_branch has 1 outputs, the node 2", NULL });
+    im = run(choice_of(1, 2, "y"), NULL);
+    assert_string_equal(im.diag.entries[0].node, "choose");
+    done(&im);
+}
+
+/* A Loop or Scan of x whose body has so many inputs and outputs and hands on what it gets. */
+static struct pln_text loop_of(const char *op, int n_inputs, int n_outputs, const char *inputs, const char *outputs)
+{
+    struct pln_text graph = make_message(), body = make_message(), node = make_node(op, "turns", inputs, outputs);
+    static const char *const names[] = { "i", "go", "v", "v2", "v3" };
+    const bool scan = strcmp(op, "Scan") == 0;
+    for (int i = 0; i < n_inputs; i++) make_add(&body, 11, output_of(names[scan ? i + 2 : i]));
+    for (int i = 0; i < n_outputs; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "out%d", i);
+        make_add(&body, 1, make_node("Identity", "", i == 0 && !scan ? "go" : n_inputs > 2 || scan ? "v" : "i", name));
+        make_add(&body, 12, output_of(name));
+    }
+    add_graph(&node, "body", body);
+    if (scan) add_int(&node, "num_scan_inputs", 1);
+    make_add(&graph, 1, node);
+    make_add(&graph, 11, value_of("n", PLN_I64, 0, NULL, NULL));
+    make_add(&graph, 11, make_value("x", 3, NULL));
+    make_add(&graph, 12, output_of("y"));
+    return model_of(graph, 8, 17);
+}
+
+static void holds_counts_of_bodies_against_the_node(void **state)
+{
+    (void)state;
+    struct imported im = succeed(loop_of("Loop", 3, 3, "n,,x", "y,z"));
+    done(&im);
+    im = succeed(loop_of("Scan", 1, 1, "x", "y"));
+    done(&im);
+    refuse(loop_of("Loop", 2, 2, "n,,x", "y"), PLN_BAD_MODEL, (const char *const[]){ "2 inputs and 2 outputs", "a Loop of 3 inputs and 1 outputs", "must have 3 and 2", NULL });
+    refuse(loop_of("Loop", 4, 2, "n,,x", "y"), PLN_BAD_MODEL, (const char *const[]){ "4 inputs and 2 outputs", NULL });
+    refuse(loop_of("Loop", 3, 3, "n,,x", "y"), PLN_BAD_MODEL, (const char *const[]){ "3 inputs and 3 outputs", "must have 3 and 2", NULL });
+    refuse(loop_of("Loop", 3, 2, "n,,x", "y,z"), PLN_BAD_MODEL, (const char *const[]){ "3 inputs and 2 outputs", "must have 3 and 3", NULL });
+    refuse(loop_of("Loop", 3, 0, "n,,x", "y"), PLN_BAD_MODEL, (const char *const[]){ "3 inputs and 0 outputs", NULL });
+    refuse(loop_of("Scan", 2, 1, "x", "y"), PLN_BAD_MODEL, (const char *const[]){ "2 inputs and 1 outputs", "0 states, 1 scan inputs and 1 outputs", "must have 1 and 1", NULL });
+    refuse(loop_of("Scan", 1, 2, "x", "y"), PLN_BAD_MODEL, (const char *const[]){ "1 inputs and 2 outputs", NULL });
+    refuse(loop_of("Scan", 1, 1, "x", "y,z"), PLN_BAD_MODEL, (const char *const[]){ "1 inputs and 1 outputs", "must have 1 and 2", NULL });
+    refuse(loop_of("Scan", 2, 1, "x,x", "y,z"), PLN_BAD_MODEL, (const char *const[]){ "2 inputs and 1 outputs", "1 states", NULL });
+}
+
 /* The carried value gains a dim in every round; its rank must be open, and nothing may rely on what it starts with. */
 static void finds_types_that_loops_change(void **state)
 {
@@ -762,6 +844,8 @@ int main(void)
         cmocka_unit_test(survives_wrong_value_info),
         cmocka_unit_test(inlines_functions), cmocka_unit_test(registered_come_before_functions),
         cmocka_unit_test(bounds_expansion),
+        cmocka_unit_test(holds_counts_of_branches_against_the_node),
+        cmocka_unit_test(holds_counts_of_bodies_against_the_node),
         cmocka_unit_test(captures_in_branches),
         cmocka_unit_test(finds_types_that_loops_change),
         cmocka_unit_test(turns_scans_into_loops),
