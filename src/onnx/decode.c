@@ -66,6 +66,13 @@ static enum pln_status fail_here(const struct decoder *d, const char *why, uint6
                     (unsigned long long)offset);
 }
 
+static enum pln_status fail_depth(const struct decoder *d, uint64_t offset)
+{
+    char why[80];
+    snprintf(why, sizeof why, "messages are nested too deeply (more than %d)", PLN_ONNX_MAX_DEPTH);
+    return fail_here(d, why, offset);
+}
+
 static enum pln_status fail_field(const struct decoder *d, const struct pln_onnx_field *field, const char *why,
                                   uint64_t offset)
 {
@@ -231,7 +238,7 @@ static enum pln_status decode_child(struct decoder *d, const struct pln_onnx_fie
     struct pln_wire inside;
     pln_wire_enter(&inside, outer, got);
     if (d->depth == PLN_ONNX_MAX_DEPTH)
-        return fail_here(d, "messages are nested too deeply (more than 64)", got->offset);
+        return fail_depth(d, got->offset);
     d->path[d->depth++] = (struct place){ field->name, index, field->kind == PLN_FIELD_LIST_MESSAGE };
     PLN_TRY(decode_message(d, field->child, child, inside));
     d->depth--;

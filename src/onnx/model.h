@@ -17,8 +17,11 @@
 #include "base/arena.h"
 #include "base/base.h"
 
-/* Nesting of protobuf messages: graph, node, attribute, graph, … */
-#define PLN_ONNX_MAX_DEPTH 64
+/* Bodies in bodies: as deep as the graph, its text form and the runtime go. */
+#define PLN_ONNX_MAX_BODIES 64
+/* Nesting of protobuf messages. A body in a body is three of them: node, attribute, graph; the rest is for the graph around them all and for
+ * the types of values in the innermost. */
+#define PLN_ONNX_MAX_DEPTH (3 * PLN_ONNX_MAX_BODIES + 32)
 /* Nodes of a model, subgraphs and functions together. */
 #define PLN_ONNX_MAX_NODES 10000000
 /* The newest IR version that this reader was written for, that of the pinned onnx package; a newer one is read all the same, with a note. */

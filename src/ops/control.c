@@ -3,9 +3,11 @@
  * A dim of a body's result may be an expression of symbols that mean something only inside the body (a NonZero in it, a carried
  * extent). Outside, only expressions of symbols that the body captures or is given can be evaluated; every other dim becomes a
  * symbol of its own. */
+#include "kernel/program_verify.h"
 #include "ops/op.h"
 
-enum { DEPTH_MAX = 64, WIDEN_MAX = 8 };
+/* DEPTH_MAX: with the block around them all, bodies nest as deep as a plan may. */
+enum { DEPTH_MAX = PLN_PROGRAM_MAX_DEPTH - 1, WIDEN_MAX = 8 };
 
 /* Which expressions can be evaluated outside of a node's bodies. */
 struct visible {

@@ -1,11 +1,11 @@
 /* Executing blocks: segment by segment, step by step. */
 #include "base/clock.h"
 #include "base/pool.h"
+#include "kernel/program_verify.h"
 #include "runtime/resolve.h"
 
 /* Commands handed to the host's queue at a time, so that a cancel is seen soon. */
 #define BATCH 16
-#define DEPTH_MOST 64
 
 void pln_exec_refresh_dims(struct pln_context *context)
 {
@@ -285,7 +285,7 @@ enum pln_status pln_exec_block(struct pln_context *context, uint32_t block)
 {
     const struct pln_program_block *own = &context->engine->program->blocks[block];
     struct pln_block_state *state = &context->blocks[block];
-    if (context->depth >= DEPTH_MOST) return pln_fail(&context->diag, PLN_UNSUPPORTED, "control flow is nested deeper than %d", DEPTH_MOST);
+    if (context->depth >= PLN_PROGRAM_MAX_DEPTH) return pln_fail(&context->diag, PLN_UNSUPPORTED, "control flow is nested deeper than %d", PLN_PROGRAM_MAX_DEPTH);
     context->depth++;
     for (uint32_t i = 0; i < state->n_items; i++) /* what the last time left; the inputs of a body have just been set */
         if (context->engine->program->slots[state->items[i]].place == PLN_PLACE_ITEM) pln_exec_forget_slot(context, state->items[i]);

@@ -325,7 +325,8 @@ static void nesting(void **state)
 {
     (void)state;
     refuse(make_nested(2000), PLN_BAD_MODEL, "deep");
-    pln_engine_release(build(make_model(8, make_nested(12)), PLN_OK, ""));
+    refuse(make_nested(5000), PLN_BAD_MODEL, "deep");
+    refuse(make_nested(64), PLN_BAD_MODEL, "bodies nest deeper than 63");
 }
 
 /* A chain of functions, each of which calls the next ten times; and one that calls itself. */
@@ -508,6 +509,26 @@ static void shapes_that_do_not_fit(void **state)
     bind(context, "z", PLN_F32, 4, data, 16);
     assert_int_equal(pln_context_run(context), PLN_OK);
     pln_context_destroy(context);
+}
+
+/* Bodies as deep as they may be, through every pass, into a plan, and run: the innermost of them negates. */
+static void deep_nesting_runs(void **state)
+{
+    (void)state;
+    for (int depth = 12; depth <= 63; depth += 51) {
+        double start = seconds();
+        const float x[1] = { 3 };
+        const uint8_t go[1] = { 1 };
+        struct pln_buffer r, c = { .dtype = PLN_BOOL, .data = (void *)(uintptr_t)go, .size_bytes = 1 };
+        pln_context *context = make_context(build(make_model(8, make_nested(depth)), PLN_OK, ""));
+        bind(context, "x", PLN_F32, 1, x, sizeof x);
+        assert_int_equal(pln_context_bind_input(context, "c", &c), PLN_OK);
+        assert_int_equal(pln_context_run(context), PLN_OK);
+        assert_int_equal(pln_context_output(context, "r", &r), PLN_OK);
+        assert_true(*(const float *)r.data == -3);
+        pln_context_destroy(context);
+        assert_true(seconds() - start < 5 * SLOWER);
+    }
 }
 
 /* An input with a default is a constant: who binds it is told so. */
@@ -828,7 +849,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_that_are_no_models), cmocka_unit_test(a_model_cut_off),        cmocka_unit_test(nodes_that_do_not_fit),   cmocka_unit_test(cycles),
-        cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
+        cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(deep_nesting_runs), cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
         cmocka_unit_test(external_data_elsewhere),  cmocka_unit_test(shapes_that_do_not_fit), cmocka_unit_test(numbers_that_do_not_fit), cmocka_unit_test(devices_that_are_missing),
         cmocka_unit_test(inputs_with_defaults),
         cmocka_unit_test(no_memory_anywhere),

@@ -227,7 +227,7 @@ static void refuse_deep_nesting(void **state)
 {
     struct fixture *f = *state;
     struct pln_text graph = make_message();
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < PLN_ONNX_MAX_BODIES; i++) {
         struct pln_text outer = make_message(), node = make_message(), attribute = make_message();
         make_add(&attribute, 6, graph);
         make_add(&node, 5, attribute);
