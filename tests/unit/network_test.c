@@ -250,6 +250,41 @@ static void test_split_of_an_open_dim(void **state)
     pln_network_destroy(network);
 }
 
+/* Lengths whose sum is that of the axis only because it overflows int64, and so does the place where the one that is used begins: x[:,2:3] if nobody
+ * looks. */
+static void test_split_whose_lengths_overflow(void **state)
+{
+    (void)state;
+    static const int64_t dims[2] = { -1, 4 }, parts[4] = { INT64_MAX, INT64_MAX, 1, 5 };
+    static const char *const devices[2] = { "cpu", "ref" };
+    static const struct pln_attribute axis = { .name = "axis", .kind = PLN_ATTRIBUTE_INT, .i = 1 };
+    const char *const in[2] = { "x", "parts" }, *const out[4] = { "a", "b", "c", "d" };
+    pln_network *network = pln_network_create("parts", 17);
+    pln_network_add_input(network, "x", PLN_F32, 2, dims, NULL);
+    pln_network_add_weights(network, "parts", PLN_I64, 1, (const int64_t[]){ 4 }, parts);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Split", .name = "cut", .inputs = in, .input_count = 2, .outputs = out, .output_count = 4, .attributes = &axis, .attribute_count = 1 });
+    pln_network_add_output(network, "c", PLN_F32, -1, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        const struct pln_build_options options = { .struct_size = sizeof options, .device = devices[i] };
+        float x[8] = { 0 };
+        struct pln_buffer value = { .dtype = PLN_F32, .rank = 2, .dims = { 2, 4 }, .data = x, .size_bytes = sizeof x };
+        struct pln_message message;
+        pln_engine *engine;
+        pln_context *context;
+        begin(network, &options, NULL, &engine, &context);
+        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+        assert_int_not_equal(pln_context_run(context), PLN_OK); /* the first part has more bytes than there are, or the lengths are wrong */
+        value = (struct pln_buffer){ .dtype = PLN_F32, .rank = 2, .dims = { 0, 4 }, .data = x };
+        assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
+        assert_int_equal(pln_context_run(context), PLN_BAD_MODEL);
+        assert_int_equal(pln_diagnostics_get(pln_context_diagnostics(context), 0, &message), PLN_OK);
+        assert_string_equal(message.node, "cut");
+        assert_non_null(strstr(message.text, "part 1 has a bad length"));
+        finish(engine, context);
+    }
+    pln_network_destroy(network);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -315,6 +350,6 @@ static void test_progress(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_split_whose_lengths_overflow), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
