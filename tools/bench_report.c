@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "json.h"
 #include "planish/planish.h"
+#include "say.h"
 #include "steps.h"
 
 static int by_value(const void *a, const void *b)
@@ -55,18 +56,18 @@ static void print_profile(FILE *out, const struct bench *bench)
     memcpy(sorted, bench->steps, (size_t)bench->n_steps * sizeof *sorted);
     qsort(sorted, (size_t)bench->n_steps, sizeof *sorted, by_time);
     for (int i = 0; i < bench->n_steps; i++) sum += sorted[i].ms;
-    fprintf(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n%10s %6s %9s %7s  %-28s %s\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms), "ms", "share", "Gflop/s",
+    say(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n%10s %6s %9s %7s  %-28s %s\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms), "ms", "share", "Gflop/s",
             "GB/s", "kernel", "ONNX nodes");
     for (int i = 0; i < bench->n_steps; i++) {
         if (i >= 40 && verbosity <= 0) {
-            fprintf(out, "%10s (%d more: -v lists all)\n", "", bench->n_steps - i);
+            say(out, "%10s (%d more: -v lists all)\n", "", bench->n_steps - i);
             break;
         }
         const struct pln_step_info *info = &sorted[i].info;
         bool plain = strcmp(info->kernel, "ref") == 0; /* the reference kernel of an op is named by the op */
         char kernel[80];
         snprintf(kernel, sizeof kernel, "%s%s%s", info->kernel, plain ? " " : "", plain ? info->op : "");
-        fprintf(out, "%10.4f %5.1f%% %9s %7s  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, rate(sorted[i].work.flops, &sorted[i]), rate(sorted[i].work.bytes, &sorted[i]), kernel, info->name);
+        say(out, "%10.4f %5.1f%% %9s %7s  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, rate(sorted[i].work.flops, &sorted[i]), rate(sorted[i].work.bytes, &sorted[i]), kernel, info->name);
     }
     free(sorted);
 }
@@ -75,18 +76,18 @@ static void print_peer(FILE *out, struct bench *bench, const struct bench_summar
 {
     struct bench_summary peers;
     bench_summarize(&bench->peers, &peers);
-    fprintf(out, "\n%-22s %14s %14s\n", "", "planish", "onnxruntime");
-    fprintf(out, "%-22s %14s %14s\n", "latency, median", text_ms(ours->median), text_ms(peers.median));
-    fprintf(out, "%-22s %14s %14s\n", "latency, least", text_ms(ours->min), text_ms(peers.min));
-    fprintf(out, "%-22s %14s %14s\n", bench->model->is_plan ? "loading" : "building", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms), text_ms(bench->peer->load_ms));
-    fprintf(out, "%-22s %14s %14s  (of it %s Python and libraries)\n", "memory, peak", text_bytes(bench->peak_bytes), text_bytes(bench->peer_peak_bytes), text_bytes(bench->peer->base_bytes));
+    say(out, "\n%-22s %14s %14s\n", "", "planish", "onnxruntime");
+    say(out, "%-22s %14s %14s\n", "latency, median", text_ms(ours->median), text_ms(peers.median));
+    say(out, "%-22s %14s %14s\n", "latency, least", text_ms(ours->min), text_ms(peers.min));
+    say(out, "%-22s %14s %14s\n", bench->model->is_plan ? "loading" : "building", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms), text_ms(bench->peer->load_ms));
+    say(out, "%-22s %14s %14s  (of it %s Python and libraries)\n", "memory, peak", text_bytes(bench->peak_bytes), text_bytes(bench->peer_peak_bytes), text_bytes(bench->peer->base_bytes));
     if (bench->error >= 0) fprintf(out, "largest relative error %.3g (max|a-b| / max|b| over all outputs)\n", bench->error);
-    if (bench->why[0]) fprintf(out, "outputs differ: %s\n", bench->why);
+    if (bench->why[0]) say(out, "outputs differ: %s\n", bench->why);
     if (bench->n_ratios == 0) return;
     struct samples ratios = { bench->ratios, (size_t)bench->n_ratios };
     struct bench_summary ratio;
     bench_summarize(&ratios, &ratio);
-    fprintf(out, "onnxruntime %s / planish: %.3g (%.3g to %.3g in %d pairs); planish takes %.3g of its time\n", bench->peer->version, ratio.median, ratio.min, ratio.max, bench->n_ratios, 1 / ratio.median);
+    say(out, "onnxruntime %s / planish: %.3g (%.3g to %.3g in %d pairs); planish takes %.3g of its time\n", bench->peer->version, ratio.median, ratio.min, ratio.max, bench->n_ratios, 1 / ratio.median);
 }
 
 void bench_print(FILE *out, struct bench *bench)
@@ -96,12 +97,12 @@ void bench_print(FILE *out, struct bench *bench)
     char text[600];
     bench_summarize(&bench->ours, &ours);
     pln_engine_summarize(bench->model->engine, &engine);
-    fprintf(out, "model %s: %d ONNX nodes, %d steps, weights %s\n", bench->path, engine.onnx_nodes, engine.steps, text_bytes(engine.weights_bytes));
-    fprintf(out, "inputs %s\n", inputs_describe(bench->inputs, text, sizeof text));
-    fprintf(out, "latency median %s, least %s, mean %s, p90 %s, p99 %s (%zu runs)\n", text_ms(ours.median), text_ms(ours.min), text_ms(ours.mean), text_ms(ours.p90), text_ms(ours.p99), bench->ours.count);
+    say(out, "model %s: %d ONNX nodes, %d steps, weights %s\n", bench->path, engine.onnx_nodes, engine.steps, text_bytes(engine.weights_bytes));
+    say(out, "inputs %s\n", inputs_describe(bench->inputs, text, sizeof text));
+    say(out, "latency median %s, least %s, mean %s, p90 %s, p99 %s (%zu runs)\n", text_ms(ours.median), text_ms(ours.min), text_ms(ours.mean), text_ms(ours.p90), text_ms(ours.p99), bench->ours.count);
     fprintf(out, "throughput %.1f runs/s, %.1f samples/s", bench->queries_per_s, bench->queries_per_s * (double)bench->batch);
     if (bench->contexts > 1) fprintf(out, " in %d contexts", bench->contexts);
-    fprintf(out, "\n%s %s, first run %s, activations %s, peak memory %s\n", bench->model->is_plan ? "loaded in" : "built in", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms),
+    say(out, "\n%s %s, first run %s, activations %s, peak memory %s\n", bench->model->is_plan ? "loaded in" : "built in", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms),
             text_ms(bench->first_run_ms), text_bytes(bench->arena_bytes), text_bytes(bench->peak_bytes));
     if (bench->peer) print_peer(out, bench, &ours);
     if (bench->print_steps) print_profile(out, bench);

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "model.h"
 #include "planish/experimental/save.h"
+#include "say.h"
 #include "steps.h"
 #include "text.h"
 
@@ -72,12 +73,12 @@ static int save(const struct model *model, const char *from, struct output *outp
     if (exit_status) return exit_status;
     uint64_t bytes = file_bytes(options.output);
     pln_engine_summarize(model->engine, &summary);
-    fprintf(output->text, "model %s: %d ONNX nodes became %d steps\n", from, summary.onnx_nodes, summary.steps);
+    say(output->text, "model %s: %d ONNX nodes became %d steps\n", from, summary.onnx_nodes, summary.steps);
     if (verbosity >= 0) {
         steps_print_kernels(output->text, model->engine);
         steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
     }
-    fprintf(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
+    say(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
     if (output->json) write_json(output->json, model, from, bytes, save_ms);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "model.h"
 #include "planish/experimental/cache.h"
+#include "say.h"
 #include "text.h"
 
 static int run(int argc, char **argv);
@@ -38,7 +39,7 @@ static void show(void *user, const struct pln_cache_entry *entry)
     time_t seconds = (time_t)entry->used_seconds;
     struct tm parts;
     if (gmtime_r(&seconds, &parts)) strftime(used, sizeof used, "%Y-%m-%d %H:%M:%S", &parts);
-    fprintf(listing->output->text, "%s  %10s  %s\n", used, text_bytes(entry->size_bytes), entry->name);
+    say(listing->output->text, "%s  %10s  %s\n", used, text_bytes(entry->size_bytes), entry->name);
     if (listing->output->json) {
         fputs(listing->n ? ",\n{\"name\":" : "\n{\"name\":", listing->output->json);
         json_text(listing->output->json, entry->name);
@@ -59,15 +60,15 @@ static int work(const char *what, const char *folder, struct output *output)
         json_text(output->json, folder);
     }
     if (strcmp(what, "dir") == 0) {
-        fprintf(output->text, "%s\n", folder);
+        say(output->text, "%s\n", folder);
     } else if (strcmp(what, "list") == 0) {
         if (output->json) fputs(",\"entries\":[", output->json);
         status = pln_cache_list(folder, show, &listing, diagnostics, &n, &bytes);
         if (output->json) fputs("\n]", output->json);
-        if (status == PLN_OK) fprintf(output->text, "%s: %d entr%s, %s\n", folder, n, n == 1 ? "y" : "ies", text_bytes(bytes));
+        if (status == PLN_OK) say(output->text, "%s: %d entr%s, %s\n", folder, n, n == 1 ? "y" : "ies", text_bytes(bytes));
     } else {
         status = pln_cache_clean(folder, (uint64_t)options.keep, diagnostics, &n, &bytes);
-        if (status == PLN_OK) fprintf(output->text, "%s: %d entr%s removed, %s\n", folder, n, n == 1 ? "y" : "ies", text_bytes(bytes));
+        if (status == PLN_OK) say(output->text, "%s: %d entr%s removed, %s\n", folder, n, n == 1 ? "y" : "ies", text_bytes(bytes));
     }
     if (output->json) fprintf(output->json, ",\"count\":%d,\"bytes\":%llu}\n", n, (unsigned long long)bytes);
     if (status != PLN_OK) exit_status = model_fail(&command_cache, diagnostics, status, folder);

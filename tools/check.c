@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "faults.h"
 #include "json.h"
+#include "say.h"
 #include "text.h"
 
 static int run(int argc, char **argv);
@@ -92,8 +93,8 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     for (size_t i = 0; i < cases->count; i++) {
         const char *slash = strrchr(cases->items[i], '/'), *name = slash ? slash + 1 : cases->items[i];
         passed += verdicts[i].passed;
-        if (!verdicts[i].passed) fprintf(text, "%s: %s\n", name, verdicts[i].why);
-        else if (verbosity > 0) fprintf(text, "%s: passed, largest relative error %.3g\n", name, verdicts[i].worst);
+        if (!verdicts[i].passed) say(text, "%s: %s\n", name, verdicts[i].why);
+        else if (verbosity > 0) say(text, "%s: passed, largest relative error %.3g\n", name, verdicts[i].worst);
         if (!json) continue;
         fprintf(json, "%s\n{\"name\":", i ? "," : "");
         json_text(json, name);
@@ -160,7 +161,7 @@ static int run(int argc, char **argv)
     if (!options.device) options.device = model_default_device(NULL, true);
     /* A misspelt device is one mistake, too; whether it can be used, each case's process finds out. */
     if (!model_knows_device(options.device)) return command_fail(&command_check, 2, "there is no device '%s'; planish doctor lists them", options.device);
-    if (verbosity >= 0 && !(json_file && !json_file[0])) printf("device %s\n", options.device);
+    if (verbosity >= 0 && !(json_file && !json_file[0])) say(stdout, "device %s\n", options.device);
     if (options.process_cases < 1) options.process_cases = check_process_cases(options.device);
     struct check_verdict *verdicts = calloc(cases.count + 1, sizeof *verdicts);
     if (!verdicts) return command_fail(&command_check, 1, "out of memory");

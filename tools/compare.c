@@ -6,6 +6,7 @@
 #include "json.h"
 #include "outputs.h"
 #include "peer.h"
+#include "say.h"
 #include "summary.h"
 #include "text.h"
 
@@ -62,7 +63,7 @@ static void judge(struct output *output, const char *what, const struct outputs 
         if (!equal && !out_verdict->first) out_verdict->first = got->name;
         if (error > out_verdict->worst) out_verdict->worst = error;
         bool show = all || (!equal && (out_verdict->wrong <= 10 || verbosity > 0));
-        if (output && show) fprintf(output->text, "%s %s %s: %s, largest relative error %.3g%s%s\n", what, got->name, pln_host_value_describe(got->value, shape, sizeof shape), equal ? "equal" : "DIFFERS", error, equal ? "" : "; ", why);
+        if (output && show) say(output->text, "%s %s %s: %s, largest relative error %.3g%s%s\n", what, got->name, pln_host_value_describe(got->value, shape, sizeof shape), equal ? "equal" : "DIFFERS", error, equal ? "" : "; ", why);
         if (!output || !output->json) continue;
         fputs(out_verdict->compared > 1 ? ",\n{\"name\":" : "\n{\"name\":", output->json);
         json_text(output->json, got->name);
@@ -147,11 +148,11 @@ static int bisect(const char *path, const struct inputs *inputs, const struct ou
         int middle = right + (wrong - right) / 2;
         status = try_passes(path, middle, inputs, reference, &is_wrong);
         if (status) return status;
-        fprintf(output->text, "passes up to %s: %s\n", pln_pass_name(middle - 1), is_wrong ? "wrong" : "right");
+        say(output->text, "passes up to %s: %s\n", pln_pass_name(middle - 1), is_wrong ? "wrong" : "right");
         if (is_wrong) wrong = middle;
         else right = middle;
     }
-    fprintf(output->text, "pass %s makes the answer wrong; --disable-pass %s switches it off, --dump-after %s shows its graph\n", pln_pass_name(right), pln_pass_name(right), pln_pass_name(right));
+    say(output->text, "pass %s makes the answer wrong; --disable-pass %s switches it off, --dump-after %s shows its graph\n", pln_pass_name(right), pln_pass_name(right), pln_pass_name(right));
     if (output->json) {
         fputs("\"pass\":", output->json);
         json_text(output->json, pln_pass_name(right));
@@ -191,7 +192,7 @@ static int finish(const struct verdict *outputs, const struct verdict *taps, con
     bool wrong = outputs->wrong > 0 || taps->wrong > 0;
     if (taps->compared) {
         fprintf(output->text, "layers: %d compared, %d differ, largest relative error %.3g\n", taps->compared, taps->wrong, taps->worst);
-        if (taps->first) fprintf(output->text, "the first that differs is %s%s\n", taps->first, taps->wrong > 10 && verbosity <= 0 ? " (-v lists all)" : "");
+        if (taps->first) say(output->text, "the first that differs is %s%s\n", taps->first, taps->wrong > 10 && verbosity <= 0 ? " (-v lists all)" : "");
     }
     fprintf(output->text, "outputs: %d compared, %d differ, largest relative error %.3g (allowed %.3g)\n", outputs->compared, outputs->wrong, outputs->worst, options.tolerance);
     if (output->json) {

@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "planish/experimental/check.h"
+#include "say.h"
 
 /* One line a fault: file, node, cause. */
 static void print_faults(FILE *out, const char *path, const pln_diagnostics *diagnostics, enum pln_status status, int count)
@@ -16,15 +17,13 @@ static void print_faults(FILE *out, const char *path, const pln_diagnostics *dia
         const char *text = message.text;
         size_t length = strlen(path);
         if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2; /* what is said of the file itself names it */
-        fprintf(out, "%s: ", path);
-        if (message.node[0]) fprintf(out, "node '%s' (%s): ", message.node, message.op);
-        else if (message.op[0]) fprintf(out, "node %lld (%s): ", (long long)message.node_index, message.op);
-        const char *remedy = system_remedy(text);
-        for (; *text; text++) fputc(*text == '\n' ? ' ' : *text, out);
-        fprintf(out, "%s\n", remedy);
+        say(out, "%s: ", path);
+        if (message.node[0]) say(out, "node '%s' (%s): ", message.node, message.op);
+        else if (message.op[0]) say(out, "node %lld (%s): ", (long long)message.node_index, message.op);
+        say(out, "%s%s\n", text, system_remedy(text));
     }
-    if (shown == 0) fprintf(out, "%s: %s\n", path, pln_status_text(status));
-    if (count > shown && shown > 0) fprintf(out, "%s: %d more\n", path, count - shown);
+    if (shown == 0) say(out, "%s: %s\n", path, pln_status_text(status));
+    if (count > shown && shown > 0) say(out, "%s: %d more\n", path, count - shown);
 }
 
 static void write_json(FILE *out, const char *path, bool first, const pln_diagnostics *diagnostics, int count)
@@ -65,7 +64,7 @@ int faults_list(const struct command *command, const struct text_list *files, pl
         pln_diagnostics *diagnostics = pln_diagnostics_create();
         int count = 0;
         enum pln_status status = model_is_plan(files->items[i]) ? check_plan(files->items[i], plugins, diagnostics, &count) : pln_check_model_file(files->items[i], plugins, diagnostics, &count);
-        if (status == PLN_OK) fprintf(output.text, "%s: no faults\n", files->items[i]);
+        if (status == PLN_OK) say(output.text, "%s: no faults\n", files->items[i]);
         else print_faults(output.text, files->items[i], diagnostics, status, count);
         if (output.json) write_json(output.json, files->items[i], i == 0, diagnostics, status == PLN_OK ? 0 : count ? count : 1);
         faulty += status != PLN_OK;

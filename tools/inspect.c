@@ -9,6 +9,7 @@
 #include "json.h"
 #include "model.h"
 #include "planish/experimental/explore.h"
+#include "say.h"
 #include "steps.h"
 #include "text.h"
 
@@ -64,7 +65,7 @@ static const char *why_not_here(const struct model *model)
 
 static void print_tensor(FILE *out, const char *what, const struct pln_tensor_info *info)
 {
-    fprintf(out, "%s %s: %s%s%s\n", what, info->name, kinds[info->kind], pln_dtype_name(info->dtype), text_dims(info->rank, info->dims, info->dim_names));
+    say(out, "%s %s: %s%s%s\n", what, info->name, kinds[info->kind], pln_dtype_name(info->dtype), text_dims(info->rank, info->dims, info->dim_names));
 }
 
 static void json_tensor(FILE *out, int index, const struct pln_tensor_info *info)
@@ -117,8 +118,8 @@ static void print_bytes(FILE *out, const struct model *model)
     fputs("bytes by kind:\n", out);
     for (int dtype = 0; dtype < PLN_DTYPE_COUNT; dtype++)
         for (int packed = 1; packed >= 0; packed--)
-            if (bytes[dtype][packed]) fprintf(out, "%10s  weights %s%s\n", text_bytes(bytes[dtype][packed]), pln_dtype_name((enum pln_dtype)dtype), packed ? " packed for kernels" : "");
-    if (activations(model, &memory)) fprintf(out, "%10s  activations (dims that --shapes and --dim leave open are 1)\n", text_bytes(memory));
+            if (bytes[dtype][packed]) say(out, "%10s  weights %s%s\n", text_bytes(bytes[dtype][packed]), pln_dtype_name((enum pln_dtype)dtype), packed ? " packed for kernels" : "");
+    if (activations(model, &memory)) say(out, "%10s  activations (dims that --shapes and --dim leave open are 1)\n", text_bytes(memory));
 }
 
 static void print(FILE *out, const char *path, const struct model *model)
@@ -127,22 +128,22 @@ static void print(FILE *out, const char *path, const struct model *model)
     struct pln_tensor_info info;
     const char *key;
     pln_engine_summarize(model->engine, &summary);
-    fprintf(out, "%s %s%s%s%s: %d ONNX nodes, %d steps in %d segment%s and %d block%s\n", model->is_plan ? "plan" : "model", path, summary.name && summary.name[0] ? " (" : "",
+    say(out, "%s %s%s%s%s: %d ONNX nodes, %d steps in %d segment%s and %d block%s\n", model->is_plan ? "plan" : "model", path, summary.name && summary.name[0] ? " (" : "",
             summary.name ? summary.name : "", summary.name && summary.name[0] ? ")" : "", summary.onnx_nodes, summary.steps, summary.segments, summary.segments == 1 ? "" : "s", summary.blocks, summary.blocks == 1 ? "" : "s");
     for (int i = 0; pln_engine_input(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "input", &info);
     for (int i = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "output", &info);
-    fprintf(out, "weights %s", text_bytes(summary.weights_bytes));
+    say(out, "weights %s", text_bytes(summary.weights_bytes));
     if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
     fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
     if (model->is_plan && options.model.verify) fprintf(out, "weights verified: all checksums fit\n");
-    fprintf(out, "targets %s\n", summary.targets);
+    say(out, "targets %s\n", summary.targets);
     const char *why = why_not_here(model);
-    if (why[0]) fprintf(out, "%s\n", why);
+    if (why[0]) say(out, "%s\n", why);
     static const char preset[] = "planish.input_default.";
     for (int i = 0; (key = pln_engine_metadata_key(model->engine, i)); i++) {
         const char *value = pln_engine_metadata(model->engine, key);
-        if (strncmp(key, preset, sizeof preset - 1) == 0) fprintf(out, "constant %s %s: an input whose default is built in\n", key + sizeof preset - 1, value ? value : "");
-        else fprintf(out, "metadata %s: %.100s\n", key, value ? value : "");
+        if (strncmp(key, preset, sizeof preset - 1) == 0) say(out, "constant %s %s: an input whose default is built in\n", key + sizeof preset - 1, value ? value : "");
+        else say(out, "metadata %s: %.100s\n", key, value ? value : "");
     }
     print_bytes(out, model);
     steps_print_kernels(out, model->engine);
@@ -189,7 +190,7 @@ static void write_json(FILE *out, const char *path, const struct model *model)
 
 static void print_line(void *user, const char *text)
 {
-    fprintf(user, "%s\n", text);
+    say(user, "%s\n", text);
 }
 
 /* ---- the explorer ---- */
@@ -251,7 +252,7 @@ static int write_html(const struct text_list *words)
     if (status == 0) status = explore_write(&command_inspect, options.html, plans, n);
     if (status == 0 && verbosity >= 0) {
         model_print_device(&subjects[0].model, stdout);
-        printf("%s: %s; open it in a browser\n", options.html, text_bytes(file_bytes(options.html)));
+        say(stdout, "%s: %s; open it in a browser\n", options.html, text_bytes(file_bytes(options.html)));
     }
     for (int i = 0; i < n; i++) close_subject(&subjects[i]);
     return status;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "say.h"
+
 uint64_t peak_rss_bytes(void)
 {
     /* Not ru_maxrss, which begins with that of the process that forked this one. */
@@ -39,7 +41,12 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
     if (level > PLN_LOG_INFO && verbosity <= 0) return;
     progress_hide();
     command_flush();
-    fprintf(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
+    /* A graph (--dump-after) comes as lines, in which names are quoted; everything else is one line. */
+    for (size_t n = strcspn(text, "\n"); level == PLN_LOG_INFO && text[n]; n = strcspn(text, "\n")) {
+        say(stderr, "%.*s\n", (int)n, text);
+        text += n + 1;
+    }
+    say(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
 }
 
 int model_show_progress(void *user, const char *phase, int done, int total)
@@ -208,7 +215,7 @@ void model_print_device(const struct model *model, FILE *out)
 {
     struct pln_engine_summary summary;
     pln_engine_summarize(model->engine, &summary);
-    fprintf(out, "device %s%s%s, %d thread%s\n", summary.device, summary.device_name[0] ? ": " : "", summary.device_name, model->threads, model->threads == 1 ? "" : "s");
+    say(out, "device %s%s%s, %d thread%s\n", summary.device, summary.device_name[0] ? ": " : "", summary.device_name, model->threads, model->threads == 1 ? "" : "s");
 }
 
 void model_close(struct model *model)

@@ -12,6 +12,7 @@
 
 #include "planish/planish.h"
 #include "progress.h"
+#include "say.h"
 
 int verbosity;
 
@@ -59,11 +60,12 @@ int command_flush(void)
 
 static void tell(const struct command *command, bool remedy, const char *format, va_list args)
 {
-    char text[4096];
-    vsnprintf(text, sizeof text, format, args);
+    char *made = say_made(format, args);
+    const char *text = made ? made : "out of memory";
     progress_hide();
     command_flush();
     fprintf(stderr, "planish%s%s: %s%s\n", command->name[0] ? " " : "", command->name, text, remedy ? system_remedy(text) : "");
+    free(made);
 }
 
 void command_tell(const struct command *command, const char *format, ...)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "planish/experimental/explore.h"
+#include "say.h"
 
 enum { FIRST_MS = 1000, DRAW_MS = 200, MOST_MS = 60000, BAR = 24, LINE = 400 };
 
@@ -83,14 +84,14 @@ static void ask(double now)
 /* The line without its end; bar: with one, where it is known how far the work is. */
 static int compose(char line[LINE], double now, bool bar)
 {
-    char left[40] = "", drawing[BAR + 1];
+    char left[40] = "", drawing[BAR + 1], phase[120];
     const double part = progress.total > 0 ? progress.done / progress.total : -1, ms = progress.told - progress.phase_start;
-    const char *phase = progress.phase ? progress.phase : progress.what;
-    if (part < 0) return snprintf(line, LINE, "planish %s: %.120s, %.0f s so far", progress.command->name, phase, (now - progress.start) * 1e-3);
+    say_text(phase, sizeof phase, progress.phase ? progress.phase : progress.what);
+    if (part < 0) return snprintf(line, LINE, "planish %s: %s, %.0f s so far", progress.command->name, phase, (now - progress.start) * 1e-3);
     if (part >= 0.02 && ms > DRAW_MS) print_left(left, sizeof left, (ms * (1 - part) / part - (now - progress.told)) * 1e-3);
     for (int i = 0; i < BAR; i++) drawing[i] = i < (int)(part * BAR) ? '#' : '.';
     drawing[BAR] = '\0';
-    return snprintf(line, LINE, "planish %s: %.120s%s%s%s %d%%%s%s", progress.command->name, phase, bar ? " [" : ",", bar ? drawing : "", bar ? "]" : "", (int)(part * 100), left[0] ? ", " : "", left);
+    return snprintf(line, LINE, "planish %s: %s%s%s%s %d%%%s%s", progress.command->name, phase, bar ? " [" : ",", bar ? drawing : "", bar ? "]" : "", (int)(part * 100), left[0] ? ", " : "", left);
 }
 
 /* With the lock. */

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "inputs.h"
 #include "json.h"
+#include "say.h"
 #include "steps.h"
 #include "summary.h"
 #include "text.h"
@@ -101,7 +102,7 @@ static int report(const struct model *model, pln_context *context, struct output
         enum pln_status got = pln_context_output_value(context, info.name, &value);
         if (got != PLN_OK) return model_fail(&command_run, pln_context_diagnostics(context), got, "");
         bool print = verbosity >= 0 || !options.output;
-        if (print) fprintf(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
+        if (print) say(output->text, "output %s %s: ", info.name, pln_host_value_describe(value, shape, sizeof shape));
         if (pln_host_value_buffer(value, &buffer) == PLN_OK) {
             if (print) summary_print(output->text, &buffer);
             if (options.top) top_print(output->text, &buffer, (int)options.top, &labels);
@@ -137,7 +138,7 @@ static int run_model(const struct model *model, struct output *output)
     if (status == 0) {
         struct pln_engine_summary summary;
         pln_engine_summarize(model->engine, &summary);
-        if (verbosity >= 0) fprintf(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
+        if (verbosity >= 0) say(output->text, "inputs %s\nran %d steps in %s\n", inputs_describe(&inputs, text, sizeof text), summary.steps, text_ms(ms));
         if (output->json) {
             fputs("{\"schema\":1,", output->json);
             steps_write_device_json(output->json, model->engine);

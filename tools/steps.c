@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "say.h"
 
 struct tally {
     char name[80];
@@ -46,7 +47,7 @@ void steps_print_kernels(FILE *out, const pln_engine *engine)
     }
     qsort(tallies, (size_t)n, sizeof *tallies, by_count);
     fputs("steps by kernel:\n", out);
-    for (int i = 0; i < n; i++) fprintf(out, "%6d  %s\n", tallies[i].count, tallies[i].name);
+    for (int i = 0; i < n; i++) say(out, "%6d  %s\n", tallies[i].count, tallies[i].name);
     free(tallies);
 }
 
@@ -70,7 +71,7 @@ void steps_print_fused(FILE *out, const pln_engine *engine, int limit)
     fprintf(out, "fused: %d ONNX nodes into %d steps\n", nodes, fused);
     for (int i = 0, shown = 0; i < steps && shown < limit; i++) {
         if (pln_engine_step(engine, i, &info) != PLN_OK || nodes_of(info.name) < 2) continue;
-        fprintf(out, "        %s: %.160s%s\n", is_reference(&info) ? info.op : info.kernel, info.name, strlen(info.name) > 160 ? "…" : "");
+        say(out, "        %s: %.160s%s\n", is_reference(&info) ? info.op : info.kernel, info.name, strlen(info.name) > 160 ? "…" : "");
         shown++;
     }
     if (fused > limit) fprintf(out, "        (%d more: -v lists all)\n", fused - limit);
@@ -79,10 +80,10 @@ void steps_print_fused(FILE *out, const pln_engine *engine, int limit)
 void steps_print_table(FILE *out, const pln_engine *engine)
 {
     int steps = step_count(engine);
-    fprintf(out, "%5s %5s  %-18s %-30s %-6s %s\n", "step", "block", "op", "kernel", "device", "ONNX nodes");
+    say(out, "%5s %5s  %-18s %-30s %-6s %s\n", "step", "block", "op", "kernel", "device", "ONNX nodes");
     for (int i = 0; i < steps; i++) {
         struct pln_step_info info;
-        if (pln_engine_step(engine, i, &info) == PLN_OK) fprintf(out, "%5d %5d  %-18s %-30s %-6s %s\n", i, info.block, info.op, info.kernel, info.device, info.name);
+        if (pln_engine_step(engine, i, &info) == PLN_OK) say(out, "%5d %5d  %-18s %-30s %-6s %s\n", i, info.block, info.op, info.kernel, info.device, info.name);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "say.h"
 #include "summary.h"
 
 enum { MOST_ROWS = 8 };
@@ -115,7 +116,7 @@ void top_print(FILE *out, const struct pln_buffer *buffer, int n, const struct l
             const double share = buffer->dtype == PLN_F32 || buffer->dtype == PLN_F64 || buffer->dtype == PLN_F16 || buffer->dtype == PLN_BF16 ? softmax_of(buffer, &row, value, largest) : NAN;
             fprintf(out, "\n  %6lld  %-10.6g", (long long)index, value);
             if (isfinite(share)) fprintf(out, " %5.1f%%", 100 * share);
-            if (labels->count) fprintf(out, "  %s", (size_t)index < labels->count ? labels->lines[index] : "(no label)");
+            if (labels->count) say(out, "  %s", (size_t)index < labels->count ? labels->lines[index] : "(no label)");
         }
     }
     if (rows > MOST_ROWS) fprintf(out, "\n  … %lld more rows", (long long)(rows - MOST_ROWS));

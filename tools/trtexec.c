@@ -11,6 +11,7 @@
 
 #include "planish/experimental/save.h"
 #include "planish/planish.h"
+#include "say.h"
 
 static int run(int argc, char **argv);
 const struct command command_trtexec = {
@@ -100,9 +101,9 @@ void trtexec_log(char level, const char *format, ...)
     va_list args;
     if (level == 'V' && !options.verbose) return;
     strftime(stamp, sizeof stamp, "%m/%d/%Y-%H:%M:%S", localtime_r(&now, &parts));
-    fprintf(out, "[%s] [%c] ", stamp, level);
+    say(out, "[%s] [%c] ", stamp, level);
     va_start(args, format);
-    vfprintf(out, format, args);
+    say_args(out, format, args);
     va_end(args);
     fputc('\n', out);
     command_flush(); /* warnings on stderr stand where they belong, and that a line could not be written is not forgotten */
@@ -242,7 +243,7 @@ static int install_link(const char *folder)
         if (errno == EEXIST) return command_fail(&command_trtexec, 1, "%s is there already and is left alone", path);
         return command_fail(&command_trtexec, 1, "%s: %s", path, strerror(errno));
     }
-    printf("%s is now a link to %s\n", path, own);
+    say(stdout, "%s is now a link to %s\n", path, own);
     return 0;
 }
 
@@ -392,9 +393,9 @@ static int run(int argc, char **argv)
     char tail[2000];
     size_t n = (size_t)snprintf(tail, sizeof tail, "[Planish v%s] # trtexec", pln_version());
     for (int i = 1; i < argc && n < sizeof tail; i++) n += (size_t)snprintf(tail + n, sizeof tail - n, " %s", argv[i]);
-    printf("&&&& RUNNING TensorRT.trtexec %s\n", tail);
+    say(stdout, "&&&& RUNNING TensorRT.trtexec %s\n", tail);
     trtexec_print_options(&options);
     status = work() ? 1 : 0;
-    printf("&&&& %s TensorRT.trtexec %s\n", status ? "FAILED" : "PASSED", tail);
+    say(stdout, "&&&& %s TensorRT.trtexec %s\n", status ? "FAILED" : "PASSED", tail);
     return status;
 }
