@@ -176,37 +176,34 @@ const struct pln_op_def pln_op_if = {
 
 /* ---- Loop ---- */
 
-/* Types of the values that a body defines, as they were before it was looked at. */
+/* Types of the values that a body defines, as they were before it was looked at. Not in the graph's arena: in a nest of loops a body is looked at as
+ * often as there are loops around it, and more. */
 struct snapshot {
     struct pln_type *types;
-    size_t count, capacity;
+    size_t count;
 };
 
-enum snapshot_mode { TAKE, RESTORE };
+enum snapshot_mode { COUNT, TAKE, RESTORE };
 
 /* The values that nodes of the block and of bodies inside define, in one fixed order. */
-static bool snapshot_walk(struct pln_graph *graph, uint32_t block, enum snapshot_mode mode, struct snapshot *snapshot)
+static void snapshot_walk(struct pln_graph *graph, uint32_t block, enum snapshot_mode mode, struct snapshot *snapshot)
 {
     for (uint32_t n = graph->blocks[block].first; n != PLN_NONE; n = pln_graph_node(graph, n)->next) {
         for (uint32_t o = 0; o < pln_graph_node(graph, n)->n_outputs; o++) {
             uint32_t id = pln_graph_node(graph, n)->outputs[o];
             if (id == PLN_NONE) continue;
+            struct pln_value *value = pln_graph_value(graph, id);
             if (mode == TAKE) {
-                if (!pln_arena_grow(&graph->arena, (void **)&snapshot->types, &snapshot->capacity, snapshot->count + 1,
-                                    sizeof(*snapshot->types)))
-                    return false;
-                snapshot->types[snapshot->count++] = pln_graph_value(graph, id)->type;
-            } else {
-                struct pln_value *value = pln_graph_value(graph, id);
-                value->type = snapshot->types[snapshot->count++];
+                snapshot->types[snapshot->count] = value->type;
+            } else if (mode == RESTORE) {
+                value->type = snapshot->types[snapshot->count];
                 value->elems = NULL;
                 value->n_elems = 0;
             }
+            snapshot->count++;
         }
-        for (uint32_t b = 0; b < pln_graph_node(graph, n)->n_blocks; b++)
-            if (!snapshot_walk(graph, pln_graph_node(graph, n)->blocks[b], mode, snapshot)) return false;
+        for (uint32_t b = 0; b < pln_graph_node(graph, n)->n_blocks; b++) snapshot_walk(graph, pln_graph_node(graph, n)->blocks[b], mode, snapshot);
     }
-    return true;
 }
 
 /* The iteration's number and the condition: scalars, or vectors of one where the body says so. */
@@ -278,20 +275,33 @@ static enum pln_status widen_carried(struct pln_infer *infer, uint32_t body, uin
 }
 
 /* Looks at the body until the carried values' types go in as they come out. */
-static enum pln_status settle_body(struct pln_infer *infer, uint32_t body, uint32_t n_carried)
+static enum pln_status settle_rounds(struct pln_infer *infer, uint32_t body, uint32_t n_carried, struct snapshot *snapshot)
 {
     struct pln_graph *graph = infer->graph;
-    struct snapshot snapshot = { 0 };
-    if (!snapshot_walk(graph, body, TAKE, &snapshot)) return pln_fail_memory(infer->diag, "types of a body", 0);
     for (int round = 0;; round++) {
         PLN_TRY(infer_block(infer, body));
         bool wider = false;
         for (uint32_t i = 0; i < n_carried; i++)
             PLN_TRY(widen_carried(infer, body, i, round >= WIDEN_MAX, &wider));
         if (!wider) return PLN_OK;
-        snapshot.count = 0;
-        (void)snapshot_walk(graph, body, RESTORE, &snapshot);
+        snapshot->count = 0;
+        snapshot_walk(graph, body, RESTORE, snapshot);
     }
+}
+
+static enum pln_status settle_body(struct pln_infer *infer, uint32_t body, uint32_t n_carried)
+{
+    struct pln_graph *graph = infer->graph;
+    struct snapshot snapshot = { 0 };
+    snapshot_walk(graph, body, COUNT, &snapshot);
+    const size_t bytes = (snapshot.count + 1) * sizeof *snapshot.types;
+    snapshot.types = pln_alloc(graph->alloc, bytes, _Alignof(struct pln_type));
+    if (!snapshot.types) return pln_fail_memory(infer->diag, "types of a body", bytes);
+    snapshot.count = 0;
+    snapshot_walk(graph, body, TAKE, &snapshot);
+    enum pln_status status = settle_rounds(infer, body, n_carried, &snapshot);
+    pln_free(graph->alloc, snapshot.types, bytes);
+    return status;
 }
 
 static enum pln_status scan_out(struct pln_infer *infer, struct visible *visible, uint32_t o, const struct pln_type *element)
