@@ -158,16 +158,32 @@ static void settle_lengths(struct pln_emit *emit, const struct pln_body_loop *lo
     }
 }
 
+/* Of a loop in a loop both may have to be imported again: without a memory a nest of n would be imported 2^n times. Bodies of functions are not
+ * remembered: each call may have other ranks. */
+static bool changed_ranks(const struct pln_emit *emit)
+{
+    uint32_t ignored;
+    return !emit->scope->frame && pln_map_get(&emit->importer->rank_changers, (const char *)&emit->node, sizeof emit->node, &ignored);
+}
+
+static void note_changed_ranks(struct pln_emit *emit)
+{
+    const char *key = pln_arena_copy(&emit->importer->arena, &emit->node, sizeof emit->node);
+    if (!key || !pln_map_set(&emit->importer->rank_changers, key, sizeof emit->node, 0)) emit->status = pln_fail_memory(emit->diag, "a loop", 0);
+}
+
 uint32_t pln_body_loop(struct pln_emit *emit, const struct pln_body_loop *loop)
 {
     for (uint32_t i = 0; i < loop->n_carried; i++) {
         if (loop->inputs[2 + i] == PLN_NONE) pln_emit_fail(emit, PLN_BAD_MODEL, "carried input %u is missing", i);
     }
     if (emit->status != PLN_OK) return PLN_NONE;
-    uint32_t node = try_loop(emit, loop, false);
-    if (emit->status == PLN_OK && !ranks_hold(emit, node, loop)) {
+    bool open_ranks = changed_ranks(emit);
+    uint32_t node = try_loop(emit, loop, open_ranks);
+    if (emit->status == PLN_OK && !open_ranks && !ranks_hold(emit, node, loop)) {
+        note_changed_ranks(emit);
         pln_graph_remove_node(emit->graph, node);
-        node = try_loop(emit, loop, true);
+        if (emit->status == PLN_OK) node = try_loop(emit, loop, true);
     }
     if (emit->status != PLN_OK) return PLN_NONE;
     forget_types(emit->graph, pln_graph_node(emit->graph, node)->blocks[0]);

@@ -190,8 +190,10 @@ static enum pln_status import_once(struct pln_importer *importer, const struct p
     pln_map_init(&importer->functions, alloc);
     pln_map_init(&importer->params, alloc);
     pln_map_init(&importer->symbols, alloc);
+    pln_map_init(&importer->rank_changers, alloc);
     importer->graph->name = pln_arena_text(&importer->graph->arena, model->graph->name, strlen(model->graph->name));
     enum pln_status status = importer->graph->name ? import_model(importer) : pln_fail_memory(importer->diag, "the model", 0);
+    pln_map_deinit(&importer->rank_changers);
     pln_map_deinit(&importer->symbols);
     pln_map_deinit(&importer->params);
     pln_map_deinit(&importer->functions);

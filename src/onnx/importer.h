@@ -43,6 +43,7 @@ struct pln_importer {
     struct pln_map params;    /* dim_param to dim id */
     struct pln_map symbols;   /* names that symbols have */
     struct pln_map functions; /* domain, name, overload joined by \1, to place in the model's list */
+    struct pln_map rank_changers; /* loops whose carried values were seen to change their ranks, by the node's address */
     uint64_t nodes_left;
     int64_t top_index; /* of the node of the main graph that is being imported */
     uint32_t calls;    /* of functions so far, for names */

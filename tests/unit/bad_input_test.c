@@ -531,6 +531,44 @@ static void deep_nesting_runs(void **state)
     }
 }
 
+/* Loops in loops, each of which starts from x and adds a dim to it in every round, so that its body is imported for a fixed rank and then for an open one. */
+static struct pln_text make_loops(int depth)
+{
+    static const int64_t zero[] = { 0 };
+    struct pln_text inner = make_node("Neg", "innermost", "x", "w");
+    for (int i = 0; i < depth; i++) {
+        struct pln_text node = make_node("Loop", "loop", "trips,,x", "w"), body = make_message();
+        for (int k = 0; k < 3; k++) make_add(&body, 11, make_named(k == 0 ? "i" : k == 1 ? "go" : "v"));
+        make_add(&body, 1, inner);
+        make_add(&body, 1, make_node("Identity", "", "go", "on"));
+        make_add(&body, 1, make_node("Unsqueeze", "", "w,zero", "w2"));
+        make_add(&body, 1, make_node("Unsqueeze", "", "v,zero", "v2"));
+        make_add(&body, 12, make_named("on"));
+        make_add(&body, 12, make_named("v2"));
+        make_add(&node, 5, make_graph_attribute("body", body));
+        inner = node;
+    }
+    struct pln_text graph = make_graph(inner);
+    make_add(&graph, 1, make_node("Identity", "", "w", "y"));
+    make_add(&graph, 5, make_ints("zero", zero, 1));
+    make_add(&graph, 11, make_typed("trips", PLN_I64, 0, NULL));
+    return graph;
+}
+
+/* Neither is the innermost of 24 imported 2^24 times, nor do types that were tried and given up pile up. */
+static void loops_in_loops(void **state)
+{
+    (void)state;
+    double start = seconds();
+    struct pln_text model = make_model(8, make_loops(24));
+    const struct pln_build_options options = { .struct_size = sizeof options, .memory_limit_bytes = 6 << 20 };
+    pln_engine *engine;
+    assert_int_equal(pln_build_memory(model.data, model.size_bytes, folder, &options, &engine), PLN_OK);
+    pln_engine_release(engine);
+    pln_text_deinit(&model);
+    assert_true(seconds() - start < 5 * SLOWER);
+}
+
 /* An input with a default is a constant: who binds it is told so. */
 static void inputs_with_defaults(void **state)
 {
@@ -849,7 +887,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_that_are_no_models), cmocka_unit_test(a_model_cut_off),        cmocka_unit_test(nodes_that_do_not_fit),   cmocka_unit_test(cycles),
-        cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(deep_nesting_runs), cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
+        cmocka_unit_test(attributes_out_of_their_range), cmocka_unit_test(nesting),           cmocka_unit_test(deep_nesting_runs), cmocka_unit_test(loops_in_loops), cmocka_unit_test(functions_that_explode),  cmocka_unit_test(sizes_that_lie),
         cmocka_unit_test(external_data_elsewhere),  cmocka_unit_test(shapes_that_do_not_fit), cmocka_unit_test(numbers_that_do_not_fit), cmocka_unit_test(devices_that_are_missing),
         cmocka_unit_test(inputs_with_defaults),
         cmocka_unit_test(no_memory_anywhere),
