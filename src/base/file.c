@@ -20,9 +20,10 @@ static void map_clear(struct pln_file_map *map)
 /* O_NONBLOCK: opening a pipe that nobody writes to must not hang; it means nothing for a regular file. */
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-static enum pln_status map_descriptor(int fd, const char *path, struct pln_diag *diag, struct pln_file_map *out_map)
+enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_diag *diag, struct pln_file_map *out_map)
 {
     struct stat info;
+    map_clear(out_map);
     if (fstat(fd, &info) != 0) return pln_fail(diag, PLN_IO, "cannot read '%s': %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is a folder; name a file in it", path);
     if (!S_ISREG(info.st_mode)) return pln_fail(diag, PLN_IO, "cannot read '%s': it is not a regular file; copy it to one", path);
@@ -41,7 +42,7 @@ enum pln_status pln_file_map(const char *path, struct pln_diag *diag, struct pln
     map_clear(out_map);
     int fd = open(path, OPEN_FLAGS);
     if (fd < 0) return pln_fail(diag, PLN_IO, "cannot open '%s': %s", path, strerror(errno));
-    enum pln_status status = map_descriptor(fd, path, diag, out_map);
+    enum pln_status status = pln_file_map_descriptor(fd, path, diag, out_map);
     close(fd);
     return status;
 }
@@ -95,7 +96,7 @@ enum pln_status pln_file_map_below(const char *folder, const char *relative, str
         status = pln_fail(diag, PLN_IO, "cannot open '%s' in '%s': %s", relative, folder, strerror(errno));
     } else {
         status = check_below(folder_fd, fd, relative, diag);
-        if (status == PLN_OK) status = map_descriptor(fd, relative, diag, out_map);
+        if (status == PLN_OK) status = pln_file_map_descriptor(fd, relative, diag, out_map);
         close(fd);
     }
     close(folder_fd);

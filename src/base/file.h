@@ -14,6 +14,8 @@ struct pln_file_map {
 };
 /* Errors: PLN_IO with the path and the system's reason; directories and devices are refused. */
 enum pln_status pln_file_map(const char *path, struct pln_diag *diag, struct pln_file_map *out_map);
+/* The same of an open descriptor, which is no longer needed then. path: for messages. */
+enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_diag *diag, struct pln_file_map *out_map);
 /* Opens `relative` below `folder` without leaving it: absolute paths, "..", empty names and symbolic links that lead out are
  * PLN_BAD_MODEL (checked on the opened descriptor's real path, so nothing can be swapped between check and use). */
 enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
@@ -29,6 +31,7 @@ struct pln_file_writer {
     size_t path_bytes, temp_bytes;
     uint64_t offset;
     enum pln_status status; /* first failure; later writes do nothing */
+    bool may_be_lost;       /* set after open: commit does not wait for the disk; what a crash leaves may be damaged */
     const struct pln_allocator *alloc;
     struct pln_diag *diag;
 };

@@ -115,7 +115,7 @@ enum pln_status pln_file_writer_flush(struct pln_file_writer *writer)
 
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer)
 {
-    if (writer->status == PLN_OK && fsync(writer->fd) != 0) writer_fail(writer, "write");
+    if (writer->status == PLN_OK && !writer->may_be_lost && fsync(writer->fd) != 0) writer_fail(writer, "write");
     if (writer->status == PLN_OK) {
         int fd = writer->fd;
         writer->fd = -1;

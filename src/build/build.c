@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "build/keep.h"
+#include "build/plan_cache.h"
 #include "build/target.h"
 #include "lower/lower.h"
 #include "onnx/check.h"
@@ -14,6 +15,7 @@
 #include "passes/pass.h"
 #include "plan/plan.h"
 #include "planish/builder.h"
+#include "planish/experimental/cache.h"
 
 /* The model's (or the old plan's) mapping, the graph with the constants, the program: gone when the plan is written. */
 struct build {
@@ -29,6 +31,9 @@ struct build {
     struct pln_program programs[PLN_TARGET_MAX_LEVELS]; /* by part of the target */
     uint32_t n_programs;
     const struct pln_build_options *options; /* on the stack of who builds */
+    const struct pln_plan_cache *cache;      /* the same; NULL: the plan is not kept */
+    bool warned;                             /* something was logged that the user should hear at every run */
+    bool nothing_kept;                       /* device code could not be, which was said */
 };
 
 static void release(struct build *build)
@@ -98,13 +103,15 @@ static enum pln_status set_metadata(struct build *build)
 }
 
 /* What the file is said to be, beside being readable: a warning where an answer may depend on it. */
-static void log_notes(const struct build *build)
+static void log_notes(struct build *build)
 {
     const struct pln_onnx_model *model = &build->file->model;
     const struct pln_logger *logger = build->options->logger;
+    const bool is_newer = model->ir_version > PLN_ONNX_IR_VERSION;
+    build->warned = build->warned || is_newer;
     for (uint32_t i = 0; logger && logger->log && i < model->notes.count; i++) {
         char line[PLN_DIAG_TEXT];
-        bool newer = i == 0 && model->ir_version > PLN_ONNX_IR_VERSION;
+        bool newer = i == 0 && is_newer;
         snprintf(line, sizeof line, "%s%s%s", build->file->path, build->file->path[0] ? ": " : "", model->notes.items[i]);
         logger->log(logger->user, newer ? PLN_LOG_WARNING : PLN_LOG_VERBOSE, line);
     }
@@ -112,9 +119,10 @@ static void log_notes(const struct build *build)
 
 static void log_warning(void *user, const char *text)
 {
-    const struct build *build = user;
+    struct build *build = user;
     const struct pln_logger *logger = build->options->logger;
     char line[PLN_DIAG_TEXT];
+    build->warned = true;
     if (!logger || !logger->log) return;
     snprintf(line, sizeof line, "%s%s%s", build->file->path, build->file->path[0] ? ": " : "", text);
     logger->log(logger->user, PLN_LOG_WARNING, line);
@@ -184,6 +192,7 @@ static enum pln_status compile_code(struct build *build, const struct pln_backen
     const struct pln_watch watch = { tell_progress, build };
     PLN_TRY(pln_target_compile(&build->target, backend, &cache, &watch, &build->alloc, options->diagnostics, build->programs, build->n_programs));
     pln_code_cache_end(&cache);
+    build->nothing_kept = options->cache_folder && cache.read_only;
     return PLN_OK;
 }
 
@@ -204,7 +213,7 @@ static enum pln_status compile(struct build *build)
     struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
-    PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
+    if (build->target.n_levels == 0) PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_metadata(build));
@@ -235,6 +244,30 @@ static void release_plan(void *user)
     pln_free(&alloc, kept, sizeof *kept);
 }
 
+/* Of the model as it is now; out_key tells also whether it is as it was. */
+static enum pln_status find_key(struct build *build, struct pln_diag *diag, struct pln_cache_key *out_key)
+{
+    const struct pln_build_options *options = build->options;
+    const struct pln_backend *backend;
+    int ordinal;
+    PLN_TRY(pln_backend_find(options->device ? options->device : "cpu", diag, &backend, &ordinal));
+    if (build->target.n_levels == 0) PLN_TRY(pln_target_parse(options->target, backend, ordinal, &build->alloc, diag, &build->target));
+    return pln_plan_cache_key(build->cache, build->file, options, backend, &build->target, diag, out_key);
+}
+
+/* A plan that came with a warning is not kept: the warning belongs to every run. */
+static void keep_plan(struct build *build, const struct pln_plan_image *image)
+{
+    struct pln_cache_key key;
+    struct pln_diag quiet;
+    pln_diag_init(&quiet);
+    if (!build->cache || build->warned || build->nothing_kept) return;
+    if (begin_phase(build, PLN_CACHE_KEEP_PHASE) != PLN_OK) return; /* who cancels now has the plan all the same */
+    if (find_key(build, &quiet, &key) != PLN_OK || key.hi != build->cache->key.hi || key.lo != build->cache->key.lo) return; /* the files were changed meanwhile */
+    pln_plan_cache_put(build->cache, image->data, image->size_bytes, &build->alloc);
+    (void)!begin_phase(build, "load the plan");
+}
+
 static enum pln_status finish(struct build *build, pln_engine **out_engine)
 {
     const struct pln_build_options *options = build->options;
@@ -243,6 +276,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
     if (status == PLN_OK) {
         kept->alloc = build->alloc;
         status = write_plan(build, &kept->alloc, &kept->image);
+        if (status == PLN_OK) keep_plan(build, &kept->image);
     }
     struct pln_allocator alloc = build->alloc;
     const bool foreign = build->target.foreign;
@@ -285,6 +319,80 @@ enum pln_status pln_build_file(const char *path, const struct pln_build_options 
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);
     return status;
+}
+
+/* ---- with a cache of plans ---- */
+
+/* What an engine from the cache keeps: the mapped entry. */
+struct mapped {
+    struct pln_allocator alloc;
+    struct pln_file_map map;
+};
+
+static void release_mapped(void *user)
+{
+    struct mapped *mapped = user;
+    struct pln_allocator alloc = mapped->alloc;
+    pln_file_unmap(&mapped->map);
+    pln_free(&alloc, mapped, sizeof *mapped);
+}
+
+/* The engine of the entry that fits; false: there is none, or it is not as it should be. */
+static bool load_kept(const struct build *build, const struct pln_plan_cache *cache, pln_engine **out_engine)
+{
+    const struct pln_build_options *options = build->options;
+    struct pln_diag quiet;
+    struct mapped *mapped = pln_alloc_zeroed(&build->alloc, sizeof *mapped, _Alignof(struct mapped));
+    if (!mapped) return false;
+    mapped->alloc = build->alloc;
+    if (!pln_plan_cache_get(cache, &mapped->map)) {
+        pln_free(&build->alloc, mapped, sizeof *mapped);
+        return false;
+    }
+    pln_diag_init(&quiet);
+    const struct pln_engine_options load = { .struct_size = sizeof load, .allocator = options->allocator, .pool = options->pool, .diagnostics = &quiet, .logger = options->logger,
+                                             .device = options->device, .verify_weights = 1, .release = release_mapped, .release_user = mapped, .may_be_foreign = build->target.foreign,
+                                             .plugins = options->plugins };
+    return pln_engine_load_memory(mapped->map.data, mapped->map.size_bytes, &load, out_engine) == PLN_OK;
+}
+
+/* Only tests falsify passes and places; a dumped graph is wanted of a build. */
+static bool may_be_kept(const struct pln_build_options *options)
+{
+    return options->cache_folder && !options->dump_after && !options->broken_pass && options->placement_seed == 0;
+}
+
+enum pln_status pln_cache_build_file(const char *path, const struct pln_build_options *options, const char *const *files, pln_engine **out_engine, int *out_cached)
+{
+    struct pln_build_options own;
+    struct pln_plan_cache cache;
+    struct pln_diag quiet;
+    *out_engine = NULL;
+    *out_cached = 0;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && !path) why = "the path of the model is NULL";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    struct build *build = new_build(&own);
+    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_file(path, &build->alloc, own.diagnostics, &build->file);
+    if (status != PLN_OK) {
+        release(build);
+        return status;
+    }
+    pln_diag_init(&quiet);
+    pln_plan_cache_init(&cache, may_be_kept(&own) ? own.cache_folder : NULL, files, own.logger);
+    if (may_be_kept(&own) && !cache.folder) own.cache_folder = NULL; /* said for all kinds of entries */
+    if (cache.folder) {
+        build->cache = &cache;
+        /* What keeps the key from being made is said by the build. */
+        if (find_key(build, &quiet, &cache.key) != PLN_OK) build->cache = NULL;
+    }
+    if (build->cache && load_kept(build, &cache, out_engine)) {
+        release(build);
+        *out_cached = 1;
+        return PLN_OK;
+    }
+    return finish(build, out_engine);
 }
 
 enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char *folder, const struct pln_build_options *options, pln_engine **out_engine)

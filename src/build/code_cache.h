@@ -1,8 +1,7 @@
 /* Compiled device code on disk: what one build has compiled, the next one takes.
  *
  * An entry is a file of its own, named by a hash of source, architecture and all else that makes the code what it is. It holds the source, too, which is
- * compared, so equal hashes do no harm; a checksum tells damage. What is not whole, not a plain file, not this user's, or can be written by everybody is
- * no entry: the code is compiled again and the entry replaced. Files are written under another name and renamed, so builds at the same time are safe.
+ * compared, so equal hashes do no harm; a checksum tells damage. What is not whole is no entry: the code is compiled again and the entry replaced.
  * A folder that cannot be used is said once, and the build goes on without. */
 #ifndef PLN_BUILD_CODE_CACHE_H
 #define PLN_BUILD_CODE_CACHE_H
@@ -10,11 +9,8 @@
 #include <stdio.h>
 
 #include "base/arena.h"
-#include "planish/types.h"
+#include "build/cache.h"
 
-#define PLN_CODE_CACHE_SUBFOLDER "code"
-#define PLN_CODE_CACHE_KEY_DIGITS 32
-#define PLN_CODE_CACHE_PATH_BYTES 4096
 #define PLN_CODE_CACHE_MOST_BYTES ((uint64_t)256 << 20) /* of an entry */
 
 struct pln_code_cache {
@@ -23,7 +19,7 @@ struct pln_code_cache {
     uint32_t n_found, n_stored;
     bool off;       /* nothing is looked for */
     bool read_only; /* nothing is kept, after a file that could not be written */
-    char folder[PLN_CODE_CACHE_PATH_BYTES];
+    char folder[PLN_CACHE_PATH_BYTES]; /* of all caches */
 };
 
 /* folder: of all caches; NULL: off. */
@@ -33,7 +29,5 @@ const void *pln_code_cache_get(struct pln_code_cache *cache, const char *source,
 void pln_code_cache_put(struct pln_code_cache *cache, const char *source, const char *arch, const void *code, size_t size_bytes, const struct pln_allocator *alloc);
 /* Says what it was good for, and removes the oldest entries beyond PLN_CACHE_MOST_BYTES when any was added. */
 void pln_code_cache_end(const struct pln_code_cache *cache);
-/* `folder`/code. false: it does not fit. */
-bool pln_code_cache_folder(const char *folder, char *path, size_t path_bytes);
 
 #endif

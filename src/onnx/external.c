@@ -56,6 +56,17 @@ static struct pln_string find_entry(const struct pln_onnx_tensor *tensor, const 
     return found;
 }
 
+static enum pln_status find_location(const struct pln_onnx_tensor *tensor, struct pln_diag *diag,
+                                     struct pln_string *out_location)
+{
+    *out_location = find_entry(tensor, "location");
+    if (out_location->size_bytes == 0 || memchr(out_location->data, '\0', out_location->size_bytes) ||
+        out_location->size_bytes > 4096)
+        return pln_fail(diag, PLN_BAD_MODEL, "tensor '%s': its data is external, but the location is missing or bad",
+                        tensor->name);
+    return PLN_OK;
+}
+
 static enum pln_status find_number(const struct pln_onnx_tensor *tensor, const char *key, uint64_t fallback,
                                    struct pln_diag *diag, uint64_t *out_number)
 {
@@ -77,13 +88,11 @@ static enum pln_status find_number(const struct pln_onnx_tensor *tensor, const c
 enum pln_status pln_onnx_external_find(struct pln_onnx_externals *externals, const struct pln_onnx_tensor *tensor,
                                        size_t want_bytes, struct pln_diag *diag, const uint8_t **out_data)
 {
-    struct pln_string location = find_entry(tensor, "location");
+    struct pln_string location;
     const struct pln_file_map *file;
     uint64_t offset, length;
     *out_data = NULL;
-    if (location.size_bytes == 0 || memchr(location.data, '\0', location.size_bytes) || location.size_bytes > 4096)
-        return pln_fail(diag, PLN_BAD_MODEL, "tensor '%s': its data is external, but the location is missing or bad",
-                        tensor->name);
+    PLN_TRY(find_location(tensor, diag, &location));
     PLN_TRY(find_number(tensor, "offset", 0, diag, &offset));
     PLN_TRY(find_number(tensor, "length", want_bytes, diag, &length));
     if (length != want_bytes)
@@ -104,5 +113,77 @@ enum pln_status pln_onnx_external_find(struct pln_onnx_externals *externals, con
                         tensor->name, want_bytes, (unsigned long long)offset, (int)location.size_bytes, location.data,
                         file->size_bytes);
     *out_data = file->data + offset;
+    return PLN_OK;
+}
+
+/* ---- all files ---- */
+
+static enum pln_status open_tensor(struct pln_onnx_externals *externals, const struct pln_onnx_tensor *tensor,
+                                   struct pln_diag *diag)
+{
+    struct pln_string location;
+    const struct pln_file_map *file;
+    if (!tensor || tensor->data_location == 0) return PLN_OK;
+    PLN_TRY(find_location(tensor, diag, &location));
+    if (!externals->folder) return pln_fail(diag, PLN_INVALID_ARGUMENT, "the model has no folder to look in");
+    return find_file(externals, location, diag, &file);
+}
+
+static enum pln_status open_sparse(struct pln_onnx_externals *externals, const struct pln_onnx_sparse_tensor *tensor,
+                                   struct pln_diag *diag)
+{
+    if (!tensor) return PLN_OK;
+    PLN_TRY(open_tensor(externals, tensor->values, diag));
+    return open_tensor(externals, tensor->indices, diag);
+}
+
+static enum pln_status open_graph(struct pln_onnx_externals *externals, const struct pln_onnx_graph *graph,
+                                  struct pln_diag *diag);
+
+static enum pln_status open_attribute(struct pln_onnx_externals *externals,
+                                      const struct pln_onnx_attribute *attribute, struct pln_diag *diag)
+{
+    PLN_TRY(open_tensor(externals, attribute->t, diag));
+    PLN_TRY(open_sparse(externals, attribute->sparse_tensor, diag));
+    if (attribute->g) PLN_TRY(open_graph(externals, attribute->g, diag));
+    for (uint32_t i = 0; i < attribute->tensors.count; i++)
+        PLN_TRY(open_tensor(externals, &attribute->tensors.items[i], diag));
+    for (uint32_t i = 0; i < attribute->sparse_tensors.count; i++)
+        PLN_TRY(open_sparse(externals, &attribute->sparse_tensors.items[i], diag));
+    for (uint32_t i = 0; i < attribute->graphs.count; i++)
+        PLN_TRY(open_graph(externals, &attribute->graphs.items[i], diag));
+    return PLN_OK;
+}
+
+static enum pln_status open_nodes(struct pln_onnx_externals *externals, const struct pln_onnx_node *nodes,
+                                  uint32_t n_nodes, struct pln_diag *diag)
+{
+    for (uint32_t i = 0; i < n_nodes; i++)
+        for (uint32_t k = 0; k < nodes[i].attributes.count; k++)
+            PLN_TRY(open_attribute(externals, &nodes[i].attributes.items[k], diag));
+    return PLN_OK;
+}
+
+/* As deep as the decoder lets graphs be nested. */
+static enum pln_status open_graph(struct pln_onnx_externals *externals, const struct pln_onnx_graph *graph,
+                                  struct pln_diag *diag)
+{
+    for (uint32_t i = 0; i < graph->initializers.count; i++)
+        PLN_TRY(open_tensor(externals, &graph->initializers.items[i], diag));
+    for (uint32_t i = 0; i < graph->sparse_initializers.count; i++)
+        PLN_TRY(open_sparse(externals, &graph->sparse_initializers.items[i], diag));
+    return open_nodes(externals, graph->nodes.items, graph->nodes.count, diag);
+}
+
+enum pln_status pln_onnx_externals_open(struct pln_onnx_externals *externals, const struct pln_onnx_model *model,
+                                        struct pln_diag *diag)
+{
+    PLN_TRY(open_graph(externals, model->graph, diag));
+    for (uint32_t i = 0; i < model->functions.count; i++) {
+        const struct pln_onnx_function *function = &model->functions.items[i];
+        PLN_TRY(open_nodes(externals, function->nodes.items, function->nodes.count, diag));
+        for (uint32_t k = 0; k < function->attribute_protos.count; k++)
+            PLN_TRY(open_attribute(externals, &function->attribute_protos.items[k], diag));
+    }
     return PLN_OK;
 }

@@ -23,6 +23,11 @@ void pln_onnx_externals_init(struct pln_onnx_externals *externals, const char *f
 /* Unmaps; views of the files end here. */
 void pln_onnx_externals_deinit(struct pln_onnx_externals *externals);
 
+/* Maps the files of all tensors of the model, wherever they stand in it: `files` has them in the order in which the model names them first. Errors:
+ * those of pln_onnx_external_find. */
+enum pln_status pln_onnx_externals_open(struct pln_onnx_externals *externals, const struct pln_onnx_model *model,
+                                        struct pln_diag *diag);
+
 /* The bytes of a tensor with data_location EXTERNAL, as a view. want_bytes: what its type and shape need; a `length`
  * that says otherwise, and a range past the end of the file, are PLN_BAD_MODEL. `checksum` is not compared (it is SHA-1
  * of the whole file, which would have to be read for it). externals NULL is the same as no folder. Other errors:

@@ -1,4 +1,4 @@
-/* The folder where builds keep compiled device code (pln_build_options.cache_folder). Still moving: may change in any version. In libplanish, not in
+/* The folder where builds keep compiled device code and plans (pln_build_options.cache_folder). Still moving: may change in any version. In libplanish, not in
  * libplanish_rt. */
 #ifndef PLANISH_EXPERIMENTAL_CACHE_H
 #define PLANISH_EXPERIMENTAL_CACHE_H
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "planish/diagnostics.h"
+#include "planish/builder.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,9 +14,11 @@ extern "C" {
 
 #define PLN_CACHE_MOST_BYTES ((uint64_t)4 << 30) /* a build that has added something removes the oldest beyond it */
 
+#define PLN_CACHE_KEEP_PHASE "keep the plan" /* of pln_cache_build_file, to progress: what takes time then is no building */
+
 /* One file of the cache. Strings live only during the call that hands it over. */
 struct pln_cache_entry {
-    const char *name;    /* below the folder: "code/….bin" */
+    const char *name;    /* below the folder: "code/….bin", "plans/….plan" */
     uint64_t size_bytes;
     int64_t used_seconds; /* when it was last used, since 1970 */
     uint64_t reserved[4];
@@ -29,6 +31,12 @@ PLN_API PLN_MUST_USE enum pln_status pln_cache_list(const char *folder, void (*v
 /* Removes entries, the oldest first, until at most `keep_bytes` are left (0: all of them), and what interrupted builds have left behind; no other file.
  * Gives what was removed. Errors: as pln_cache_list. */
 PLN_API PLN_MUST_USE enum pln_status pln_cache_clean(const char *folder, uint64_t keep_bytes, pln_diagnostics *diagnostics, int *out_count, uint64_t *out_bytes);
+
+/* As pln_build_file, but a plan that an earlier call kept in options->cache_folder is loaded instead (*out_cached: 1), and one that is built is kept. It is
+ * the same for the same bytes of the model and of its external data, the same options, machine and library. Not kept: with dump_after, or after a build
+ * that logged a warning of the model. files: others whose bytes count, ended by NULL, such as those of the plugins; NULL: none. A kept plan that is damaged is
+ * built again; a folder that cannot be used is a warning. */
+PLN_API PLN_MUST_USE enum pln_status pln_cache_build_file(const char *path, const struct pln_build_options *options, const char *const *files, pln_engine **out_engine, int *out_cached);
 
 #ifdef __cplusplus
 }

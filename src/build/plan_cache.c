@@ -1,0 +1,165 @@
+#define _GNU_SOURCE
+
+#include "build/plan_cache.h"
+
+#include <errno.h>
+#include <link.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "base/text.h"
+#include "plan/format.h"
+#include "planish/planish.h"
+
+#define LEAST_BYTES 64 /* less is no plan */
+
+/* Said once: from then on nothing is looked for, nor kept. */
+static void give_up(struct pln_plan_cache *cache, const char *why)
+{
+    pln_cache_log(cache->logger, PLN_LOG_WARNING, "nothing is kept in the cache: %.900s", why);
+    cache->folder = NULL;
+}
+
+void pln_plan_cache_init(struct pln_plan_cache *cache, const char *folder, const char *const *files, const struct pln_logger *logger)
+{
+    char room[700];
+    *cache = (struct pln_plan_cache){ .folder = folder, .files = files, .logger = logger };
+    const char *why = folder ? pln_cache_make_folder(folder, PLN_CACHE_PLAN, room, sizeof room) : NULL;
+    if (why) give_up(cache, why);
+}
+
+/* ---- the key ---- */
+
+/* Of the programs and libraries that hold this library's two halves: a change of their code may change plans, whatever its version says. */
+struct own_code {
+    uintptr_t inside[2];
+    struct pln_cache_key key;
+};
+
+static int add_object(struct dl_phdr_info *info, size_t info_bytes, void *user)
+{
+    struct own_code *own = user;
+    bool ours = false;
+    (void)info_bytes;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        const uintptr_t start = (uintptr_t)info->dlpi_addr + part->p_vaddr;
+        for (int k = 0; k < 2; k++) ours = ours || (part->p_type == PT_LOAD && own->inside[k] - start < part->p_memsz);
+    }
+    /* Parts that can be written hold what the loader and the program have put there. */
+    for (int i = 0; ours && i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & (PF_R | PF_W)) != PF_R) continue;
+        pln_cache_key_add(&own->key, (const void *)((uintptr_t)info->dlpi_addr + part->p_vaddr), part->p_filesz); /* NOLINT: it is mapped there */
+    }
+    return 0;
+}
+
+static void add_own_code(struct pln_cache_key *key)
+{
+    struct own_code own = { .inside = { (uintptr_t)pln_build_file, (uintptr_t)pln_engine_load_file }, .key = *key };
+    pln_cache_key_add_text(&own.key, pln_version());
+    pln_cache_key_add_number(&own.key, PLN_PLAN_VERSION);
+    pln_cache_key_add_number(&own.key, PLN_KERNEL_ABI);
+    dl_iterate_phdr(add_object, &own);
+    *key = own.key;
+}
+
+static void add_machine(struct pln_cache_key *key, const struct pln_backend *backend, const struct pln_target *target)
+{
+    pln_cache_key_add_text(key, pln_cpu_name());
+    pln_cache_key_add_number(key, pln_cpu_features());
+    for (int level = 1; level <= 3; level++) pln_cache_key_add_number(key, pln_cpu_cache_bytes(level));
+    pln_cache_key_add(key, target->levels, target->n_levels * sizeof target->levels[0]);
+    pln_cache_key_add_number(key, target->n_archs);
+    for (uint32_t i = 0; i < target->n_archs; i++) {
+        pln_cache_key_add_text(key, target->archs[i]);
+        pln_cache_key_add_number(key, target->arch_features[i]);
+    }
+    pln_cache_key_add_number(key, backend->code_key ? backend->code_key() : 0);
+}
+
+static void add_list(struct pln_cache_key *key, const char *const *list)
+{
+    for (; list && *list; list++) pln_cache_key_add_text(key, *list);
+    pln_cache_key_add_text(key, NULL);
+}
+
+static void add_options(struct pln_cache_key *key, const struct pln_build_options *options)
+{
+    pln_cache_key_add_text(key, options->device);
+    pln_cache_key_add_text(key, options->target);
+    add_list(key, options->disabled_passes);
+    add_list(key, options->taps);
+    add_list(key, options->metadata);
+    pln_cache_key_add_number(key, options->memory_limit_bytes);
+    pln_cache_key_add_number(key, (uint64_t)options->half);
+    pln_cache_key_add_number(key, options->require_device != 0);
+    pln_cache_key_add_number(key, options->no_rebuild != 0);
+    pln_cache_key_add_number(key, options->tf32 != 0);
+    pln_cache_key_add_number(key, options->plugins != NULL);
+}
+
+enum pln_status pln_plan_cache_key(const struct pln_plan_cache *cache, struct pln_onnx_file *model, const struct pln_build_options *options, const struct pln_backend *backend,
+                                   const struct pln_target *target, struct pln_diag *diag, struct pln_cache_key *out_key)
+{
+    struct pln_cache_key key = { 0 };
+    *out_key = key;
+    PLN_TRY(pln_onnx_externals_open(&model->externals, &model->model, diag));
+    add_own_code(&key);
+    add_machine(&key, backend, target);
+    add_options(&key, options);
+    for (const char *const *file = cache->files; file && *file; file++) {
+        struct pln_file_map map;
+        PLN_TRY(pln_file_map(*file, diag, &map));
+        pln_cache_key_add(&key, map.data, map.size_bytes);
+        pln_file_unmap(&map);
+    }
+    pln_cache_key_add(&key, model->map.data, model->map.size_bytes);
+    for (size_t i = 0; i < model->externals.count; i++) pln_cache_key_add(&key, model->externals.files[i].data, model->externals.files[i].size_bytes);
+    *out_key = key;
+    return PLN_OK;
+}
+
+/* ---- entries ---- */
+
+bool pln_plan_cache_get(const struct pln_plan_cache *cache, struct pln_file_map *out_map)
+{
+    char path[PLN_CACHE_PATH_BYTES];
+    struct pln_diag quiet;
+    uint64_t bytes;
+    if (!pln_cache_entry_path(cache->folder, PLN_CACHE_PLAN, cache->key, path)) return false;
+    const int fd = pln_cache_open_entry(path, LEAST_BYTES, PLN_CACHE_MOST_BYTES, &bytes);
+    if (fd < 0) return false;
+    pln_diag_init(&quiet);
+    const bool mapped = pln_file_map_descriptor(fd, path, &quiet, out_map) == PLN_OK;
+    if (mapped) pln_cache_touch(fd);
+    if (mapped) pln_cache_log(cache->logger, PLN_LOG_VERBOSE, "plan taken from the cache: %s", path);
+    close(fd);
+    return mapped;
+}
+
+void pln_plan_cache_put(const struct pln_plan_cache *cache, const void *plan, size_t size_bytes, const struct pln_allocator *alloc)
+{
+    char path[PLN_CACHE_PATH_BYTES], folder[PLN_CACHE_PATH_BYTES];
+    struct pln_plan_cache after = *cache;
+    struct pln_file_writer writer;
+    struct pln_diag diag;
+    if (size_bytes > PLN_CACHE_MOST_BYTES || !pln_cache_entry_path(cache->folder, PLN_CACHE_PLAN, cache->key, path)) return;
+    pln_diag_init(&diag);
+    if (pln_path_folder(path, folder, sizeof folder) == PLN_OK && access(folder, W_OK) != 0) {
+        char why[700]; /* without the entry's name, which differs from model to model */
+        snprintf(why, sizeof why, "cannot write to '%.500s': %s", folder, strerror(errno));
+        give_up(&after, why);
+        return;
+    }
+    enum pln_status status = pln_file_writer_open(&writer, path, alloc, &diag);
+    if (status == PLN_OK) {
+        writer.may_be_lost = true; /* loading tells damage */
+        status = pln_file_writer_write(&writer, plan, size_bytes);
+        if (status == PLN_OK) status = pln_file_writer_commit(&writer);
+        else pln_file_writer_abort(&writer);
+    }
+    if (status == PLN_OK) pln_cache_limit(cache->folder);
+    else give_up(&after, diag.count ? diag.entries[0].text : pln_status_text(status));
+}
