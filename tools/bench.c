@@ -315,6 +315,7 @@ static int run(int argc, char **argv)
     options.iterations = 10;
     options.contexts = 1;
     options.model.seed = 1;
+    options.model.may_be_kept = true;
     int status = options_parse(&command_bench, rows, argc, argv, &words);
     if (status >= 0) return status;
     if (words.count != 1) {

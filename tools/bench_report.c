@@ -79,7 +79,8 @@ static void print_peer(FILE *out, struct bench *bench, const struct bench_summar
     say(out, "\n%-22s %14s %14s\n", "", "planish", "onnxruntime");
     say(out, "%-22s %14s %14s\n", "latency, median", text_ms(ours->median), text_ms(peers.median));
     say(out, "%-22s %14s %14s\n", "latency, least", text_ms(ours->min), text_ms(peers.min));
-    say(out, "%-22s %14s %14s\n", bench->model->is_plan ? "loading" : "building", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms), text_ms(bench->peer->load_ms));
+    say(out, "%-22s %14s %14s\n", bench->model->is_cached ? "loading (cached)" : bench->model->is_plan ? "loading" : "building",
+            text_ms(model_is_loaded(bench->model) ? bench->model->load_ms : bench->model->build_ms), text_ms(bench->peer->load_ms));
     say(out, "%-22s %14s %14s  (of it %s Python and libraries)\n", "memory, peak", text_bytes(bench->peak_bytes), text_bytes(bench->peer_peak_bytes), text_bytes(bench->peer->base_bytes));
     if (bench->error >= 0) fprintf(out, "largest relative error %.3g (max|a-b| / max|b| over all outputs)\n", bench->error);
     if (bench->why[0]) say(out, "outputs differ: %s\n", bench->why);
@@ -102,8 +103,8 @@ void bench_print(FILE *out, struct bench *bench)
     say(out, "latency median %s, least %s, mean %s, p90 %s, p99 %s (%zu runs)\n", text_ms(ours.median), text_ms(ours.min), text_ms(ours.mean), text_ms(ours.p90), text_ms(ours.p99), bench->ours.count);
     fprintf(out, "throughput %.1f runs/s, %.1f samples/s", bench->queries_per_s, bench->queries_per_s * (double)bench->batch);
     if (bench->contexts > 1) fprintf(out, " in %d contexts", bench->contexts);
-    say(out, "\n%s %s, first run %s, activations %s, peak memory %s\n", bench->model->is_plan ? "loaded in" : "built in", text_ms(bench->model->is_plan ? bench->model->load_ms : bench->model->build_ms),
-            text_ms(bench->first_run_ms), text_bytes(bench->arena_bytes), text_bytes(bench->peak_bytes));
+    say(out, "\n%s, first run %s, activations %s, peak memory %s\n", model_origin(bench->model), text_ms(bench->first_run_ms),
+            text_bytes(bench->arena_bytes), text_bytes(bench->peak_bytes));
     if (bench->peer) print_peer(out, bench, &ours);
     if (bench->print_steps) print_profile(out, bench);
 }
@@ -216,8 +217,8 @@ void bench_write_json(FILE *out, struct bench *bench)
     number(out, "queries_per_s", bench->queries_per_s);
     number(out, "samples_per_s", bench->queries_per_s * (double)bench->batch);
     number(out, "tokens_per_s", NAN);
-    number(out, "build_ms", bench->model->is_plan ? NAN : bench->model->build_ms);
-    number(out, "load_ms", bench->model->is_plan ? bench->model->load_ms : NAN);
+    number(out, "build_ms", model_is_loaded(bench->model) ? NAN : bench->model->build_ms);
+    number(out, "load_ms", model_is_loaded(bench->model) ? bench->model->load_ms : NAN);
     number(out, "first_run_ms", bench->first_run_ms);
     fputs(",\"h2d_ms\":null,\"enqueue_ms\":null", out);
     number(out, "compute_ms", ours.median);

@@ -102,6 +102,7 @@ static int open_variant(const char *path, const char *device, const struct text_
     if (device) set_side(device, room, sizeof room, &own);
     own.all_taps = taps;
     if (disabled) own.disabled = *disabled;
+    if (disabled || taps) own.may_be_kept = false; /* such plans are asked for once */
     return model_open(&command_compare, path, &own, out_model);
 }
 
@@ -281,9 +282,11 @@ static int run(int argc, char **argv)
     options.python = "python3";
     options.tolerance = 1e-3;
     options.model.seed = 1;
+    options.model.may_be_kept = true;
     int status = options_parse(&command_compare, rows, argc, argv, &words);
     if (status >= 0) return status;
     status = check_options(&words);
+    if (options.bisect) options.model.may_be_kept = false; /* a pass is under suspicion: all is built */
     if (status == 0) status = compare_models(words.items[0], words.count > 1 ? words.items[1] : NULL);
     return status;
 }

@@ -134,7 +134,7 @@ static void print(FILE *out, const char *path, const struct model *model)
     for (int i = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) print_tensor(out, "output", &info);
     say(out, "weights %s", text_bytes(summary.weights_bytes));
     if (model->is_plan) fprintf(out, ", plan %s", text_bytes(summary.plan_bytes));
-    fprintf(out, ", %s in %s\n", model->is_plan ? "loaded" : "built", text_ms(model->is_plan ? model->load_ms : model->build_ms));
+    fprintf(out, ", %s\n", model_origin(model));
     if (model->is_plan && options.model.verify) fprintf(out, "weights verified: all checksums fit\n");
     say(out, "targets %s\n", summary.targets);
     const char *why = why_not_here(model);
@@ -284,8 +284,9 @@ static int run(int argc, char **argv)
     options.model.seed = 1;
     int status = options_parse(&command_inspect, rows, argc, argv, &words);
     if (status >= 0) return status;
-    options.model.no_rebuild = true; /* what the plan itself says, */
+    options.model.as_it_is = true; /* what the plan itself says, */
     options.model.may_be_foreign = true; /* wherever it runs */
+    options.model.may_be_kept = true;
     if (words.count == 0) status = command_fail(&command_inspect, 2, "which model? planish inspect --help tells more");
     else if (words.count > (options.html ? 2 : 1)) status = command_fail(&command_inspect, 2, options.html ? "one model, or two side by side" : "one model at a time (two with --html FILE, side by side)");
     else if (options.html && options.json) status = command_fail(&command_inspect, 2, "--html and --json are two jobs: give one of them");

@@ -89,7 +89,7 @@ static void man_exit(void)
 
 static void man_environment(void)
 {
-    printf(".SH ENVIRONMENT\n.TP\n.B PLANISH_DEVICE\nThe device where neither \\fB\\-\\-device\\fR is given nor a \\fB\\-\\-target\\fR that names one.\n.TP\n.B PLANISH_CACHE_DIR\nWhere compiled device code is kept; else\n"
+    printf(".SH ENVIRONMENT\n.TP\n.B PLANISH_DEVICE\nThe device where neither \\fB\\-\\-device\\fR is given nor a \\fB\\-\\-target\\fR that names one.\n.TP\n.B PLANISH_CACHE_DIR\nWhere plans built on the fly and compiled device code are kept; else\n"
            "\\fI$XDG_CACHE_HOME/planish\\fR, else \\fI~/.cache/planish\\fR.\n.TP\n.B PLANISH_CPU_ISA\nCaps the instruction sets that are used: portable, avx2, avx512.\n.TP\n.B NO_COLOR\nNo colours.\n");
 }
 

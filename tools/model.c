@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "planish/experimental/cache.h"
 #include "say.h"
+#include "text.h"
 
 uint64_t peak_rss_bytes(void)
 {
@@ -37,8 +39,11 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
 
 static void print_log(void *user, enum pln_log_level level, const char *text)
 {
+    static char last[1000]; /* a warning of two models at once is said once */
     (void)user;
     if (level > PLN_LOG_INFO && verbosity <= 0) return;
+    if (level == PLN_LOG_WARNING && strncmp(text, last, sizeof last - 1) == 0) return;
+    if (level == PLN_LOG_WARNING) snprintf(last, sizeof last, "%s", text);
     progress_hide();
     command_flush();
     /* A graph (--dump-after) comes as lines, in which names are quoted; everything else is one line. */
@@ -54,6 +59,19 @@ int model_show_progress(void *user, const char *phase, int done, int total)
     (void)user;
     progress_tell(phase, done, total);
     return 1;
+}
+
+/* Milliseconds that keeping the plan has taken, and since when it is being kept; 0: it is not. */
+struct keeping {
+    double ms, since;
+};
+
+static int show_build(void *user, const char *phase, int done, int total)
+{
+    struct keeping *keeping = user;
+    if (keeping->since > 0) keeping->ms += now_ms() - keeping->since;
+    keeping->since = strcmp(phase, PLN_CACHE_KEEP_PHASE) == 0 ? now_ms() : 0;
+    return model_show_progress(NULL, phase, done, total);
 }
 
 bool model_is_plan(const char *path)
@@ -87,15 +105,28 @@ static enum pln_status build_model(const struct command *command, const char *pa
     struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
     for (size_t i = 0; i < options->disabled.count; i++) text_list_add(&disabled, options->disabled.items[i]);
     text_list_add(&disabled, NULL);
+    struct text_list plugins = { 0 };
+    for (size_t i = 0; i < options->plugins.count; i++) text_list_add(&plugins, options->plugins.items[i]);
     const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
+    struct keeping keeping = { 0 };
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = model_show_progress, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
+                                             .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
     progress_begin(command, "build", true);
-    enum pln_status status = model->is_plan ? pln_build_plan_file(path, &build, &model->engine) : pln_build_file(path, &build, &model->engine);
+    int cached = 0;
+    enum pln_status status;
+    if (model->is_plan) status = pln_build_plan_file(path, &build, &model->engine);
+    else if (!options->may_be_kept) status = pln_build_file(path, &build, &model->engine);
+    else {
+        text_list_add(&plugins, NULL);
+        status = pln_cache_build_file(path, &build, plugins.items, &model->engine, &cached);
+    }
     progress_end();
-    model->build_ms = now_ms() - start;
+    model->is_cached = cached;
+    if (cached) model->load_ms = now_ms() - start;
+    else model->build_ms = now_ms() - start - keeping.ms;
+    free(plugins.items);
     free(disabled.items);
     return status;
 }
@@ -180,7 +211,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     struct preprocess pictures;
     if (!bad && options->preprocess) bad = preprocess_parse(command, options->preprocess, &pictures);
     if (bad) return bad;
-    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .is_plan = options->must_be_plan || model_is_plan(path) };
+    *out_model = (struct model){ .build_ms = -1, .load_ms = -1, .no_cache = options->no_cache, .is_plan = options->must_be_plan || model_is_plan(path) };
     bad = plugins_open(command, &options->plugins, &out_model->plugins);
     if (bad) return bad;
     out_model->diagnostics = pln_diagnostics_create();
@@ -192,7 +223,7 @@ int model_open(const struct command *command, const char *path, const struct mod
         progress_begin(command, "load the plan", true);
         status = pln_engine_load_file(path, &load, &out_model->engine);
         progress_end();
-        if (status == PLN_INCOMPATIBLE && !options->no_rebuild) status = rebuild(command, path, options, out_model);
+        if (status == PLN_INCOMPATIBLE && !options->no_rebuild && !options->as_it_is) status = rebuild(command, path, options, out_model);
         out_model->load_ms = now_ms() - start;
     } else if (status == PLN_OK) {
         struct model_options own = *options;
@@ -225,6 +256,19 @@ void model_close(struct model *model)
     pln_thread_pool_destroy(model->pool);
     pln_diagnostics_destroy(model->diagnostics);
     *model = (struct model){ 0 };
+}
+
+bool model_is_loaded(const struct model *model)
+{
+    return model->is_plan || model->is_cached;
+}
+
+const char *model_origin(const struct model *model)
+{
+    static char text[60];
+    const bool loaded = model_is_loaded(model);
+    snprintf(text, sizeof text, "%s in %s%s", loaded ? "loaded" : "built", text_ms(loaded ? model->load_ms : model->build_ms), model->is_cached ? " (cached)" : "");
+    return text;
 }
 
 /* ---- shapes ---- */

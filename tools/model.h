@@ -34,6 +34,8 @@ struct model_options {
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
+    bool as_it_is;   /* a plan is loaded as it is, never built again */
+    bool may_be_kept; /* what is built goes to the cache, or comes from there */
     bool may_be_foreign; /* a plan for another machine is opened, to be looked at */
     bool verify; /* a plan's weights of any size are held against their checksums */
     bool must_be_plan; /* whatever its name and first bytes are */
@@ -50,7 +52,7 @@ struct model_options {
     PLUGIN_ROW((o).plugins),                                                                                              \
     { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
     { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL },                                                    \
-    { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "compile all device code again: planish cache dir says where it is kept" }
+    { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "build anew, and keep neither plans nor device code: planish cache dir says where they are kept" }
 
 /* The same. */
 #define DEVICE_ROWS(o)                                                                                                    \
@@ -90,7 +92,7 @@ struct model_options {
 const char *model_default_device(const char *target, bool apart);
 /* Is there such a kind of device, usable or not? Asked in a process of its own, as the caller will fork. */
 bool model_knows_device(const char *device);
-/* Where compiled code is kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
+/* Where plans and compiled code are kept: $PLANISH_CACHE_DIR, else $XDG_CACHE_HOME/planish, else $HOME/.cache/planish. NULL: none of them is set. Static. */
 const char *model_cache_folder(void);
 
 /* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. So is what TensorRT made, which loading explains. */
@@ -106,11 +108,17 @@ struct model {
     double build_ms, load_ms; /* -1: it was not built, or not loaded */
     int threads;
     bool is_plan;
+    bool no_cache;  /* as the options said */
+    bool is_cached; /* no plan, but its plan was in the cache, and was loaded */
 };
 
 /* Opens a plan, or builds an ONNX file. A plan that needs what is not here is built again from the graph inside, which is said. Tells what went wrong on stderr; returns an exit status, 0 when it worked. */
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model);
 void model_close(struct model *model);
+/* Loaded rather than built. */
+bool model_is_loaded(const struct model *model);
+/* How the engine came about: "built in 12 ms", "loaded in 3 ms", "loaded in 3 ms (cached)". A static text. */
+const char *model_origin(const struct model *model);
 /* A pln_progress that shows. */
 int model_show_progress(void *user, const char *phase, int done, int total);
 /* The first line of every output: the device, its name, threads. */

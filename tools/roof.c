@@ -18,7 +18,7 @@ static pln_engine *build(const struct model *model, const char *device, const ch
     const struct pln_network_node node = { .op_type = op, .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1 };
     pln_network_add_node(network, &node);
     pln_network_add_output(network, "out", PLN_DTYPE_NONE, -1, NULL, NULL);
-    const struct pln_build_options options = { .struct_size = sizeof options, .pool = model->pool, .device = device, .no_rebuild = 1, .cache_folder = model_cache_folder() };
+    const struct pln_build_options options = { .struct_size = sizeof options, .pool = model->pool, .device = device, .no_rebuild = 1, .cache_folder = model->no_cache ? NULL : model_cache_folder() };
     if (pln_build_network(network, &options, &engine) != PLN_OK) engine = NULL;
     pln_network_destroy(network);
     return engine;

@@ -161,6 +161,7 @@ static int run(int argc, char **argv)
     struct output output;
     options.random = LONG_MIN;
     options.model.seed = 1;
+    options.model.may_be_kept = true;
     int status = options_parse(&command_run, rows, argc, argv, &words);
     if (status >= 0) return status;
     if (words.count != 1) {

@@ -2,8 +2,14 @@
 # must stand in what it prints.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# The device that is meant where a test names none, whatever the machine has; and nothing in the user's cache.
-export PLANISH_DEVICE="${PLANISH_DEVICE:-cpu}" PLANISH_CACHE_DIR="${PLANISH_CACHE_DIR:-$scratch/cache}"
+# The device that is meant where a test names none, whatever the machine has; and nothing in the user's cache: plans are each test's own, so that it always sees the
+# same, compiled device code is shared by those of a build, as it takes long to compile.
+mkdir "$scratch/cache"
+if [ -n "${PLANISH_CACHE_DIR:-}" ]; then
+    mkdir -p "$PLANISH_CACHE_DIR/code"
+    ln -s "$(cd "$PLANISH_CACHE_DIR/code" && pwd)" "$scratch/cache/code"
+fi
+export PLANISH_DEVICE="${PLANISH_DEVICE:-cpu}" PLANISH_CACHE_DIR="$scratch/cache"
 failures=0 count=0
 expect() {
     want=$1 text=$2
