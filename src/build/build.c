@@ -27,6 +27,7 @@ struct build {
     struct pln_graph *graph;
     struct pln_arena arena;
     struct pln_target target;
+    bool has_target;
     struct pln_target_part parts[PLN_TARGET_MAX_LEVELS];
     struct pln_program programs[PLN_TARGET_MAX_LEVELS]; /* by part of the target */
     uint32_t n_programs;
@@ -204,6 +205,15 @@ static enum pln_status write_plan(struct build *build, const struct pln_allocato
     return pln_plan_write_targets(programs, build->n_programs, alloc, (size_t)build->options->memory_limit_bytes, &watch, build->options->diagnostics, out_image);
 }
 
+/* Once: a device is opened to be looked at. */
+static enum pln_status parse_target(struct build *build, const struct pln_backend *backend, int ordinal, struct pln_diag *diag)
+{
+    if (build->has_target) return PLN_OK;
+    PLN_TRY(pln_target_parse(build->options->target, backend, ordinal, &build->alloc, diag, &build->target));
+    build->has_target = true;
+    return PLN_OK;
+}
+
 static enum pln_status compile(struct build *build)
 {
     const struct pln_build_options *options = build->options;
@@ -213,7 +223,7 @@ static enum pln_status compile(struct build *build)
     struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
-    if (build->target.n_levels == 0) PLN_TRY(pln_target_parse(options->target, lower.backend, ordinal, &build->alloc, diag, &build->target));
+    PLN_TRY(parse_target(build, lower.backend, ordinal, diag));
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(set_metadata(build));
@@ -251,7 +261,7 @@ static enum pln_status find_key(struct build *build, struct pln_diag *diag, stru
     const struct pln_backend *backend;
     int ordinal;
     PLN_TRY(pln_backend_find(options->device ? options->device : "cpu", diag, &backend, &ordinal));
-    if (build->target.n_levels == 0) PLN_TRY(pln_target_parse(options->target, backend, ordinal, &build->alloc, diag, &build->target));
+    PLN_TRY(parse_target(build, backend, ordinal, diag));
     return pln_plan_cache_key(build->cache, build->file, options, backend, &build->target, diag, out_key);
 }
 
