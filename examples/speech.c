@@ -1,16 +1,16 @@
 /* Says when somebody speaks, in a stream of sound: a model with a memory, run block by block; the memory lies in two places that change roles after each run, so
  * nothing is copied. For Silero's voice activity models and others like them: sound [1,64 + 512], states NAME that come out as NAMEN or NAMEn, the sample rate.
- *
  *     cc speech.c -o speech $(pkg-config --cflags --libs planish)
  *     ./speech silero_vad.onnx talk.wav       # 16,000 samples a second, 16 bits, one channel
  */
 #include <planish/planish.h>
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RATE = 16000, BLOCK = 512, CONTEXT = 64, MOST_STATES = 8 }; /* samples; a run sees the last CONTEXT ones of the block before, too */
+enum { RATE = 16000, BLOCK = 512, CONTEXT = 64, MOST_STATES = 8, OPEN_END = INT_MAX }; /* samples; a run sees the last CONTEXT ones of the block before, too */
 
 static void must(enum pln_status status, const pln_diagnostics *diagnostics, const char *what)
 {
@@ -109,20 +109,20 @@ static float run_block(struct stream *stream)
     return *(const float *)speech.data;
 }
 
-/* Stands at the first sample of a WAV file (RIFF, 1991), if it is of the kind wanted. */
-static int skip_header(FILE *file)
+/* Stands at the first sample of a WAV file (RIFF, 1991), and gives the bytes of all; -1: it is not of the kind wanted. */
+static long skip_header(FILE *file)
 {
     unsigned char head[36];
-    if (fread(head, 1, 12, file) != 12 || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0) return 0;
+    if (fread(head, 1, 12, file) != 12 || memcmp(head, "RIFF", 4) != 0 || memcmp(head + 8, "WAVE", 4) != 0) return -1;
     for (int wanted = 0; fread(head, 1, 8, file) == 8;) {
         const long n = (long)head[4] | (long)head[5] << 8 | (long)head[6] << 16 | (long)head[7] << 24;
-        if (memcmp(head, "data", 4) == 0) return wanted;
+        if (memcmp(head, "data", 4) == 0) return !wanted ? -1 : n == 0xffffffff ? OPEN_END : n; /* who writes to a pipe does not know the end */
         const int format = memcmp(head, "fmt ", 4) == 0 && n >= 16;
-        if (format && fread(head, 1, 16, file) != 16) return 0;
+        if (format && fread(head, 1, 16, file) != 16) return -1;
         if (format) wanted = head[0] == 1 && head[2] == 1 && (head[4] | head[5] << 8) == RATE && head[14] == 16; /* PCM, channels, rate, bits */
-        if (n < 0 || fseek(file, n - (format ? 16 : 0) + (n & 1), SEEK_CUR) != 0) return 0;
+        if (n < 0 || fseek(file, n - (format ? 16 : 0) + (n & 1), SEEK_CUR) != 0) return -1;
     }
-    return 0;
+    return -1;
 }
 
 int main(int argc, char **argv)
@@ -132,18 +132,18 @@ int main(int argc, char **argv)
     FILE *file = argc == 3 ? fopen(argv[2], "rb") : NULL;
     double begin = -1, now = 0;
     if (argc != 3) return fprintf(stderr, "usage: speech MODEL.onnx SOUND.wav\n"), 2;
-    must(file && skip_header(file) ? PLN_OK : PLN_IO, NULL, "no WAV file of 16,000 samples a second, 16 bits, one channel");
+    long left = file ? skip_header(file) : -1;
+    must(left >= 0 ? PLN_OK : PLN_IO, NULL, "no WAV file of 16,000 samples a second, 16 bits, one channel");
     open_stream(&stream, argv[1]);
-    for (size_t n; (n = fread(bytes, 2, BLOCK, file)) > 0; now += (double)BLOCK / RATE) {
+    for (size_t n; (n = fread(bytes, 2, left < 2 * BLOCK ? (size_t)left / 2 : BLOCK, file)) > 0; now += (double)BLOCK / RATE, left -= left == OPEN_END ? 0 : 2 * (long)n) {
         for (size_t i = 0; i < BLOCK; i++) stream.sound[CONTEXT + i] = i < n ? (float)(int16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8) / 32768 : 0;
         const float speech = run_block(&stream);
         if (begin < 0 && speech > .5f) begin = now;
         if (begin >= 0 && speech < .35f) printf("%.2f s to %.2f s\n", begin, now), fflush(stdout), begin = -1;
     }
     if (begin >= 0) printf("%.2f s to %.2f s\n", begin, now);
-    fclose(file);
+    must(left < 2 || left == OPEN_END ? PLN_OK : PLN_IO, NULL, "the sound file is cut short: it ends before the samples that its head announces");
     for (int i = 0; i < stream.n_states; i++) free(stream.states[i].buffer[0].data), free(stream.states[i].buffer[1].data);
-    pln_context_destroy(stream.context);
-    pln_engine_release(stream.engine);
+    fclose(file), pln_context_destroy(stream.context), pln_engine_release(stream.engine);
     return 0;
 }
