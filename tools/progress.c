@@ -88,7 +88,10 @@ static int compose(char line[LINE], double now, bool bar)
     const double part = progress.total > 0 ? progress.done / progress.total : -1, ms = progress.told - progress.phase_start;
     say_text(phase, sizeof phase, progress.phase ? progress.phase : progress.what);
     if (part < 0) return snprintf(line, LINE, "planish %s: %s, %.0f s so far", progress.command->name, phase, (now - progress.start) * 1e-3);
-    if (part >= 0.02 && ms > DRAW_MS) print_left(left, sizeof left, (ms * (1 - part) / part - (now - progress.told)) * 1e-3);
+    const double seconds = (ms * (1 - part) / part - (now - progress.told)) * 1e-3;
+    /* What goes on for longer than the rest should have taken (a loop, which is one step) has made the estimate wrong: then only what is sure is said. */
+    if (part >= 0.02 && ms > DRAW_MS && seconds > 0) print_left(left, sizeof left, seconds);
+    else if (now - progress.told > FIRST_MS) snprintf(left, sizeof left, "%.0f s so far", (now - progress.start) * 1e-3);
     for (int i = 0; i < BAR; i++) drawing[i] = i < (int)(part * BAR) ? '#' : '.';
     drawing[BAR] = '\0';
     return snprintf(line, LINE, "planish %s: %s%s%s%s %d%%%s%s", progress.command->name, phase, bar ? " [" : ",", bar ? drawing : "", bar ? "]" : "", (int)(part * 100), left[0] ? ", " : "", left);
@@ -98,8 +101,9 @@ static int compose(char line[LINE], double now, bool bar)
 static void draw(double now)
 {
     char line[LINE + 2];
-    if (!progress.command || now < progress.next) return;
-    ask(now);
+    if (!progress.command) return;
+    ask(now); /* also where nothing is drawn: it is the only way to know since when nothing has happened */
+    if (now < progress.next) return;
     int n = compose(line, now, progress.columns > 0);
     if (n >= LINE) n = LINE - 1;
     if (progress.columns > 0) {
@@ -167,7 +171,7 @@ void progress_tell(const char *phase, double done, double total)
             progress.phase = phase;
             progress.phase_start = now;
         }
-        progress.told = now;
+        if (done > progress.done || total > progress.total || total < progress.total || progress.phase_start >= now) progress.told = now;
         progress.done = done < total ? done : total;
         progress.total = total;
         draw(now);
