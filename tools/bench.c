@@ -279,8 +279,8 @@ static int bench_model(const char *path, char *command_line)
     struct inputs inputs = { 0 };
     struct output output;
     pln_context *context = NULL;
-    int status = model_check_result(&command_bench, path, options.json);
-    if (status == 0) status = model_check_result(&command_bench, path, options.trace);
+    int status = model_check_result(&command_bench, path, options.json, false);
+    if (status == 0) status = model_check_result(&command_bench, path, options.trace, false);
     if (status == 0) status = model_open(&command_bench, path, &options.model, &model);
     if (status) return status;
     struct bench bench = { .path = path, .command_line = command_line, .model = &model, .inputs = &inputs, .error = -1, .contexts = (int)options.contexts };

@@ -99,8 +99,8 @@ static int run(int argc, char **argv)
         free(words.items);
         return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
     }
-    status = model_check_result(&command_build, words.items[0], options.output);
-    if (status == 0) status = model_check_result(&command_build, words.items[0], options.json);
+    status = model_check_result(&command_build, words.items[0], options.output, true);
+    if (status == 0) status = model_check_result(&command_build, words.items[0], options.json, false);
     if (status == 0) status = model_open(&command_build, words.items[0], &options.model, &model);
     if (status == 0) {
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);

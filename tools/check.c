@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "faults.h"
 #include "json.h"
+#include "plain.h"
 #include "say.h"
 #include "text.h"
 
@@ -87,6 +88,7 @@ static int report(const struct text_list *cases, const struct check_verdict *ver
     FILE *json = json_file ? json_file[0] ? fopen(json_file, "w") : stdout : NULL;
     if (json_file && !json) return command_fail(&command_check, 1, "%s: %s", json_file, strerror(errno));
     FILE *text = json == stdout ? stderr : stdout;
+    if (json == stdout) plain_leave_stdout();
     if (json) fputs("{\"schema\":1,\"device\":", json);
     if (json) json_text(json, options.device);
     if (json) fputs(",\"cases\":[", json);
@@ -149,6 +151,7 @@ static int run(int argc, char **argv)
     if (status) return status;
     if (options.jobs < 1) options.jobs = 1;
     if (options.jobs > CHECK_MAX_JOBS) options.jobs = CHECK_MAX_JOBS;
+    if ((status = check_writable(&command_check, json_file, false)) != 0) return status;
     size_t files = 0;
     for (size_t i = 0; i < rest.count; i++) files += !is_folder(rest.items[i]);
     if (files == rest.count) return faults_list(&command_check, &rest, options.loaded, json_file);

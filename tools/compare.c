@@ -210,6 +210,27 @@ static int finish(const struct verdict *outputs, const struct verdict *taps, con
     return wrong ? 1 : 0;
 }
 
+/* Tells which inputs of `has` the other one lacks; returns how many. */
+static int tell_lacking(const char *path, const struct model *has, const char *other_path, const struct model *other)
+{
+    struct pln_tensor_info info, own;
+    int lacking = 0;
+    for (int i = 0; pln_engine_input(has->engine, i, &info) == PLN_OK; i++) {
+        bool found = false;
+        for (int k = 0; !found && pln_engine_input(other->engine, k, &own) == PLN_OK; k++) found = strcmp(info.name, own.name) == 0;
+        if (!found) command_fail(&command_compare, 1, "%s lacks input '%s', which %s has", other_path, info.name, path);
+        lacking += !found;
+    }
+    return lacking;
+}
+
+/* Two models can be compared on the same inputs only. */
+static int check_inputs(const char *path, const struct model *model, const char *path_b, const struct model *other)
+{
+    const int lacking = tell_lacking(path, model, path_b, other) + tell_lacking(path_b, other, path, model);
+    return lacking ? command_fail(&command_compare, 1, "two models are compared on the same inputs; planish inspect shows those of each") : 0;
+}
+
 static int compare(const char *path, const char *path_b, const struct model *model, const struct inputs *inputs, struct output *output)
 {
     struct outputs a = { 0 }, b = { 0 }, taps_a = { 0 }, taps_b = { 0 };
@@ -219,7 +240,8 @@ static int compare(const char *path, const char *path_b, const struct model *mod
     int status = 0;
     if (peer) status = run_peer(path_b, model, inputs, &b, options.layers ? &taps_b : NULL);
     else if (folder) status = outputs_read_set(&command_compare, model, options.versus, &b);
-    else if ((status = open_variant(path_b, options.b, NULL, options.layers, &other)) == 0) status = outputs_run(&command_compare, &other, inputs, &b, options.layers ? &taps_b : NULL);
+    else if ((status = open_variant(path_b, options.b, NULL, options.layers, &other)) == 0 && (status = check_inputs(path, model, path_b, &other)) == 0)
+        status = outputs_run(&command_compare, &other, inputs, &b, options.layers ? &taps_b : NULL);
     if (status == 0 && output->json) fputs("{\"schema\":1,", output->json);
     if (status == 0 && options.bisect) {
         status = bisect(path, inputs, &b, output);
@@ -243,7 +265,7 @@ static int compare_models(const char *path, const char *path_b)
     struct inputs inputs = { 0 };
     struct output output;
     const bool folder = options.versus && is_folder(options.versus);
-    int status = model_check_result(&command_compare, path, options.json);
+    int status = model_check_result(&command_compare, path, options.json, false);
     if (status == 0) status = open_variant(path, options.a, NULL, options.layers, &model);
     if (status) return status;
     status = output_open(&command_compare, options.json, &output);

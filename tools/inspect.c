@@ -291,7 +291,7 @@ static int run(int argc, char **argv)
     else if (words.count > (options.html ? 2 : 1)) status = command_fail(&command_inspect, 2, options.html ? "one model, or two side by side" : "one model at a time (two with --html FILE, side by side)");
     else if (options.html && options.json) status = command_fail(&command_inspect, 2, "--html and --json are two jobs: give one of them");
     else status = 0;
-    for (size_t i = 0; status == 0 && i < words.count; i++) status = model_check_result(&command_inspect, words.items[i], options.html ? options.html : options.json);
+    for (size_t i = 0; status == 0 && i < words.count; i++) status = model_check_result(&command_inspect, words.items[i], options.html ? options.html : options.json, options.html != NULL);
     if (status == 0) status = options.html ? write_html(&words) : print_model(words.items[0]);
     free(words.items);
     return status;

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "manual.h"
+#include "plain.h"
 #include "planish/planish.h"
 
 static const struct command *const commands[] = {
@@ -27,10 +28,16 @@ static int print_help(void)
 static const struct command *find_command(const char *word)
 {
     static const char *const options[] = { "help", "version", "man", "completions" };
+    static const char *const later[] = { "optimize", "quantize", "generate", "embed", "tokenize", "perplexity", "serve" }; /* decided, not there yet */
     const char *names[N_COMMANDS];
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;
         if (strcmp(names[i], word) == 0) return commands[i];
+    }
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        if (strcmp(later[i], word) != 0) continue;
+        fprintf(stderr, "planish: '%s' comes with a later version; planish --help lists what this one does\n", word);
+        return NULL;
     }
     const bool option = word[0] == '-';
     const char *near = option ? nearest_name(word + strspn(word, "-"), options, sizeof options / sizeof options[0]) : nearest_name(word, names, N_COMMANDS);
@@ -70,6 +77,7 @@ static int work(int argc, char **argv)
         printf("planish %s\n", pln_version());
         return 0;
     }
+    if (strcmp(argv[1], "--man") == 0 || strcmp(argv[1], "--completions") == 0) plain_leave_stdout();
     if (strcmp(argv[1], "--man") == 0) return manual_print_man(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     if (strcmp(argv[1], "--completions") == 0) return manual_print_completions(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     const struct command *command = find_command(argv[1]);
@@ -81,6 +89,7 @@ int main(int argc, char **argv)
     static const struct command none = { .name = "" };
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the write, which cleans up, not the end of the process */
     hold_standard_files();
+    plain_begin();
     const int status = work(argc, argv), error = command_flush();
     return status == 0 && error ? command_fail(&none, 1, "stdout: %s", strerror(error)) : status;
 }

@@ -87,10 +87,11 @@ bool model_is_plan(const char *path)
     return foreign || (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
 
-int model_check_result(const struct command *command, const char *path, const char *result)
+int model_check_result(const struct command *command, const char *path, const char *result, bool renamed)
 {
     struct stat own, other;
-    if (!result || !*result || stat(path, &own) != 0 || stat(result, &other) != 0 || own.st_dev != other.st_dev || own.st_ino != other.st_ino) return 0;
+    if (!result || !*result) return 0;
+    if (stat(path, &own) != 0 || stat(result, &other) != 0 || own.st_dev != other.st_dev || own.st_ino != other.st_ino) return check_writable(command, result, renamed);
     return command_fail(command, 2, "%s is the model itself, which would be lost; name another file for the result", result);
 }
 

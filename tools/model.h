@@ -97,8 +97,9 @@ const char *model_cache_folder(void);
 
 /* A plan begins with its own magic, whatever its name is; a damaged one is known by its name. So is what TensorRT made, which loading explains. */
 bool model_is_plan(const char *path);
-/* What is written must not be the model, whatever the two are called; result NULL or "": it is no file. 0, or 2 after saying so. */
-int model_check_result(const struct command *command, const char *path, const char *result);
+/* What is written must not be the model, whatever the two are called, and can be written (check_writable); result NULL or "": it is no file. 0, or an exit
+ * status after saying so: before anything is built or measured. */
+int model_check_result(const struct command *command, const char *path, const char *result, bool renamed);
 
 struct model {
     pln_engine *engine;

@@ -213,6 +213,29 @@ static int set_value(const struct command *command, const struct option_row *row
     return -1;
 }
 
+/* Options that are decided and not there yet: who types one has not misspelt it. */
+static bool comes_later(const struct command *command, const char *name)
+{
+    static const struct {
+        const char *name, *commands;
+    } rows[] = {
+        { "no-graph", " bench " },
+        { "prompt", " bench " },
+        { "gen", " bench " },
+        { "reduce", " compare " },
+        { "verify", " build run bench compare " },
+        { "calib-data", " build run bench inspect compare " },
+        { "calib-cache", " build run bench inspect compare " },
+        { "deterministic", " build run bench inspect compare check " },
+        { "max-memory", " build run bench inspect compare check " },
+    };
+    char word[24];
+    snprintf(word, sizeof word, " %s ", command->name);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].name, name) == 0) return strstr(rows[i].commands, word) != NULL;
+    return false;
+}
+
 static int unknown(const struct command *command, const struct option_row *rows, const char *name, size_t length)
 {
     char word[64];
@@ -225,6 +248,7 @@ static int unknown(const struct command *command, const struct option_row *rows,
         if (strcmp(row->name, word) == 0) return command_fail(command, 2, "--%s takes no value", word);
         names[n++] = row->name;
     }
+    if (comes_later(command, word)) return command_fail(command, 2, "--%s comes with a later version; this one does not have it yet: leave it out", word);
     const char *near = nearest_name(word, names, n);
     if (near) return command_fail(command, 2, "there is no option --%s; did you mean --%s?", word, near);
     return command_fail(command, 2, "there is no option --%s; planish %s --help lists them", word, command->name);

@@ -172,7 +172,8 @@ static int run(int argc, char **argv)
     if (options.top > 10000) return command_fail(&command_run, 2, "--top can be 1 to 10000");
     if (options.labels && !options.top) options.top = 5;
     if (options.labels && (status = labels_read(&command_run, options.labels, &labels)) != 0) return status;
-    status = model_check_result(&command_run, words.items[0], options.json);
+    status = model_check_result(&command_run, words.items[0], options.json, false);
+    if (status == 0) status = check_writable_folder(&command_run, options.output);
     if (status == 0) status = model_open(&command_run, words.items[0], &options.model, &model);
     if (status == 0) {
         status = output_open(&command_run, options.json, &output);

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "plain.h"
 
 static char *slot(size_t *out_bytes)
 {
@@ -72,6 +75,39 @@ bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* The folder that holds what `path` names, which may itself be a folder with a slash behind it. 0 or an errno. */
+static int try_parent(const char *path)
+{
+    char parent[4096];
+    size_t n = strlen(path);
+    if (n >= sizeof parent) return ENAMETOOLONG;
+    while (n > 1 && path[n - 1] == '/') n--;
+    while (n > 0 && path[n - 1] != '/') n--;
+    snprintf(parent, sizeof parent, "%.*s", (int)n, n ? path : "");
+    return access(n ? parent : ".", W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+int check_writable(const struct command *command, const char *path, bool renamed)
+{
+    int bad = 0;
+    if (!path || !*path) return 0;
+    const bool exists = access(path, F_OK) == 0;
+    if (is_folder(path)) bad = EISDIR;
+    else if (exists && (!renamed || !is_file(path))) bad = access(path, W_OK) == 0 ? 0 : errno;
+    else bad = try_parent(path);
+    return bad ? command_fail(command, 1, exists ? "cannot write '%s': %s" : "cannot create '%s': %s", path, strerror(bad)) : 0;
+}
+
+int check_writable_folder(const struct command *command, const char *path)
+{
+    int bad = 0;
+    if (!path || !*path) return 0;
+    if (access(path, F_OK) != 0) bad = try_parent(path);
+    else if (!is_folder(path)) bad = ENOTDIR;
+    else bad = access(path, W_OK | X_OK) == 0 ? 0 : errno;
+    return bad ? command_fail(command, 1, "cannot write to '%s': %s", path, strerror(bad)) : 0;
+}
+
 int close_written(const struct command *command, const char *path, FILE *file)
 {
     const bool failed = ferror(file) != 0;
@@ -84,7 +120,9 @@ int output_open(const struct command *command, const char *option, struct output
     if (!option) return 0;
     out_output->json = option[0] ? fopen(option, "w") : stdout;
     if (!out_output->json) return command_fail(command, 1, "%s: %s", option, strerror(errno));
-    if (!option[0]) out_output->text = stderr;
+    if (option[0]) return 0;
+    out_output->text = stderr;
+    plain_leave_stdout();
     return 0;
 }
 

@@ -19,6 +19,11 @@ const char *text_dims(int rank, const int64_t *dims, const char *const *names);
 uint64_t file_bytes(const char *path);
 bool is_file(const char *path); /* a regular one: no folder, device or pipe */
 bool is_folder(const char *path);
+/* A file can be written there: asked before long work whose result it takes. renamed: it is written under another name first, so it is the folder that counts. path
+ * NULL or "": nothing is asked. 0, or 1 after saying why not. */
+int check_writable(const struct command *command, const char *path, bool renamed);
+/* The same of a folder for files, which may be made. */
+int check_writable_folder(const struct command *command, const char *path);
 /* Closes what was written. Status 1 and a message when not all of it could be. */
 int close_written(const struct command *command, const char *path, FILE *file);
 

@@ -273,7 +273,9 @@ static int open_model(struct model *model)
     struct pln_engine_summary summary;
     const char *path = options.onnx ? options.onnx : options.load_engine;
     trtexec_log('I', options.onnx ? "Start parsing network model." : "Loading engine.");
-    int status = options.onnx ? model_check_result(&command_trtexec, path, options.save_engine) : 0;
+    const char *const exports[] = { options.export_times, options.export_output, options.export_profile, options.export_layers };
+    int status = options.onnx ? model_check_result(&command_trtexec, path, options.save_engine, true) : 0;
+    for (size_t i = 0; status == 0 && i < sizeof exports / sizeof *exports; i++) status = model_check_result(&command_trtexec, path, exports[i], false);
     if (status == 0) status = model_open(&command_trtexec, path, &options.model, model);
     if (status == 0 && options.onnx && model->is_plan) {
         model_close(model);

@@ -6,6 +6,7 @@ build=$(cd "$(dirname "$1")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export OFFLINE=1 BUILD="$build" PLANISH_DEMO_SECONDS=0.1
+export LC_ALL=C.UTF-8
 unset PICTURE PLANISH_MODELS
 
 # try NAME ROWS PATTERN…: the block has a row for each of ROWS, and all patterns; at most 24 lines.
@@ -30,5 +31,7 @@ grep -q 'PICTURE wants a PNG file' "$scratch/out"
 cp "$source/examples/data/line.png" "$scratch/it's mine.png"
 PICTURE="$scratch/it's mine.png" PLANISH_MODELS=$models try 'a name with a blank' 'detection' '1 line read'
 sh -c "cd '$source' && $(sed -n 's/^ *\(.*example_ocr .*\)/\1/p' "$scratch/block")" | grep -q '[a-z]' || { echo "the command of the block does not run as printed" && exit 1; }
+LC_ALL=C PLANISH_MODELS=$models "$source/scripts/demo" >"$scratch/out" 2>&1
+grep -q 'page.png -> 5 lines read' "$scratch/out"
 if PICTURE=$source/docs "$source/scripts/demo" >"$scratch/out" 2>&1; then exit 1; fi
 grep -q 'there is no picture' "$scratch/out"

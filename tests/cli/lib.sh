@@ -9,7 +9,7 @@ if [ -n "${PLANISH_CACHE_DIR:-}" ]; then
     mkdir -p "$PLANISH_CACHE_DIR/code"
     ln -s "$(cd "$PLANISH_CACHE_DIR/code" && pwd)" "$scratch/cache/code"
 fi
-export PLANISH_DEVICE="${PLANISH_DEVICE:-cpu}" PLANISH_CACHE_DIR="$scratch/cache"
+export LC_ALL=C.UTF-8 PLANISH_DEVICE="${PLANISH_DEVICE:-cpu}" PLANISH_CACHE_DIR="$scratch/cache"
 failures=0 count=0
 expect() {
     want=$1 text=$2

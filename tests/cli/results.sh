@@ -79,4 +79,38 @@ expect 0 "960 KiB  activations" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" -
 expect 0 "weights f32 packed for kernels" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --shapes x:4x3x64x64
 expect 0 '"activations_bytes":245760' "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --json
 expect 2 "no symbolic dim 'm'" "$p" inspect "$zoo/mobilenet_v2.ts/model.onnx" --dim m=4
+
+# Where a result cannot go is told before the model is even looked for: nothing is built or measured in vain.
+mkdir locked there
+: >file
+for command in "run" "bench" "inspect" "compare" "build -o x.plan"; do
+    # shellcheck disable=SC2086
+    {
+        expect 1 "cannot create 'none/x.json': No such file or directory" "$p" $command missing.onnx --json=none/x.json
+        expect 1 "cannot create 'file/x.json': Not a directory" "$p" $command missing.onnx --json=file/x.json
+        expect 1 "cannot write 'there': Is a directory" "$p" $command missing.onnx --json=there
+    }
+done
+expect 1 "cannot create 'none/x.json'" "$p" bench missing.onnx --trace none/x.json
+expect 1 "cannot create 'none/x.html'" "$p" inspect missing.onnx --html none/x.html
+expect 1 "cannot create 'none/x.plan'" "$p" build missing.onnx -o none/x.plan
+expect 1 "cannot write 'there': Is a directory" "$p" build missing.onnx -o there
+expect 1 "cannot write to 'none/deep'" "$p" run missing.onnx -o none/deep
+expect 1 "cannot write to 'file': Not a directory" "$p" run missing.onnx -o file
+expect 1 "cannot create 'none/x.json'" "$p" check "$zoo/bert.ts" --json=none/x.json
+for option in saveEngine exportTimes exportOutput exportProfile; do expect 1 "cannot create 'none/x'" "$p" trtexec --onnx=missing.onnx --$option=none/x; done
+expect 1 "cannot open 'missing.onnx'" "$p" bench missing.onnx --trace x.json # it can be written
+[ ! -e x.json ] && [ ! -e x.plan ] && [ ! -e none ] || { echo "FAILED: something was written" && failures=$((failures + 1)); }
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+    chmod 755 . && : >locked/old.json && chmod 555 locked && chmod 444 locked/old.json
+    expect 1 "cannot create 'locked/x.json': Permission denied" setpriv --reuid=65534 --clear-groups "$p" bench missing.onnx --trace locked/x.json
+    expect 1 "cannot write 'locked/old.json': Permission denied" setpriv --reuid=65534 --clear-groups "$p" bench missing.onnx --json=locked/old.json
+    expect 1 "cannot write to 'locked': Permission denied" setpriv --reuid=65534 --clear-groups "$p" run missing.onnx -o locked
+fi
+expect 0 "" "$p" run "$relu" --random 1 -o new/ # may be made
+expect 0 "" "$p" run "$relu" --random 1 --json=/dev/null
+
+# Two models with other inputs: which file lacks what.
+expect 1 "$relu lacks input 'input_ids', which $bert/model.onnx has" "$p" compare "$bert/model.onnx" "$relu" --dim b=1,s=4
+expect 1 "$bert/model.onnx lacks input 'x', which $relu has" "$p" compare "$bert/model.onnx" "$relu" --dim b=1,s=4
 finish

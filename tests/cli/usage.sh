@@ -140,4 +140,39 @@ expect 0 "device cpu" env PLANISH_CPU_ISA=portable "$p" run "$model" --random 1
 expect 0 "newer.onnx: IR version 999 is newer than" "$p" build "$scratch/newer.onnx" -o "$scratch/x.plan"
 expect 0 "warning: $scratch/newer.onnx: IR version 999 is newer than" "$p" run "$scratch/newer.onnx" --random 1
 expect 0 "IR version 999 is newer than" "$p" bench "$scratch/newer.onnx" --duration 0.01 --warm-up 1 -q
+
+# What is decided and not there yet is no misspelling.
+for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "build --max-memory 4G" "run --deterministic" "compare --reduce=x.onnx" "bench --calib-data x"; do
+    # shellcheck disable=SC2086
+    expect 2 "comes with a later version" "$p" $option "$model"
+done
+expect 2 "there is no option --no-graph" "$p" run --no-graph "$model" # of a command that it is not decided for
+for command in optimize quantize generate embed tokenize perplexity serve; do expect 2 "'$command' comes with a later version" "$p" $command "$model"; done
+
+# Where the locale is not UTF-8, text for people is plain ASCII; JSON and files stay as they are.
+ascii() { # COMMAND…: prints nothing else, in those locales alone
+    count=$((count + 1))
+    for locale in C POSIX de_DE.ISO-8859-1 ""; do
+        LC_ALL=$locale LC_CTYPE='' LANG='' "$@" >"$scratch/.out" 2>&1 || true
+        LC_ALL=C grep -q '[^ -~]' "$scratch/.out" || continue
+        echo "FAILED: not plain ASCII in the locale '$locale': $*" && failures=$((failures + 1))
+    done
+    LC_ALL=C.UTF-8 "$@" >"$scratch/.out" 2>&1 || true
+    LC_ALL=C grep -q '[^ -~]' "$scratch/.out" || { echo "FAILED: plain ASCII where it need not be: $*" && failures=$((failures + 1)); }
+}
+ascii "$p" run --help
+ascii "$p" build --help
+ascii "$p" run "$model" --random 1 -j 1 # "µs" or "…"
+ascii "$p" run "$model" --random 1 --preprocess resize
+expect 0 "first " env LC_ALL=C "$p" run "$model" --random 1
+expect 0 " ..." env LC_ALL=C "$p" run "$model" --random 1
+expect 0 "," env LC_ALL=C "$p" ops --json
+"$p" --man run >"$scratch/man.utf8"
+LC_ALL=C "$p" --man run >"$scratch/man.c"
+cmp "$scratch/man.utf8" "$scratch/man.c" || failures=$((failures + 1))
+cp "$model" "$scratch/m→n.onnx"
+expect 0 "m→n.onnx" env LC_ALL=C "$p" inspect "$scratch/m→n.onnx" --json
+expect 0 "" env LC_ALL=C "$p" inspect "$scratch/m→n.onnx" --json="$scratch/arrow.json"
+grep -q 'm→n.onnx' "$scratch/arrow.json" || { echo "FAILED: JSON in a file is not UTF-8" && failures=$((failures + 1)); }
+expect 1 "No space left" env LC_ALL=C sh -c "'$p' run '$model' --random 1 >/dev/full"
 finish
