@@ -121,8 +121,9 @@ if [ -e /dev/full ] && [ ! -c /dev/full ]; then wrong "a device became a file"; 
 expect 1 "stdout: Bad file descriptor; it is closed" sh -c "'$p' build m.onnx -o x.plan --json=x.json -q >&-"
 grep -q '^{"schema":1.*' x.json && ! grep -q '^model' x.json || wrong "what is for stdout stands in another file"
 expect 0 "<!doctype html>" sh -c "'$p' inspect m.onnx --no-run -q --html /dev/stdout | cat"
-expect 1 "planish run: cannot create 'm.onnx/y.npy'" sh -c "'$p' run m.onnx --random 1 -q --output m.onnx"
-grep -q '^planish run: cannot create' "$scratch/.out" || wrong "a message in the middle of a line"
+mkdir -p late/y.npy
+expect 1 "planish run: cannot write 'late/y.npy'" sh -c "'$p' run m.onnx --random 1 -q --output late"
+grep -q '^planish run: cannot write' "$scratch/.out" || wrong "a message in the middle of a line"
 # Precision flags are permissions, and it is said when nothing comes of them; inputs of one length are told it once.
 expect 0 "--fp16 is a permission: device cpu computes in the types of the model" "$p" build m.onnx -o x.plan --fp16
 expect 0 "--int8 is a permission" "$p" bench m.onnx --int8 --duration 0.01 --warm-up 1
