@@ -108,4 +108,29 @@ expect 0 "$n entries removed" "$p" cache clean
 expect 0 "0 entries" "$p" cache list
 [ -e "$PLANISH_CACHE_DIR/code/mine.txt" ] || { echo "FAILED: a file of somebody else was removed"; failures=$((failures + 1)); }
 [ ! -e "$left" ] || { echo "FAILED: a left temporary file stays"; failures=$((failures + 1)); }
+
+# Plans built on the fly are kept in the same folder: one that is found compiles nothing, one for another GPU or compiler is another.
+"$p" cache clean >/dev/null
+flying() { # N WHAT TEXT COMMAND…: N sources are compiled, and TEXT is said
+    sources=$1 what=$2 text=$3
+    shift 3
+    : >compiled
+    expect 0 "$text" "$@"
+    [ "$(compiled)" -eq "$sources" ] || { echo "FAILED: $what: $(compiled) sources were compiled, not $sources"; failures=$((failures + 1)); }
+}
+flying "$n" "a plan on the fly" "built in" "$p" inspect "$model" --device cuda
+flying 0 "a kept plan" "(cached)" "$p" inspect "$model" --device cuda
+expect 0 "$((n + 1)) entries" "$p" cache list
+"$p" cache clean >/dev/null
+flying "$n" "an emptied cache" "built in" "$p" inspect "$model" --device cuda
+flying "$n" "another GPU" "built in" env FAKE_CUDA_ARCH=80 "$p" inspect "$model" --device cuda
+flying 0 "the first GPU again" "(cached)" "$p" inspect "$model" --device cuda
+flying "$n" "--no-cache" "built in" "$p" inspect "$model" --device cuda --no-cache
+# A folder that cannot be used is said once, for device code and plans.
+expect 0 "nothing is kept in the cache" env PLANISH_CACHE_DIR="$scratch/file" "$p" inspect "$model" --device cuda
+[ "$(grep -c 'kept' .out)" -eq 1 ] || { echo "FAILED: a folder that cannot be used is said more than once"; failures=$((failures + 1)); }
+mkdir "$scratch/half" "$scratch/half/plans"
+: >"$scratch/half/code"
+expect 0 "device code is not kept" env PLANISH_CACHE_DIR="$scratch/half" "$p" inspect "$model" --device cuda
+[ "$(grep -c 'kept' .out)" -eq 1 ] || { echo "FAILED: half a folder is said more than once"; failures=$((failures + 1)); }
 finish
