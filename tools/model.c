@@ -51,7 +51,8 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
         say(stderr, "%.*s\n", (int)n, text);
         text += n + 1;
     }
-    say(stderr, "%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text);
+    const bool cache = strncmp(text, PLN_CACHE_WARNING, sizeof PLN_CACHE_WARNING - 1) == 0;
+    say(stderr, "%s%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text, cache ? "; PLANISH_CACHE_DIR names another folder, --no-cache does without" : "");
 }
 
 int model_show_progress(void *user, const char *phase, int done, int total)

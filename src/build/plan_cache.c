@@ -16,7 +16,7 @@
 /* Said once: from then on nothing is looked for, nor kept. */
 static void give_up(struct pln_plan_cache *cache, const char *why)
 {
-    pln_cache_log(cache->logger, PLN_LOG_WARNING, "nothing is kept in the cache: %.900s", why);
+    pln_cache_log(cache->logger, PLN_LOG_WARNING, PLN_CACHE_WARNING ": %.900s", why);
     cache->folder = NULL;
 }
 
@@ -145,7 +145,11 @@ void pln_plan_cache_put(const struct pln_plan_cache *cache, const void *plan, si
     struct pln_plan_cache after = *cache;
     struct pln_file_writer writer;
     struct pln_diag diag;
-    if (size_bytes > PLN_CACHE_MOST_BYTES || !pln_cache_entry_path(cache->folder, PLN_CACHE_PLAN, cache->key, path)) return;
+    if (size_bytes > PLN_CACHE_MOST_BYTES) {
+        pln_cache_log(cache->logger, PLN_LOG_VERBOSE, "the plan is not kept: it is larger than all that the cache may hold");
+        return;
+    }
+    if (!pln_cache_entry_path(cache->folder, PLN_CACHE_PLAN, cache->key, path)) return;
     pln_diag_init(&diag);
     if (pln_path_folder(path, folder, sizeof folder) == PLN_OK && access(folder, W_OK) != 0) {
         char why[700]; /* without the entry's name, which differs from model to model */

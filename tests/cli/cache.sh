@@ -62,6 +62,10 @@ expect 0 "0 differ" "$p" compare "$zoo/unet.ts/model.onnx" --dim n=1,h=16,w=16 -
 holds 4 "what is not kept" # unet for cpu and ref
 rm -rf "$PLANISH_CACHE_DIR"
 
+"$p" compare m.onnx --bisect-passes >/dev/null 2>&1
+"$p" compare m.onnx --layers >/dev/null 2>&1
+holds 0 "an empty cache"
+
 # What makes another plan.
 misses "$p" inspect m.onnx
 misses "$p" inspect m.onnx --disable-pass fold
@@ -140,6 +144,7 @@ spoilt "one that is gone"
 for folder in "$scratch/file" "$scratch/file/cache"; do
     expect 0 "warning: nothing is kept in the cache: cannot make the folder '$folder" env PLANISH_CACHE_DIR="$folder" "$p" compare m.onnx
     [ "$(grep -c 'is kept' .out)" -eq 1 ] || wrong "it is said more than once"
+    grep -q 'PLANISH_CACHE_DIR names another folder, --no-cache does without' .out || wrong "it is not said what to do"
     expect 0 "built in" env PLANISH_CACHE_DIR="$folder" "$p" inspect m.onnx
     expect 0 "built in" env PLANISH_CACHE_DIR="$folder" "$p" inspect m.onnx --no-cache
     ! grep -q 'is kept' .out || wrong "--no-cache looks at the folder"

@@ -15,6 +15,7 @@ extern "C" {
 #define PLN_CACHE_MOST_BYTES ((uint64_t)4 << 30) /* a build that has added something removes the oldest beyond it */
 
 #define PLN_CACHE_KEEP_PHASE "keep the plan" /* of pln_cache_build_file, to progress: what takes time then is no building */
+#define PLN_CACHE_WARNING    "nothing is kept in the cache" /* a folder that pln_cache_build_file cannot use: the beginning of what is logged */
 
 /* One file of the cache. Strings live only during the call that hands it over. */
 struct pln_cache_entry {
