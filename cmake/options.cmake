@@ -35,6 +35,8 @@ target_compile_options(planish_warnings INTERFACE
 # so itself. The prefix map keeps the builder's folders out of the binaries.
 add_library(planish_codegen INTERFACE)
 target_compile_options(planish_codegen INTERFACE -ffp-contract=off -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
+# The hash by which the cache tells one build from another (src/build/plan_cache.c); most compilers ask for it anyway.
+target_link_options(planish_codegen INTERFACE -Wl,--build-id)
 if(PLANISH_SANITIZE)
     target_compile_options(planish_codegen INTERFACE
         -fsanitize=${PLANISH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)

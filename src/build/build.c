@@ -396,6 +396,7 @@ enum pln_status pln_cache_build_file(const char *path, const struct pln_build_op
         build->cache = &cache;
         /* What keeps the key from being made is said by the build. */
         if (find_key(build, &quiet, &cache.key) != PLN_OK) build->cache = NULL;
+        if (!build->cache && quiet.count) pln_cache_log(own.logger, PLN_LOG_VERBOSE, "the plan is not kept: %.900s", quiet.entries[0].text);
     }
     if (build->cache && load_kept(build, &cache, out_engine)) {
         release(build);

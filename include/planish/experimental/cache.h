@@ -35,7 +35,7 @@ PLN_API PLN_MUST_USE enum pln_status pln_cache_clean(const char *folder, uint64_
 
 /* As pln_build_file, but a plan that an earlier call kept in options->cache_folder is loaded instead (*out_cached: 1), and one that is built is kept. It is
  * the same for the same bytes of the model and of its external data, the same options, machine and library. Not kept: with dump_after, or after a build
- * that logged a warning of the model. files: others whose bytes count, ended by NULL, such as those of the plugins; NULL: none. A kept plan that is damaged is
+ * that logged a warning of the model; nor by programs that were linked without --build-id, which tells one build of this library from another. files: others whose bytes count, ended by NULL, such as those of the plugins; NULL: none. A kept plan that is damaged is
  * built again; a folder that cannot be used is a warning. */
 PLN_API PLN_MUST_USE enum pln_status pln_cache_build_file(const char *path, const struct pln_build_options *options, const char *const *files, pln_engine **out_engine, int *out_cached);
 
