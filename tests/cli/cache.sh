@@ -103,12 +103,14 @@ misses "$p" inspect changed.onnx
 mkdir ext
 cp "$source"/tests/models/external/* ext/
 misses "$p" inspect ext/model.onnx
-touch -r ext/weights.bin stamp
-printf '\100' | dd of=ext/weights.bin bs=1 seek=3 conv=notrunc 2>/dev/null
-touch -r stamp ext/weights.bin
-misses "$p" inspect ext/model.onnx
-printf '\100' | dd of=ext/body.bin bs=1 seek=3 conv=notrunc 2>/dev/null
-misses "$p" inspect ext/model.onnx # that of a tensor in a body
+for file in weights body constant function; do # an initializer's, one's in a body, a Constant's, one's in a function
+    touch -r ext/$file.bin stamp
+    printf '\102' | dd of=ext/$file.bin bs=1 seek=3 conv=notrunc 2>/dev/null
+    touch -r stamp ext/$file.bin
+    misses "$p" inspect ext/model.onnx
+done
+rm ext/function.bin
+expect 1 "function.bin" "$p" inspect ext/model.onnx # a kept plan does not hide what is missing
 
 # Entries that are damaged, cut, empty, another's, no plain files: built again without a word, and replaced.
 rm -rf "$PLANISH_CACHE_DIR"
