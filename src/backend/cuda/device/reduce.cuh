@@ -39,8 +39,8 @@ template <typename T> struct pln_acc_sum {
     __device__ __forceinline__ void merge(pln_acc_sum other) { total = pln_plus(total, other.total); }
     __device__ __forceinline__ T finish(i64) const { return total; }
 };
-/* With what the sum has lost: the mean of equal floats is their value (W. Kahan, "Further remarks on reducing truncation errors", CACM 8(1), 1965). Nothing is
- * lost on the way to infinity. */
+/* With what rounding has taken from the sum: the mean of equal floats is their value, and lanes of any lengths may be merged (T. Ogita, S. M. Rump and S. Oishi,
+ * "Accurate sum and dot product", SIAM J. Sci. Comput. 26(6), 2005, algorithms 3.1 and 4.1). Nothing is taken on the way to infinity. */
 template <> struct pln_acc_sum<float> {
     float total, lost;
     __device__ __forceinline__ void start(float neutral)
@@ -50,14 +50,14 @@ template <> struct pln_acc_sum<float> {
     }
     __device__ __forceinline__ void add(float x)
     {
-        const float y = x + lost, next = total + y, rest = y - (next - total);
-        lost = fabs(rest) < PLN_INFINITY ? rest : 0;
+        const float next = total + x, part = next - total, rest = (total - (next - part)) + (x - part);
+        if (fabs(rest) < PLN_INFINITY) lost += rest;
         total = next;
     }
     __device__ __forceinline__ void merge(pln_acc_sum other)
     {
         add(other.total);
-        add(other.lost);
+        lost += other.lost;
     }
     __device__ __forceinline__ float finish(i64) const { return total + lost; }
 };
