@@ -273,14 +273,26 @@ static int bench_context(struct bench *bench, pln_context *context, struct outpu
     return status;
 }
 
+/* What is written must not be what is read. */
+static int check_results(const char *path)
+{
+    const char *const results[] = { options.json, options.trace };
+    int status = model_check_results(&command_bench, "--json", options.json, "--trace", options.trace);
+    for (size_t i = 0; i < sizeof results / sizeof *results && status == 0; i++) {
+        status = model_check_result(&command_bench, path, results[i], false);
+        if (status == 0 && options.onnx) status = model_check_result(&command_bench, options.onnx, results[i], false);
+        if (status == 0) status = model_check_inputs(&command_bench, &options.input, results[i]);
+    }
+    return status;
+}
+
 static int bench_model(const char *path, char *command_line)
 {
     struct model model;
     struct inputs inputs = { 0 };
     struct output output;
     pln_context *context = NULL;
-    int status = model_check_result(&command_bench, path, options.json, false);
-    if (status == 0) status = model_check_result(&command_bench, path, options.trace, false);
+    int status = check_results(path);
     if (status == 0) status = model_open(&command_bench, path, &options.model, &model);
     if (status) return status;
     struct bench bench = { .path = path, .command_line = command_line, .model = &model, .inputs = &inputs, .error = -1, .contexts = (int)options.contexts };

@@ -101,6 +101,7 @@ static int run(int argc, char **argv)
     }
     status = model_check_result(&command_build, words.items[0], options.output, true);
     if (status == 0) status = model_check_result(&command_build, words.items[0], options.json, false);
+    if (status == 0) status = model_check_results(&command_build, "--output", options.output, "--json", options.json);
     if (status == 0) status = model_open(&command_build, words.items[0], &options.model, &model);
     if (status == 0) {
         if (model.is_plan) status = command_fail(&command_build, 2, "%s is a plan already; build takes an ONNX file", words.items[0]);

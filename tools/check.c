@@ -154,6 +154,7 @@ static int run(int argc, char **argv)
     if ((status = check_writable(&command_check, json_file, false)) != 0) return status;
     size_t files = 0;
     for (size_t i = 0; i < rest.count; i++) files += !is_folder(rest.items[i]);
+    if ((status = model_check_inputs(&command_check, &rest, json_file)) != 0) return status;
     if (files == rest.count) return faults_list(&command_check, &rest, options.loaded, json_file);
     if (files > 0) return command_fail(&command_check, 2, "folders of cases or files, not both at once");
     for (size_t i = 0; i < rest.count; i++) {

@@ -266,6 +266,8 @@ static int compare_models(const char *path, const char *path_b)
     struct output output;
     const bool folder = options.versus && is_folder(options.versus);
     int status = model_check_result(&command_compare, path, options.json, false);
+    if (status == 0 && path_b) status = model_check_result(&command_compare, path_b, options.json, false);
+    if (status == 0) status = model_check_inputs(&command_compare, &options.input, options.json);
     if (status == 0) status = open_variant(path, options.a, NULL, options.layers, &model);
     if (status) return status;
     status = output_open(&command_compare, options.json, &output);

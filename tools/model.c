@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "planish/experimental/cache.h"
 #include "say.h"
@@ -90,10 +90,28 @@ bool model_is_plan(const char *path)
 
 int model_check_result(const struct command *command, const char *path, const char *result, bool renamed)
 {
-    struct stat own, other;
     if (!result || !*result) return 0;
-    if (stat(path, &own) != 0 || stat(result, &other) != 0 || own.st_dev != other.st_dev || own.st_ino != other.st_ino) return check_writable(command, result, renamed);
+    if (!path || access(path, F_OK) != 0 || !is_same_file(path, result)) return check_writable(command, result, renamed);
     return command_fail(command, 2, "%s is the model itself, which would be lost; name another file for the result", result);
+}
+
+int model_check_inputs(const struct command *command, const struct text_list *files, const char *result)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        const char *file = files->items[i];
+        while (file) { /* names may have '=' and ':' in them, and so may files */
+            if (is_same_file(file, result)) return command_fail(command, 2, "%s is read by this command and would be lost; name another file for the result", result);
+            file = strpbrk(file, "=:");
+            if (file) file++;
+        }
+    }
+    return 0;
+}
+
+int model_check_results(const struct command *command, const char *option, const char *result, const char *other_option, const char *other)
+{
+    if (!is_same_file(result, other)) return 0;
+    return command_fail(command, 2, "%s and %s would both be written to %s; give each a file of its own", option, other_option, result);
 }
 
 static const struct pln_logger logger = { NULL, print_log };

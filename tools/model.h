@@ -100,6 +100,10 @@ bool model_is_plan(const char *path);
 /* What is written must not be the model, whatever the two are called, and can be written (check_writable); result NULL or "": it is no file. 0, or an exit
  * status after saying so: before anything is built or measured. */
 int model_check_result(const struct command *command, const char *path, const char *result, bool renamed);
+/* The same of other files that the command reads: each FILE or NAME=FILE. 0, or an exit status after saying so. */
+int model_check_inputs(const struct command *command, const struct text_list *files, const char *result);
+/* Two results take two files. */
+int model_check_results(const struct command *command, const char *option, const char *result, const char *other_option, const char *other);
 
 struct model {
     pln_engine *engine;

@@ -173,6 +173,8 @@ static int run(int argc, char **argv)
     if (options.labels && !options.top) options.top = 5;
     if (options.labels && (status = labels_read(&command_run, options.labels, &labels)) != 0) return status;
     status = model_check_result(&command_run, words.items[0], options.json, false);
+    if (status == 0) status = model_check_inputs(&command_run, &options.input, options.json);
+    if (status == 0 && options.labels) status = model_check_inputs(&command_run, &(struct text_list){ &options.labels, 1 }, options.json);
     if (status == 0) status = check_writable_folder(&command_run, options.output);
     if (status == 0) status = model_open(&command_run, words.items[0], &options.model, &model);
     if (status == 0) {

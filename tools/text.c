@@ -75,6 +75,15 @@ bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool is_same_file(const char *path, const char *other)
+{
+    struct stat own, that;
+    if (!path || !other || !*path || !*other) return false;
+    const bool exists = stat(path, &own) == 0;
+    if (!exists || stat(other, &that) != 0) return !exists && strcmp(path, other) == 0;
+    return S_ISREG(own.st_mode) && own.st_dev == that.st_dev && own.st_ino == that.st_ino;
+}
+
 /* The folder that holds what `path` names, which may itself be a folder with a slash behind it. 0 or an errno. */
 static int try_parent(const char *path)
 {

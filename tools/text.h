@@ -19,6 +19,8 @@ const char *text_dims(int rank, const int64_t *dims, const char *const *names);
 uint64_t file_bytes(const char *path);
 bool is_file(const char *path); /* a regular one: no folder, device or pipe */
 bool is_folder(const char *path);
+/* Both name one regular file, or what is not there yet by one name. NULL and "" name none. */
+bool is_same_file(const char *path, const char *other);
 /* A file can be written there: asked before long work whose result it takes. renamed: it is written under another name first, so it is the folder that counts. path
  * NULL or "": nothing is asked. 0, or 1 after saying why not. */
 int check_writable(const struct command *command, const char *path, bool renamed);

@@ -268,14 +268,28 @@ static int save_engine(const struct model *model)
     return exit_status;
 }
 
+/* What is written must be neither what is read nor another result. */
+static int check_results(const char *path)
+{
+    const struct {
+        const char *option, *result;
+    } results[] = { { "--saveEngine", options.save_engine }, { "--exportTimes", options.export_times }, { "--exportOutput", options.export_output }, { "--exportProfile", options.export_profile },
+                    { "--exportLayerInfo", options.export_layers } };
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof results / sizeof *results; i++) {
+        status = model_check_result(&command_trtexec, path, results[i].result, i == 0);
+        if (status == 0) status = model_check_inputs(&command_trtexec, &options.files, results[i].result);
+        for (size_t k = 0; status == 0 && k < i; k++) status = model_check_results(&command_trtexec, results[k].option, results[k].result, results[i].option, results[i].result);
+    }
+    return status;
+}
+
 static int open_model(struct model *model)
 {
     struct pln_engine_summary summary;
     const char *path = options.onnx ? options.onnx : options.load_engine;
     trtexec_log('I', options.onnx ? "Start parsing network model." : "Loading engine.");
-    const char *const exports[] = { options.export_times, options.export_output, options.export_profile, options.export_layers };
-    int status = options.onnx ? model_check_result(&command_trtexec, path, options.save_engine, true) : 0;
-    for (size_t i = 0; status == 0 && i < sizeof exports / sizeof *exports; i++) status = model_check_result(&command_trtexec, path, exports[i], false);
+    int status = check_results(path);
     if (status == 0) status = model_open(&command_trtexec, path, &options.model, model);
     if (status == 0 && options.onnx && model->is_plan) {
         model_close(model);

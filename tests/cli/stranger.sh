@@ -87,6 +87,24 @@ says 2 "m.onnx is the model itself" "name another file" "$p" inspect m.onnx --ht
 says 2 "m.onnx is the model itself" "name another file" "$p" bench m.onnx --trace m.onnx
 says 2 "m.onnx is the model itself" "name another file" "$p" compare m.onnx --json=m.onnx
 expect 1 "m.onnx is the model itself" "$p" trtexec --onnx=m.onnx --saveEngine=m.onnx
+# Nor of a second model, or of anything else that is read; and two results take two files.
+cp m.onnx other.onnx
+echo "class 0" >words.txt
+cp good.npy in.npy
+says 2 "other.onnx is the model itself" "name another file" "$p" compare m.onnx other.onnx --json=other.onnx
+says 2 "other.onnx is the model itself" "name another file" "$p" bench m.onnx --onnx other.onnx --json=other.onnx
+says 2 "other.onnx is the model itself" "name another file" "$p" bench m.onnx --onnx other.onnx --trace other.onnx
+says 2 "other.onnx is the model itself" "name another file" "$p" inspect m.onnx other.onnx --html other.onnx
+says 2 "other.onnx is read by this command and would be lost" "name another file" "$p" check m.onnx other.onnx --json=other.onnx
+says 2 "in.npy is read by this command" "name another file" "$p" run m.onnx --input x=in.npy --json=in.npy
+says 2 "in.npy is read by this command" "name another file" "$p" bench m.onnx --input x:in.npy --json=./in.npy
+says 2 "in.npy is read by this command" "name another file" "$p" compare m.onnx --input x=in.npy --json=in.npy
+says 2 "words.txt is read by this command" "name another file" "$p" run m.onnx --random 1 --labels words.txt --json=words.txt
+expect 1 "in.npy is read by this command" "$p" trtexec --onnx=m.onnx --loadInputs=x:in.npy --exportTimes=in.npy
+says 2 "--output and --json would both be written to two.plan" "a file of its own" "$p" build m.onnx -o two.plan --json=two.plan
+says 2 "--json and --trace would both be written to two.json" "a file of its own" "$p" bench m.onnx --json=two.json --trace two.json
+expect 1 "--saveEngine and --exportProfile would both be written to two.plan" "$p" trtexec --onnx=m.onnx --saveEngine=two.plan --exportProfile=two.plan
+cmp in.npy good.npy && cmp other.onnx before.onnx && [ "$(cat words.txt)" = "class 0" ] && [ ! -e two.plan ] && [ ! -e two.json ] || wrong "what is read was written to"
 cmp m.onnx before.onnx || wrong "the model was changed"
 says 1 "cannot read '.': it is a folder" "name a file in it" "$p" run . --random 1
 says 1 "cannot read '/dev/null': it is not a regular file" "copy it to one" "$p" run /dev/null --random 1
