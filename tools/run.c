@@ -42,21 +42,35 @@ static const struct option_row rows[] = {
     { 0 },
 };
 
-/* DIR/NAME.npy, where what cannot stand in a file name becomes '_'. */
-static void output_path(char *path, size_t path_bytes, const char *folder, const char *name)
+static bool is_taken(const struct text_list *paths, const char *path)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (strcmp(paths->items[i], path) == 0) return true;
+    return false;
+}
+
+/* DIR/NAME.npy, where what cannot stand in a file name becomes '_'; with a number behind it where an earlier output has that file. */
+static void output_path(char *path, size_t path_bytes, const char *folder, const char *name, const struct text_list *written)
 {
     size_t n = (size_t)snprintf(path, path_bytes, "%s/", folder);
     size_t start = n;
-    for (; *name && n + 5 < path_bytes && n - start < 200; name++) path[n++] = *name == '/' || *name == ':' || (unsigned char)*name < 32 ? '_' : *name;
+    for (; *name && n + 24 < path_bytes && n - start < 200; name++) path[n++] = *name == '/' || *name == ':' || (unsigned char)*name < 32 ? '_' : *name;
     if (n == start || path[start] == '.') path[start] = '_', n += n == start;
     snprintf(path + n, path_bytes - n, ".npy");
+    for (int i = 2; is_taken(written, path); i++) snprintf(path + n, path_bytes - n, "_%d.npy", i);
 }
 
 static int write_output(const char *name, const pln_host_value *value)
 {
-    char path[4400];
+    static struct text_list written; /* lives as long as the process */
+    const struct text_list none = { 0 };
+    char path[4400], plain[4400];
     pln_diagnostics *diagnostics = pln_diagnostics_create();
-    output_path(path, sizeof path, options.output, name);
+    output_path(plain, sizeof plain, options.output, name, &none);
+    output_path(path, sizeof path, options.output, name, &written);
+    if (strcmp(path, plain) != 0) command_tell(&command_run, "output '%s' is written to %s: %s is another output's", name, path, plain);
+    const char *kept = strdup(path);
+    if (kept) text_list_add(&written, kept);
     enum pln_status status = pln_host_value_write_npy(value, path, diagnostics);
     int exit_status = status == PLN_OK ? 0 : model_fail(&command_run, diagnostics, status, "");
     pln_diagnostics_destroy(diagnostics);

@@ -60,6 +60,13 @@ expect 1 '"count":1,"faults":[{"node":""' "$p" check cut.plan --json
 expect 1 "none.onnx" "$p" check none.onnx
 expect 2 "not both at once" "$p" check "$bert" cut.plan
 
+# Outputs whose names make the same file name: neither is lost.
+LC_ALL=C sed 's|output_2|output/1|g' "$source/tests/fuzz/corpus/import/split_variable_parts_default_axis_opset18.onnx" >alike.onnx
+printf '\001\000\000\000\000\000\000\000\005\000\000\000\000\000\000\000' >parts.bin
+printf '\000\000\200\077\000\000\200\077\000\000\200\077\000\000\200\077\000\000\200\077\000\000\200\077' >ones.bin
+expect 0 "output 'output/1' is written to alike/output_1_2.npy: alike/output_1.npy is another output's" "$p" run alike.onnx --input input=ones.bin --input split=parts.bin --output alike
+[ "$(wc -c <alike/output_1.npy) $(wc -c <alike/output_1_2.npy)" = "132 148" ] || { echo "FAILED: one output has the file of another"; failures=$((failures + 1)); }
+
 # What cannot be written is an error, and a failed job leaves no empty result.
 expect 0 '"name":"bert.ts"' "$p" check "$zoo/bert.ts//" --json
 expect 1 "No space left" sh -c "'$p' check '$zoo/bert.ts' >/dev/full"
