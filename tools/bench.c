@@ -338,6 +338,7 @@ static int run(int argc, char **argv)
     free(words.items);
     if (options.versus && strcmp(options.versus, "onnxruntime") != 0) return command_fail(&command_bench, 2, "--vs knows onnxruntime, not '%s'", options.versus);
     if (!(options.duration >= 0) || options.warm_up < 0) return command_fail(&command_bench, 2, "--duration and --warm-up cannot be negative");
+    if (options.versus && options.contexts > 1) return command_fail(&command_bench, 2, "--contexts and --vs do not go together: ONNX Runtime is measured one run at a time; leave one of them out");
     if (options.contexts > 64) return command_fail(&command_bench, 2, "--contexts can be 1 to 64");
     char line[2000] = "planish";
     for (int i = 0; i < argc; i++) {

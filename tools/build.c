@@ -95,7 +95,7 @@ static int run(int argc, char **argv)
         if (words.count == 2 && !options.output) return command_fail(&command_build, 2, "one model at a time; the plan is named behind -o: planish build MODEL.onnx -o MODEL.plan");
         return command_fail(&command_build, 2, words.count ? "one model at a time" : "which model? planish build --help tells more");
     }
-    if (!options.output) {
+    if (!options.output || !*options.output) {
         free(words.items);
         return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
     }

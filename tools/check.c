@@ -143,6 +143,7 @@ static int run(int argc, char **argv)
         free(rest.items);
         return command_fail(&command_check, 2, "which folder or file? planish check --help tells more");
     }
+    if (options.rtol < 0 || options.atol < 0 || options.max_rel_err < 0) return command_fail(&command_check, 2, "--rtol, --atol and --max-rel-err cannot be negative");
     status = model_check_tune(&command_check, options.tune, options.timing_cache);
     if (status == 0) status = model_check_device(&command_check, &options.on);
     if (status == 0) status = check_passes();

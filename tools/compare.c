@@ -1,4 +1,5 @@
 /* planish compare: one model twice, on two devices, beside ONNX Runtime, or against stored outputs. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,20 +76,30 @@ static void judge(struct output *output, const char *what, const struct outputs 
     }
 }
 
+static const char *const precisions[] = { "fp32", "fp16", "bf16", "fp8", "int8", "best" };
+#define N_PRECISIONS (sizeof precisions / sizeof *precisions)
+
+/* What is behind a colon and no number should be a precision. */
+static int check_side(const char *option, const char *side)
+{
+    const char *colon = side ? strrchr(side, ':') : NULL;
+    if (!colon || isdigit((unsigned char)colon[1])) return 0;
+    for (size_t i = 0; i < N_PRECISIONS; i++)
+        if (strcmp(colon + 1, precisions[i]) == 0) return 0;
+    return command_fail(&command_compare, 2, "%s %s: behind the colon stands a precision (fp32, fp16, bf16, fp8, int8, best) or a number, as in cuda:1", option, side);
+}
+
 /* DEVICE, or DEVICE:PRECISION, which takes the place of --fp16 and the like. `room` holds the device's name. */
 static void set_side(const char *side, char *room, size_t room_bytes, struct model_options *own)
 {
     struct device_options *on = &own->on;
-    struct {
-        const char *name;
-        bool *flag;
-    } precisions[] = { { "fp32", NULL }, { "fp16", &on->fp16 }, { "bf16", &on->bf16 }, { "fp8", &on->fp8 }, { "int8", &on->int8 }, { "best", &on->best } };
+    bool *const flags[N_PRECISIONS] = { NULL, &on->fp16, &on->bf16, &on->fp8, &on->int8, &on->best };
     const char *colon = strrchr(side, ':');
     own->device = side;
-    for (size_t i = 0; colon && i < sizeof precisions / sizeof *precisions; i++) {
-        if (strcmp(colon + 1, precisions[i].name) != 0) continue;
+    for (size_t i = 0; colon && i < N_PRECISIONS; i++) {
+        if (strcmp(colon + 1, precisions[i]) != 0) continue;
         on->fp16 = on->bf16 = on->fp8 = on->int8 = on->best = false;
-        if (precisions[i].flag) *precisions[i].flag = true;
+        if (flags[i]) *flags[i] = true;
         snprintf(room, room_bytes, "%.*s", (int)(colon - side), side);
         own->device = room;
     }
@@ -296,7 +307,8 @@ static int check_options(const struct text_list *words)
     if (options.versus && !peer && options.layers) return command_fail(command, 2, "--layers needs something to run: a folder of outputs has no layers");
     if (options.bisect && options.layers) return command_fail(command, 2, "--bisect-passes and --layers do not go together: one after the other");
     if (options.tolerance < 0) return command_fail(command, 2, "--tolerance cannot be negative");
-    return 0;
+    const int bad = check_side("--a", options.a);
+    return bad ? bad : check_side("--b", options.b);
 }
 
 static int run(int argc, char **argv)

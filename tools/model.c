@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,10 +81,11 @@ bool model_is_plan(const char *path)
     static const char magic[5] = { (char)0x89, 'P', 'L', 'A', 'N' };
     char start[5] = { 0 };
     size_t n = strlen(path);
-    FILE *file = fopen(path, "rb");
-    if (!file) return false;
-    size_t got = fread(start, 1, sizeof start, file);
-    fclose(file);
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe is no model: what is wrong with it is told where it is opened, without waiting for a writer */
+    if (file < 0) return false;
+    const ssize_t read_bytes = read(file, start, sizeof start);
+    const size_t got = read_bytes > 0 ? (size_t)read_bytes : 0;
+    close(file);
     const bool foreign = got >= 4 && (memcmp(start, "ptrt", 4) == 0 || memcmp(start, "ftrt", 4) == 0);
     return foreign || (got == sizeof start && memcmp(start, magic, sizeof start) == 0) || (n > 5 && strcmp(path + n - 5, ".plan") == 0);
 }
@@ -337,7 +339,7 @@ static int find_shape(const struct command *command, const struct model *model, 
         int64_t sizes[PLN_MAX_RANK];
         if (dims) {
             if (!parse_dims(dims, end, &rank, sizes)) return command_fail(command, 2, "--shapes: '%.*s' is no shape; write it as 1x3x224x224", (int)(end - dims), dims), -1;
-            if (info->rank >= 0 && rank != info->rank) return command_fail(command, 2, "--shapes: input '%s' has %d dims, not %d", name, info->rank, rank), -1;
+            if (info->rank >= 0 && rank != info->rank) return command_fail(command, 2, "--shapes: input '%s' has %d dims, not %d; they are joined by x, as in 1x3x224x224", name, info->rank, rank), -1;
             info->rank = rank;
             memcpy(info->dims, sizes, sizeof sizes);
             found = 1;

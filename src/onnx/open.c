@@ -28,6 +28,9 @@ static const struct magic magics[] = {
     { "TFL3", 4, 4, "it is a TensorFlow Lite file" },
     { "\x93NUMPY", 6, 0, "it is a NumPy file" },
     { "\x80\x02", 2, 0, "it is a Python pickle" },
+    { "\x89PNG", 4, 0, "it is a picture (PNG)" },
+    { "\xff\xd8\xff", 3, 0, "it is a picture (JPEG)" },
+    { "{\"", 2, 8, "it is a safetensors file" },
     { "\x7f"
       "ELF",
       4, 0, "it is an ELF file" },

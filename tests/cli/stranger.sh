@@ -36,6 +36,11 @@ says 2 "there is no command 'biuld'" "did you mean 'build'?" "$p" biuld m.onnx -
 says 2 "there is no option --inptu" "did you mean --input?" "$p" run m.onnx --inptu x=good.npy
 says 2 "where shall the plan go?" "give -o FILE.plan" "$p" build m.onnx
 says 2 "the model has no input 'input'" "its first is 'x'" "$p" run m.onnx --input input=good.npy
+says 2 "where shall the plan go?" "give -o FILE.plan" "$p" build m.onnx -o ""
+says 2 "input 'x' has 4 dims, not 1" "joined by x, as in 1x3x224x224" "$p" run m.onnx --random 1 --shapes x:1,3,64,64 -q
+says 2 "--b ref:int3: behind the colon stands a precision" "or a number, as in cuda:1" "$p" compare m.onnx --b ref:int3
+says 2 "--contexts and --vs do not go together" "leave one of them out" "$p" bench m.onnx --contexts 2 --vs onnxruntime
+expect 2 "--rtol, --atol and --max-rel-err cannot be negative" "$p" check "$source/tests/models/zoo" --atol -1
 # 5-9: inputs.
 says 2 "input 'x' is missing" "--random 1 for random values" "$p" run m.onnx
 says 1 "f64.npy: input 'x' is f64, the model wants f32" 'astype("float32")' "$p" run m.onnx --input x=f64.npy
@@ -49,11 +54,20 @@ says 1 "notes.txt: not an ONNX model: it is a text file" "what is wanted is a fi
 says 1 "good.npy: not an ONNX model: it is a NumPy file" "what is wanted is a file that was exported as ONNX" "$p" inspect good.npy
 cp "$source/tests/golden/bad/tensorrt.plan" model.engine
 says 1 "it was made by TensorRT" "build a plan from the ONNX model: planish build" "$p" run model.engine --random 1
+says 1 "not an ONNX model: it is a picture (PNG)" "what is wanted is a file that was exported as ONNX" "$p" run "$picture"
+printf '\377\330\377\340junk' >photo.jpg
+says 1 "not an ONNX model: it is a picture (JPEG)" "what is wanted is a file that was exported as ONNX" "$p" build photo.jpg -o x.plan
+printf '\100\000\000\000\000\000\000\000{"w":{"dtype":"F32"}}' >model.safetensors
+says 1 "not an ONNX model: it is a safetensors file" "what is wanted is a file that was exported as ONNX" "$p" inspect model.safetensors
 head -c 200000 m.onnx >cut.onnx
 says 1 "cut.onnx" "it may be cut off or damaged); export or download it again" "$p" build cut.onnx -o x.plan
 says 1 "flipped_bit.plan: the plan is damaged" "build it again from the model" "$p" run "$source/tests/golden/bad/flipped_bit.plan" --random 1
 says 1 "cut_weights.plan: the plan is cut short" "build it again from the model" "$p" run "$source/tests/golden/bad/cut_weights.plan" --random 1
 says 1 "newer.plan: the plan has format version" "use a newer Planish, or build it again from the model" "$p" run "$source/tests/golden/bad/newer.plan" --random 1
+if command -v mkfifo >/dev/null && mkfifo pipe.onnx; then # nobody writes to it: it must not be waited for
+    says 1 "cannot read 'pipe.onnx': it is not a regular file" "copy it to one" timeout 20 "$p" run pipe.onnx --random 1
+    says 1 "cannot read 'pipe.onnx': it is not a regular file" "copy it to one" timeout 20 "$p" check pipe.onnx
+fi
 # 16, 17: machines.
 if "$p" ops Conv | grep -q avx512; then
     "$p" build m.onnx -o v4.plan --target x86-64-v4 --no-rebuild -q >/dev/null

@@ -89,7 +89,7 @@ expect 2 "the model has no input 'z'" "$p" build "$model" -o "$scratch/x.plan" -
 # Devices with a precision.
 expect 0 "--int8 is a permission" "$p" compare "$model" --a cpu:int8 --b ref:fp32
 expect 0 "0 differ" "$p" compare "$model" --fp16 --a cpu:fp32 -q
-expect 2 "a number is expected after the colon" "$p" compare "$model" --a cpu:fp99
+expect 2 "behind the colon stands a precision (fp32, fp16, bf16, fp8, int8, best) or a number" "$p" compare "$model" --a cpu:fp99
 # A log of both streams has them in the order in which they were said.
 [ "$("$p" run "$source/tests/models/zoo/bert.ts/model.onnx" --random 1 --dim s=4 2>&1 | sed -n 's/^device .*/first/p; s/.* becomes 1$/then/p; s/^ran .*/last/p' | uniq | tr '\n' ' ')" = "first then last " ] || {
     echo "FAILED: what is said stands in another order"
