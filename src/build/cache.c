@@ -63,8 +63,11 @@ static bool make_folders(char *path)
     struct stat info;
     for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
-        bool made = mkdir(path, 0700) == 0 || errno == EEXIST || stat(path, &info) == 0;
+        bool made = mkdir(path, 0700) == 0 || errno == EEXIST;
+        const int error = errno; /* what keeps it from being made, not that it is not there */
+        made = made || stat(path, &info) == 0;
         *slash = '/';
+        if (!made) errno = error;
         if (!made) return false;
     }
     if (mkdir(path, 0700) == 0 || (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode))) return true;

@@ -171,6 +171,15 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
         builds "$p" inspect m.onnx
     fi
 fi
+# Why a folder cannot be made, not that it is not there.
+mkdir closed
+chmod 555 closed
+deep=$scratch/closed/cache/deep
+if [ "$(id -u)" -ne 0 ]; then expect 0 "cannot make the folder '$deep/plans': Permission denied" env PLANISH_CACHE_DIR="$deep" "$p" run m.onnx --random 1
+elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+    chmod 755 "$scratch"
+    expect 0 "cannot make the folder '$deep/plans': Permission denied" setpriv --reuid=65534 --clear-groups env PLANISH_CACHE_DIR="$deep" "$p" run m.onnx --random 1
+fi
 # A full disk is no failure.
 expect 0 "built in" sh -c "ulimit -f 100; '$p' inspect m.onnx --disable-pass fold"
 grep -q "nothing is kept in the cache: .*File too large" .out || wrong "a full disk is not told"
