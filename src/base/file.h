@@ -24,13 +24,15 @@ void pln_file_unmap(struct pln_file_map *map);
 /* Folder part of a path, "." when there is none, into the caller's buffer. PLN_INVALID_ARGUMENT: it does not fit. */
 enum pln_status pln_path_folder(const char *path, char *buffer, size_t buffer_bytes);
 
-/* Writes path.tmp-XXXX in the same folder, then fsync and rename by commit. abort (or a failed commit) removes it. */
+/* Writes a file without a name in the same folder (path.tmp-XXXX where the file system has no such files), then fsync and rename by commit. abort (or a failed
+ * commit) removes it. */
 struct pln_file_writer {
     int fd;
     char *path, *temp_path;
     size_t path_bytes, temp_bytes;
     uint64_t offset;
     enum pln_status status; /* first failure; later writes do nothing */
+    bool is_named;          /* temp_path is its name */
     bool may_be_lost;       /* set after open: commit does not wait for the disk; what a crash leaves may be damaged */
     const struct pln_allocator *alloc;
     struct pln_diag *diag;

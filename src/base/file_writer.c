@@ -19,14 +19,39 @@ static enum pln_status writer_fail(struct pln_file_writer *writer, const char *d
     return writer->status;
 }
 
-/* Under a name that nobody has: the umask gives the mode that the user wants, which mkstemp would not. */
-static int open_temporary(const struct pln_file_writer *writer)
+static void descriptor_link(int fd, char link[40])
 {
+    snprintf(link, 40, "/proc/self/fd/%d", fd);
+}
+
+/* Without a name until it is committed: a process that is killed leaves nothing behind. -1: not in this folder, or not on this system. */
+static int open_unnamed(const struct pln_file_writer *writer)
+{
+#ifdef O_TMPFILE
+    char link[40];
+    if (pln_path_folder(writer->path, writer->temp_path, writer->temp_bytes) != PLN_OK) return -1;
+    const int fd = open(writer->temp_path, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+    descriptor_link(fd, link);
+    if (fd < 0 || access(link, F_OK) == 0) return fd;
+    close(fd); /* it could not be given a name */
+#else
+    (void)writer;
+#endif
+    return -1;
+}
+
+/* Under a name that nobody has: the umask gives the mode that the user wants, which mkstemp would not. unnamed: the file that gets it; -1: a new one. */
+static int open_temporary(const struct pln_file_writer *writer, int unnamed)
+{
+    char link[40];
+    descriptor_link(unnamed, link);
     uint32_t mix = (uint32_t)pln_clock_ns() ^ (uint32_t)getpid() << 16 ^ (uint32_t)(uintptr_t)writer;
     for (int i = 0; i < OPEN_TRIES; i++) {
         mix = mix * 1664525u + 1013904223u; /* Numerical Recipes' linear congruence; only uniqueness matters */
         snprintf(writer->temp_path, writer->temp_bytes, "%s.tmp-%08x", writer->path, (unsigned)mix);
-        int fd = open(writer->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int fd = unnamed;
+        if (fd < 0) fd = open(writer->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        else if (linkat(AT_FDCWD, link, AT_FDCWD, writer->temp_path, AT_SYMLINK_FOLLOW) != 0) fd = -1;
         if (fd >= 0 || errno != EEXIST) return fd;
     }
     return -1;
@@ -57,7 +82,9 @@ enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char 
         writer->status = pln_fail_memory(diag, "a file name", writer->temp_bytes);
     } else {
         memcpy(writer->path, path, writer->path_bytes);
-        writer->fd = open_temporary(writer);
+        writer->fd = open_unnamed(writer);
+        writer->is_named = writer->fd < 0;
+        if (writer->is_named) writer->fd = open_temporary(writer, -1);
         if (writer->fd < 0) writer_fail(writer, "create");
     }
     if (writer->status != PLN_OK) release_paths(writer);
@@ -116,6 +143,10 @@ enum pln_status pln_file_writer_flush(struct pln_file_writer *writer)
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer)
 {
     if (writer->status == PLN_OK && !writer->may_be_lost && fsync(writer->fd) != 0) writer_fail(writer, "write");
+    if (writer->status == PLN_OK && !writer->is_named) {
+        writer->is_named = open_temporary(writer, writer->fd) >= 0;
+        if (!writer->is_named) writer_fail(writer, "create");
+    }
     if (writer->status == PLN_OK) {
         int fd = writer->fd;
         writer->fd = -1;
@@ -132,7 +163,7 @@ void pln_file_writer_abort(struct pln_file_writer *writer)
 {
     if (writer->fd >= 0) close(writer->fd);
     writer->fd = -1;
-    if (writer->temp_path != NULL) unlink(writer->temp_path);
+    if (writer->temp_path != NULL && writer->is_named) unlink(writer->temp_path);
     release_paths(writer);
     if (writer->status == PLN_OK) writer->status = PLN_INVALID_ARGUMENT; /* it is closed: later writes do nothing */
 }

@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/dynlib.h"
@@ -116,6 +118,39 @@ static void an_aborted_writer_leaves_nothing(void **state)
     assert_int_equal(pln_file_writer_commit(&writer), PLN_IO);
 }
 
+/* Ctrl-C, or no memory left, in the middle of a large plan. */
+static void a_killed_writer_leaves_nothing(void **state)
+{
+    (void)state;
+#ifdef O_TMPFILE
+    const int unnamed = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (unnamed < 0) skip(); /* this file system has no files without a name */
+    close(unnamed);
+    const int before = count_files();
+    const pid_t child = fork();
+    if (child == 0) {
+        struct pln_file_writer writer;
+        const bool good = pln_file_writer_open(&writer, in_folder("killed"), NULL, NULL) == PLN_OK && pln_file_writer_write(&writer, "half", 4) == PLN_OK;
+        if (good) raise(SIGKILL);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(count_files(), before);
+    /* One that is let be has the mode of any other file. */
+    const mode_t mask = umask(027);
+    write_text("mode", "whole");
+    umask(mask);
+    struct stat info;
+    assert_int_equal(stat(in_folder("mode"), &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+    assert_int_equal(info.st_size, 5);
+#else
+    skip();
+#endif
+}
+
 static void what_is_no_regular_file_is_refused(void **state)
 {
     (void)state;
@@ -200,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writing_and_mapping),
         cmocka_unit_test(an_aborted_writer_leaves_nothing),
+        cmocka_unit_test(a_killed_writer_leaves_nothing),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(staying_below_a_folder),
         cmocka_unit_test(folders_of_paths),
