@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "manual.h"
@@ -37,6 +38,10 @@ static const struct command *find_command(const char *word)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         if (strcmp(later[i], word) != 0) continue;
         fprintf(stderr, "planish: '%s' comes with a later version; planish --help lists what this one does\n", word);
+        return NULL;
+    }
+    if (access(word, F_OK) == 0 && strchr(word, '.')) { /* a model where the command should be */
+        fprintf(stderr, "planish: a command comes first: planish run %s --random 1; planish --help lists them\n", word);
         return NULL;
     }
     const bool option = word[0] == '-';
@@ -77,6 +82,7 @@ static int work(int argc, char **argv)
         printf("planish %s\n", pln_version());
         return 0;
     }
+    if (strcmp(argv[1], "--man") == 0 && argc > 2 && !find_command(argv[2])) return 2;
     if (strcmp(argv[1], "--man") == 0 || strcmp(argv[1], "--completions") == 0) plain_leave_stdout();
     if (strcmp(argv[1], "--man") == 0) return manual_print_man(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);
     if (strcmp(argv[1], "--completions") == 0) return manual_print_completions(commands, N_COMMANDS, argc > 2 ? argv[2] : NULL);

@@ -109,7 +109,7 @@ static size_t distance(const char *a, const char *b)
 const char *nearest_name(const char *name, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    size_t least = strlen(name) / 2 + 1;
+    size_t least = strlen(name) * 2 / 5 + 1; /* what has little of the name is no guess: --precision is not --version */
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(name, names[i]);
         if (d >= least) continue;

@@ -34,6 +34,9 @@ expect 0 "output y f32[1,10]" "$p" run m.onnx --input x=good.npy
 # 1-4: words.
 says 2 "there is no command 'biuld'" "did you mean 'build'?" "$p" biuld m.onnx -o m.plan
 says 2 "there is no option --inptu" "did you mean --input?" "$p" run m.onnx --inptu x=good.npy
+says 2 "there is no option --precision; planish run --help lists them" "--help" "$p" run m.onnx --precision fp16
+says 2 "a command comes first" "planish run m.onnx --random 1" "$p" m.onnx
+says 2 "'serve' comes with a later version" "planish --help" "$p" --man serve
 says 2 "where shall the plan go?" "give -o FILE.plan" "$p" build m.onnx
 says 2 "the model has no input 'input'" "its first is 'x'" "$p" run m.onnx --input input=good.npy
 says 2 "where shall the plan go?" "give -o FILE.plan" "$p" build m.onnx -o ""
