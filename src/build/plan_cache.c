@@ -13,6 +13,13 @@
 
 #define LEAST_BYTES 64 /* less is no plan */
 
+/* Stands behind the plan: the name alone would let a plan of another model, moved there, be taken for this one's. */
+struct trailer {
+    char magic[8];
+    struct pln_cache_key key;
+};
+static const char trailer_magic[8] = "PLNKEPT";
+
 /* Said once: from then on nothing is looked for, nor kept. */
 static void give_up(struct pln_plan_cache *cache, const char *why)
 {
@@ -142,6 +149,16 @@ enum pln_status pln_plan_cache_key(const struct pln_plan_cache *cache, struct pl
 
 /* ---- entries ---- */
 
+/* Leaves the plan. false: it is another's. */
+static bool take_trailer(const struct pln_plan_cache *cache, struct pln_file_map *map)
+{
+    struct trailer trailer;
+    if (map->size_bytes < sizeof trailer) return false;
+    map->size_bytes -= sizeof trailer;
+    memcpy(&trailer, (const char *)map->data + map->size_bytes, sizeof trailer);
+    return memcmp(trailer.magic, trailer_magic, sizeof trailer.magic) == 0 && trailer.key.hi == cache->key.hi && trailer.key.lo == cache->key.lo;
+}
+
 bool pln_plan_cache_get(const struct pln_plan_cache *cache, struct pln_file_map *out_map)
 {
     char path[PLN_CACHE_PATH_BYTES];
@@ -151,7 +168,11 @@ bool pln_plan_cache_get(const struct pln_plan_cache *cache, struct pln_file_map 
     const int fd = pln_cache_open_entry(path, LEAST_BYTES, PLN_CACHE_MOST_BYTES, &bytes);
     if (fd < 0) return false;
     pln_diag_init(&quiet);
-    const bool mapped = pln_file_map_descriptor(fd, path, &quiet, out_map) == PLN_OK;
+    bool mapped = pln_file_map_descriptor(fd, path, &quiet, out_map) == PLN_OK;
+    if (mapped && !take_trailer(cache, out_map)) {
+        pln_file_unmap(out_map);
+        mapped = false;
+    }
     if (mapped) pln_cache_touch(fd);
     if (mapped) pln_cache_log(cache->logger, PLN_LOG_VERBOSE, "plan taken from the cache: %s", path);
     close(fd);
@@ -164,7 +185,7 @@ void pln_plan_cache_put(const struct pln_plan_cache *cache, const void *plan, si
     struct pln_plan_cache after = *cache;
     struct pln_file_writer writer;
     struct pln_diag diag;
-    if (size_bytes > PLN_CACHE_MOST_BYTES) {
+    if (size_bytes > PLN_CACHE_MOST_BYTES - sizeof(struct trailer)) {
         pln_cache_log(cache->logger, PLN_LOG_VERBOSE, "the plan is not kept: it is larger than all that the cache may hold");
         return;
     }
@@ -179,7 +200,10 @@ void pln_plan_cache_put(const struct pln_plan_cache *cache, const void *plan, si
     enum pln_status status = pln_file_writer_open(&writer, path, alloc, &diag);
     if (status == PLN_OK) {
         writer.may_be_lost = true; /* loading tells damage */
+        struct trailer trailer = { .key = cache->key };
+        memcpy(trailer.magic, trailer_magic, sizeof trailer.magic);
         status = pln_file_writer_write(&writer, plan, size_bytes);
+        if (status == PLN_OK) status = pln_file_writer_write(&writer, &trailer, sizeof trailer);
         if (status == PLN_OK) status = pln_file_writer_commit(&writer);
         else pln_file_writer_abort(&writer);
     }

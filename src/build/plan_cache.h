@@ -1,7 +1,8 @@
 /* Plans on disk: what one build of a model has made, the next one loads.
  *
- * An entry is a plan, named by a hash of the bytes of the model and of its external data, what the caller asked for, the machine, and the code of this
- * library. It is verified as any plan is, weights included; what cannot be loaded is built again and replaced. A folder that cannot be used is said once. */
+ * An entry is a plan with its key behind it, which also names it: a hash of the bytes of the model and of its external data, what the caller asked for, the
+ * machine, and the code of this library. It is verified as any plan is, weights included; what cannot be loaded, or is another model's, is built again and
+ * replaced. A folder that cannot be used is said once. */
 #ifndef PLN_BUILD_PLAN_CACHE_H
 #define PLN_BUILD_PLAN_CACHE_H
 

@@ -140,6 +140,13 @@ echo text >"$one"
 spoilt "a text"
 cp "$other" "$one"
 builds "$p" inspect m.onnx --device cpu # another device's
+# A sound plan of another model, with this model's name.
+hits "$p" inspect m.onnx
+"$p" inspect "$zoo/lstm_bi.ts/model.onnx" >/dev/null
+stranger=$(ls "$PLANISH_CACHE_DIR"/plans/*.plan | grep -vF "$other" | grep -vF "$one")
+cp "$stranger" "$one"
+spoilt "another model's plan"
+rm "$stranger"
 cp whole "$one"
 chmod o+w "$one"
 spoilt "one that everybody can write"
