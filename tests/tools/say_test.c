@@ -66,7 +66,7 @@ static void formats_like_printf(void **state)
 {
     (void)state;
     assert_string_equal(said("\n%%|%-6s|%6s|%.2s|%.*s|%-*s|\n", "ab", "cd", "efg", 1, "hi", 4, "jk"), "\n%|ab    |    cd|ef|h|jk  |\n");
-    assert_string_equal(said("%d %5.1f%% %-3d| %lld %zu %llx %c %.3g %ld %hhd", -1, 2.25, 7, 1LL << 40, (size_t)9, 255ULL, 'x', 1e-9, 5L, 300), "-1   2.2% 7  | 1099511627776 9 ff x 1e-09 5 44");
+    assert_string_equal(said("%d %5.1f%% %-3d| %lld %zu %llx %c %.3g %ld %hhd", -1, 2.25, 7, 1LL << 40, (size_t)9, 255ULL, 'x', 1e-9, 5L, (signed char)44), "-1   2.2% 7  | 1099511627776 9 ff x 1e-09 5 44");
     assert_string_equal(said("%.3s|", "ab\xc3\xa4"), "ab|"); /* no half of a character */
     assert_string_equal(said("%8s|", "\x1b"), "    \\x1b|");
     assert_string_equal(said("%s", (const char *)(uintptr_t)0 ? "" : "(null)"), "(null)");
