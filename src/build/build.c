@@ -240,10 +240,11 @@ static enum pln_status compile(struct build *build)
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->programs[0], diag);
 }
 
-/* What an engine built in this process keeps: its plan. */
+/* What an engine keeps: the plan built in this process, or the mapped entry of the cache. */
 struct kept {
     struct pln_allocator alloc;
     struct pln_plan_image image;
+    struct pln_file_map entry;
 };
 
 static void release_plan(void *user)
@@ -251,7 +252,17 @@ static void release_plan(void *user)
     struct kept *kept = user;
     struct pln_allocator alloc = kept->alloc;
     pln_plan_image_release(&kept->image);
+    pln_file_unmap(&kept->entry);
     pln_free(&alloc, kept, sizeof *kept);
+}
+
+/* The engine takes kept, also when it cannot be made. What comes from the cache is verified whole: it was written by others. */
+static enum pln_status load_engine(const struct pln_build_options *options, struct kept *kept, bool foreign, struct pln_diag *diag, pln_engine **out_engine)
+{
+    const bool is_entry = kept->entry.base != NULL;
+    const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = diag, .logger = options->logger, .device = options->device,
+                                               .verify_weights = is_entry ? 1 : -1, .release = release_plan, .release_user = kept, .may_be_foreign = foreign, .plugins = options->plugins };
+    return pln_engine_load_memory(is_entry ? kept->entry.data : kept->image.data, is_entry ? kept->entry.size_bytes : kept->image.size_bytes, &engine, out_engine);
 }
 
 /* Of the model as it is now; out_key tells also whether it is as it was. */
@@ -299,10 +310,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
         pln_free(&alloc, kept, sizeof *kept);
         return status;
     }
-    const struct pln_engine_options engine = { .struct_size = sizeof engine, .allocator = options->allocator, .pool = options->pool, .diagnostics = options->diagnostics,
-                                               .logger = options->logger, .device = options->device, .verify_weights = -1, .release = release_plan, .release_user = kept, .may_be_foreign = foreign,
-                                               .plugins = options->plugins };
-    return pln_engine_load_memory(kept->image.data, kept->image.size_bytes, &engine, out_engine);
+    return load_engine(options, kept, foreign, options->diagnostics, out_engine);
 }
 
 static struct build *new_build(const struct pln_build_options *options)
@@ -316,54 +324,44 @@ static struct build *new_build(const struct pln_build_options *options)
     return build;
 }
 
+/* own: a copy of the options, which must live as long as the build. */
+static enum pln_status open_model(const char *path, const struct pln_build_options *options, struct pln_build_options *own, struct build **out_build)
+{
+    const char *why = pln_options_copy(options, sizeof *own, own);
+    if (!why && !path) why = "the path of the model is NULL";
+    if (why) return pln_fail(own->diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    struct build *build = new_build(own);
+    if (!build) return pln_fail_memory(own->diagnostics, "build", sizeof *build);
+    enum pln_status status = pln_onnx_open_file(path, &build->alloc, own->diagnostics, &build->file);
+    if (status == PLN_OK) *out_build = build;
+    else release(build);
+    return status;
+}
+
 enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
 {
-    *out_engine = NULL;
     struct pln_build_options own;
-    const char *why = pln_options_copy(options, sizeof own, &own);
-    if (!why && !path) why = "the path of the model is NULL";
-    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
-    struct build *build = new_build(&own);
-    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
-    enum pln_status status = pln_onnx_open_file(path, &build->alloc, own.diagnostics, &build->file);
-    if (status == PLN_OK) return finish(build, out_engine);
-    release(build);
-    return status;
+    struct build *build;
+    *out_engine = NULL;
+    PLN_TRY(open_model(path, options, &own, &build));
+    return finish(build, out_engine);
 }
 
 /* ---- with a cache of plans ---- */
 
-/* What an engine from the cache keeps: the mapped entry. */
-struct mapped {
-    struct pln_allocator alloc;
-    struct pln_file_map map;
-};
-
-static void release_mapped(void *user)
-{
-    struct mapped *mapped = user;
-    struct pln_allocator alloc = mapped->alloc;
-    pln_file_unmap(&mapped->map);
-    pln_free(&alloc, mapped, sizeof *mapped);
-}
-
 /* The engine of the entry that fits; false: there is none, or it is not as it should be. */
 static bool load_kept(const struct build *build, const struct pln_plan_cache *cache, pln_engine **out_engine)
 {
-    const struct pln_build_options *options = build->options;
     struct pln_diag quiet;
-    struct mapped *mapped = pln_alloc_zeroed(&build->alloc, sizeof *mapped, _Alignof(struct mapped));
-    if (!mapped) return false;
-    mapped->alloc = build->alloc;
-    if (!pln_plan_cache_get(cache, &mapped->map)) {
-        pln_free(&build->alloc, mapped, sizeof *mapped);
+    struct kept *kept = pln_alloc_zeroed(&build->alloc, sizeof *kept, _Alignof(struct kept));
+    if (!kept) return false;
+    kept->alloc = build->alloc;
+    if (!pln_plan_cache_get(cache, &kept->entry)) {
+        pln_free(&build->alloc, kept, sizeof *kept);
         return false;
     }
     pln_diag_init(&quiet);
-    const struct pln_engine_options load = { .struct_size = sizeof load, .allocator = options->allocator, .pool = options->pool, .diagnostics = &quiet, .logger = options->logger,
-                                             .device = options->device, .verify_weights = 1, .release = release_mapped, .release_user = mapped, .may_be_foreign = build->target.foreign,
-                                             .plugins = options->plugins };
-    return pln_engine_load_memory(mapped->map.data, mapped->map.size_bytes, &load, out_engine) == PLN_OK;
+    return load_engine(build->options, kept, build->target.foreign, &quiet, out_engine) == PLN_OK;
 }
 
 /* Only tests falsify passes and places; a dumped graph is wanted of a build. */
@@ -377,18 +375,10 @@ enum pln_status pln_cache_build_file(const char *path, const struct pln_build_op
     struct pln_build_options own;
     struct pln_plan_cache cache;
     struct pln_diag quiet;
+    struct build *build;
     *out_engine = NULL;
     *out_cached = 0;
-    const char *why = pln_options_copy(options, sizeof own, &own);
-    if (!why && !path) why = "the path of the model is NULL";
-    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
-    struct build *build = new_build(&own);
-    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
-    enum pln_status status = pln_onnx_open_file(path, &build->alloc, own.diagnostics, &build->file);
-    if (status != PLN_OK) {
-        release(build);
-        return status;
-    }
+    PLN_TRY(open_model(path, options, &own, &build));
     pln_diag_init(&quiet);
     pln_plan_cache_init(&cache, may_be_kept(&own) ? own.cache_folder : NULL, files, own.logger);
     if (may_be_kept(&own) && !cache.folder) own.cache_folder = NULL; /* said for all kinds of entries */

@@ -13,15 +13,21 @@
 #include "say.h"
 
 static char *printed; /* what the last one wrote */
+static size_t printed_bytes;
+
+static FILE *open_printed(void)
+{
+    free(printed);
+    printed = NULL;
+    FILE *out = open_memstream(&printed, &printed_bytes);
+    assert_non_null(out);
+    return out;
+}
 
 __attribute__((format(printf, 1, 2))) static const char *said(const char *format, ...)
 {
     va_list args;
-    size_t bytes;
-    free(printed);
-    printed = NULL;
-    FILE *out = open_memstream(&printed, &bytes);
-    assert_non_null(out);
+    FILE *out = open_printed();
     va_start(args, format);
     say_args(out, format, args);
     va_end(args);
@@ -31,11 +37,7 @@ __attribute__((format(printf, 1, 2))) static const char *said(const char *format
 
 static const char *as_json(const char *text)
 {
-    size_t bytes;
-    free(printed);
-    printed = NULL;
-    FILE *out = open_memstream(&printed, &bytes);
-    assert_non_null(out);
+    FILE *out = open_printed();
     json_text(out, text);
     fclose(out);
     return printed;
