@@ -170,7 +170,7 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
     chmod 755 "$scratch" "$scratch/kept" "$PLANISH_CACHE_DIR" "$PLANISH_CACHE_DIR/plans"
     as_nobody="setpriv --reuid=65534 --clear-groups"
     # shellcheck disable=SC2086
-    if $as_nobody "$p" --version >/dev/null 2>&1; then
+    if $as_nobody env "$p" --version >/dev/null 2>&1; then
         hits $as_nobody "$p" inspect m.onnx # it can be read
         rm "$one"
         expect 0 "nothing is kept in the cache: cannot write to '$PLANISH_CACHE_DIR/plans': Permission denied" $as_nobody "$p" compare m.onnx --b cpu
@@ -183,7 +183,7 @@ mkdir closed
 chmod 555 closed
 deep=$scratch/closed/cache/deep
 if [ "$(id -u)" -ne 0 ]; then expect 0 "cannot make the folder '$deep/plans': Permission denied" env PLANISH_CACHE_DIR="$deep" "$p" run m.onnx --random 1
-elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups env "$p" --version >/dev/null 2>&1; then
     chmod 755 "$scratch"
     expect 0 "cannot make the folder '$deep/plans': Permission denied" setpriv --reuid=65534 --clear-groups env PLANISH_CACHE_DIR="$deep" "$p" run m.onnx --random 1
 fi

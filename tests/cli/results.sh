@@ -108,7 +108,7 @@ expect 1 "cannot create 'none/x.json'" "$p" check "$zoo/bert.ts" --json=none/x.j
 for option in saveEngine exportTimes exportOutput exportProfile; do expect 1 "cannot create 'none/x'" "$p" trtexec --onnx=missing.onnx --$option=none/x; done
 expect 1 "cannot open 'missing.onnx'" "$p" bench missing.onnx --trace x.json # it can be written
 [ ! -e x.json ] && [ ! -e x.plan ] && [ ! -e none ] || { echo "FAILED: something was written" && failures=$((failures + 1)); }
-if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups env "$p" --version >/dev/null 2>&1; then
     chmod 755 . && : >locked/old.json && chmod 555 locked && chmod 444 locked/old.json
     expect 1 "cannot create 'locked/x.json': Permission denied" setpriv --reuid=65534 --clear-groups "$p" bench missing.onnx --trace locked/x.json
     expect 1 "cannot write 'locked/old.json': Permission denied" setpriv --reuid=65534 --clear-groups "$p" bench missing.onnx --json=locked/old.json

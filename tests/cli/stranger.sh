@@ -91,7 +91,7 @@ mkdir locked
 chmod 555 locked
 chmod 755 .
 if [ "$(id -u)" -ne 0 ]; then says 1 "locked/m.plan': Permission denied" "ls -l" "$p" build m.onnx -o locked/m.plan -q
-elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups "$p" --version >/dev/null 2>&1; then
+elif command -v setpriv >/dev/null && setpriv --reuid=65534 --clear-groups env "$p" --version >/dev/null 2>&1; then
     says 1 "locked/m.plan': Permission denied" "ls -l" setpriv --reuid=65534 --clear-groups "$p" build m.onnx -o locked/m.plan -q --no-cache
 fi
 # What is written never takes the place of the model, nor of a device; a folder, a device or nothing at all where a file should be.

@@ -76,7 +76,7 @@ expect 2 "--rtol wants a number, not 'nan'" "$p" check "$source/tests/models/zoo
 expect 0 "output y" "$p" run "$model" --random -5 -q
 expect 2 "--passes lists all passes and takes no word, such as 'fuse'" "$p" ops --passes fuse
 # What is typed wins over the environment.
-expect 0 "device cuda" env PLANISH_DEVICE=cpu "$p" build "$model" -o "$scratch/x.plan" --target cuda:sm_90a
+expect 1 "PLANISH_NVRTC" env PLANISH_DEVICE=cpu PLANISH_NVRTC=/nowhere/libnvrtc.so "$p" build "$model" -o "$scratch/x.plan" --target cuda:sm_90a
 expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target portable
 expect 0 "device ref" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --target native
 expect 0 "device cpu" env PLANISH_DEVICE=ref "$p" build "$model" -o "$scratch/x.plan" --device cpu
