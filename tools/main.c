@@ -29,7 +29,7 @@ static int print_help(void)
 static const struct command *find_command(const char *word)
 {
     static const char *const options[] = { "help", "version", "man", "completions" };
-    static const char *const later[] = { "optimize", "quantize", "generate", "embed", "tokenize", "perplexity", "serve" }; /* decided, not there yet */
+    static const char *const later[] = { "quantize", "generate", "embed", "tokenize", "perplexity", "serve" }; /* decided, not there yet */
     const char *names[N_COMMANDS];
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;

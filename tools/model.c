@@ -116,7 +116,7 @@ int model_check_results(const struct command *command, const char *option, const
     return command_fail(command, 2, "%s and %s would both be written to %s; give each a file of its own", option, other_option, result);
 }
 
-static const struct pln_logger logger = { NULL, print_log };
+const struct pln_logger model_logger = { NULL, print_log };
 
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
 {
@@ -131,7 +131,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     for (size_t i = 0; i < options->plugins.count; i++) text_list_add(&plugins, options->plugins.items[i]);
     const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
     struct keeping keeping = { 0 };
-    const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &logger, .device = options->device,
+    const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
@@ -240,7 +240,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
-        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &logger, .device = options->device,
+        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &model_logger, .device = options->device,
                                                    .verify_weights = options->verify, .may_be_foreign = options->may_be_foreign, .plugins = out_model->plugins };
         progress_begin(command, "load the plan", true);
         status = pln_engine_load_file(path, &load, &out_model->engine);

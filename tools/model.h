@@ -124,6 +124,8 @@ void model_close(struct model *model);
 bool model_is_loaded(const struct model *model);
 /* How the engine came about: "built in 12 ms", "loaded in 3 ms", "loaded in 3 ms (cached)". A static text. */
 const char *model_origin(const struct model *model);
+/* Prints what is odd about a model, and with -v what else is told. */
+extern const struct pln_logger model_logger;
 /* A pln_progress that shows. */
 int model_show_progress(void *user, const char *phase, int done, int total);
 /* The first line of every output: the device, its name, threads. */

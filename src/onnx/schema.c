@@ -80,6 +80,11 @@ static int32_t find_attribute(const struct pln_onnx_schema *row, const char *nam
     return PLN_ONNX_ATTR_UNDEFINED;
 }
 
+bool pln_onnx_schema_has(const struct pln_onnx_schema *row, const char *name)
+{
+    return find_attribute(row, name) != PLN_ONNX_ATTR_UNDEFINED;
+}
+
 /* "axis, keepdims", or "none". */
 static const char *list_attributes(const struct pln_onnx_schema *row, char *text, size_t text_bytes)
 {

@@ -31,6 +31,9 @@ const struct pln_onnx_schema *pln_onnx_schema_find(const char *domain, const cha
  * others, where the operator can do without (roi of Resize-11). */
 void pln_onnx_schema_check(struct pln_emit *emit);
 
+/* Has the row, which is of an operator that ONNX still has, an attribute of that name? */
+bool pln_onnx_schema_has(const struct pln_onnx_schema *row, const char *name);
+
 /* Attributes that any node may have: "__…", and consumed_inputs of the first operator sets. */
 bool pln_onnx_schema_ignores(const char *name);
 

@@ -379,7 +379,7 @@ static enum pln_status infer_loop(struct pln_infer *infer)
 }
 
 static const struct pln_attr_def loop_attrs[] = {
-    { "settled", PLN_ATTR_INT, false, 0, 0, NULL }, /* 1: the types of carried values are final; ours, not ONNX's */
+    { "settled", PLN_ATTR_INT, false, 0, 0, NULL }, /* 1: the types of carried values are final */
     { 0 },
 };
 
@@ -387,6 +387,7 @@ const struct pln_op_def pln_op_loop = {
     .name = "loop",
     .onnx = "Loop",
     .attrs = loop_attrs,
+    .hint = "settled",
     .min_inputs = 0,
     .max_inputs = -1,
     .min_outputs = 0,

@@ -43,6 +43,7 @@ struct pln_op_def {
     const char *name;
     const char *onnx; /* the operator it is 1:1 with (newest opset), NULL: none, or told by its kinds */
     const struct pln_attr_def *attrs; /* NULL: none */
+    const char *hint;                 /* the one among them that is ours, not ONNX's, and has no say in the result: a model does without it; NULL: none */
     int min_inputs, max_inputs;       /* max -1: any number */
     int min_outputs, max_outputs;
     uint32_t traits;              /* enum pln_trait */

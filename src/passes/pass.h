@@ -10,6 +10,7 @@
 struct pln_pass {
     const char *name;
     enum pln_status (*run)(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
+    bool portable; /* makes what ONNX has, and any runtime gains by */
 };
 
 /* In order; ended by name NULL. */
@@ -22,6 +23,7 @@ struct pln_pass_options {
     void *dump_user;
     const char *broken; /* tests: falsify one constant after this pass */
     bool verify;        /* check the graph after every pass */
+    bool portable;      /* only those that are */
 };
 
 /* Runs them all. PLN_INVALID_ARGUMENT: a name that is no pass. */

@@ -2,15 +2,15 @@
 
 #include "base/text.h"
 
-#define PLN_PASS(name) enum pln_status pln_pass_##name(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
+#define PLN_PASS(name, portable) enum pln_status pln_pass_##name(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
 #include "passes/passes.inc"
 #undef PLN_PASS
 
 const struct pln_pass pln_passes[] = {
-#define PLN_PASS(name) { #name, pln_pass_##name },
+#define PLN_PASS(name, portable) { #name, pln_pass_##name, portable },
 #include "passes/passes.inc"
 #undef PLN_PASS
-    { NULL, NULL },
+    { NULL, NULL, false },
 };
 
 static bool is_pass(const char *name)
@@ -58,7 +58,7 @@ enum pln_status pln_passes_run(struct pln_graph *graph, const struct pln_pass_op
 {
     PLN_TRY(check_names(options, diag));
     for (const struct pln_pass *pass = pln_passes; pass->name; pass++) {
-        if (is_disabled(options, pass->name)) continue;
+        if (is_disabled(options, pass->name) || (options->portable && !pass->portable)) continue;
         struct pln_arena scratch;
         bool changed = false;
         pln_arena_init(&scratch, graph->alloc, 0);

@@ -147,7 +147,7 @@ for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "bui
     expect 2 "comes with a later version" "$p" $option "$model"
 done
 expect 2 "there is no option --no-graph" "$p" run --no-graph "$model" # of a command that it is not decided for
-for command in optimize quantize generate embed tokenize perplexity serve; do expect 2 "'$command' comes with a later version" "$p" $command "$model"; done
+for command in quantize generate embed tokenize perplexity serve; do expect 2 "'$command' comes with a later version" "$p" $command "$model"; done
 
 # Where the locale is not UTF-8, text for people is plain ASCII; JSON and files stay as they are.
 ascii() { # COMMAND…: prints nothing else, in those locales alone
