@@ -1,62 +1,104 @@
-/* Random numbers. ONNX fixes distributions, not generators: this is xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64 from the
- * `seed` attribute, or from the clock where there is none. */
+/* Random numbers. ONNX fixes distributions, not generators. This is what its reference implementation uses, so that the same seed gives the same numbers:
+ * NumPy's RandomState, i.e. MT19937 (Matsumoto and Nishimura 1998, mt19937ar.c), seeded from the `seed` attribute, or from the clock where there is none. */
 #include <math.h>
 
 #include "backend/ref/elems.h"
 #include "base/clock.h"
 #include "tensor/convert.h"
 
+enum { WORDS = 624, MIDDLE = 397 };
+
 struct generator {
-    uint64_t s[4];
+    uint32_t words[WORDS];
+    int at;
+    bool has_next; /* the second of two normal numbers */
+    double next;
 };
 
-static uint64_t rotate(uint64_t x, int k)
+/* init_genrand */
+static void seed_word(struct generator *g, uint32_t seed)
 {
-    return x << k | x >> (64 - k);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        g->words[i] = seed;
+        seed = 1812433253u * (seed ^ seed >> 30) + i + 1;
+    }
+    g->at = WORDS;
+    g->has_next = false;
 }
 
-static uint64_t next_u64(struct generator *g)
+/* init_by_array, of two words */
+static void seed_words(struct generator *g, const uint32_t key[2])
 {
-    uint64_t result = rotate(g->s[0] + g->s[3], 23) + g->s[0], t = g->s[1] << 17;
-    g->s[2] ^= g->s[0];
-    g->s[3] ^= g->s[1];
-    g->s[1] ^= g->s[2];
-    g->s[0] ^= g->s[3];
-    g->s[2] ^= t;
-    g->s[3] = rotate(g->s[3], 45);
-    return result;
+    seed_word(g, 19650218u);
+    uint32_t *w = g->words, i = 1, j = 0;
+    for (int k = 0; k < WORDS; k++, j ^= 1) {
+        w[i] = (w[i] ^ (w[i - 1] ^ w[i - 1] >> 30) * 1664525u) + key[j] + j;
+        if (++i == WORDS) w[0] = w[WORDS - 1], i = 1;
+    }
+    for (int k = 1; k < WORDS; k++) {
+        w[i] = (w[i] ^ (w[i - 1] ^ w[i - 1] >> 30) * 1566083941u) - i;
+        if (++i == WORDS) w[0] = w[WORDS - 1], i = 1;
+    }
+    w[0] = 0x80000000u;
 }
 
-/* In [0, 1), a multiple of 2^-53. */
+static uint32_t next_u32(struct generator *g)
+{
+    uint32_t *w = g->words;
+    for (int i = 0; g->at == WORDS && i < WORDS; i++) {
+        uint32_t y = (w[i] & 0x80000000u) | (w[(i + 1) % WORDS] & 0x7fffffffu);
+        w[i] = w[(i + MIDDLE) % WORDS] ^ y >> 1 ^ (y & 1 ? 0x9908b0dfu : 0);
+    }
+    if (g->at == WORDS) g->at = 0;
+    uint32_t y = w[g->at++];
+    y ^= y >> 11;
+    y ^= y << 7 & 0x9d2c5680u;
+    y ^= y << 15 & 0xefc60000u;
+    return y ^ y >> 18;
+}
+
+/* In [0, 1), a multiple of 2^-53 (genrand_res53). */
 static double next_unit(struct generator *g)
 {
-    return (double)(next_u64(g) >> 11) * 0x1p-53;
+    uint32_t high = next_u32(g) >> 5, low = next_u32(g) >> 6;
+    return (high * 67108864.0 + low) * 0x1p-53;
 }
 
-/* Box and Muller, 1958. */
+/* Marsaglia's polar method, in the order in which RandomState draws. */
 static double next_normal(struct generator *g)
 {
-    const double two_pi = 6.283185307179586;
-    return sqrt(-2 * log(1 - next_unit(g))) * cos(two_pi * next_unit(g));
+    double x, y, square;
+    if (g->has_next) {
+        g->has_next = false;
+        return g->next;
+    }
+    do {
+        x = 2 * next_unit(g) - 1;
+        y = 2 * next_unit(g) - 1;
+        square = x * x + y * y;
+    } while (square >= 1 || square == 0);
+    double factor = sqrt(-2 * log(square) / square);
+    g->next = factor * x;
+    g->has_next = true;
+    return factor * y;
 }
 
+/* A seed that RandomState takes is taken as there; any other one by its bits. */
 static void seed(struct pln_call *call, struct generator *g)
 {
-    uint64_t state;
+    uint32_t key[2] = { 0, 0 };
     if (pln_attrs_has(call->attrs, "seed")) {
         float value = pln_attrs_float(call->attrs, "seed", 0);
-        uint32_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        state = bits;
+        if (value >= 0 && value < 0x1p32f && value == floorf(value)) {
+            seed_word(g, (uint32_t)value);
+            return;
+        }
+        memcpy(key, &value, sizeof value);
     } else {
-        state = (uint64_t)pln_clock_ns() ^ (uint64_t)(uintptr_t)call->attrs;
+        uint64_t now = (uint64_t)pln_clock_ns() ^ (uint64_t)(uintptr_t)call->attrs;
+        memcpy(key, &now, sizeof now);
     }
-    for (int i = 0; i < 4; i++) {
-        uint64_t z = state += 0x9e3779b97f4a7c15u;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        g->s[i] = z ^ z >> 31;
-    }
+    seed_words(g, key);
 }
 
 static enum pln_status out_dtype(struct pln_call *call, enum pln_dtype fallback, enum pln_dtype *out_dtype)
