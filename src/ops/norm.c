@@ -1,6 +1,13 @@
 /* Normalizations: batch, instance, layer. */
 #include "ops/extent.h"
 
+/* What is added to variances: a negative one gives NaN where they are small, and nobody means that. */
+static enum pln_status check_epsilon(struct pln_infer *infer)
+{
+    const float epsilon = pln_node_float(infer->graph, infer->node, "epsilon");
+    return epsilon >= 0 ? PLN_OK : pln_infer_fail(infer, "attribute epsilon is %g; it is 0 or a small positive number", (double)epsilon);
+}
+
 /* Inputs [first, last] have one float a channel of input 0. */
 static enum pln_status check_channels(struct pln_infer *infer, int first, int last)
 {
@@ -19,6 +26,7 @@ static enum pln_status check_channels(struct pln_infer *infer, int first, int la
 
 static enum pln_status infer_batch_norm(struct pln_infer *infer)
 {
+    PLN_TRY(check_epsilon(infer));
     PLN_TRY(check_channels(infer, 1, 4));
     bool training = pln_node_int(infer->graph, infer->node, "training_mode") != 0;
     if (!training && pln_graph_node(infer->graph, infer->node)->n_outputs > 1)
@@ -52,6 +60,7 @@ const struct pln_op_def pln_op_batch_norm = {
 
 static enum pln_status infer_instance_norm(struct pln_infer *infer)
 {
+    PLN_TRY(check_epsilon(infer));
     PLN_TRY(check_channels(infer, 1, 2));
     PLN_TRY(pln_infer_same_dtype(infer, 0, 1));
     PLN_TRY(pln_infer_same_dtype(infer, 0, 2));
@@ -79,6 +88,7 @@ const struct pln_op_def pln_op_instance_norm = {
 
 static enum pln_status infer_layer_norm(struct pln_infer *infer)
 {
+    PLN_TRY(check_epsilon(infer));
     PLN_TRY(pln_infer_need_tensor(infer, 0, 1, -1));
     for (int i = 0; i < pln_infer_count(infer); i++) PLN_TRY(pln_infer_check_dtype(infer, i, PLN_MASK_FLOAT));
     const struct pln_type *x = pln_infer_in(infer, 0);

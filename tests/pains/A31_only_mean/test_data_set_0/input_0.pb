@@ -1,0 +1,2 @@
+BaJ<aqˆD÷lwD—ÉmDòš‡DØ]kDDÝ„DÓÇbD‹ÿjD9zaDVð€DÈ
+iD¦tD°SbDtgDDãuD

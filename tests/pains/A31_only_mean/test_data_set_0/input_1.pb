@@ -1,0 +1,1 @@
+BbJ<PÿƒD³…DÈ9‰D¾K{D¢mjDRŒ„D•@nDºD–Ú„D9zD¦{Dàl…D…€D5€DÄ†‡D

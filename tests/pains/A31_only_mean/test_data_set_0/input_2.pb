@@ -1,0 +1,1 @@
+BcJ<ÚsyDWŽ†D¸‡D1©†DŠäwD!¥oDFñˆD¤3oDåû†Di}DØgDÇ…DèfD’]‰D!7€D

@@ -1,0 +1,1 @@
+ByJ<4ƒD:­€Dæœ‚D«øƒD¬:oDbi€DRNvDŒ!tD»·}Do¯}DncnD¦×D˜ËmDæ~D.å€D

@@ -1,0 +1,6 @@
+# operators.sh PLANISH SOURCE_DIR CASES: operators.py in the private Python; 77 where it or the cases are missing.
+set -eu
+cd "$2"
+python=$(scripts/venv) || exit 77
+[ -d "$3/node" ] || { echo "no $3: make test makes it" && exit 77; }
+"$python" tests/pains/operators.py "$1" "$3"
