@@ -26,7 +26,7 @@ enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info)
     *out_info = (struct pln_operator_info){ .domain = row->domain, .name = row->name, .first_opset = row->since, .last_opset = (int)pln_onnx_opset_newest(row->domain), .op = "", .kind = "" };
     const struct pln_onnx_schema *newest = pln_onnx_schema_find(row->domain, row->name, out_info->last_opset);
     if (newest && newest->instead) out_info->last_opset = newest->since - 1;
-    if (!pln_op_find_onnx(row->name, &op, &kind)) return PLN_OK;
+    if ((pln_onnx_opset_is_foreign(row->domain) && row->handler != pln_onnx_direct) || !pln_op_find_onnx(row->name, &op, &kind)) return PLN_OK;
     const char *kind_name = pln_op_kind_name(op, kind);
     out_info->op = pln_op_name(op);
     out_info->kind = kind_name ? kind_name : "";

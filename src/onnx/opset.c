@@ -15,10 +15,16 @@ const struct pln_onnx_row *pln_onnx_opset_rows(size_t *out_count)
     return rows;
 }
 
+bool pln_onnx_opset_is_foreign(const char *domain)
+{
+    return strcmp(domain, "com.microsoft") == 0;
+}
+
 int64_t pln_onnx_opset_newest(const char *domain)
 {
     if (pln_onnx_domain_equal(domain, "")) return PLN_ONNX_NEWEST_OPSET;
     if (strcmp(domain, "ai.onnx.ml") == 0) return PLN_ONNX_NEWEST_ML_OPSET;
+    if (pln_onnx_opset_is_foreign(domain)) return 1;
     return strcmp(domain, "ai.onnx.preview") == 0 || strcmp(domain, "ai.onnx.preview.training") == 0 ? 1 : 0;
 }
 
@@ -41,7 +47,7 @@ enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type
         if (compare(&rows[middle], domain, op_type) < 0) first = middle + 1;
         else last = middle;
     }
-    if (first == count || compare(&rows[first], domain, op_type) != 0) return PLN_ONNX_NO_OPERATOR;
+    if (first == count || compare(&rows[first], domain, op_type) != 0) return pln_onnx_opset_is_foreign(domain) ? PLN_ONNX_NO_DOMAIN : PLN_ONNX_NO_OPERATOR;
     *out_since = rows[first].since;
     if (version < rows[first].since) return PLN_ONNX_TOO_OLD;
     for (size_t i = first; i < count && compare(&rows[i], domain, op_type) == 0 && rows[i].since <= version; i++) *out_handler = rows[i].handler;

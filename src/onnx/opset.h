@@ -3,7 +3,7 @@
  * opset.inc has one row an operator and version from which a handler is good, sorted by domain, name, version; a row holds until the
  * operator's next row. The first row's version is the first of ONNX that has the operator. `direct` is the handler of all that are
  * 1:1 with a canonical op: it looks the op up by ONNX name and copies the attributes that the op's record lists. All others
- * are in normalize_*.c, constant.c and control.c, and say in a comment what they make of the operator. */
+ * are in normalize_*.c (those of ONNX Runtime in normalize_ms_*.c), constant.c and control.c, and say in a comment what they make of the operator. */
 #ifndef PLN_ONNX_OPSET_H
 #define PLN_ONNX_OPSET_H
 
@@ -24,6 +24,9 @@ enum pln_onnx_lookup pln_onnx_opset_find(const char *domain, const char *op_type
                                          int32_t *out_since);
 /* Newest operator set of a domain that this build knows; 0: not a domain of ONNX. */
 int64_t pln_onnx_opset_newest(const char *domain);
+/* A domain that is not ONNX's own, of which this build knows what tools write: its other operators are looked up as NO_DOMAIN, its names say nothing
+ * about ONNX's operators of the same name. */
+bool pln_onnx_opset_is_foreign(const char *domain);
 
 /* All rows, for reports and tests. */
 const struct pln_onnx_row *pln_onnx_opset_rows(size_t *out_count);

@@ -1,0 +1,43 @@
+/* What the handlers of com.microsoft share (normalize_ms_*.c): the operators that ONNX Runtime's optimizers, quantizers and builders write. Their meaning
+ * is that of docs/ContribOperators.md of ONNX Runtime; where its CPU kernels do something else, the handler says so. */
+#ifndef PLN_ONNX_MS_H
+#define PLN_ONNX_MS_H
+
+#include "onnx/opset.h"
+
+/* Fails when the rank of input i, as far as it is known, is outside of [least, most]. Inputs left out pass. */
+void pln_ms_check_rank(struct pln_emit *emit, uint32_t i, int least, int most);
+/* Fails when the attribute of that name is not 0: something that is not built. */
+void pln_ms_refuse(struct pln_emit *emit, const char *attribute);
+
+/* f16 and bf16 as f32; others as they are. PLN_NONE stays. */
+uint32_t pln_ms_wide(struct pln_emit *emit, uint32_t x);
+/* x + y; x where y is left out. */
+uint32_t pln_ms_add(struct pln_emit *emit, uint32_t x, uint32_t y);
+uint32_t pln_ms_mul(struct pln_emit *emit, uint32_t x, uint32_t y);
+/* A tensor of one element as a scalar. PLN_NONE stays. */
+uint32_t pln_ms_scalar(struct pln_emit *emit, uint32_t x);
+/* The last two axes exchanged. */
+uint32_t pln_ms_flip(struct pln_emit *emit, uint32_t x);
+
+/* An operator of one input by its ONNX name, as ONNX Runtime fuses it behind products; "": x. Its two parameters (of Clip: min and max), NULL: ONNX's
+ * defaults. */
+uint32_t pln_ms_activation(struct pln_emit *emit, const char *name, const float *alpha, const float *beta, uint32_t x);
+
+/* (x - zero) * scale in f32, one scale for all; zero PLN_NONE: 0. */
+uint32_t pln_ms_dequantize(struct pln_emit *emit, uint32_t x, uint32_t scale, uint32_t zero);
+/* round(x / scale) + zero within the bounds of the type; zero PLN_NONE: 0. */
+uint32_t pln_ms_quantize(struct pln_emit *emit, uint32_t x, uint32_t scale, uint32_t zero, enum pln_dtype dtype);
+/* (a - a_zero) x (b - b_zero) as whole numbers in f32. Zero points: one, or one a column of b; PLN_NONE: 0. */
+uint32_t pln_ms_integer_product(struct pln_emit *emit, uint32_t a, uint32_t b, uint32_t a_zero, uint32_t b_zero);
+
+/* What Attention and QAttention do behind their projection. */
+struct pln_ms_attention {
+    uint32_t qkv;  /* [b,s,q+k+v features] */
+    uint32_t mask; /* mask_index, or PLN_NONE */
+    uint32_t past; /* [2,b,n,p,h], or PLN_NONE */
+    uint32_t bias; /* what is added to the scores, or PLN_NONE */
+};
+void pln_ms_attend(struct pln_emit *emit, const struct pln_ms_attention *attention);
+
+#endif

@@ -1,0 +1,1 @@
+Bx1J(4eRd	vnVTBU3\RuWx5y{V~KNSGA

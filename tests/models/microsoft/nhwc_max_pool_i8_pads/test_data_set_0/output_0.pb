@@ -1,0 +1,1 @@
+By0JH%>Þz^A:dLYIjhz:@JgO7jSzdt|zI5ñOdt-i4}2oE6&i4}/vEoA42ã>÷}u2L>,Q2u

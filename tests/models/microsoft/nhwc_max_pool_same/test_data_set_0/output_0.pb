@@ -1,0 +1,1 @@
+By0JHìNI=rn9RYT;vZnkEpasdk2&asZd^røE<bog-h\HabtOeo|2Yr9tFq8.xä~{>q8

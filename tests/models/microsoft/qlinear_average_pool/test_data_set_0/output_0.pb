@@ -1,0 +1,1 @@
+By0J–m\P@>C1_eR1NaIT5k‹hqINLE…y{sŠ‹nlkjƒJrr>sBhsTYW[eU~•zcCqym_2ˆ}RFaaO\RrxZD6^ŽPUgŽjamqRy…Œƒagƒwry—µ|fk“…~“Mƒg~žAomjh?O[7A}v@`‹‰Š-_ƒEoqraR^N€`kvt

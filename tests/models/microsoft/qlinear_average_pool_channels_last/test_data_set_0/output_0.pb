@@ -1,0 +1,1 @@
+By0JZN€P]i}M®NvVb-@G,<h"OSThR–%€‡F3}b0vX/6¥+y‡…‚cwz>gb A1=BZhVkdkjiyq2we:m^iR£Xxhsuiš“MKb&

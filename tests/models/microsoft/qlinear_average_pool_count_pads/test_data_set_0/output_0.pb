@@ -1,0 +1,1 @@
+By0Jüg…s[Ud‚¥nNXbŒ¤e>O]…¯{CD;o¡•bcPk¦¤xqFY}‚w{TES[zr^rZx¡o›‡jˆ›r‘VG]rqŠrqGU{„k•O3dbnŽL2O[ZF_jDDJM|y9;76|‘Npm]jZzxMd\\ˆNLQIVe;<WepbyqA}—r‰‘k]dbx„Œd€cF^}Hfd-'KKŠD,+0OsL0801f]*=;Cn"0Jo“q5hrZja=`fRerlKYWUXZ1PnLCK:GpygY.Dw‰qHPb]B(4?=*+C$'`)(5/`9JY2.O
