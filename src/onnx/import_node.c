@@ -102,6 +102,7 @@ static int64_t opset_of(const struct pln_importer *importer, const struct pln_fr
         if (version >= 0) return version;
     }
     int64_t version = pln_onnx_opset_version(model->opset_imports.items, model->opset_imports.count, domain);
+    if (version < 0 && pln_onnx_opset_is_foreign(domain)) return 1; /* ONNX Runtime's tools leave the import of its own domain out */
     /* Before IR version 3 models had no imports and meant the first operator set. */
     return version < 0 && model->opset_imports.count == 0 && model->ir_version < 3 ? 1 : version;
 }

@@ -77,10 +77,12 @@ static uint32_t attention(struct pln_emit *emit, const uint32_t *inputs, int64_t
     uint32_t n = inputs[4] != PLN_NONE ? 6 : inputs[3] != PLN_NONE ? 4 : 3;
     uint32_t node = pln_emit_begin(emit, PLN_OP_ATTENTION, 0, inputs, n, n_outputs);
     float scale = pln_emit_float(emit, "scale", 0);
+    int64_t causal = pln_emit_int(emit, "unidirectional", 0);
+    if (causal != 0 && causal != 1) pln_emit_fail(emit, PLN_BAD_MODEL, "unidirectional is %lld, neither 0 nor 1", (long long)causal);
     pln_emit_set_int(emit, node, "q_num_heads", heads);
     pln_emit_set_int(emit, node, "kv_num_heads", heads);
     if (scale != 0) pln_emit_set_float(emit, node, "scale", scale);
-    if (pln_emit_int(emit, "unidirectional", 0)) pln_emit_set_int(emit, node, "is_causal", 1);
+    if (causal) pln_emit_set_int(emit, node, "is_causal", 1);
     if (n_outputs > 3) pln_emit_set_int(emit, node, "qk_matmul_output_mode", 2);
     pln_emit_end(emit, node);
     return node;
