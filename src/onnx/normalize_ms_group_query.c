@@ -1,8 +1,8 @@
 /* com.microsoft: GroupQueryAttention and RotaryEmbedding, as models for text generation have them.
  *
  * A cache is [b,heads,capacity,size], written at each row's own length. What the row has before this run is past[b]: nothing in the first run (when the
- * rows of the query are all there is), else seqlens_k[b] + 1 - s. The new rows go to past[b] …, which TensorScatter says; a query sees what nonpad_kv_seqlen
- * and is_causal let it see. Rows of padding at the end of a first run are computed like others. */
+ * rows of the query are all there is), else seqlens_k[b] + 1 - s. The new rows go to past[b] …, which TensorScatter says; a mask
+ * tells what a query sees. Rows of padding at the end of a first run are computed like others. */
 #include <math.h>
 
 #include "onnx/ms.h"
@@ -139,9 +139,9 @@ static uint32_t present(struct pln_emit *emit, const struct group_query *a, uint
     return pln_emit_end(emit, node);
 }
 
-/* ---- a sink: one more score that no value belongs to ---- */
+/* ---- what the queries see ---- */
 
-/* Which of the keys 0 … total-1 the queries see: bool[b,1,s,t]. */
+/* Which of the keys 0 … total-1: bool[b,1,s,total]. A mask, since kernels that take lengths and windows are few. */
 static uint32_t seen(struct pln_emit *emit, const struct group_query *a)
 {
     static const int64_t axes[] = { 1, 3 };
@@ -154,25 +154,37 @@ static uint32_t seen(struct pln_emit *emit, const struct group_query *a)
     return pln_emit_ew2(emit, PLN_EW_AND, keep, pln_emit_ew2(emit, PLN_EW_GREATER, keys, before));
 }
 
-/* x[b,n,t,h] up to the longest row, and a row of zeros. */
+/* The bias where a key is seen, else -infinity: [b,1 or n,s,total]. */
+static uint32_t seen_bias(struct pln_emit *emit, const struct group_query *a, uint32_t bias)
+{
+    uint32_t other = bias == PLN_NONE ? pln_emit_const_like(emit, a->q, 0) : bias;
+    return pln_emit_ew3(emit, PLN_EW_WHERE, seen(emit, a), other, pln_emit_const_like(emit, a->q, -(double)INFINITY));
+}
+
+/* x[b,n,t,h] up to the longest row: what lies behind it in a buffer may be anything, NaN too, which a weight of 0 would not hide. */
+static uint32_t used_rows(struct pln_emit *emit, const struct group_query *a, uint32_t x)
+{
+    return a->past_key == PLN_NONE ? x : pln_emit_slice(emit, x, pln_emit_const_int(emit, 0), a->total, pln_emit_const_int(emit, 2), PLN_NONE);
+}
+
+/* ---- a sink: one more score that no value belongs to ---- */
+
 static uint32_t with_zeros(struct pln_emit *emit, const struct group_query *a, uint32_t x)
 {
-    uint32_t axis = pln_emit_const_int(emit, 2), one = pln_emit_const_int(emit, 1);
-    uint32_t rows = pln_emit_slice(emit, x, pln_emit_const_int(emit, 0), a->total, axis, PLN_NONE);
+    uint32_t one = pln_emit_const_int(emit, 1);
     uint32_t shape = pln_emit_concat(emit, (uint32_t[]){ pln_emit_shape_part(emit, x, 0, 2), one, pln_emit_dim(emit, x, 3) }, 3, 0);
-    return pln_emit_concat(emit, (uint32_t[]){ rows, pln_emit_expand(emit, pln_emit_const_like(emit, x, 0), shape) }, 2, 2);
+    return pln_emit_concat(emit, (uint32_t[]){ used_rows(emit, a, x), pln_emit_expand(emit, pln_emit_const_like(emit, x, 0), shape) }, 2, 2);
 }
 
 /* The mask for keys and a sink behind them: head_sink, or 0 for smooth_softmax. The key of the sink is zero, so that its score is what the mask adds. */
 static uint32_t sink_mask(struct pln_emit *emit, const struct group_query *a, uint32_t bias, uint32_t sink)
 {
     static const int64_t axes[] = { 1, 2 };
-    uint32_t zero = pln_emit_const_like(emit, a->q, 0), one = pln_emit_const_int(emit, 1), heads = pln_emit_const_int(emit, a->heads);
-    uint32_t mask = pln_emit_ew3(emit, PLN_EW_WHERE, seen(emit, a), bias == PLN_NONE ? zero : bias, pln_emit_const_like(emit, a->q, -(double)INFINITY));
+    uint32_t one = pln_emit_const_int(emit, 1), heads = pln_emit_const_int(emit, a->heads);
     uint32_t rows = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, a->q, 0), heads, a->fresh }, 3, 0);
-    mask = pln_emit_expand(emit, mask, pln_emit_concat(emit, (uint32_t[]){ rows, a->total }, 2, 0));
-    if (sink != PLN_NONE) sink = pln_emit_unsqueeze(emit, sink, pln_emit_const_ints(emit, axes, 2));
-    uint32_t column = pln_emit_expand(emit, sink == PLN_NONE ? zero : sink, pln_emit_concat(emit, (uint32_t[]){ rows, one }, 2, 0));
+    uint32_t mask = pln_emit_expand(emit, seen_bias(emit, a, bias), pln_emit_concat(emit, (uint32_t[]){ rows, a->total }, 2, 0));
+    sink = sink == PLN_NONE ? pln_emit_const_like(emit, a->q, 0) : pln_emit_unsqueeze(emit, sink, pln_emit_const_ints(emit, axes, 2));
+    uint32_t column = pln_emit_expand(emit, sink, pln_emit_concat(emit, (uint32_t[]){ rows, one }, 2, 0));
     return pln_emit_concat(emit, (uint32_t[]){ mask, column }, 2, 3);
 }
 
@@ -182,20 +194,20 @@ static uint32_t attend(struct pln_emit *emit, const struct group_query *a, uint3
 {
     uint32_t sink = pln_emit_in(emit, 11), bias = pln_emit_in(emit, 10);
     bool has_sink = sink != PLN_NONE || pln_emit_int(emit, "smooth_softmax", -1) > 0;
-    uint32_t inputs[7] = { a->q, a->present_key, a->present_value, bias, PLN_NONE, PLN_NONE, PLN_NONE };
+    bool plain = !has_sink && a->causal && !a->window && a->past_key == PLN_NONE; /* is_causal says all */
+    uint32_t inputs[4] = { a->q, a->present_key, a->present_value, bias };
     if (has_sink) {
         inputs[1] = with_zeros(emit, a, a->present_key), inputs[2] = with_zeros(emit, a, a->present_value);
         inputs[3] = sink_mask(emit, a, bias, sink);
-    } else if (a->past_key != PLN_NONE || !a->causal) {
-        inputs[6] = a->causal ? pln_ms_add(emit, a->past, a->fresh) : a->lengths;
+    } else if (!plain) {
+        inputs[1] = used_rows(emit, a, a->present_key), inputs[2] = used_rows(emit, a, a->present_value);
+        inputs[3] = bias == PLN_NONE ? seen(emit, a) : seen_bias(emit, a, bias);
     }
-    uint32_t n = inputs[6] != PLN_NONE ? 7 : inputs[3] != PLN_NONE ? 4 : 3;
-    uint32_t node = pln_emit_begin(emit, PLN_OP_ATTENTION, 0, inputs, n, n_outputs);
+    uint32_t node = pln_emit_begin(emit, PLN_OP_ATTENTION, 0, inputs, inputs[3] != PLN_NONE ? 4 : 3, n_outputs);
     float scale = pln_emit_float(emit, "scale", 0), softcap = pln_emit_float(emit, "softcap", 0);
     if (scale != 0) pln_emit_set_float(emit, node, "scale", scale);
     if (softcap != 0) pln_emit_set_float(emit, node, "softcap", softcap);
-    if (a->causal && !has_sink) pln_emit_set_int(emit, node, "is_causal", 1);
-    if (a->window && !has_sink) pln_emit_set_int(emit, node, "left_window_size", a->window - 1);
+    if (plain) pln_emit_set_int(emit, node, "is_causal", 1);
     if (n_outputs > 3) pln_emit_set_int(emit, node, "qk_matmul_output_mode", pln_emit_int(emit, "qk_output", 0) == 2 ? 3 : 2);
     pln_emit_end(emit, node);
     return node;
@@ -229,8 +241,7 @@ void pln_onnx_ms_group_query_attention(struct pln_emit *emit)
     pln_emit_bind(emit, 1, a.present_key);
     pln_emit_bind(emit, 2, a.present_value);
     if (!wants) return;
-    uint32_t axis = pln_emit_const_int(emit, 3);
-    pln_emit_bind(emit, 3, pln_emit_slice(emit, pln_emit_output(emit, node, 3), pln_emit_const_int(emit, 0), a.total, axis, PLN_NONE));
+    pln_emit_bind(emit, 3, pln_emit_slice(emit, pln_emit_output(emit, node, 3), pln_emit_const_int(emit, 0), a.total, pln_emit_const_int(emit, 3), PLN_NONE));
 }
 
 /* ---- RotaryEmbedding ---- */
