@@ -106,8 +106,10 @@ static uint32_t positions(struct pln_emit *emit, const struct group_query *a)
 /* x: [b,n,s,h], or with heads > 0 [b,s,heads*h]. cos has half as many columns as elements of a head turn. */
 static uint32_t rotate(struct pln_emit *emit, uint32_t x, uint32_t cos, uint32_t sin, uint32_t ids, const char *interleaved, int64_t heads, int64_t turning)
 {
+    int64_t pairs = pln_emit_int(emit, interleaved, 0);
+    if (pairs != 0 && pairs != 1) pln_emit_fail(emit, PLN_BAD_MODEL, "%s is %lld, neither 0 nor 1", interleaved, (long long)pairs);
     uint32_t node = pln_emit_begin_named(emit, "RotaryEmbedding", (uint32_t[]){ x, cos, sin, ids }, 4, 1);
-    pln_emit_set_int(emit, node, "interleaved", pln_emit_int(emit, interleaved, 0) != 0);
+    pln_emit_set_int(emit, node, "interleaved", pairs);
     if (heads > 0) pln_emit_set_int(emit, node, "num_heads", heads);
     if (turning > 0) pln_emit_set_int(emit, node, "rotary_embedding_dim", turning);
     return pln_emit_end(emit, node);

@@ -163,6 +163,7 @@ static void refuses_what_does_not_fit(void **state)
         { "RotaryEmbedding", "f3,l2,f2,f2", "rotary_embedding_dim=4", "without num_heads", PLN_BAD_MODEL },
         { "RotaryEmbedding", "f3,l2,f2,f2", "scale=2.5", "scale", PLN_UNSUPPORTED },
         { "RotaryEmbedding", "f3,l2,f2,f2", "num_heads=-1", "num_heads is -1", PLN_BAD_MODEL },
+        { "RotaryEmbedding", "f3,l2,f2,f2", "num_heads=2 interleaved=2", "interleaved is 2", PLN_BAD_MODEL },
         { "Warp", "f2", "", "com.microsoft", PLN_UNSUPPORTED },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
