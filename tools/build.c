@@ -99,6 +99,7 @@ static int run(int argc, char **argv)
         free(words.items);
         return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
     }
+    options.model.result = options.output;
     status = model_check_result(&command_build, words.items[0], options.output, true);
     if (status == 0) status = model_check_result(&command_build, words.items[0], options.json, false);
     if (status == 0) status = model_check_results(&command_build, "--output", options.output, "--json", options.json);

@@ -118,10 +118,23 @@ int model_check_results(const struct command *command, const char *option, const
 
 const struct pln_logger model_logger = { NULL, print_log };
 
+/* Where a large plan is put together: beside the file that it will be, else where plans are kept, else where temporary files go. */
+static const char *work_folder(const struct model_options *options, char *buffer, size_t buffer_bytes)
+{
+    const char *slash = options->result ? strrchr(options->result, '/') : NULL, *temporary = getenv("TMPDIR");
+    if (options->result && !slash) return ".";
+    if (slash && (size_t)(slash - options->result) + 2 <= buffer_bytes) {
+        snprintf(buffer, buffer_bytes, "%.*s", (int)(slash > options->result ? slash - options->result : 1), options->result);
+        return buffer;
+    }
+    const char *kept = options->no_cache ? NULL : model_cache_folder();
+    return kept && is_folder(kept) ? kept : temporary && *temporary ? temporary : "/tmp";
+}
+
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
 {
     struct preprocess pictures;
-    char preprocess[PREPROCESS_TEXT] = "";
+    char preprocess[PREPROCESS_TEXT] = "", folder[4096];
     if (options->preprocess && preprocess_parse(command, options->preprocess, &pictures) == 0) preprocess_print(&pictures, preprocess, sizeof preprocess); /* model_open saw to errors */
     static const char *const all[] = { "*", NULL };
     struct text_list disabled = { 0 }; /* a copy: the caller's list stays as it is */
@@ -134,7 +147,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins };
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder) };
     progress_begin(command, "build", true);
     int cached = 0;
     enum pln_status status;

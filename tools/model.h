@@ -30,6 +30,7 @@ struct model_options {
     struct text_list disabled; /* --disable-pass */
     struct text_list plugins; /* --plugin */
     const char *dump_after;
+    const char *result; /* where the plan will be saved: it is put together on that disk. NULL: it will not */
     const char *preprocess; /* --preprocess; NULL: what the plan says */
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */

@@ -38,6 +38,8 @@ struct pln_build_options {
                                         cannot be used is a warning. experimental/cache.h lists and empties it */
     const char *const *metadata;     /* key, value, key, value, …, ended by NULL: what the plan shall say besides the model's own; a key of the model's is replaced */
     pln_plugins *plugins;            /* custom operators (plugin.h); NULL: none. The engine keeps them as long as it needs them */
+    const char *work_folder;         /* a plan of 64 MiB and more is put together in an unnamed file here, where there is room, so that its weights take no memory of their
+                                        own; NULL: in memory. The file goes with the engine */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -21,6 +21,11 @@ enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_dia
 enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
 void pln_file_unmap(struct pln_file_map *map);
 
+/* Memory, zeroed, whose pages are those of an unnamed file in the folder: they can be written there and dropped. All of the room on the disk is taken at once. NULL: it
+ * cannot be had. */
+void *pln_file_scratch(const char *folder, size_t size_bytes);
+void pln_file_scratch_release(void *memory, size_t size_bytes);
+
 /* Folder part of a path, "." when there is none, into the caller's buffer. PLN_INVALID_ARGUMENT: it does not fit. */
 enum pln_status pln_path_folder(const char *path, char *buffer, size_t buffer_bytes);
 

@@ -11,6 +11,7 @@ struct pln_plan_image {
     const struct pln_allocator *alloc;
     void *data; /* aligned to PLN_PLAN_PAGE */
     size_t size_bytes;
+    bool is_scratch; /* data is an unnamed file's (base/file.h), not the allocator's */
 };
 
 /* Writes a program: weights are copied, or packed, straight into the image (once each; equal ones share their bytes); expressions, symbols
@@ -18,9 +19,14 @@ struct pln_plan_image {
  * PLN_NO_MEMORY; PLN_UNSUPPORTED: a count or size that the format has no room for; PLN_INTERNAL: the program is inconsistent. */
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image);
 /* The same of up to PLN_PLAN_MOST_TARGETS programs of one model, for targets from the least to the best: weights of all of them that are equal share their
- * bytes, a program that is the same as an earlier one is left out. The graph is the first's; device code is the first's, and steps of all refer to it.
- * watch (may be NULL) is told how far the weights are; its failure is passed on. */
-enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, const struct pln_watch *watch,
+ * bytes, a program that is the same as an earlier one is left out. The graph is the first's; device code is the first's, and steps of all refer to it. */
+struct pln_plan_write_options {
+    size_t limit_bytes;            /* of the image, 0: none */
+    const struct pln_watch *watch; /* is told how far the weights are; its failure is passed on. NULL: nobody is */
+    const char *folder;            /* an image of PLN_PLAN_SCRATCH_LEAST bytes and more is an unnamed file there, where that can be had; NULL: in memory */
+};
+#define PLN_PLAN_SCRATCH_LEAST ((uint64_t)64 << 20)
+enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_plan_write_options *options, const struct pln_allocator *alloc,
                                        struct pln_diag *diag, struct pln_plan_image *out_image);
 void pln_plan_image_release(struct pln_plan_image *image);
 

@@ -1,5 +1,6 @@
 /* From programs to a plan in memory: the metadata's sections first, each in a growing buffer, then one piece of memory for all, into which the
  * weights go directly. */
+#include "base/file.h"
 #include "base/hash.h"
 #include "kernel/rowprog.h"
 #include "plan/format.h"
@@ -495,10 +496,17 @@ struct file {
     struct pln_plan_places places;
     struct pln_arena arena;
     const struct pln_allocator *alloc;
-    size_t limit_bytes;
-    const struct pln_watch *watch;
+    struct pln_plan_write_options options;
     struct pln_diag *diag;
 };
+
+/* The pages of a file can be written to the disk and dropped; memory that nobody else has cannot. */
+static void *take_image(const struct file *file, uint64_t size_bytes, bool *out_is_scratch)
+{
+    void *image = file->options.folder && size_bytes >= PLN_PLAN_SCRATCH_LEAST ? pln_file_scratch(file->options.folder, (size_t)size_bytes) : NULL;
+    *out_is_scratch = image != NULL;
+    return image ? image : pln_alloc(file->alloc, (size_t)size_bytes, PLN_PLAN_PAGE);
+}
 
 static enum pln_status store(struct file *file, struct pln_plan_image *out_image)
 {
@@ -507,15 +515,15 @@ static enum pln_status store(struct file *file, struct pln_plan_image *out_image
     first->targets_bytes = store_targets(file->writers, file->n, NULL);
     if (first->targets_bytes > INT32_MAX) return pln_fail(file->diag, PLN_UNSUPPORTED, "the plan's metadata are larger than 2 GiB");
     lay_out(first, &layout);
-    if (file->limit_bytes && layout.all_bytes > file->limit_bytes)
+    if (file->options.limit_bytes && layout.all_bytes > file->options.limit_bytes)
         return pln_fail(file->diag, PLN_NO_MEMORY, "the plan has %llu bytes, more than the build may use", (unsigned long long)layout.all_bytes);
     uint64_t *hashes = pln_arena_array(&file->arena, file->places.n_weights + (size_t)1, sizeof *hashes);
-    uint8_t *to = hashes ? pln_alloc(file->alloc, layout.all_bytes, PLN_PLAN_PAGE) : NULL;
+    uint8_t *to = hashes ? take_image(file, layout.all_bytes, &out_image->is_scratch) : NULL;
     if (!to) return pln_fail_memory(file->diag, "plan", layout.all_bytes);
     out_image->data = to;
     out_image->size_bytes = layout.all_bytes;
     uint8_t *weights = to + (layout.all_bytes - file->places.size_bytes);
-    PLN_TRY(pln_plan_places_store(&file->places, file->watch, weights, hashes));
+    PLN_TRY(pln_plan_places_store(&file->places, file->options.watch, weights, hashes));
     for (uint32_t i = 0; i < file->n; i++) patch_hashes(&file->writers[i], hashes, weights);
     memset(to, 0, layout.all_bytes - file->places.size_bytes);
     for (uint32_t i = 0; i < layout.n; i++)
@@ -539,7 +547,7 @@ static void writer_init(struct file *file, struct writer *writer, const struct p
 {
     *writer = (struct writer){ .program = program, .diag = file->diag, .places = &file->places, .for_archs = program->for_archs, .first = writer == file->writers };
     struct pln_map *const maps[] = { &writer->texts, &writer->lists, &writer->attributes };
-    pln_arena_init(&writer->arena, file->alloc, file->limit_bytes);
+    pln_arena_init(&writer->arena, file->alloc, file->options.limit_bytes);
     for (int id = 0; id < PLN_PLAN_KNOWN_END; id++) pln_text_init(&writer->sections[id], file->alloc);
     pln_text_init(&writer->code, file->alloc);
     for (size_t i = 0; i < PLN_COUNT_OF(maps); i++) pln_map_init(maps[i], file->alloc);
@@ -554,7 +562,7 @@ static void writer_deinit(struct writer *writer)
     pln_arena_deinit(&writer->arena);
 }
 
-enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_allocator *alloc, size_t limit_bytes, const struct pln_watch *watch,
+enum pln_status pln_plan_write_targets(const struct pln_program *const *programs, uint32_t n_programs, const struct pln_plan_write_options *options, const struct pln_allocator *alloc,
                                        struct pln_diag *diag, struct pln_plan_image *out_image)
 {
     if (!alloc) alloc = pln_allocator_default();
@@ -564,10 +572,9 @@ enum pln_status pln_plan_write_targets(const struct pln_program *const *programs
     if (!file) return pln_fail_memory(diag, "plan", sizeof *file);
     file->n = n_programs;
     file->alloc = alloc;
-    file->limit_bytes = limit_bytes;
-    file->watch = watch;
+    if (options) file->options = *options;
     file->diag = diag;
-    pln_arena_init(&file->arena, alloc, limit_bytes);
+    pln_arena_init(&file->arena, alloc, file->options.limit_bytes);
     for (uint32_t i = 0; i < n_programs; i++) writer_init(file, &file->writers[i], programs[i]);
     enum pln_status status = write_all(file, programs, out_image);
     for (uint32_t i = 0; i < n_programs; i++) writer_deinit(&file->writers[i]);
@@ -580,11 +587,13 @@ enum pln_status pln_plan_write_targets(const struct pln_program *const *programs
 
 enum pln_status pln_plan_write(const struct pln_program *program, const struct pln_allocator *alloc, size_t limit_bytes, struct pln_diag *diag, struct pln_plan_image *out_image)
 {
-    return pln_plan_write_targets(&program, 1, alloc, limit_bytes, NULL, diag, out_image);
+    const struct pln_plan_write_options options = { .limit_bytes = limit_bytes };
+    return pln_plan_write_targets(&program, 1, &options, alloc, diag, out_image);
 }
 
 void pln_plan_image_release(struct pln_plan_image *image)
 {
-    pln_free(image->alloc, image->data, image->size_bytes);
+    if (image->is_scratch) pln_file_scratch_release(image->data, image->size_bytes);
+    else pln_free(image->alloc, image->data, image->size_bytes);
     *image = (struct pln_plan_image){ .alloc = image->alloc };
 }

@@ -93,7 +93,7 @@ static int write_targets(struct pln_plan_image *out_image)
         makes[i].program.needs = i == 2 ? (uint64_t)1 << 63 : 0;
         programs[i] = &makes[i].program;
     }
-    enum pln_status status = pln_plan_write_targets(programs, 3, NULL, 0, NULL, NULL, out_image);
+    enum pln_status status = pln_plan_write_targets(programs, 3, NULL, NULL, NULL, out_image);
     for (uint32_t i = 0; i < 3; i++) make_free(&makes[i]);
     return status != PLN_OK;
 }

@@ -255,13 +255,13 @@ static void survives_no_memory(void **state)
     b.program.needs = 0;
     b.program.n_nodes++;
     const struct pln_program *const programs[] = { &a.program, &b.program, &a.program };
-    assert_int_equal(pln_plan_write_targets(programs, 3, NULL, 0, NULL, NULL, &whole), PLN_OK);
+    assert_int_equal(pln_plan_write_targets(programs, 3, NULL, NULL, NULL, &whole), PLN_OK);
     enum pln_status status = PLN_NO_MEMORY;
     for (long i = 1; status != PLN_OK; i++) {
         struct test_alloc alloc;
         struct pln_plan_image one;
         test_alloc_init(&alloc, i);
-        status = pln_plan_write_targets(programs, 3, &alloc.base, 0, NULL, NULL, &one);
+        status = pln_plan_write_targets(programs, 3, NULL, &alloc.base, NULL, &one);
         assert_true(status == PLN_OK || status == PLN_NO_MEMORY);
         if (status == PLN_OK) assert_int_equal(one.size_bytes, whole.size_bytes);
         if (status == PLN_OK) assert_memory_equal(one.data, whole.data, whole.size_bytes);
@@ -277,7 +277,7 @@ static void survives_no_memory(void **state)
     assert_int_equal(program.n_nodes, b.program.n_nodes);
     pln_arena_deinit(&arena);
     pln_plan_image_release(&whole);
-    assert_int_equal(pln_plan_write_targets(programs, 0, NULL, 0, NULL, NULL, &whole), PLN_UNSUPPORTED);
+    assert_int_equal(pln_plan_write_targets(programs, 0, NULL, NULL, NULL, &whole), PLN_UNSUPPORTED);
     make_free(&a);
     make_free(&b);
 }
