@@ -154,7 +154,11 @@ static enum pln_status plan_space(struct pln_context *context, struct pln_segmen
     for (uint32_t i = 0; i < state->n_arena; i++) {
         if (program->slots[state->arena_slots[i]].space != space) continue;
         const size_t offset = context->intervals[n++].offset;
-        context->generation += offset != state->offsets[i]; /* other segments may read it where it was, and a run may end before they do */
+        if (offset != state->offsets[i]) {
+            /* Other segments may read it where it was, and a run may end before they do; and their views of it depend on no symbol that has changed. */
+            context->generation++;
+            context->moves++;
+        }
         state->offsets[i] = offset;
     }
     return hold_arena(context, state, space, bytes);
