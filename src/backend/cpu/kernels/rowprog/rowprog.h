@@ -22,6 +22,7 @@ typedef const struct pln_vec_isa *(*pln_vec_isa_fn)(void);
 struct pln_rowprog_place {
     char *data;
     bool is_bool;
+    bool is_empty; /* no element may be read */
     bool repeats; /* inputs: the same elements in every block */
     int64_t outer[PLN_MAX_RANK], row, col;
 };

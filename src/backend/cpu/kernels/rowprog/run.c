@@ -45,7 +45,8 @@ static void load_input(struct runner *r, int i, int64_t rows, int64_t cols)
     unsigned reg = s->code.input_reg[i];
     float *loaded = r->loaded + (size_t)i * block_floats(s);
     if (place->col == 0 && (place->row == 0 || rows == 1)) {
-        if (rows * cols > 0) pln_vec_set_splat(&r->frame, reg, element(place, r->at[i]));
+        /* Also of a row without elements: what is one value for a row is an output of it all the same. */
+        if (!place->is_empty) pln_vec_set_splat(&r->frame, reg, element(place, r->at[i]));
         r->frame.read[reg] = r->frame.write[reg];
         r->frame.step[reg] = 0;
         return;
