@@ -135,15 +135,17 @@ static enum pln_status leave(struct loop *loop, int64_t *out_condition)
     return PLN_OK;
 }
 
-/* Extents of a scan output that no iteration has told: what the body declares, 0 where it is not known. */
-static void empty_scan_dims(const struct loop *loop, uint32_t slot_id, int *out_rank, int64_t *out_dims)
+/* Extents of a scan output that no iteration has told: what the body declares, else what is declared of the loop's result; 0 where neither is known. */
+static void empty_scan_dims(const struct loop *loop, uint32_t body_slot, uint32_t result_slot, int *out_rank, int64_t *out_dims)
 {
-    const struct pln_slot *slot = &loop->context->engine->program->slots[slot_id];
-    *out_rank = slot->rank < 0 ? 1 : slot->rank + 1;
+    const struct pln_program *program = loop->context->engine->program;
+    const struct pln_slot *slot = &program->slots[body_slot], *result = &program->slots[result_slot];
+    const bool by_result = slot->rank < 0 && result->rank > 0;
+    *out_rank = by_result ? result->rank : slot->rank < 0 ? 1 : slot->rank + 1;
     out_dims[0] = 0;
-    for (int i = 0; i < slot->rank && i + 1 < PLN_MAX_RANK; i++) {
-        int64_t value = loop->context->dims[slot->dims[i]];
-        out_dims[i + 1] = value < 0 ? 0 : value;
+    for (int i = 1; i < *out_rank && i < PLN_MAX_RANK; i++) {
+        int64_t value = loop->context->dims[by_result ? result->dims[i] : slot->dims[i - 1]];
+        out_dims[i] = value < 0 ? 0 : value;
     }
 }
 
@@ -158,7 +160,7 @@ static enum pln_status stack_scan(struct loop *loop, uint32_t index, struct pln_
     *out_item = NULL;
     if (scan->count == 0) {
         pln_exec_refresh_dims(context);
-        empty_scan_dims(loop, body_slot, &rank, dims);
+        empty_scan_dims(loop, body_slot, loop->step->outputs[loop->n_carried + index], &rank, dims);
     } else {
         const struct pln_tensor *first = &scan->items[0]->tensor;
         dtype = first->dtype;
