@@ -34,6 +34,23 @@ static uint32_t next_in_chain(struct pln_graph *graph, uint32_t value)
     return pln_same_dims(graph, &pln_graph_value(graph, made)->type, &pln_graph_value(graph, value)->type) ? user : PLN_NONE;
 }
 
+/* An operand of the node that may turn out to be repeated along one spatial axis and not along another, which a convolution's epilogue does not take: an
+ * extent of it is only known to the run, the result's is known all the same. */
+static bool may_repeat(const struct pln_graph *graph, uint32_t user, uint32_t value)
+{
+    const struct pln_node *n = pln_graph_node(graph, user);
+    const struct pln_type *to = &pln_graph_value(graph, value)->type;
+    for (uint32_t i = 0; i < n->n_inputs; i++) {
+        if (n->inputs[i] == PLN_NONE || n->inputs[i] == value) continue;
+        const struct pln_type *type = &pln_graph_value(graph, n->inputs[i])->type;
+        for (int d = PLN_MAX(0, 2 - (to->rank - type->rank)); d < type->rank; d++) {
+            int64_t number;
+            if (pln_dim_value(&graph->dims, to->dims[to->rank - type->rank + d], &number) && number != 1 && !pln_dim_value(&graph->dims, type->dims[d], &number)) return true;
+        }
+    }
+    return false;
+}
+
 /* Two products that meet: the one that is computed last takes the other's result, which is there by then. */
 static bool other_is_later(const struct pln_graph *graph, uint32_t root, uint32_t user, uint32_t value)
 {
@@ -84,7 +101,7 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     if (!takes_epilogue(graph, pln_graph_node(graph, node))) return false;
     for (uint32_t value = pln_graph_node(graph, node)->outputs[0]; n < LENGTH_MOST; value = pln_graph_node(graph, chain[n++])->outputs[0]) {
         uint32_t user = next_in_chain(graph, value);
-        if (user == PLN_NONE || other_is_later(graph, node, user, value)) break;
+        if (user == PLN_NONE || other_is_later(graph, node, user, value) || (pln_graph_node(graph, node)->op == PLN_OP_CONV && may_repeat(graph, user, value))) break;
         chain[n] = user;
     }
     while (n > 0 && !build(&builder, graph, node, chain, n)) n--;

@@ -1,20 +1,25 @@
 /* What every convolution has to check and to know. */
 #include "backend/cpu/kernels/conv/conv.h"
 
-/* An operand that varies along one spatial axis only has no single stride a pixel. */
+/* An operand that varies along one spatial axis only has no single stride a pixel. Nor may it turn out so in the run: an extent that is not known, beside one of
+ * the output that is, may be 1. */
 static bool walks_pixels(const struct pln_problem *problem, const struct pln_rowprog_operand *operand,
                          const struct pln_operand *tensor)
 {
-    bool walks = false, stays = false;
+    bool walks = false, stays = false, unsure = false;
+    int axes = 0;
     for (int d = 2; d < problem->epilogue->rank; d++) {
         if (problem->outputs[0].dims[d] == 1) continue;
         int dim = operand->axis[d];
+        axes++;
         if (dim < 0 || tensor->dims[dim] == 1)
             stays = true;
+        else if (tensor->dims[dim] < 0 && problem->outputs[0].dims[d] >= 0)
+            unsure = true;
         else
             walks = true;
     }
-    return !(walks && stays);
+    return !(walks && stays) && (!unsure || axes == 1);
 }
 
 const char *pln_cpu_conv_supports(const struct pln_problem *problem)
