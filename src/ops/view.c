@@ -233,9 +233,11 @@ static enum pln_status infer_unsqueeze(struct pln_infer *infer)
     if (in->rank < 0 || n < 0) return pln_infer_out(infer, 0, in->dtype, -1, NULL);
     if (n > PLN_MAX_RANK - in->rank) return pln_infer_fail(infer, "rank %d and %lld new axes", in->rank, (long long)n);
     int rank = in->rank + (int)n;
-    if (!known) return pln_infer_out_symbols(infer, 0, in->dtype, rank);
-    PLN_TRY(pln_extent_axes(infer, 1, rank, axes, &n_axes));
+    if (!known && in->rank > 0) return pln_infer_out_symbols(infer, 0, in->dtype, rank);
+    n_axes = 0;
+    if (known) PLN_TRY(pln_extent_axes(infer, 1, rank, axes, &n_axes));
     for (int i = 0; i < n_axes; i++) added[axes[i]] = true;
+    for (int d = 0; d < rank && !known; d++) added[d] = true; /* whichever they are, all dims of a scalar are new */
     for (int d = 0; d < rank; d++) dims[d] = added[d] ? pln_extent_const(infer, 1) : in->dims[from++];
     PLN_TRY(pln_infer_out(infer, 0, in->dtype, rank, dims));
     return pln_extent_pass_elems(infer, 0, 0);
