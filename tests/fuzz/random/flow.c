@@ -8,15 +8,16 @@
 #define DEPTH_MOST 2
 
 /* GraphProto: node 1, name 2, initializer 5, input 11, output 12. */
-static struct pln_text body_text(const struct maker *g, const struct block *block, const int *inputs, int input_count, const int *outputs, int output_count)
+static struct pln_text body_text(struct maker *g, const struct block *block, const int *inputs, int input_count, const int *outputs, int output_count)
 {
     struct pln_text body;
+    bool with_shapes = chance(g, 65);
     pln_text_init(&body, NULL);
     pln_text_append(&body, block->nodes.data, block->nodes.size_bytes);
     pln_wire_put_string(&body, 2, "body");
     pln_text_append(&body, block->initializers.data, block->initializers.size_bytes);
     for (int i = 0; i < input_count + output_count; i++) {
-        struct pln_text info = value_info(g, &g->value[i < input_count ? inputs[i] : outputs[i - input_count]], false);
+        struct pln_text info = value_info(g, &g->value[i < input_count ? inputs[i] : outputs[i - input_count]], with_shapes);
         pln_wire_put_message(&body, i < input_count ? 11 : 12, &info);
         pln_text_deinit(&info);
     }
@@ -286,7 +287,11 @@ static bool make_sequence(struct maker *g)
 {
     int ids[3], count = (int)between(g, 1, 3), at = 0;
     ids[0] = pick(g, (struct want){ .types = PLAIN & ~TYPE(PLN_BF16), .magnitude = 1e3 });
-    for (int i = 1; i < count; i++) ids[i] = pick(g, (struct want){ .types = TYPE(g->value[ids[0]].dtype), .magnitude = 1e3 });
+    bool mixed = false;
+    for (int i = 1; i < count; i++) {
+        ids[i] = pick(g, (struct want){ .types = TYPE(g->value[ids[0]].dtype), .magnitude = 1e3 });
+        mixed = mixed || g->value[ids[i]].rank != g->value[ids[0]].rank;
+    }
     char name[CASE_NAME], other[CASE_NAME];
     node_begin(g, "SequenceConstruct");
     for (int i = 0; i < count; i++) node_input(g, ids[i]);
@@ -313,6 +318,7 @@ static bool make_sequence(struct maker *g)
     int which = (int)below(g, (uint32_t)count), index = make_scalar(g, PLN_I64, chance(g, 30) ? which - count : which + at, chance(g, 80));
     struct value r = g->value[ids[which]];
     r.fixed = false;
+    r.rankless = r.rankless || mixed;
     node_begin(g, "SequenceAt");
     named_input(g, name);
     node_input(g, index);

@@ -24,6 +24,7 @@ static bool make_one(struct maker *g)
         }
         at -= (uint32_t)families[i].weight;
     }
+    if (g->mood >= 0 && chance(g, 35)) makers = families[g->mood].makers;
     for (const struct op_maker *m = makers; m->name; m++) total += (uint32_t)m->weight;
     at = below(g, total);
     while (at >= (uint32_t)makers->weight) at -= (uint32_t)(makers++)->weight;
@@ -132,6 +133,8 @@ bool random_case_make(uint64_t seed, struct random_case *out)
     pln_text_init(&g->functions, NULL);
     g->wild = out->wild = chance(g, 8);
     g->large = chance(g, 15);
+    g->late = chance(g, 15);
+    g->mood = chance(g, 50) ? (int)below(g, PLN_COUNT_OF(families)) : -1;
     random_symbols(g);
     block_begin(g, &block, false);
     block.inputs_allowed = true;

@@ -54,7 +54,8 @@ static enum pln_dtype pick_type(struct maker *g, uint32_t types)
 static int64_t random_extent(struct maker *g, bool full)
 {
     static const int64_t sizes[] = { 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 16, 17 };
-    if (!full && chance(g, 2)) return 0;
+    if (!full && chance(g, g->late ? 8 : 2)) return 0;
+    if (g->late && chance(g, 40)) return 1;
     if (g->large && chance(g, 40)) return between(g, 1, 70);
     return sizes[below(g, PLN_COUNT_OF(sizes))];
 }
@@ -331,7 +332,7 @@ int make_ints_runs(struct maker *g, int64_t values[CASE_RUNS][CASE_RANK], int co
         else memcpy(data[run], values[run], (size_t)count * sizeof(int64_t));
         same = same && memcmp(values[run], values[0], (size_t)count * sizeof(int64_t)) == 0;
     }
-    bool fixed = same && chance(g, 85);
+    bool fixed = same && chance(g, g->late ? 40 : 85);
     int id = -1;
     if (!g->failed && (!same || !fixed) && root->inputs_allowed && g->made->input_count < CASE_INPUTS && g->values < VALUES_MOST && root->count < VALUES_MOST) id = add_input(g, &v, data, root);
     else if (!g->failed && same) id = add_fixed(g, &v, data[0], root);

@@ -30,6 +30,7 @@ struct value {
     double apart;
     int grid;
     bool distinct; /* no element is there twice */
+    bool rankless; /* shape inference cannot know the rank: operators that are written out by rank are refused */
     bool fixed;    /* an initializer */
     int uses;
 };
@@ -65,6 +66,8 @@ struct maker {
     enum pln_dtype favourite; /* of floats, in this graph */
     bool wild;                /* inputs hold NaN and infinities here and there */
     bool large;               /* extents beyond the tiles of kernels */
+    bool late;                /* shapes, axes and indices are mostly inputs, and many extents 0 or 1 */
+    int mood;                 /* a family that comes more often; negative: none */
 };
 
 struct op_maker {

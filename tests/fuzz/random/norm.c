@@ -185,7 +185,7 @@ static bool make_layer_norm(struct maker *g)
     int a = pick(g, (struct want){ .types = FLOATS & ~TYPE(PLN_BF16), .rank_least = 1, .full = true, .magnitude = 16 });
     struct value v = g->value[a], r = v, tail = v;
     int axis = chance(g, 70) ? v.rank - 1 : (int)below(g, (uint32_t)v.rank);
-    if (g->opset < 17) return false;
+    if (g->opset < 17 || (rms && v.rankless)) return false;
     tail.rank = v.rank - axis;
     for (int d = 0; d < tail.rank; d++) copy_dim(&tail, d, &v, axis + d);
     float epsilon = random_epsilon(g, &v);
@@ -230,6 +230,7 @@ static bool make_group_norm(struct maker *g)
     int a = pick(g, (struct want){ .types = FLOATS & ~TYPE(PLN_BF16), .rank_least = 3, .full = true, .magnitude = 16 });
     struct value v = g->value[a], r = v, tail = v;
     int64_t c = v.dims[0][1], groups = 1;
+    if (group && v.rankless) return false;
     for (int run = 1; run < g->runs; run++)
         if (v.dims[run][1] != c) return false;
     for (int64_t k = 2; k <= c; k++)
