@@ -144,6 +144,12 @@ static bool inputs_planned(struct pln_lower *lower, const struct pln_node *node)
     return true;
 }
 
+static bool is_image_of(const struct pln_lower *lower, uint32_t node_id, uint32_t value)
+{
+    uint32_t image = pln_graph_node(lower->graph, node_id)->inputs[0];
+    return pln_graph_value(lower->graph, value)->type.rank == pln_graph_value(lower->graph, image)->type.rank;
+}
+
 static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, const struct pln_kernel *kernel, struct pln_step *step)
 {
     uint32_t n = pln_graph_node(lower->graph, node_id)->n_inputs;
@@ -167,8 +173,9 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
             PLN_TRY(pln_lower_need(lower, value, 0, false, &step->inputs[i]));
             continue;
         }
-        /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. */
-        if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || i > 2)) {
+        /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. What has fewer dims is no
+         * image: its channels are elsewhere. */
+        if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || (i > 2 && is_image_of(lower, node_id, value)))) {
             PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
             continue;
         }
