@@ -46,7 +46,7 @@ struct block {
 };
 
 struct symbol {
-    char name[12];
+    char name[16];
     int64_t size[CASE_RUNS];
 };
 
