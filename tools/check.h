@@ -7,6 +7,7 @@
 struct check_options {
     const char *device, *tune, *timing_cache;
     bool no_cache;
+    long max_memory; /* bytes of a process; 0: no limit */
     struct text_list disabled; /* passes, ended by NULL once the options are read */
     struct text_list plugins;  /* files, */
     pln_plugins *loaded;       /* and what was loaded from them; NULL: nothing */

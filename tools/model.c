@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "limit.h"
 #include "planish/experimental/cache.h"
 #include "say.h"
 #include "text.h"
@@ -144,7 +145,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     for (size_t i = 0; i < options->plugins.count; i++) text_list_add(&plugins, options->plugins.items[i]);
     const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
     struct keeping keeping = { 0 };
-    const struct pln_build_options build = { .struct_size = sizeof build, .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
+    const struct pln_build_options build = { .struct_size = sizeof build, .allocator = limit_allocator(options->max_memory), .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder) };
@@ -253,7 +254,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
-        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &model_logger, .device = options->device,
+        const struct pln_engine_options load = { .struct_size = sizeof load, .allocator = limit_allocator(options->max_memory), .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &model_logger, .device = options->device,
                                                    .verify_weights = options->verify, .may_be_foreign = options->may_be_foreign, .plugins = out_model->plugins };
         progress_begin(command, "load the plan", true);
         status = pln_engine_load_file(path, &load, &out_model->engine);

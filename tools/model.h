@@ -23,6 +23,7 @@ struct model_options {
     const char *target;  /* --target */
     const char *tune, *timing_cache; /* --tune, --timing-cache */
     bool no_cache; /* --no-cache */
+    long max_memory; /* --max-memory, bytes; 0: no limit */
     long threads;        /* --threads, 0: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list opt_shapes, limit_shapes; /* --opt-shapes: in the place of shapes; --min-shapes, --max-shapes: held against the model alone */
@@ -53,6 +54,7 @@ struct model_options {
     PLUGIN_ROW((o).plugins),                                                                                              \
     { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
     { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL },                                                    \
+    { "max-memory", 0, OPTION_INT, &(o).max_memory, "BYTES", "what may be allocated at a time, without what is mapped from files, such as weights: 4G (no limit)" }, \
     { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "build anew, and keep neither plans nor device code: planish cache dir says where they are kept" }
 
 /* The same. */

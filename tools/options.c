@@ -227,7 +227,6 @@ static bool comes_later(const struct command *command, const char *name)
         { "calib-data", " build run bench inspect compare " },
         { "calib-cache", " build run bench inspect compare " },
         { "deterministic", " build run bench inspect compare check " },
-        { "max-memory", " build run bench inspect compare check " },
     };
     char word[24];
     snprintf(word, sizeof word, " %s ", command->name);

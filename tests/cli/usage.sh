@@ -142,7 +142,7 @@ expect 0 "warning: $scratch/newer.onnx: IR version 999 is newer than" "$p" run "
 expect 0 "IR version 999 is newer than" "$p" bench "$scratch/newer.onnx" --duration 0.01 --warm-up 1 -q
 
 # What is decided and not there yet is no misspelling.
-for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "build --max-memory 4G" "run --deterministic" "compare --reduce=x.onnx" "bench --calib-data x"; do
+for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "run --deterministic" "compare --reduce=x.onnx" "bench --calib-data x"; do
     # shellcheck disable=SC2086
     expect 2 "comes with a later version" "$p" $option "$model"
 done
@@ -175,4 +175,11 @@ expect 0 "m→n.onnx" env LC_ALL=C "$p" inspect "$scratch/m→n.onnx" --json
 expect 0 "" env LC_ALL=C "$p" inspect "$scratch/m→n.onnx" --json="$scratch/arrow.json"
 grep -q 'm→n.onnx' "$scratch/arrow.json" || { echo "FAILED: JSON in a file is not UTF-8" && failures=$((failures + 1)); }
 expect 1 "No space left" env LC_ALL=C sh -c "'$p' run '$model' --random 1 >/dev/full"
+# --max-memory bounds builds and runs; what does not fit names its bytes.
+expect 0 "output y" "$p" run "$model" --random 1 -q --max-memory 64M --no-cache
+expect 1 "out of memory" "$p" run "$model" --random 1 -q --max-memory 64K --no-cache
+expect 1 "bytes" "$p" run "$model" --shapes x:4000x3x64x64 --random 1 -q --max-memory 64M --no-cache
+expect 1 "out of memory" "$p" build "$model" -o "$scratch/limited.plan" --max-memory 64K
+expect 1 "0 passed, 1 failed" "$p" check "${model%/model.onnx}" --max-memory 64K
+expect 2 "--max-memory wants a whole number" "$p" run "$model" --max-memory lots
 finish
