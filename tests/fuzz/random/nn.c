@@ -182,6 +182,7 @@ static void window_attributes(struct maker *g, const struct window *w, bool dila
 int pick_image(struct maker *g, uint32_t types)
 {
     int a = pick(g, (struct want){ .types = types, .rank_least = 3, .rank_most = 5, .full = true, .magnitude = 16, .count_most = 2048 });
+    if (g->value[a].open[1]) return -1; /* weights are for a number of channels */
     for (int run = 1; run < g->runs; run++)
         if (g->value[a].dims[run][1] != g->value[a].dims[0][1]) return -1;
     return a;
