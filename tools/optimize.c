@@ -14,20 +14,23 @@
 static int run(int argc, char **argv);
 const struct command command_optimize = {
     "optimize", "[options] IN.onnx -o OUT.onnx", "Folds and simplifies a model and writes it as standard ONNX.",
-    "  planish optimize resnet50.onnx -o smaller.onnx\n  planish optimize bert.onnx -o bert_b1.onnx --dim batch=1,sequence=128\n  planish optimize model.onnx -o old.onnx --opset 17\n  planish compare model.onnx smaller.onnx\n",
+    "  planish optimize resnet50.onnx -o smaller.onnx\n  planish optimize bert.onnx -o bert_b1.onnx --dim batch=1,sequence=128\n  planish optimize model.onnx -o old.onnx --opset 17\n  planish optimize model.onnx -o part.onnx --inputs hidden.3 --outputs hidden.5\n  planish compare model.onnx smaller.onnx\n",
     run, false
 };
 
 static struct {
     const char *output, *json;
-    struct text_list dims, disabled, plugins;
+    struct text_list dims, disabled, plugins, inputs, outputs;
     long opset;
-    bool external;
+    bool external, no_passes;
 } options;
 
 static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the model to write" },
     { "dim", 0, OPTION_LIST, &options.dims, "NAME=N", "dims of inputs with that name become a number: batch=1,sequence=128" },
+    { "inputs", 0, OPTION_LIST, &options.inputs, "A,B", "a part of the model: these values become inputs, in the place of what computes them" },
+    { "outputs", 0, OPTION_LIST, &options.outputs, "Y", "the same: these values are the outputs" },
+    { "no-passes", 0, OPTION_FLAG, &options.no_passes, "", "simplify nothing: the model, or a part of it, as it was understood" },
     { "opset", 0, OPTION_COUNT, &options.opset, "N", "the operator set to write (the model's, or the next one that can say it)" },
     { "external-data", 0, OPTION_FLAG, &options.external, "", "put weights into OUT.onnx.data (beyond 2 GiB they go there anyway)" },
     { "disable-pass", 0, OPTION_LIST, &options.disabled, "PASS", "switch an optimization off (may be given again): fold, simplify, dead, affine, cse" },
@@ -54,25 +57,26 @@ static void write_json(FILE *out, const char *from, const struct pln_optimize_su
             (unsigned long long)summary->weights_bytes, (unsigned long long)summary->file_bytes, (unsigned long long)summary->data_bytes);
 }
 
-/* "batch=1,sequence=128" as the library takes it: one a dim, ended by NULL. They live as long as the process, as the list of words does. */
-static void split_dims(struct text_list *out_dims)
+/* "batch=1,sequence=128" as the library takes it: one an item, ended by NULL; NULL for none. They live as long as the process, as the list of words does. */
+static const char *const *split(const struct text_list *list, struct text_list *out_parts)
 {
-    for (size_t i = 0; i < options.dims.count; i++) {
-        char *copy = strdup(options.dims.items[i]), *rest = copy, *part;
-        while (rest && (part = strsep(&rest, ","))) text_list_add(out_dims, part);
+    for (size_t i = 0; i < list->count; i++) {
+        char *copy = strdup(list->items[i]), *rest = copy, *part;
+        while (rest && (part = strsep(&rest, ","))) text_list_add(out_parts, part);
     }
-    text_list_add(out_dims, NULL);
+    text_list_add(out_parts, NULL);
+    return list->count ? out_parts->items : NULL;
 }
 
 static int optimize(const char *from, pln_plugins *plugins, struct output *output)
 {
-    static struct text_list dims;
+    static struct text_list dims, inputs, outputs;
     struct pln_optimize_summary summary;
     pln_diagnostics *diagnostics = pln_diagnostics_create();
-    split_dims(&dims);
     text_list_add(&options.disabled, NULL);
     const struct pln_optimize_options optimize = { .struct_size = sizeof optimize, .diagnostics = diagnostics, .logger = &model_logger, .progress = model_show_progress, .disabled_passes = options.disabled.items,
-                                                   .dims = dims.items, .opset = (int)options.opset, .external_data = options.external, .plugins = plugins };
+                                                   .dims = split(&options.dims, &dims), .opset = (int)options.opset, .external_data = options.external, .plugins = plugins, .inputs = split(&options.inputs, &inputs),
+                                                   .outputs = split(&options.outputs, &outputs), .no_passes = options.no_passes };
     progress_begin(&command_optimize, "optimize", true);
     enum pln_status status = pln_optimize_file(from, &optimize, options.output, &summary);
     progress_end();

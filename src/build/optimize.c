@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/text.h"
+#include "graph/cut.h"
 #include "onnx/check.h"
 #include "onnx/encode.h"
 #include "onnx/export.h"
@@ -95,6 +97,34 @@ static void log_warning(void *user, const char *text)
     logger->log(logger->user, PLN_LOG_WARNING, line);
 }
 
+/* The part of the model that is asked for. Nodes that it does without go, whatever passes are off. */
+static enum pln_status cut(struct optimize *work)
+{
+    const struct pln_optimize_options *options = work->options;
+    const struct pln_pass *dead = pln_passes;
+    struct pln_arena scratch;
+    bool changed = false;
+    if (!options->inputs && !options->outputs) return PLN_OK;
+    PLN_TRY(pln_graph_cut(work->graph, options->inputs, options->outputs, options->diagnostics));
+    while (!pln_str_equal(dead->name, "dead")) dead++;
+    pln_arena_init(&scratch, &work->alloc, 0);
+    enum pln_status status = dead->run(work->graph, &scratch, options->diagnostics, &changed);
+    pln_arena_deinit(&scratch);
+    pln_graph_drop_unused_inputs(work->graph);
+    return status;
+}
+
+static void tell_values(const struct optimize *work)
+{
+    const struct pln_graph *graph = work->graph;
+    if (!work->options->value) return;
+    for (uint32_t id = graph->blocks[0].first; id != PLN_NONE; id = pln_graph_node(graph, id)->next) {
+        const struct pln_node *node = pln_graph_node(graph, id);
+        for (uint32_t i = 0; i < node->n_outputs; i++)
+            if (node->outputs[i] != PLN_NONE && pln_graph_value(graph, node->outputs[i])->first_use != PLN_NONE) work->options->value(work->options->value_user, pln_graph_value(graph, node->outputs[i])->name);
+    }
+}
+
 static enum pln_status read_graph(struct optimize *work, const char *path)
 {
     const struct pln_optimize_options *options = work->options;
@@ -112,6 +142,8 @@ static enum pln_status read_graph(struct optimize *work, const char *path)
     work->summary.nodes_before = count_nodes(work->file->model.graph);
     PLN_TRY(begin_phase(work, "import"));
     PLN_TRY(pln_onnx_import(&work->file->model, &work->file->externals, &import, &work->alloc, diag, &work->graph));
+    PLN_TRY(cut(work));
+    if (options->no_passes) return PLN_OK;
     PLN_TRY(begin_phase(work, "optimize"));
     return pln_passes_run(work->graph, &passes, diag);
 }
@@ -236,6 +268,7 @@ static enum pln_status optimize(struct optimize *work, const char *path, const c
 {
     const struct pln_onnx_export_options export = { .opset = work->options->opset };
     PLN_TRY(read_graph(work, path));
+    tell_values(work);
     PLN_TRY(pln_onnx_export(work->graph, &export, &work->arena, work->options->diagnostics, &work->model));
     const struct pln_onnx_graph *graph = work->model.graph;
     work->summary.nodes_after = count_nodes(graph);

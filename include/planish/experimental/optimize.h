@@ -22,6 +22,12 @@ struct pln_optimize_options {
     int opset;                          /* of ONNX's own operators; 0: the model's if that can say it, else the next one that can */
     int external_data;                  /* weights go into a file of their own, PATH.data, also where one file could hold them (2 GiB) */
     pln_plugins *plugins;               /* custom operators; NULL: none */
+    /* A part of the model: the values of these names become its inputs, in the place of what computes them, and its outputs, in the place of those that it has.
+     * Lists end with NULL; NULL: as the model has them. Inputs of the model that are still needed stay, those named here that are not needed go, and so do nodes. */
+    const char *const *inputs, *const *outputs;
+    int no_passes;                      /* nothing is simplified: the model (or the part of it) as it was understood */
+    void (*value)(void *user, const char *name); /* called for what each node outside of bodies gives and something uses, in order; NULL: not */
+    void *value_user;
 };
 
 /* What became of the model. Nodes of bodies count as well. */
@@ -35,7 +41,7 @@ struct pln_optimize_summary {
 /* Reads an ONNX file, folds what is constant, simplifies it, and writes it as standard ONNX: names and types of inputs and outputs are kept, functions are
  * inlined, Scan and SequenceMap become Loop, and composite operators (RMSNormalization, GroupNormalization, …) become what they are made of. Files appear
  * when they are complete. out_summary may be NULL. Errors: those of pln_build_file; PLN_UNSUPPORTED also for a node that no operator set, or not the one
- * asked for, can say; PLN_INVALID_ARGUMENT for a file of weights that would overwrite one of the model's own. */
+ * asked for, can say; PLN_NOT_FOUND also for an input or output that is no value, or is inside of a body; PLN_INVALID_ARGUMENT for a file of weights that would overwrite one of the model's own. */
 PLN_API PLN_MUST_USE enum pln_status pln_optimize_file(const char *path, const struct pln_optimize_options *options, const char *out_path, struct pln_optimize_summary *out_summary);
 
 #ifdef __cplusplus
