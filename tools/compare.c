@@ -7,6 +7,7 @@
 #include "json.h"
 #include "outputs.h"
 #include "peer.h"
+#include "reduce.h"
 #include "say.h"
 #include "summary.h"
 #include "text.h"
@@ -15,14 +16,15 @@ static int run(int argc, char **argv);
 const struct command command_compare = {
     "compare", "[options] MODEL [MODEL2]", "Compares the outputs of a model between two devices, two files, ONNX Runtime or stored outputs.",
     "  planish compare model.onnx --a cpu --b ref --layers\n  planish compare model.onnx --a cuda:fp16 --b ref:fp32\n  planish compare model.plan model.onnx\n  planish compare model.onnx --vs onnxruntime --dim batch=2\n"
-    "  planish compare case/model.onnx --vs case/test_data_set_0\n  planish compare model.onnx --bisect-passes\n",
+    "  planish compare case/model.onnx --vs case/test_data_set_0\n  planish compare model.onnx --bisect-passes\n"
+    "  planish compare model.onnx --a cuda:fp16 --b cuda:fp32 --reduce small.onnx\n",
     run, false
 };
 
 static struct {
     struct model_options model;
     struct text_list input;
-    const char *a, *b, *versus, *python, *json;
+    const char *a, *b, *versus, *python, *reduced, *json;
     double tolerance;
     bool layers, bisect;
 } options;
@@ -34,6 +36,7 @@ static const struct option_row rows[] = {
     { "tolerance", 0, OPTION_REAL, &options.tolerance, "E", "allowed max|a-b| / max|b| of each value (1e-3)" },
     { "layers", 0, OPTION_FLAG, &options.layers, "", "compare every value in between, in order" },
     { "bisect-passes", 0, OPTION_FLAG, &options.bisect, "", "name the pass that makes the answer wrong" },
+    { "reduce", 0, OPTION_TEXT, &options.reduced, "OUT.onnx", "write the smallest part of the model that still differs, and what goes into it" },
     { "python", 0, OPTION_TEXT, &options.python, "PATH", "a Python that has onnxruntime (python3)" },
     { "input", 0, OPTION_LIST, &options.input, "NAME=FILE", "an input from a file: .npy .npz .pb .bin (random where none is given); or a folder with input_J.pb for all" },
     MODEL_ROWS(options.model),
@@ -270,6 +273,87 @@ static int compare(const char *path, const char *path_b, const struct model *mod
     return status;
 }
 
+/* ---- reducing ---- */
+
+static int open_side(const char *path, bool is_right, bool taps, struct model *out_model)
+{
+    return open_variant(path, is_right ? options.b : options.a, NULL, taps, out_model);
+}
+
+static const char *first_wrong(const struct outputs *a, const struct outputs *b)
+{
+    struct verdict verdict;
+    judge(NULL, "", a, b, false, &verdict);
+    return verdict.first;
+}
+
+/* A word as a shell takes it. */
+static void print_word(FILE *out, const char *word)
+{
+    const bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+-") == strlen(word);
+    if (plain) {
+        fprintf(out, " %s", word);
+        return;
+    }
+    fputs(" '", out);
+    for (; *word; word++) {
+        const char letter[2] = { *word, 0 };
+        say(out, "%s", *word == '\'' ? "'\\''" : letter);
+    }
+    fputs("'", out);
+}
+
+static void print_option(FILE *out, const char *name, const char *value)
+{
+    if (!value) return;
+    fprintf(out, " %s", name);
+    print_word(out, value);
+}
+
+/* The command that shows the difference. */
+static void print_command(FILE *out, const struct reduced *reduced)
+{
+    const struct model_options *model = &options.model;
+    const struct device_options *on = &model->on;
+    char tolerance[40];
+    snprintf(tolerance, sizeof tolerance, "%.9g", options.tolerance);
+    fputs("planish compare", out);
+    print_word(out, options.reduced);
+    print_option(out, "--a", options.a);
+    print_option(out, "--b", options.b);
+    print_option(out, "--device", model->device);
+    print_option(out, "--target", model->target);
+    print_option(out, "--tf32", on->tf32);
+    fprintf(out, "%s%s%s%s%s", on->fp16 ? " --fp16" : "", on->bf16 ? " --bf16" : "", on->fp8 ? " --fp8" : "", on->int8 ? " --int8" : "", on->best ? " --best" : "");
+    for (size_t i = 0; i < model->disabled.count; i++) print_option(out, "--disable-pass", model->disabled.items[i]);
+    for (size_t i = 0; i < model->plugins.count; i++) print_option(out, "--plugin", model->plugins.items[i]);
+    print_option(out, "--broken-pass", model->broken_pass);
+    print_option(out, "--tolerance", tolerance);
+    print_option(out, "--input", reduced->folder);
+    fputs("\n", out);
+}
+
+static int reduce_model(const char *path, const struct model *model, const struct inputs *inputs, struct output *output)
+{
+    const struct reduction job = { &command_compare, path, options.reduced, model, inputs, open_side, first_wrong };
+    struct reduced reduced;
+    int status = reduce(&job, &reduced);
+    if (status == 0 && output->json) {
+        fprintf(output->json, "{\"schema\":1,\"equal\":%s,\"nodes_before\":%d,\"nodes_after\":%d,\"trials\":%d,\"inputs\":%d,\"output\":", reduced.output ? "false" : "true", reduced.nodes_before, reduced.nodes_after, reduced.trials, reduced.inputs);
+        json_text(output->json, reduced.output);
+        fputs("}\n", output->json);
+    }
+    if (status == 0 && !reduced.output) fprintf(output->text, "no output differs (allowed %.3g): there is nothing to reduce\n", options.tolerance);
+    if (status == 0 && reduced.output) {
+        say(output->text, "%d nodes became %d, of which value '%s' still differs; %d parts were tried\n", reduced.nodes_before, reduced.nodes_after, reduced.output, reduced.trials);
+        say(output->text, "written %s, and what goes into it to %s\n", options.reduced, reduced.folder);
+        print_command(output->text, &reduced);
+        status = 1;
+    }
+    reduced_free(&reduced);
+    return status;
+}
+
 static int compare_models(const char *path, const char *path_b)
 {
     struct model model;
@@ -279,16 +363,20 @@ static int compare_models(const char *path, const char *path_b)
     int status = model_check_result(&command_compare, path, options.json, false);
     if (status == 0 && path_b) status = model_check_result(&command_compare, path_b, options.json, false);
     if (status == 0) status = model_check_inputs(&command_compare, &options.input, options.json);
+    if (status == 0 && options.reduced) status = model_check_result(&command_compare, path, options.reduced, true);
+    if (status == 0 && options.reduced) status = model_check_inputs(&command_compare, &options.input, options.reduced);
+    if (status == 0 && options.reduced) status = model_check_results(&command_compare, "--reduce", options.reduced, "--json", options.json);
     if (status == 0) status = open_variant(path, options.a, NULL, options.layers, &model);
     if (status) return status;
     status = output_open(&command_compare, options.json, &output);
     if (status == 0) {
         if (verbosity >= 0) model_print_device(&model, output.text);
         if (!path_b && model.is_plan && !folder) status = command_fail(&command_compare, 2, "%s is a plan: give the ONNX file to compare it with, too", path);
+        else if (options.reduced && model.is_plan) status = command_fail(&command_compare, 2, "--reduce needs an ONNX file, %s is a plan", path);
         else if (options.bisect && model.is_plan) status = command_fail(&command_compare, 2, "--bisect-passes needs an ONNX file, %s is a plan", path);
         else if (folder) status = inputs_read_set(&command_compare, &model, options.versus, &inputs);
         else status = inputs_make(&command_compare, &model, &options.model, &options.input, true, &inputs);
-        if (status == 0) status = compare(path, path_b ? path_b : path, &model, &inputs, &output);
+        if (status == 0) status = options.reduced ? reduce_model(path, &model, &inputs, &output) : compare(path, path_b ? path_b : path, &model, &inputs, &output);
         int closed = output_close(&command_compare, options.json, &output);
         status = status ? status : closed;
     }
@@ -306,6 +394,9 @@ static int check_options(const struct text_list *words)
     if (options.versus && !peer && !is_folder(options.versus)) return command_fail(command, 2, "--vs can be onnxruntime or a folder with input_J.pb and output_J.pb, not '%s'", options.versus);
     if (options.versus && !peer && options.layers) return command_fail(command, 2, "--layers needs something to run: a folder of outputs has no layers");
     if (options.bisect && options.layers) return command_fail(command, 2, "--bisect-passes and --layers do not go together: one after the other");
+    const char *with = options.versus ? "--vs" : options.bisect ? "--bisect-passes" : options.layers ? "--layers" : words->count > 1 ? "a second model" : NULL;
+    if (options.reduced && with) return command_fail(command, 2, "--reduce and %s do not go together: it holds two devices or precisions against each other on parts of one model", with);
+    if (options.reduced && !*options.reduced) return command_fail(command, 2, "--reduce wants the file to write: --reduce OUT.onnx");
     if (options.tolerance < 0) return command_fail(command, 2, "--tolerance cannot be negative");
     const int bad = check_side("--a", options.a);
     return bad ? bad : check_side("--b", options.b);
@@ -322,7 +413,7 @@ static int run(int argc, char **argv)
     int status = options_parse(&command_compare, rows, argc, argv, &words);
     if (status >= 0) return status;
     status = check_options(&words);
-    if (options.bisect) options.model.may_be_kept = false; /* a pass is under suspicion: all is built */
+    if (options.bisect || options.reduced) options.model.may_be_kept = false; /* a pass is under suspicion, and parts are asked for once: all is built */
     if (status == 0) status = compare_models(words.items[0], words.count > 1 ? words.items[1] : NULL);
     return status;
 }

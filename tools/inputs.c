@@ -162,7 +162,8 @@ int inputs_read_set(const struct command *command, const struct model *model, co
     char path[4400];
     static const struct model_options none;
     for (int i = 0; status == 0 && i < out_inputs->count; i++) {
-        snprintf(path, sizeof path, "%s/input_%d.pb", folder, i);
+        snprintf(path, sizeof path, "%s/input_%d.npy", folder, i); /* as inputs_save wrote it */
+        if (!is_file(path)) snprintf(path, sizeof path, "%s/input_%d.pb", folder, i);
         status = read_file(command, model, &none, path, i, out_inputs);
     }
     return status;

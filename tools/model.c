@@ -43,7 +43,7 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
 {
     static char last[1000]; /* a warning of two models at once is said once */
     (void)user;
-    if (level > PLN_LOG_INFO && verbosity <= 0) return;
+    if (command_is_silent || (level > PLN_LOG_INFO && verbosity <= 0)) return;
     if (level == PLN_LOG_WARNING && strncmp(text, last, sizeof last - 1) == 0) return;
     if (level == PLN_LOG_WARNING) snprintf(last, sizeof last, "%s", text);
     progress_hide();

@@ -14,6 +14,8 @@
 #include "progress.h"
 #include "say.h"
 
+bool command_is_silent;
+
 int verbosity;
 
 void text_list_add(struct text_list *list, const char *item)
@@ -60,6 +62,7 @@ int command_flush(void)
 
 static void tell(const struct command *command, bool remedy, const char *format, va_list args)
 {
+    if (command_is_silent) return;
     char *made = say_made(format, args);
     const char *text = made ? made : "out of memory";
     progress_hide();
@@ -222,7 +225,6 @@ static bool comes_later(const struct command *command, const char *name)
         { "no-graph", " bench " },
         { "prompt", " bench " },
         { "gen", " bench " },
-        { "reduce", " compare " },
         { "verify", " build run bench compare " },
         { "calib-data", " build run bench inspect compare " },
         { "calib-cache", " build run bench inspect compare " },

@@ -58,6 +58,9 @@ int command_flush(void);
 /* The nearest of the names to a misspelt one, or NULL. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 
+/* What is only tried may fail: nothing of it is told meanwhile. */
+extern bool command_is_silent;
+
 extern int verbosity; /* -1 quiet, 0, 1 verbose */
 
 #endif

@@ -142,7 +142,7 @@ expect 0 "warning: $scratch/newer.onnx: IR version 999 is newer than" "$p" run "
 expect 0 "IR version 999 is newer than" "$p" bench "$scratch/newer.onnx" --duration 0.01 --warm-up 1 -q
 
 # What is decided and not there yet is no misspelling.
-for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "run --deterministic" "compare --reduce=x.onnx" "bench --calib-data x"; do
+for option in "bench --no-graph" "bench --prompt 512" "build --verify=1e-3" "run --deterministic" "bench --calib-data x"; do
     # shellcheck disable=SC2086
     expect 2 "comes with a later version" "$p" $option "$model"
 done
