@@ -6,7 +6,7 @@
  * other and the caller asks once. Values are ids of the graph; PLN_NONE as an input means "left out".
  *
  * Ranks and element types of inputs may be unknown (data-dependent shapes): pln_emit_need_rank and pln_emit_dtype fail with a message
- * then; composites that can do without ask pln_emit_rank and build shapes at run time. Extents are never relied on. */
+ * then; composites that can do without ask pln_emit_rank and build shapes at run time (pln_emit_dims and what follows it). Extents are never relied on. */
 #ifndef PLN_ONNX_EMIT_H
 #define PLN_ONNX_EMIT_H
 
@@ -102,6 +102,16 @@ uint32_t pln_emit_shape(struct pln_emit *emit, uint32_t x);
 /* Dims [first, last) of x as i64[last-first]; negative numbers count from the end, INT64_MAX is the end. */
 uint32_t pln_emit_shape_part(struct pln_emit *emit, uint32_t x, int64_t first, int64_t last);
 uint32_t pln_emit_dim(struct pln_emit *emit, uint32_t x, int64_t axis); /* i64[1] */
+/* What follows may be of any rank, known now or at run time only. The number of dims of x as i64[1]: */
+uint32_t pln_emit_dims(struct pln_emit *emit, uint32_t x);
+/* Axes first, first + 1, … up to the last one as i64[n]; a negative one counts from the end. */
+uint32_t pln_emit_axes_from(struct pln_emit *emit, uint32_t x, int64_t first);
+/* The value n times; n: i64[1], n < 0: an error of the run. */
+uint32_t pln_emit_repeat(struct pln_emit *emit, int64_t value, uint32_t n);
+/* x with n dims of extent 1 behind its own. */
+uint32_t pln_emit_append_ones(struct pln_emit *emit, uint32_t x, uint32_t n);
+/* Dims [first, middle) and [middle, last) change places; numbers as in pln_emit_shape_part. */
+uint32_t pln_emit_swap_parts(struct pln_emit *emit, uint32_t x, int64_t first, int64_t middle, int64_t last);
 uint32_t pln_emit_reshape(struct pln_emit *emit, uint32_t x, uint32_t shape);
 /* The shape of some value, where a 0 is an empty dim. */
 uint32_t pln_emit_reshape_as(struct pln_emit *emit, uint32_t x, uint32_t shape);

@@ -157,6 +157,54 @@ uint32_t pln_emit_range(struct pln_emit *emit, uint32_t n)
     return pln_emit_op(emit, PLN_OP_RANGE, 0, (uint32_t[]){ zero, n, one }, 3);
 }
 
+/* ---- any rank ---- */
+
+uint32_t pln_emit_dims(struct pln_emit *emit, uint32_t x)
+{
+    const int rank = pln_emit_rank(emit, x);
+    return rank >= 0 ? pln_emit_const_int(emit, rank) : pln_emit_shape(emit, pln_emit_shape(emit, x));
+}
+
+uint32_t pln_emit_axes_from(struct pln_emit *emit, uint32_t x, int64_t first)
+{
+    int64_t axes[PLN_MAX_RANK];
+    const int rank = pln_emit_rank(emit, x);
+    if (rank < 0 && first >= 0) {
+        uint32_t n = pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dims(emit, x), pln_emit_const_int(emit, first));
+        return pln_emit_ew2(emit, PLN_EW_ADD, pln_emit_range(emit, pln_emit_squeeze(emit, n, pln_emit_const_int(emit, 0))), pln_emit_const_index(emit, first));
+    }
+    uint32_t n = 0;
+    if (rank < 0 && first < -PLN_MAX_RANK) pln_emit_fail(emit, PLN_BAD_MODEL, "axis %lld is outside of any tensor", (long long)first);
+    if (emit->status != PLN_OK) return PLN_NONE;
+    const int64_t end = rank < 0 ? 0 : rank; /* without a rank all count from the end */
+    for (int64_t axis = rank < 0 ? first : pln_emit_axis(emit, first, rank); axis < end; axis++) axes[n++] = axis;
+    return pln_emit_const_ints(emit, axes, n);
+}
+
+uint32_t pln_emit_repeat(struct pln_emit *emit, int64_t value, uint32_t n)
+{
+    return pln_emit_expand(emit, pln_emit_const_index(emit, value), n);
+}
+
+uint32_t pln_emit_append_ones(struct pln_emit *emit, uint32_t x, uint32_t n)
+{
+    return pln_emit_reshape_as(emit, x, pln_emit_concat(emit, (uint32_t[]){ pln_emit_shape(emit, x), pln_emit_repeat(emit, 1, n) }, 2, 0));
+}
+
+/* As four dims, of which the middle ones change places. */
+uint32_t pln_emit_swap_parts(struct pln_emit *emit, uint32_t x, int64_t first, int64_t middle, int64_t last)
+{
+    const int64_t ends[5] = { 0, first, middle, last, INT64_MAX };
+    uint32_t dims[4], sizes[4];
+    for (int i = 0; i < 4; i++) {
+        dims[i] = ends[i] == INT64_MAX ? pln_emit_const_ints(emit, NULL, 0) : pln_emit_shape_part(emit, x, ends[i], ends[i + 1]);
+        sizes[i] = pln_emit_reduce(emit, PLN_REDUCE_PROD, dims[i], pln_emit_const_int(emit, 0), true);
+    }
+    uint32_t four = pln_emit_reshape_as(emit, x, pln_emit_concat(emit, sizes, 4, 0));
+    four = pln_emit_transpose(emit, four, (int64_t[]){ 0, 2, 1, 3 }, 4);
+    return pln_emit_reshape_as(emit, four, pln_emit_concat(emit, (uint32_t[]){ dims[0], dims[2], dims[1], dims[3] }, 4, 0));
+}
+
 /* ---- constants ---- */
 
 static uint32_t constant(struct pln_emit *emit, enum pln_dtype dtype, int rank, int64_t n, const void *data, size_t size_bytes)

@@ -88,8 +88,13 @@ void pln_onnx_binary_1(struct pln_emit *emit)
     unsigned op, kind;
     uint32_t a = pln_emit_need(emit, 0), b = pln_emit_need(emit, 1);
     if (!pln_emit_find(emit, emit->node->op_type, &op, &kind)) return;
-    if (pln_emit_int(emit, "broadcast", 0) && pln_emit_has_attr(emit, "axis")) {
-        int rank_a = pln_emit_need_rank(emit, a), rank_b = pln_emit_need_rank(emit, b);
+    const int rank_a = pln_emit_rank(emit, a), rank_b = pln_emit_rank(emit, b);
+    const bool at_axis = pln_emit_int(emit, "broadcast", 0) && pln_emit_has_attr(emit, "axis");
+    if (at_axis && (rank_a < 0 || rank_b < 0)) {
+        int64_t axis = pln_emit_int(emit, "axis", 0);
+        uint32_t from = axis < 0 ? pln_emit_const_int(emit, -axis) : pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dims(emit, a), pln_emit_const_int(emit, axis));
+        b = pln_emit_append_ones(emit, b, pln_emit_ew2(emit, PLN_EW_SUB, from, pln_emit_dims(emit, b)));
+    } else if (at_axis) {
         int axis = pln_emit_axis(emit, pln_emit_int(emit, "axis", 0), rank_a), missing = rank_a - axis - rank_b;
         int64_t axes[PLN_MAX_RANK];
         if (missing < 0) pln_emit_fail(emit, PLN_BAD_MODEL, "input 1 has too many dims for axis %d", axis);
@@ -143,9 +148,12 @@ void pln_onnx_clip(struct pln_emit *emit)
 void pln_onnx_prelu_1(struct pln_emit *emit)
 {
     uint32_t x = pln_emit_need(emit, 0), slope = pln_emit_need(emit, 1);
-    int rank = pln_emit_need_rank(emit, x);
+    int rank = pln_emit_rank(emit, x);
     int64_t n = 0, axes[PLN_MAX_RANK];
-    if (rank > 2 && pln_emit_rank(emit, slope) == 1 && !(pln_emit_extent(emit, slope, 0, &n) && n == 1)) {
+    if (rank < 0 && pln_emit_rank(emit, slope) == 1) {
+        uint32_t more = pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dims(emit, x), pln_emit_const_int(emit, 2));
+        slope = pln_emit_append_ones(emit, slope, pln_emit_ew2(emit, PLN_EW_MAX, more, pln_emit_const_int(emit, 0)));
+    } else if (rank > 2 && pln_emit_rank(emit, slope) == 1 && !(pln_emit_extent(emit, slope, 0, &n) && n == 1)) {
         for (int d = 2; d < rank; d++) axes[d - 2] = d - 1;
         slope = pln_emit_unsqueeze(emit, slope, pln_emit_const_ints(emit, axes, (uint32_t)rank - 2));
     }

@@ -41,7 +41,8 @@ uint32_t pln_ms_scalar(struct pln_emit *emit, uint32_t x)
 uint32_t pln_ms_flip(struct pln_emit *emit, uint32_t x)
 {
     int64_t perm[PLN_MAX_RANK];
-    int rank = pln_emit_need_rank(emit, x);
+    int rank = pln_emit_rank(emit, x);
+    if (rank < 0) return pln_emit_swap_parts(emit, x, -2, -1, INT64_MAX);
     if (rank < 2) pln_emit_fail(emit, PLN_BAD_MODEL, "a tensor of rank %d cannot be transposed", rank);
     if (emit->status != PLN_OK) return PLN_NONE;
     for (int d = 0; d < rank; d++) perm[d] = d;

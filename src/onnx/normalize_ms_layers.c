@@ -76,15 +76,8 @@ static void bind_layer_norm(struct pln_emit *emit, uint32_t x, uint32_t gamma, u
 /* x / sqrt(mean(x^2) + epsilon) over the axes from `axis` on, in x's type; the reciprocal root into *out_inverse. */
 static uint32_t rms_norm(struct pln_emit *emit, uint32_t x, int64_t axis, double epsilon, uint32_t *out_inverse)
 {
-    int64_t axes[PLN_MAX_RANK];
-    uint32_t n = 0;
-    if (axis == -1) {
-        axes[n++] = -1;
-    } else {
-        int rank = pln_emit_need_rank(emit, x);
-        for (int d = pln_emit_axis(emit, axis, rank); d < rank; d++) axes[n++] = d;
-    }
-    uint32_t mean = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_ms_mul(emit, x, x), pln_emit_const_ints(emit, axes, n), true);
+    uint32_t axes = axis == -1 ? pln_emit_const_int(emit, -1) : pln_emit_axes_from(emit, x, axis);
+    uint32_t mean = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_ms_mul(emit, x, x), axes, true);
     uint32_t root = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, mean, pln_emit_const_like(emit, x, epsilon)));
     if (out_inverse) *out_inverse = pln_emit_ew1(emit, PLN_EW_RECIPROCAL, root);
     return pln_emit_ew2(emit, PLN_EW_DIV, x, root);
@@ -182,7 +175,7 @@ void pln_onnx_ms_group_norm(struct pln_emit *emit)
     uint32_t x = pln_emit_need(emit, 0);
     int64_t groups = pln_emit_int(emit, "groups", 0), activation = pln_emit_int(emit, "activation", 0), channels;
     bool last = pln_emit_int(emit, "channels_last", 1) != 0;
-    if (pln_emit_need_rank(emit, x) != 4) pln_ms_check_rank(emit, 0, 4, 4);
+    pln_ms_check_rank(emit, 0, 4, 4);
     for (uint32_t i = 1; i < 3; i++) pln_ms_check_rank(emit, i, 1, 1);
     if (activation != 0 && activation != 1) pln_emit_fail(emit, PLN_BAD_MODEL, "activation is %lld, neither 0 (none) nor 1 (SiLU)", (long long)activation);
     if (groups < 1 || (pln_emit_extent(emit, x, last ? 3 : 1, &channels) && channels % groups != 0)) pln_emit_fail(emit, PLN_BAD_MODEL, "groups is %lld, which does not divide the channels", (long long)groups);

@@ -9,7 +9,11 @@
 static uint32_t arrange(struct pln_emit *emit, uint32_t x, bool batch, bool flip)
 {
     int64_t perm[PLN_MAX_RANK];
-    int rank = batch || flip ? pln_emit_need_rank(emit, x) : 0;
+    int rank = batch || flip ? pln_emit_rank(emit, x) : 0;
+    if (rank < 0) {
+        if (batch) x = pln_emit_swap_parts(emit, x, 0, 1, -1);
+        return flip ? pln_emit_swap_parts(emit, x, -2, -1, INT64_MAX) : x;
+    }
     if (emit->status != PLN_OK || rank < 2) return x;
     for (int d = 0; d < rank; d++) perm[d] = batch && d < rank - 1 ? (d + 1) % (rank - 1) : d;
     if (flip) {

@@ -38,8 +38,10 @@ void pln_onnx_ms_qlinear_leaky_relu(struct pln_emit *emit)
 void pln_onnx_ms_qlinear_softmax(struct pln_emit *emit)
 {
     uint32_t x = operand(emit, 0);
-    int rank = pln_emit_need_rank(emit, x), axis = pln_emit_axis(emit, pln_emit_int(emit, "axis", -1), rank);
-    if (pln_emit_int(emit, "opset", 13) >= 13 || axis == rank - 1) {
+    const int rank = pln_emit_rank(emit, x);
+    int64_t axis = pln_emit_int(emit, "axis", -1);
+    if (rank >= 0) axis = pln_emit_axis(emit, axis, rank);
+    if (pln_emit_int(emit, "opset", 13) >= 13 || axis == -1 || axis == rank - 1) {
         bind_quantized(emit, pln_emit_softmax(emit, false, x, axis), 3);
         return;
     }
@@ -73,7 +75,8 @@ void pln_onnx_ms_qlinear_concat(struct pln_emit *emit)
 static uint32_t move_channels(struct pln_emit *emit, uint32_t x, bool first)
 {
     int64_t perm[PLN_MAX_RANK];
-    int rank = pln_emit_need_rank(emit, x);
+    int rank = pln_emit_rank(emit, x);
+    if (rank < 0) return pln_emit_swap_parts(emit, x, 1, first ? -1 : 2, INT64_MAX);
     if (rank < 3) pln_emit_fail(emit, PLN_BAD_MODEL, "input 0 is of rank %d, not 3 or more", rank);
     if (emit->status != PLN_OK) return PLN_NONE;
     perm[0] = 0;
@@ -100,12 +103,14 @@ void pln_onnx_ms_qlinear_average_pool(struct pln_emit *emit)
 void pln_onnx_ms_qlinear_global_average_pool(struct pln_emit *emit)
 {
     bool last = pln_emit_int(emit, "channels_last", 0) != 0;
-    int64_t axes[PLN_MAX_RANK];
-    uint32_t x = operand(emit, 0), n = 0;
-    int rank = pln_emit_need_rank(emit, x);
-    if (rank < 3) pln_emit_fail(emit, PLN_BAD_MODEL, "input 0 is of rank %d, not 3 or more", rank);
-    for (int d = last ? 1 : 2; d < (last ? rank - 1 : rank); d++) axes[n++] = d;
-    bind_quantized(emit, pln_emit_reduce(emit, PLN_REDUCE_MEAN, x, pln_emit_const_ints(emit, axes, n), true), 3);
+    int64_t list[PLN_MAX_RANK];
+    uint32_t x = operand(emit, 0), n = 0, axes;
+    int rank = pln_emit_rank(emit, x);
+    if (rank >= 0 && rank < 3) pln_emit_fail(emit, PLN_BAD_MODEL, "input 0 is of rank %d, not 3 or more", rank);
+    for (int d = last ? 1 : 2; d < (last ? rank - 1 : rank); d++) list[n++] = d;
+    axes = rank < 0 ? pln_emit_axes_from(emit, x, 2) : pln_emit_const_ints(emit, list, n);
+    if (rank < 0 && last) axes = pln_emit_ew2(emit, PLN_EW_SUB, axes, pln_emit_const_index(emit, 1)); /* each one in front of that */
+    bind_quantized(emit, pln_emit_reduce(emit, PLN_REDUCE_MEAN, x, axes, true), 3);
 }
 
 void pln_onnx_ms_nhwc_max_pool(struct pln_emit *emit)

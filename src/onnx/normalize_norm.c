@@ -66,20 +66,32 @@ static uint32_t running(struct pln_emit *emit, uint32_t old, uint32_t now, float
     return pln_emit_ew2(emit, PLN_EW_ADD, kept, pln_emit_ew2(emit, PLN_EW_MUL, now, pln_emit_const_like(emit, old, 1.0 - (double)momentum)));
 }
 
+/* Axes 0, 2, 3, … as i64[n]. */
+static uint32_t all_but_channels(struct pln_emit *emit, uint32_t x)
+{
+    int64_t axes[PLN_MAX_RANK];
+    const int rank = pln_emit_rank(emit, x);
+    uint32_t n = 0;
+    if (rank < 0) return pln_emit_concat(emit, (uint32_t[]){ pln_emit_const_int(emit, 0), pln_emit_axes_from(emit, x, 2) }, 2, 0);
+    for (int d = 0; d < rank; d++)
+        if (d != 1) axes[n++] = d;
+    return pln_emit_const_ints(emit, axes, n);
+}
+
+/* [1,c,1,…,1], as many dims as x has, to [c]. */
+static uint32_t without(struct pln_emit *emit, uint32_t v, uint32_t others, uint32_t x)
+{
+    return pln_emit_rank(emit, x) < 0 ? pln_emit_reshape_to(emit, v, (int64_t[]){ -1 }, 1) : pln_emit_squeeze(emit, v, others);
+}
+
 /* Statistics of the batch itself; the variance is that of the population. */
 static void train_batch_norm(struct pln_emit *emit)
 {
-    uint32_t x = pln_emit_need(emit, 0), n = 0;
-    int rank = pln_emit_need_rank(emit, x);
-    int64_t axes[PLN_MAX_RANK];
-    for (int d = 0; d < rank; d++) {
-        if (d != 1) axes[n++] = d;
-    }
-    uint32_t others = pln_emit_const_ints(emit, axes, n);
+    uint32_t x = pln_emit_need(emit, 0), others = all_but_channels(emit, x);
     uint32_t mean = pln_emit_reduce(emit, PLN_REDUCE_MEAN, x, others, true);
     uint32_t distance = pln_emit_ew2(emit, PLN_EW_SUB, x, mean);
-    uint32_t var = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, distance, distance), others, false);
-    mean = pln_emit_squeeze(emit, mean, others);
+    uint32_t var = without(emit, pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, distance, distance), others, true), others, x);
+    mean = without(emit, mean, others, x);
     float momentum = pln_emit_float(emit, "momentum", 0.9f);
     pln_emit_bind(emit, 1, running(emit, pln_emit_need(emit, 3), mean, momentum));
     pln_emit_bind(emit, 2, running(emit, pln_emit_need(emit, 4), var, momentum));
@@ -98,10 +110,12 @@ void pln_onnx_batch_norm(struct pln_emit *emit)
 
 /* ---- others ---- */
 
-/* [c] to [c,1,…,1], to meet axis 1 of a tensor of this rank. */
-static uint32_t per_channel(struct pln_emit *emit, uint32_t v, int rank)
+/* [c] to [c,1,…,1], to meet axis 1 of x. */
+static uint32_t per_channel(struct pln_emit *emit, uint32_t v, uint32_t x)
 {
     int64_t axes[PLN_MAX_RANK];
+    const int rank = pln_emit_rank(emit, x);
+    if (rank < 0) return pln_emit_append_ones(emit, v, pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dims(emit, x), pln_emit_const_int(emit, 2)));
     for (int d = 2; d < rank; d++) axes[d - 2] = d - 1;
     return rank > 2 ? pln_emit_unsqueeze(emit, v, pln_emit_const_ints(emit, axes, (uint32_t)rank - 2)) : v;
 }
@@ -110,7 +124,6 @@ static uint32_t per_channel(struct pln_emit *emit, uint32_t v, int rank)
 static void group_norm(struct pln_emit *emit, bool by_group, int64_t stash_type)
 {
     uint32_t x = pln_emit_need(emit, 0), scale = pln_emit_need(emit, 1), bias = pln_emit_need(emit, 2);
-    int rank = pln_emit_need_rank(emit, x);
     int64_t groups = pln_emit_int(emit, "num_groups", 0);
     if (groups < 1) pln_emit_fail(emit, PLN_BAD_MODEL, "num_groups is %lld", (long long)groups);
     enum pln_dtype dtype = pln_emit_dtype(emit, x);
@@ -118,8 +131,8 @@ static void group_norm(struct pln_emit *emit, bool by_group, int64_t stash_type)
     uint32_t y = pln_emit_cast(emit, standardize(emit, grouped, pln_emit_const_int(emit, 2), epsilon_of(emit)), dtype);
     uint32_t shape = pln_emit_shape(emit, x);
     if (!by_group) y = pln_emit_reshape(emit, y, shape);
-    y = pln_emit_ew2(emit, PLN_EW_MUL, y, per_channel(emit, scale, by_group ? 3 : rank));
-    y = pln_emit_ew2(emit, PLN_EW_ADD, y, per_channel(emit, bias, by_group ? 3 : rank));
+    y = pln_emit_ew2(emit, PLN_EW_MUL, y, per_channel(emit, scale, by_group ? grouped : x));
+    y = pln_emit_ew2(emit, PLN_EW_ADD, y, per_channel(emit, bias, by_group ? grouped : x));
     pln_emit_bind(emit, 0, by_group ? pln_emit_reshape(emit, y, shape) : y);
 }
 
@@ -142,11 +155,8 @@ void pln_onnx_rms_norm(struct pln_emit *emit)
     }
     uint32_t x = pln_emit_need(emit, 0);
     enum pln_dtype dtype = pln_emit_dtype(emit, x);
-    int rank = pln_emit_need_rank(emit, x), axis = pln_emit_axis(emit, pln_emit_int(emit, "axis", -1), rank);
-    int64_t axes[PLN_MAX_RANK];
-    for (int d = axis; d < rank; d++) axes[d - axis] = d;
     uint32_t wide = stash(emit, x, pln_emit_int(emit, "stash_type", 1));
-    uint32_t last = pln_emit_const_ints(emit, axes, (uint32_t)(rank - axis));
+    uint32_t last = pln_emit_axes_from(emit, x, pln_emit_int(emit, "axis", -1));
     uint32_t mean = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, wide, wide), last, true);
     uint32_t root = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, mean, pln_emit_const_like(emit, wide, epsilon_of(emit))));
     uint32_t y = pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_DIV, wide, root), dtype);

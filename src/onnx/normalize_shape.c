@@ -90,8 +90,7 @@ void pln_onnx_tile_1(struct pln_emit *emit)
 {
     uint32_t x = pln_emit_need(emit, 0);
     uint32_t tiles = pln_emit_cast(emit, pln_emit_need(emit, 1), PLN_I64), axis = pln_emit_cast(emit, pln_emit_need(emit, 2), PLN_I64);
-    int rank = pln_emit_need_rank(emit, x);
-    uint32_t here = pln_emit_ew2(emit, PLN_EW_EQUAL, pln_emit_range(emit, pln_emit_const_index(emit, rank)), axis);
+    uint32_t here = pln_emit_ew2(emit, PLN_EW_EQUAL, pln_emit_axes_from(emit, x, 0), axis);
     uint32_t repeats = pln_emit_ew3(emit, PLN_EW_WHERE, here, tiles, pln_emit_const_index(emit, 1));
     pln_emit_bind(emit, 0, pln_emit_op(emit, PLN_OP_TILE, 0, (uint32_t[]){ x, repeats }, 2));
 }

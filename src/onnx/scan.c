@@ -61,7 +61,9 @@ static void bind_scan_output(struct pln_emit *emit, uint32_t o, uint32_t value, 
 {
     if (!pln_emit_wants(emit, o)) return;
     if (reversed) value = pln_emit_slice_axis(emit, value, 0, -1, INT64_MIN, -1);
-    if (axis != 0) {
+    if (axis != 0 && pln_emit_rank(emit, value) < 0) {
+        value = pln_emit_swap_parts(emit, value, 0, 1, axis == -1 ? INT64_MAX : axis + 1);
+    } else if (axis != 0) {
         int rank = pln_emit_need_rank(emit, value), at = pln_emit_axis(emit, axis, rank);
         int64_t perm[PLN_MAX_RANK];
         for (int d = 0; d < rank; d++) perm[d] = d < at ? d + 1 : d == at ? 0 : d;
@@ -141,11 +143,16 @@ struct batch_scan {
 /* Zeros behind a scan output, up to the longest sequence. */
 static uint32_t pad_to(struct pln_emit *emit, uint32_t value, uint32_t longest)
 {
-    int rank = pln_emit_need_rank(emit, value);
+    int rank = pln_emit_rank(emit, value);
     if (emit->status != PLN_OK) return PLN_NONE;
     uint32_t missing = pln_emit_ew2(emit, PLN_EW_SUB, longest, pln_emit_dim(emit, value, 0));
     uint32_t none = pln_emit_const_int(emit, 0);
     uint32_t pads[2 * PLN_MAX_RANK];
+    if (rank < 0) {
+        uint32_t dims = pln_emit_dims(emit, value), others = pln_emit_ew2(emit, PLN_EW_SUB, dims, pln_emit_const_int(emit, 1));
+        uint32_t at_ends = pln_emit_concat(emit, (uint32_t[]){ pln_emit_repeat(emit, 0, dims), missing, pln_emit_repeat(emit, 0, others) }, 3, 0);
+        return pln_emit_op(emit, PLN_OP_PAD, 0, (uint32_t[]){ value, at_ends }, 2);
+    }
     for (int d = 0; d < 2 * rank; d++) pads[d] = d == rank ? missing : none;
     uint32_t all = pln_emit_concat(emit, pads, 2 * (uint32_t)rank, 0);
     return pln_emit_op(emit, PLN_OP_PAD, 0, (uint32_t[]){ value, all }, 2);
