@@ -27,19 +27,20 @@ static int nothing(int argc, char **argv)
 }
 static const struct command command = { "test", "", "", "", nothing, false };
 
-static uint32_t seed = 1;
-static unsigned next(void)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return seed >> 16;
-}
-
 static void write_file(const uint8_t *data, size_t bytes)
 {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(data, 1, bytes, file), bytes);
     assert_int_equal(fclose(file), 0);
+}
+
+#ifdef PLANISH_TEST_PNG
+static uint32_t seed = 1;
+static unsigned next(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 16;
 }
 
 static uint8_t *read_file(size_t *out_bytes)
@@ -52,7 +53,6 @@ static uint8_t *read_file(size_t *out_bytes)
     return data;
 }
 
-#ifdef PLANISH_TEST_PNG
 /* A picture of random samples in the file, and what it is in RGB. Rows of samples are packed as PNG has them. */
 static void write_png(int colour, int depth, int interlace, int width, int height, uint8_t *rgb)
 {

@@ -69,14 +69,14 @@ static void write_file(const char *path, const void *data, size_t size_bytes)
     fclose(file);
 }
 
-/* Of this process: on a machine that is busy the clock on the wall says nothing. */
-/* Each access to memory is looked at there, which takes several times as long. */
-#ifdef __SANITIZE_THREAD__
+/* Each access to memory is looked at there, or each instruction translated, which takes several times as long. */
+#if defined(__SANITIZE_THREAD__) || defined(PLANISH_TEST_EMULATED)
 #define SLOWER 4
 #else
 #define SLOWER 1
 #endif
 
+/* Of this process: on a machine that is busy the clock on the wall says nothing. */
 static double seconds(void)
 {
     struct timespec now;

@@ -121,8 +121,8 @@ static void huge_ranges(void **state)
     pln_pool_destroy(pool);
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define CAN_FORK 0 /* TSan cannot start threads in the child of a program with threads */
+#if defined(__SANITIZE_THREAD__) || defined(PLANISH_TEST_EMULATED)
+#define CAN_FORK 0 /* TSan and qemu-user cannot start threads in the child of a program with threads */
 #else
 #define CAN_FORK 1
 #endif
