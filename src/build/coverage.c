@@ -33,6 +33,20 @@ enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info)
     return PLN_OK;
 }
 
+enum pln_status pln_operator_input_get(int index, int input, struct pln_operator_input *out_input)
+{
+    struct pln_onnx_schema_input found;
+    memset(out_input, 0, sizeof *out_input);
+    const struct pln_onnx_row *row = index >= 0 && input >= 0 ? find_row(index) : NULL;
+    if (!row) return PLN_NOT_FOUND;
+    const struct pln_onnx_schema *schema = pln_onnx_schema_find(row->domain, row->name, pln_onnx_opset_newest(row->domain));
+    if (schema && schema->instead) schema = pln_onnx_schema_find(row->domain, row->name, schema->since - 1);
+    if (!schema || !pln_onnx_schema_input_get(schema, input, &found)) return PLN_NOT_FOUND;
+    *out_input = (struct pln_operator_input){ .dtypes = found.dtypes, .sequence = found.sequence, .optional_value = found.optional_value, .map = found.map,
+                                              .optional = found.optional, .many = found.many };
+    return PLN_OK;
+}
+
 /* A row may compute some kinds of its op only: asked with operands of type f32 and unknown extents. */
 static bool computes(const struct pln_kernel *kernel, unsigned op, unsigned kind)
 {

@@ -213,6 +213,20 @@ static uint32_t formal_types(const struct pln_onnx_schema *row, const struct for
     return found ? types : word_types(formal->type, formal->length);
 }
 
+bool pln_onnx_schema_input_get(const struct pln_onnx_schema *row, int index, struct pln_onnx_schema_input *out)
+{
+    struct formal formal;
+    *out = (struct pln_onnx_schema_input){ 0 };
+    const char *at = row->instead ? "" : row->inputs;
+    do {
+        if (!next_formal(&at, &formal)) return false;
+    } while (index-- > 0);
+    uint32_t types = formal_types(row, &formal);
+    *out = (struct pln_onnx_schema_input){ .dtypes = types & (BIT(PLN_DTYPE_COUNT) - 1), .sequence = types & BIT(BIT_SEQUENCE), .optional_value = types & BIT(BIT_OPTIONAL),
+                                           .map = types & BIT(BIT_MAP), .optional = formal.optional, .many = formal.many };
+    return true;
+}
+
 /* The bit of a value's type; 0: not known. */
 static uint32_t value_types(const struct pln_emit *emit, uint32_t value)
 {

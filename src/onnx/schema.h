@@ -26,6 +26,13 @@ struct pln_onnx_schema {
 /* The row for an operator in an operator set; NULL: none. */
 const struct pln_onnx_schema *pln_onnx_schema_find(const char *domain, const char *op_type, int64_t version);
 
+/* What input `index` of the row may be; many: so are all behind it. False: the row is of an operator that ONNX took out, or has no such input. */
+struct pln_onnx_schema_input {
+    uint32_t dtypes; /* bit 1 << dtype */
+    bool sequence, optional_value, map, optional, many;
+};
+bool pln_onnx_schema_input_get(const struct pln_onnx_schema *row, int index, struct pln_onnx_schema_input *out);
+
 /* Holds the node against its row. The status is emit->status: PLN_BAD_MODEL, with what it has and what it may have. Wider than ONNX: inputs and
  * outputs that are left out may stand at the end of the list, outputs need not be named, and an input that ONNX demands may be left out before
  * others, where the operator can do without (roi of Resize-11). */

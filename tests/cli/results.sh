@@ -27,6 +27,14 @@ expect 0 "in 2 contexts" "$p" bench bert.plan --duration 0.1 --warm-up 1 --conte
 expect 0 "block" "$p" inspect bert.plan --steps
 expect 0 '"outputs":[{"name":"y"' "$p" inspect bert.plan --json
 expect 0 '"operator":"Conv"' "$p" ops --json
+expect 0 '"op":"gather","kind":null,"inputs":[{"types":["f32",' "$p" ops Gather --json
+expect 0 '{"types":["i32","i64"],"optional":false,"many":false}],"kernels":["gather_rows"]' "$p" ops Gather --json
+expect 0 "19 operators, 0 of them with fast kernels" "$p" ops 'ai.onnx.ml.*'
+expect 0 "2 operators" "$p" ops Attention
+expect 0 "1 operators" "$p" ops ai.onnx.Attention
+expect 0 "input 2, optional: " "$p" ops Conv
+expect 0 "| Concat | 1-28 |" "$p" ops Concat --markdown
+expect 2 "there is no operator 'Xy*'; planish ops lists them" "$p" ops 'Xy*'
 head -c 480 /dev/zero >zero.bin
 expect 0 "output y f32[2,3,7]" "$p" run "$zoo/lstm_bi.ts/model.onnx" --input x=zero.bin --shapes x:2x3x20
 expect 0 "output y f32[0,3,7]: empty" "$p" run "$zoo/lstm_bi.ts/model.onnx" --random 1 --dim n=0,t=3

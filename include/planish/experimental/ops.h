@@ -2,6 +2,8 @@
 #ifndef PLANISH_EXPERIMENTAL_OPS_H
 #define PLANISH_EXPERIMENTAL_OPS_H
 
+#include <stdbool.h>
+
 #include "planish/types.h"
 
 #ifdef __cplusplus
@@ -18,8 +20,19 @@ struct pln_operator_info {
     const char *kind;   /* and its kind: "mean"; "": none */
 };
 
+/* An input of an operator of ONNX in its newest form, by ONNX's schema. */
+struct pln_operator_input {
+    uint64_t dtypes; /* bit 1 << dtype (enum pln_dtype): the element types that it may have */
+    bool sequence, optional_value, map; /* it may be a value of that kind */
+    bool optional;   /* it may be left out */
+    bool many;       /* any number of inputs, the last one of the list */
+};
+
 /* Operator `index`, by domain and name. PLN_NOT_FOUND: after the last. */
 PLN_API PLN_MUST_USE enum pln_status pln_operator_get(int index, struct pln_operator_info *out_info);
+
+/* Input `input` of operator `index`. PLN_NOT_FOUND: after the last of either. */
+PLN_API PLN_MUST_USE enum pln_status pln_operator_input_get(int index, int input, struct pln_operator_input *out_input);
 
 /* The name of kernel row `index` of a device ("cpu") that computes an op of ours, "elementwise_f32_avx2"; kind: "" for any. Element types and
  * instruction set stand in the name. Rows for other machines than this one are among them. NULL: after the last. The reference kernel, which
