@@ -26,6 +26,9 @@ PLN_API void pln_network_use_domain(pln_network *network, const char *domain, in
  * nothing is said about the shape. An output's dtype may be PLN_DTYPE_NONE: inferred. */
 PLN_API void pln_network_add_input(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names);
 PLN_API void pln_network_add_output(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names);
+/* An input that is no tensor (bound with pln_context_bind_value): a sequence or an optional of tensors of this type, or a map from `keys` (PLN_I64 or PLN_STR, else
+ * PLN_DTYPE_NONE) to numbers of this type. Outputs that are no tensors are added by pln_network_add_output with PLN_DTYPE_NONE. */
+PLN_API void pln_network_add_value_input(pln_network *network, const char *name, enum pln_value_kind kind, enum pln_dtype dtype, enum pln_dtype keys);
 
 /* A constant: row-major data in the type's own form (pln_dtype; strings: struct pln_string), copied. */
 PLN_API void pln_network_add_weights(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data);

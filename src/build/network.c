@@ -15,6 +15,7 @@ enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP_TYPE = 4, NODE_AT
 enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, ATTRIBUTE_T = 5, ATTRIBUTE_G = 6, ATTRIBUTE_FLOATS = 7, ATTRIBUTE_INTS = 8, ATTRIBUTE_STRINGS = 9, ATTRIBUTE_TYPE = 20 };
 enum { TENSOR_DIMS = 1, TENSOR_DATA_TYPE = 2, TENSOR_STRING_DATA = 6, TENSOR_NAME = 8, TENSOR_RAW_DATA = 9 };
 enum { VALUE_NAME = 1, VALUE_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE_ELEM = 1, TENSOR_TYPE_SHAPE = 2, SHAPE_DIM = 1, DIM_VALUE = 1, DIM_PARAM = 2 };
+enum { TYPE_SEQUENCE = 4, TYPE_MAP = 5, TYPE_OPTIONAL = 9, INNER_TYPE = 1, MAP_KEYS = 1, MAP_VALUES = 2 };
 /* AttributeProto.AttributeType, by enum pln_attribute_kind. */
 static const int attribute_types[] = { 2, 1, 3, 7, 6, 8, 4, 5 };
 
@@ -116,6 +117,23 @@ void pln_network_add_input(pln_network *network, const char *name, enum pln_dtyp
 void pln_network_add_output(pln_network *network, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const char *const *dim_names)
 {
     put_value(network, GRAPH_OUTPUT, name, dtype, rank, dims, dim_names);
+}
+
+void pln_network_add_value_input(pln_network *network, const char *name, enum pln_value_kind kind, enum pln_dtype dtype, enum pln_dtype keys)
+{
+    const bool map = kind == PLN_VALUE_MAP;
+    struct pln_text value, type, outer, inner, tensor;
+    struct pln_text *const texts[] = { &value, &type, &outer, &inner, &tensor };
+    for (size_t i = 0; i < PLN_COUNT_OF(texts); i++) pln_text_init(texts[i], pln_allocator_default());
+    if (kind == PLN_VALUE_TENSOR || dtype == PLN_DTYPE_NONE || map != (keys == PLN_I64 || keys == PLN_STR)) network->failed = true;
+    put_text(network, &value, VALUE_NAME, name);
+    pln_wire_put_int(&tensor, TENSOR_TYPE_ELEM, (int64_t)dtype);
+    take_message(network, &inner, TYPE_TENSOR, &tensor);
+    if (map) pln_wire_put_int(&outer, MAP_KEYS, (int64_t)keys);
+    take_message(network, &outer, map ? MAP_VALUES : INNER_TYPE, &inner);
+    take_message(network, &type, map ? TYPE_MAP : kind == PLN_VALUE_OPTIONAL ? TYPE_OPTIONAL : TYPE_SEQUENCE, &outer);
+    take_message(network, &value, VALUE_TYPE, &type);
+    take_message(network, &network->graph, GRAPH_INPUT, &value);
 }
 
 static void put_tensor(struct pln_network *network, struct pln_text *to, uint32_t field, const char *name, enum pln_dtype dtype, int rank, const int64_t *dims, const void *data)

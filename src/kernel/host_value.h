@@ -7,6 +7,7 @@
 struct pln_host_value {
     struct pln_heap heap;
     struct pln_item *item;
+    int64_t room; /* of item->items, where elements were appended; else less than their count */
 };
 
 /* An empty value to be filled. */

@@ -12,26 +12,6 @@ void pln_host_value_destroy(pln_host_value *value)
     pln_host_value_free(value);
 }
 
-enum pln_status pln_host_value_from_buffer(const struct pln_buffer *buffer, pln_host_value **out_value)
-{
-    int64_t count;
-    *out_value = NULL;
-    if (!buffer || buffer->memory != PLN_MEMORY_HOST || buffer->rank < 0 || buffer->rank > PLN_MAX_RANK || !pln_shape_count(buffer->rank, buffer->dims, &count) || (count > 0 && !buffer->data))
-        return PLN_INVALID_ARGUMENT;
-    PLN_TRY(pln_host_value_new(out_value));
-    enum pln_status status = pln_item_new_tensor(&(*out_value)->heap, buffer->dtype, buffer->rank, buffer->dims, &(*out_value)->item);
-    if (status == PLN_OK) {
-        struct pln_tensor from;
-        pln_tensor_init(&from, buffer->dtype, buffer->rank, buffer->dims, buffer->data);
-        for (int i = 0; buffer->strides && i < buffer->rank; i++) from.strides[i] = buffer->strides[i];
-        pln_tensor_copy(&from, &(*out_value)->item->tensor);
-        return PLN_OK;
-    }
-    pln_host_value_destroy(*out_value);
-    *out_value = NULL;
-    return status;
-}
-
 enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value)
 {
     *out_value = NULL;
@@ -62,16 +42,6 @@ enum pln_value_kind pln_host_value_kind(const pln_host_value *value)
     return (enum pln_value_kind)value->item->kind;
 }
 
-enum pln_status pln_host_value_buffer(const pln_host_value *value, struct pln_buffer *out_buffer)
-{
-    memset(out_buffer, 0, sizeof *out_buffer);
-    if (!value || value->item->kind != PLN_TENSOR) return PLN_INVALID_ARGUMENT;
-    const struct pln_tensor *tensor = &value->item->tensor;
-    *out_buffer = (struct pln_buffer){ .dtype = tensor->dtype, .rank = tensor->rank, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
-    memcpy(out_buffer->dims, tensor->dims, sizeof out_buffer->dims);
-    return PLN_OK;
-}
-
 const char *pln_host_value_describe(const pln_host_value *value, char *buffer, size_t buffer_bytes)
 {
     static const char *const kinds[] = { "tensor", "sequence", "optional", "map" };
@@ -81,10 +51,18 @@ const char *pln_host_value_describe(const pln_host_value *value, char *buffer, s
     return buffer;
 }
 
+/* What is in an optional may stand for it, so a tensor is bound as a value there. */
+static bool is_optional(const struct pln_program *program, const char *name)
+{
+    for (uint32_t i = 0; i < program->n_inputs; i++)
+        if (pln_str_equal(program->inputs[i].name, name)) return program->slots[program->inputs[i].slot].kind == PLN_OPTIONAL;
+    return false;
+}
+
 enum pln_status pln_context_bind_value(pln_context *context, const char *name, const pln_host_value *value)
 {
     if (!context || !value) return PLN_INVALID_ARGUMENT;
-    if (value->item->kind == PLN_TENSOR) {
+    if (value->item->kind == PLN_TENSOR && !is_optional(context->engine->program, name)) {
         struct pln_buffer buffer;
         PLN_TRY(pln_host_value_buffer(value, &buffer));
         return pln_context_bind_input(context, name, &buffer);
@@ -93,12 +71,14 @@ enum pln_status pln_context_bind_value(pln_context *context, const char *name, c
     pln_diag_init(&context->diag);
     for (uint32_t i = 0; i < program->n_inputs; i++) {
         if (!pln_str_equal(program->inputs[i].name, name)) continue;
+        if (program->slots[program->inputs[i].slot].kind != value->item->kind && program->slots[program->inputs[i].slot].kind != PLN_OPTIONAL)
+            return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is of another kind (tensor, sequence, …) than the value", name);
         context->states_taken = context->states_taken && !context->inputs[i].is_state;
         context->inputs[i].bound = true;
         context->inputs[i].item = value->item;
         return PLN_OK;
     }
-    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no input '%s'", name);
+    return pln_fail(&context->diag, PLN_NOT_FOUND, "the model has no input '%s'", name ? name : "");
 }
 
 enum pln_status pln_context_output_value(pln_context *context, const char *name, pln_host_value **out_value)
