@@ -39,21 +39,23 @@ const char *pln_exporter_name(struct pln_exporter *exporter, const char *stem)
     return take(exporter, name) ? name : NULL;
 }
 
-/* Does the node's own output stand for output `slot` of the block? Inputs, constants, outer values and what is an output already need a node that copies them. */
-static bool is_own_output(const struct pln_graph *graph, uint32_t block, uint32_t slot)
-{
-    const struct pln_block *b = &graph->blocks[block];
-    const struct pln_value *value = pln_graph_value(graph, b->outputs[slot]);
-    if (value->data || value->producer == PLN_NONE || pln_graph_node(graph, value->producer)->block != block) return false;
-    for (uint32_t i = 0; i < slot; i++)
-        if (b->outputs[i] == b->outputs[slot]) return false;
-    return true;
-}
-
 static const char *output_name(const struct pln_graph *graph, uint32_t slot)
 {
     const struct pln_block *b = &graph->blocks[0];
     return b->output_names && b->output_names[slot] ? b->output_names[slot] : pln_graph_value(graph, b->outputs[slot])->name;
+}
+
+/* Does the node's own output stand for output `slot` of the block? Inputs of another name, constants, outer values and what is an output already need a node that copies
+ * them. */
+static bool is_own_output(const struct pln_graph *graph, uint32_t block, uint32_t slot)
+{
+    const struct pln_block *b = &graph->blocks[block];
+    const struct pln_value *value = pln_graph_value(graph, b->outputs[slot]);
+    if (block == 0 && value->block == 0) return strcmp(output_name(graph, slot), value->name) == 0;
+    if (value->data || value->producer == PLN_NONE || pln_graph_node(graph, value->producer)->block != block) return false;
+    for (uint32_t i = 0; i < slot; i++)
+        if (b->outputs[i] == b->outputs[slot]) return false;
+    return true;
 }
 
 /* Inputs and outputs keep theirs; another value that has an output's name gets a new one. */

@@ -29,6 +29,15 @@ expect 0 "input x: f32" "$p" inspect part.onnx
 if "$p" inspect part.onnx | grep -q "input $middle"; then wrong "an input that nothing needs stays"; fi
 expect 1 "the model has no value 'nothing'" "$p" optimize m.onnx -o x.onnx --inputs nothing
 expect 1 "'y' is named twice among the outputs" "$p" optimize m.onnx -o x.onnx --outputs y,y
+# Values that a body takes from outside count, its own cannot be cut at. An input can be an output.
+cp "$source/tests/models/cases/if_view_moves/model.onnx" if.onnx
+expect 0 "12 nodes became 5" "$p" optimize if.onnx -o part.onnx --no-passes --inputs b,e --outputs y
+expect 0 "input e: f32[2,2]" "$p" inspect part.onnx
+expect 0 "0 differ" "$p" compare part.onnx
+expect 1 "value 'f' is inside of a body" "$p" optimize if.onnx -o x.onnx --outputs f
+expect 0 "12 nodes became 1" "$p" optimize if.onnx -o part.onnx --no-passes --inputs a,b --outputs a,b,z
+expect 0 "0 differ" "$p" compare part.onnx --dim n=2
+[ ! -e x.onnx ] || wrong "a part that is not there was written"
 
 # A falsified pass: a model of many nodes becomes one of a few, and the command that is printed shows the difference.
 for pass in fold simplify fuse; do
