@@ -4,7 +4,7 @@ set -eu
 planish=$1 source=$2 cases=$3
 cd "$source"
 python=$(scripts/venv) || exit 77
-[ -d "$cases" ] || { echo "no $cases: make test makes it" && exit 77; }
+[ -d "$cases" ] || "$python" scripts/onnx_cases "$cases"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 PLANISH=$planish scripts/optimize_cases "$scratch/cases" "$cases" >"$scratch/log"
