@@ -148,9 +148,16 @@ bool pln_emit_extent(const struct pln_emit *emit, uint32_t value, int d, int64_t
 {
     *out = 0;
     int rank = pln_emit_rank(emit, value);
+    if (rank < 0 || d < -rank || d >= rank) return false;
     if (d < 0) d += rank;
-    if (rank < 0 || d < 0 || d >= rank) return false;
     return pln_dim_value(&emit->graph->dims, pln_graph_value(emit->graph, value)->type.dims[d], out);
+}
+
+int64_t pln_emit_any_axis(struct pln_emit *emit, int64_t axis)
+{
+    if (axis >= -PLN_MAX_RANK && axis < PLN_MAX_RANK) return axis;
+    pln_emit_fail(emit, PLN_BAD_MODEL, "axis %lld is outside of any tensor: they have at most %d dims", (long long)axis, PLN_MAX_RANK);
+    return 0;
 }
 
 int pln_emit_axis(struct pln_emit *emit, int64_t axis, int rank)

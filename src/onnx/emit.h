@@ -64,6 +64,8 @@ int pln_emit_rank(const struct pln_emit *emit, uint32_t value);                 
 int pln_emit_need_rank(struct pln_emit *emit, uint32_t value);                  /* 0 after a failure */
 /* The extent of axis d as a number; false when it is not one. */
 bool pln_emit_extent(const struct pln_emit *emit, uint32_t value, int d, int64_t *out);
+/* The axis of a tensor whose rank only the run knows; fails, and gives 0, when no tensor has it. */
+int64_t pln_emit_any_axis(struct pln_emit *emit, int64_t axis);
 /* -rank <= axis < rank to 0..rank-1; fails when outside. */
 int pln_emit_axis(struct pln_emit *emit, int64_t axis, int rank);
 

@@ -91,7 +91,7 @@ void pln_onnx_binary_1(struct pln_emit *emit)
     const int rank_a = pln_emit_rank(emit, a), rank_b = pln_emit_rank(emit, b);
     const bool at_axis = pln_emit_int(emit, "broadcast", 0) && pln_emit_has_attr(emit, "axis");
     if (at_axis && (rank_a < 0 || rank_b < 0)) {
-        int64_t axis = pln_emit_int(emit, "axis", 0);
+        int64_t axis = pln_emit_any_axis(emit, pln_emit_int(emit, "axis", 0));
         uint32_t from = axis < 0 ? pln_emit_const_int(emit, -axis) : pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dims(emit, a), pln_emit_const_int(emit, axis));
         b = pln_emit_append_ones(emit, b, pln_emit_ew2(emit, PLN_EW_SUB, from, pln_emit_dims(emit, b)));
     } else if (at_axis) {

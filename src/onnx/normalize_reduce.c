@@ -41,9 +41,9 @@ static uint32_t along_axis(struct pln_emit *emit, uint32_t x, int64_t axis)
 {
     int64_t shape[PLN_MAX_RANK];
     int rank = pln_emit_rank(emit, x);
-    int64_t behind = axis < 0 ? -axis - 1 : rank - 1 - axis;
+    int64_t behind = axis < 0 ? -(axis + 1) : rank - 1 - axis;
     if (rank >= 0 || axis < 0) {
-        if (behind >= PLN_MAX_RANK) return PLN_NONE;
+        if (behind < 0 || behind >= PLN_MAX_RANK) return PLN_NONE;
         for (int64_t d = 0; d <= behind; d++) shape[d] = d ? 1 : -1;
         return pln_emit_const_ints(emit, shape, (uint32_t)behind + 1);
     }
@@ -70,7 +70,7 @@ static uint32_t largest(struct pln_emit *emit, uint32_t x, int64_t axis)
 static uint32_t hardmax(struct pln_emit *emit, uint32_t x, int64_t axis)
 {
     int rank = pln_emit_rank(emit, x);
-    if (rank >= 0) axis = pln_emit_axis(emit, axis, rank);
+    axis = rank >= 0 ? pln_emit_axis(emit, axis, rank) : pln_emit_any_axis(emit, axis);
     uint32_t n = pln_emit_squeeze(emit, pln_emit_dim(emit, x, axis), pln_emit_const_int(emit, 0));
     uint32_t numbers = pln_emit_reshape(emit, pln_emit_range(emit, n), along_axis(emit, x, axis));
     return pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_EQUAL, numbers, largest(emit, x, axis)), pln_emit_dtype(emit, x));

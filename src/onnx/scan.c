@@ -62,7 +62,7 @@ static void bind_scan_output(struct pln_emit *emit, uint32_t o, uint32_t value, 
     if (!pln_emit_wants(emit, o)) return;
     if (reversed) value = pln_emit_slice_axis(emit, value, 0, -1, INT64_MIN, -1);
     if (axis != 0 && pln_emit_rank(emit, value) < 0) {
-        value = pln_emit_swap_parts(emit, value, 0, 1, axis == -1 ? INT64_MAX : axis + 1);
+        value = pln_emit_swap_parts(emit, value, 0, 1, axis == -1 ? INT64_MAX : pln_emit_any_axis(emit, axis) + 1);
     } else if (axis != 0) {
         int rank = pln_emit_need_rank(emit, value), at = pln_emit_axis(emit, axis, rank);
         int64_t perm[PLN_MAX_RANK];
