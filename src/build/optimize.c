@@ -31,7 +31,6 @@ struct optimize {
     struct pln_graph *graph;
     struct pln_onnx_model model;
     struct pln_optimize_summary summary;
-    bool warned;
 };
 
 static enum pln_status begin_phase(const struct optimize *work, const char *phase)

@@ -241,15 +241,12 @@ static enum pln_status write_block(struct pln_exporter *exporter, uint32_t block
 
 static enum pln_status write_bodies(struct pln_exporter *exporter, uint32_t id, struct pln_onnx_node *out)
 {
-    static const char *const branches[] = { "then_branch", "else_branch" };
     const struct pln_node *node = pln_graph_node(exporter->graph, id);
     for (uint32_t i = 0; i < node->n_blocks; i++) {
-        const char *name = node->n_blocks == 2 ? branches[i] : "body";
-        struct pln_onnx_attribute *attribute = &out->attributes.items[out->attributes.count++];
-        *attribute = (struct pln_onnx_attribute){ .name = name, .ref_attr_name = "", .type = PLN_ONNX_ATTR_GRAPH, .present = 1u << PLN_ONNX_ATTR_GRAPH };
+        struct pln_onnx_attribute *attribute = pln_exporter_body(node, i, out);
         attribute->g = pln_arena_alloc(exporter->arena, sizeof *attribute->g);
         if (!attribute->g) return no_memory(exporter);
-        PLN_TRY(write_block(exporter, node->blocks[i], name, attribute->g));
+        PLN_TRY(write_block(exporter, node->blocks[i], attribute->name, attribute->g));
     }
     return PLN_OK;
 }
@@ -341,14 +338,14 @@ static enum pln_status write_opsets(struct pln_exporter *exporter, struct pln_on
 {
     const struct pln_graph *graph = exporter->graph;
     size_t n_custom = 0;
-    for (size_t i = 0; i < graph->n_nodes; i++) n_custom += !graph->nodes[i].removed && (graph->nodes[i].op == PLN_OP_CUSTOM || graph->nodes[i].op == PLN_OP_CUSTOM_PURE);
+    for (size_t i = 0; i < graph->n_nodes; i++) n_custom += !graph->nodes[i].removed && pln_exporter_is_custom(&graph->nodes[i]);
     model->opset_imports.items = pln_arena_array(exporter->arena, n_custom + PLN_EXPORT_DOMAINS, sizeof *model->opset_imports.items);
     if (!model->opset_imports.items) return no_memory(exporter);
     add_opset(model, "", exporter->opsets[PLN_EXPORT_ONNX]);
     if (exporter->uses[PLN_EXPORT_ML]) add_opset(model, "ai.onnx.ml", exporter->opsets[PLN_EXPORT_ML]);
     for (size_t i = 0; i < graph->n_nodes; i++) {
         const struct pln_attrs *attrs = &graph->nodes[i].attrs;
-        if (!graph->nodes[i].removed && (graph->nodes[i].op == PLN_OP_CUSTOM || graph->nodes[i].op == PLN_OP_CUSTOM_PURE))
+        if (!graph->nodes[i].removed && pln_exporter_is_custom(&graph->nodes[i]))
             add_opset(model, pln_attrs_string(attrs, "domain", ""), pln_attrs_int(attrs, "version", 1));
     }
     return PLN_OK;

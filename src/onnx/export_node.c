@@ -39,7 +39,7 @@ static const struct form *find_form(const struct pln_node *node)
     return NULL;
 }
 
-static bool is_custom(const struct pln_node *node)
+bool pln_exporter_is_custom(const struct pln_node *node)
 {
     return node->op == PLN_OP_CUSTOM || node->op == PLN_OP_CUSTOM_PURE;
 }
@@ -77,7 +77,7 @@ int pln_exporter_domain(const struct pln_exporter *exporter, uint32_t id)
     pln_onnx_handler handler;
     int32_t since;
     const struct pln_node *node = pln_graph_node(exporter->graph, id);
-    const char *name = is_custom(node) ? NULL : onnx_name(exporter->graph, node);
+    const char *name = pln_exporter_is_custom(node) ? NULL : onnx_name(exporter->graph, node);
     for (int domain = 0; name && domain < PLN_EXPORT_DOMAINS; domain++)
         if (pln_onnx_opset_find(domains[domain], name, INT32_MAX, &handler, &since) == PLN_ONNX_FOUND) return domain;
     return PLN_EXPORT_DOMAINS;
@@ -203,7 +203,7 @@ static enum pln_status add_attribute(struct pln_exporter *exporter, const struct
     const struct form *form = find_form(from);
     const char *name = attr->name;
     struct pln_attr number = *attr;
-    if (is_custom(from)) {
+    if (pln_exporter_is_custom(from)) {
         if (name[0] != '.') return PLN_OK; /* domain, operator, version: the node itself */
         return write_attribute(exporter, attr, next_attribute(out, name + 1));
     }
@@ -272,7 +272,7 @@ static enum pln_status build_node(struct pln_exporter *exporter, uint32_t id, co
 {
     const struct pln_node *from = pln_graph_node(exporter->graph, id);
     const int domain = pln_exporter_domain(exporter, id);
-    const bool custom = is_custom(from);
+    const bool custom = pln_exporter_is_custom(from);
     const uint32_t as_attribute = old && old->input < from->n_inputs ? old->input : UINT32_MAX;
     *out = (struct pln_onnx_node){ .op_type = custom ? pln_attrs_string(&from->attrs, "operator", "") : onnx_name(exporter->graph, from), .domain = custom ? pln_attrs_string(&from->attrs, "domain", "") : domains[domain], .name = "", .overload = "" };
     out->attributes.items = pln_arena_array(exporter->arena, from->attrs.count + from->n_blocks + 2, sizeof *out->attributes.items);
@@ -297,7 +297,7 @@ static enum pln_status find_rules(struct pln_exporter *exporter, uint32_t id, co
     const int domain = pln_exporter_domain(exporter, id);
     *out_old = NULL;
     *out_schema = NULL;
-    if (is_custom(node)) return PLN_OK;
+    if (pln_exporter_is_custom(node)) return PLN_OK;
     if (domain == PLN_EXPORT_DOMAINS) return pln_fail(exporter->diag, PLN_UNSUPPORTED, "ONNX has no operator for '%s%s%s'", pln_op_name(node->op), node->kind ? " " : "", node->kind ? pln_op_kind_name(node->op, node->kind) : "");
     PLN_TRY(find_handler(domains[domain], onnx_name(exporter->graph, node), exporter->opsets[domain], exporter->diag, out_old));
     *out_schema = pln_onnx_schema_find(domains[domain], onnx_name(exporter->graph, node), exporter->opsets[domain]);
@@ -315,16 +315,19 @@ enum pln_status pln_exporter_node(struct pln_exporter *exporter, uint32_t id, st
     return out_node->name ? PLN_OK : pln_fail_memory(exporter->diag, "a name", 0);
 }
 
+struct pln_onnx_attribute *pln_exporter_body(const struct pln_node *node, uint32_t i, struct pln_onnx_node *out_node)
+{
+    static const char *const branches[] = { "then_branch", "else_branch" };
+    struct pln_onnx_attribute *attribute = next_attribute(out_node, node->n_blocks == 2 ? branches[i] : "body");
+    set_type(attribute, PLN_ONNX_ATTR_GRAPH);
+    return attribute;
+}
+
 /* Bodies count as the attributes that they will be. */
 static bool add_bodies(struct pln_exporter *exporter, const struct pln_node *from, struct pln_onnx_node *node)
 {
-    static const char *const branches[] = { "then_branch", "else_branch" };
     struct pln_onnx_graph *empty = pln_arena_alloc(exporter->arena, sizeof *empty);
-    for (uint32_t i = 0; empty && i < from->n_blocks; i++) {
-        struct pln_onnx_attribute *attribute = next_attribute(node, from->n_blocks == 2 ? branches[i] : "body");
-        set_type(attribute, PLN_ONNX_ATTR_GRAPH);
-        attribute->g = empty;
-    }
+    for (uint32_t i = 0; empty && i < from->n_blocks; i++) pln_exporter_body(from, i, node)->g = empty;
     return empty != NULL;
 }
 
@@ -335,7 +338,7 @@ static enum pln_status try_node(struct pln_exporter *exporter, uint32_t id)
     struct pln_onnx_node written;
     const struct pln_node *from = pln_graph_node(exporter->graph, id);
     PLN_TRY(find_rules(exporter, id, &old, &schema));
-    if (is_custom(from)) return PLN_OK;
+    if (pln_exporter_is_custom(from)) return PLN_OK;
     PLN_TRY(build_node(exporter, id, old, schema, &written));
     uint32_t *inputs = pln_arena_array(exporter->arena, from->n_inputs + 1u, sizeof *inputs);
     if (!inputs || !add_bodies(exporter, from, &written)) return pln_fail_memory(exporter->diag, "a node", 0);

@@ -28,6 +28,10 @@ const char *pln_exporter_name(struct pln_exporter *exporter, const char *stem);
 enum pln_status pln_exporter_fits(struct pln_exporter *exporter, uint32_t node, struct pln_diag *diag);
 /* The node in the form of these operator sets, bodies left out; it fits. */
 enum pln_status pln_exporter_node(struct pln_exporter *exporter, uint32_t node, struct pln_onnx_node *out_node);
+/* Is the node a custom operator's (kernel/custom.h)? Its domain, name and version are attributes. */
+bool pln_exporter_is_custom(const struct pln_node *node);
+/* The attribute for body i of the node, behind the others of out_node. */
+struct pln_onnx_attribute *pln_exporter_body(const struct pln_node *node, uint32_t i, struct pln_onnx_node *out_node);
 /* Which of the operator sets the node is of; PLN_EXPORT_DOMAINS: a custom operator's. */
 int pln_exporter_domain(const struct pln_exporter *exporter, uint32_t node);
 enum pln_status pln_exporter_tensor(struct pln_exporter *exporter, const char *name, const struct pln_tensor *tensor, struct pln_onnx_tensor *out_tensor);

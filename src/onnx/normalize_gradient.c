@@ -235,7 +235,7 @@ void pln_onnx_gradient(struct pln_emit *emit)
     gradient.of[value] = pln_emit_expand(emit, number(&gradient, value, 1), pln_emit_shape(emit, value));
     go_back(&gradient, nodes, n);
     for (uint32_t i = 0; i < emit->n_outputs && emit->status == PLN_OK; i++) {
-        const uint32_t x = emit->inputs[i], none = PLN_NONE;
-        pln_emit_bind(emit, i, gradient.of[x] != none ? gradient.of[x] : pln_emit_expand(emit, number(&gradient, x, 0), pln_emit_shape(emit, x)));
+        const uint32_t x = emit->inputs[i];
+        pln_emit_bind(emit, i, gradient.of[x] != PLN_NONE ? gradient.of[x] : pln_emit_expand(emit, number(&gradient, x, 0), pln_emit_shape(emit, x)));
     }
 }
