@@ -7,11 +7,6 @@ zoo=$source/tests/models/zoo
 export PLANISH_CACHE_DIR="$scratch/kept/deep"
 cd "$scratch"
 plans() { find "$PLANISH_CACHE_DIR/plans" -name '*.plan' 2>/dev/null | wc -l | tr -d ' '; }
-wrong() {
-    echo "FAILED: $*"
-    sed 's/^/    /' "$scratch/.out"
-    failures=$((failures + 1))
-}
 # builds COMMAND…, hits COMMAND…: the command builds a plan, or takes one from the cache. inspect and bench say which.
 builds() { expect 0 "built in" "$@"; ! grep -q "(cached)" .out || wrong "taken from the cache: $*"; }
 hits() { expect 0 "(cached)" "$@"; ! grep -q "built in" .out || wrong "built: $*"; }

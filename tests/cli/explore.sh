@@ -4,10 +4,6 @@ p=$1 source=$2
 . "$source/tests/cli/lib.sh"
 model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
 page=$scratch/page.html
-wrong() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 quiet() { # a command that works and says nothing
     count=$((count + 1))
     "$@" >"$scratch/.out" 2>&1 </dev/null || wrong "$*: $(cat "$scratch/.out")"

@@ -2,10 +2,6 @@
 set -eu
 p=$1 source=$2
 . "$source/tests/cli/lib.sh"
-wrong() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 commands=$("$p" --help | sed -n 's/^  \([a-z]*\)  *[A-Z].*/\1/p')
 [ "$(echo "$commands" | wc -l)" -ge 9 ] || wrong "--help lists few commands: $commands"
 for shell in bash zsh fish; do "$p" --completions $shell >"$scratch/$shell"; done

@@ -4,10 +4,6 @@ p=$1 source=$2
 . "$source/tests/cli/lib.sh"
 model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
 picture=$source/examples/data/line.png
-wrong() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 
 expect 2 "how shall the picture become input 'x'? give --preprocess imagenet|unit|signed|raw" "$p" run "$model" --input "x=$picture"
 expect 2 "did you mean 'imagenet'?" "$p" run "$model" --input "x=$picture" --preprocess imagnet

@@ -5,11 +5,6 @@ p=$1 source=$2 terminal=$3
 . "$source/tests/cli/lib.sh"
 model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
 bench="'$p' bench '$model' --duration 1.6 --warm-up 1"
-wrong() {
-    echo "FAILED: $*"
-    sed 's/^/    /' "$scratch/.out" | tr '\r' '\n'
-    failures=$((failures + 1))
-}
 return=$(printf '\r')
 # Elsewhere: lines.
 count=$((count + 1))

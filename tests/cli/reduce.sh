@@ -5,10 +5,6 @@ p=$1 source=$2
 here=$(dirname "$0")
 # shellcheck source=tests/cli/lib.sh
 . "$here/lib.sh"
-wrong() {
-    echo "FAILED: $1"
-    failures=$((failures + 1))
-}
 zoo=$source/tests/models/zoo
 cd "$scratch" || exit 1
 cp "$zoo/mobilenet_v2.ts/model.onnx" m.onnx

@@ -5,11 +5,6 @@ p=$1 source=$2
 model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
 bert=$source/tests/models/zoo/bert.ts/model.onnx
 picture=$source/examples/data/line.png
-wrong() {
-    echo "FAILED: $*"
-    sed 's/^/    /' "$scratch/.out"
-    failures=$((failures + 1))
-}
 # says STATUS CAUSE NEXT COMMAND…: both stand in what it prints, which is short and has no internals.
 says() {
     want=$1 cause=$2 next=$3

@@ -5,10 +5,6 @@ p=$1 source=$2
 model=$source/tests/models/zoo/mobilenet_v2.ts/model.onnx
 bert=$source/tests/models/zoo/bert.ts/model.onnx
 quick="--duration=0.05 --warmUp=5"
-wrong() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
 json() {
     count=$((count + 1))
     [ -s "$1" ] || wrong "$1 is empty"
