@@ -21,7 +21,13 @@ enum pln_status pln_host_value_clone(struct pln_heap *heap, const struct pln_ite
     for (int64_t i = 0; from->kind != PLN_TENSOR && i < from->count; i++) {
         struct pln_item *shared = (*out_item)->items[i], *own;
         enum pln_status status = pln_host_value_clone(heap, shared, &own);
-        if (status != PLN_OK) return status;
+        if (status != PLN_OK) {
+            for (int64_t rest = i; rest < from->count; rest++) (*out_item)->items[rest]->refs--;
+            (*out_item)->count = i;
+            pln_item_release(heap, *out_item);
+            *out_item = NULL;
+            return status;
+        }
         (*out_item)->items[i] = own;
         shared->refs--; /* pln_item_copy counted it; it belongs to another heap */
     }

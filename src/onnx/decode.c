@@ -400,6 +400,12 @@ enum pln_status pln_onnx_decode_sequence(const void *data, size_t size_bytes, st
     return decode_root(&pln_onnx_sequence_message, data, size_bytes, arena, diag, out_sequence);
 }
 
+enum pln_status pln_onnx_decode_map(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                    struct pln_diag *diag, struct pln_onnx_map *out_map)
+{
+    return decode_root(&pln_onnx_map_message, data, size_bytes, arena, diag, out_map);
+}
+
 enum pln_status pln_onnx_decode_optional(const void *data, size_t size_bytes, struct pln_arena *arena,
                                          struct pln_diag *diag, struct pln_onnx_optional *out_optional)
 {

@@ -15,7 +15,7 @@
     .name = (message_name), .fields = (rows), .field_count = PLN_COUNT_OF(rows), .size_bytes = sizeof(struct type)
 
 static const struct pln_onnx_message entry_message, opset_message, dim_message, shape_message, value_info_message;
-static const struct pln_onnx_message attribute_message, graph_message, function_message, map_message;
+static const struct pln_onnx_message attribute_message, graph_message, function_message;
 
 static const struct pln_onnx_field entry_fields[] = {
     ROW(key, 1, pln_onnx_entry, key, PLN_FIELD_BYTES),
@@ -263,7 +263,7 @@ static const struct pln_onnx_field sequence_fields[] = {
     CHILD(sparse_tensor_values, 4, pln_onnx_sequence, sparse_tensors, PLN_FIELD_LIST_MESSAGE,
           pln_onnx_sparse_tensor_message),
     CHILD(sequence_values, 5, pln_onnx_sequence, sequences, PLN_FIELD_LIST_MESSAGE, pln_onnx_sequence_message),
-    CHILD(map_values, 6, pln_onnx_sequence, maps, PLN_FIELD_LIST_MESSAGE, map_message),
+    CHILD(map_values, 6, pln_onnx_sequence, maps, PLN_FIELD_LIST_MESSAGE, pln_onnx_map_message),
     CHILD(optional_values, 7, pln_onnx_sequence, optionals, PLN_FIELD_LIST_MESSAGE, pln_onnx_optional_message),
 };
 const struct pln_onnx_message pln_onnx_sequence_message = { TABLE(pln_onnx_sequence, "SequenceProto",
@@ -276,7 +276,7 @@ static const struct pln_onnx_field map_fields[] = {
     ROW(string_keys, 4, pln_onnx_map, string_keys, PLN_FIELD_LIST_BYTES),
     CHILD(values, 5, pln_onnx_map, values, PLN_FIELD_MESSAGE, pln_onnx_sequence_message),
 };
-static const struct pln_onnx_message map_message = { TABLE(pln_onnx_map, "MapProto", map_fields) };
+const struct pln_onnx_message pln_onnx_map_message = { TABLE(pln_onnx_map, "MapProto", map_fields) };
 
 static const struct pln_onnx_field optional_fields[] = {
     ROW(name, 1, pln_onnx_optional, name, PLN_FIELD_NAME),
@@ -284,7 +284,7 @@ static const struct pln_onnx_field optional_fields[] = {
     CHILD(tensor_value, 3, pln_onnx_optional, tensor, PLN_FIELD_MESSAGE, pln_onnx_tensor_message),
     CHILD(sparse_tensor_value, 4, pln_onnx_optional, sparse_tensor, PLN_FIELD_MESSAGE, pln_onnx_sparse_tensor_message),
     CHILD(sequence_value, 5, pln_onnx_optional, sequence, PLN_FIELD_MESSAGE, pln_onnx_sequence_message),
-    CHILD(map_value, 6, pln_onnx_optional, map, PLN_FIELD_MESSAGE, map_message),
+    CHILD(map_value, 6, pln_onnx_optional, map, PLN_FIELD_MESSAGE, pln_onnx_map_message),
     CHILD(optional_value, 7, pln_onnx_optional, optional, PLN_FIELD_MESSAGE, pln_onnx_optional_message),
 };
 const struct pln_onnx_message pln_onnx_optional_message = { TABLE(pln_onnx_optional, "OptionalProto",

@@ -53,6 +53,7 @@ extern const struct pln_onnx_message pln_onnx_tensor_message;
 extern const struct pln_onnx_message pln_onnx_sparse_tensor_message;
 extern const struct pln_onnx_message pln_onnx_type_message;
 extern const struct pln_onnx_message pln_onnx_sequence_message;
+extern const struct pln_onnx_message pln_onnx_map_message;
 extern const struct pln_onnx_message pln_onnx_optional_message;
 
 #endif

@@ -256,6 +256,8 @@ enum pln_status pln_onnx_decode_sparse_tensor(const void *data, size_t size_byte
                                               struct pln_diag *diag, struct pln_onnx_sparse_tensor *out_tensor);
 enum pln_status pln_onnx_decode_sequence(const void *data, size_t size_bytes, struct pln_arena *arena,
                                          struct pln_diag *diag, struct pln_onnx_sequence *out_sequence);
+enum pln_status pln_onnx_decode_map(const void *data, size_t size_bytes, struct pln_arena *arena,
+                                    struct pln_diag *diag, struct pln_onnx_map *out_map);
 enum pln_status pln_onnx_decode_optional(const void *data, size_t size_bytes, struct pln_arena *arena,
                                          struct pln_diag *diag, struct pln_onnx_optional *out_optional);
 enum pln_status pln_onnx_decode_type(const void *data, size_t size_bytes, struct pln_arena *arena,

@@ -90,13 +90,14 @@ static enum pln_status need_map(struct pln_infer *infer)
     return pln_infer_fail(infer, "input 0 must be a map");
 }
 
+/* One row, as scikit-learn, ONNX's reference implementation and ONNX Runtime make it; the text of the operator says 1-D. */
 static enum pln_status infer_dict_vectorizer(struct pln_infer *infer)
 {
     const struct pln_attr *ints = pln_attrs_find(attrs_of(infer), "int64_vocabulary"), *strings = pln_attrs_find(attrs_of(infer), "string_vocabulary");
     PLN_TRY(need_map(infer));
     if (!ints && !strings) return pln_infer_fail(infer, "neither int64_vocabulary nor string_vocabulary is there");
-    struct pln_dim size = pln_dim_const(&infer->graph->dims, ints && ints->n > 0 ? ints->n : strings ? strings->n : 0);
-    return pln_infer_out(infer, 0, map_values(infer, 0), 1, &size);
+    struct pln_dim dims[2] = { pln_dim_const(&infer->graph->dims, 1), pln_dim_const(&infer->graph->dims, ints && ints->n > 0 ? ints->n : strings ? strings->n : 0) };
+    return pln_infer_out(infer, 0, map_values(infer, 0), 2, dims);
 }
 
 static enum pln_status infer_cast_map(struct pln_infer *infer)

@@ -107,6 +107,22 @@ enum pln_status pln_context_output_value(pln_context *context, const char *name,
 
 /* ---- comparing ---- */
 
+/* Where a map has the key that another one has at index i; the same place is likely. -1: nowhere. */
+static int64_t find_key(const struct pln_item *map, const struct pln_item *other, int64_t i)
+{
+    if (map->tensor.dtype != other->tensor.dtype) return -1;
+    for (int64_t n = 0; n < map->count; n++) {
+        const int64_t at = (i + n) % map->count;
+        if (map->tensor.dtype == PLN_STR) {
+            const struct pln_string *a = (const struct pln_string *)map->tensor.data + at, *b = (const struct pln_string *)other->tensor.data + i;
+            if (a->size_bytes == b->size_bytes && memcmp(a->data, b->data, a->size_bytes) == 0) return at;
+        } else if (((const int64_t *)map->tensor.data)[at] == ((const int64_t *)other->tensor.data)[i]) {
+            return at;
+        }
+    }
+    return -1;
+}
+
 static int compare_items(const struct pln_item *got, const struct pln_item *want, const struct pln_tolerance *tolerance, char *why, size_t why_bytes, double *max_rel)
 {
     if (got->kind == PLN_TENSOR && want->kind == PLN_TENSOR) {
@@ -120,8 +136,10 @@ static int compare_items(const struct pln_item *got, const struct pln_item *want
         snprintf(why, why_bytes, "kind %d of %lld items instead of kind %d of %lld", (int)got->kind, (long long)got->count, (int)want->kind, (long long)want->count);
         return 0;
     }
-    for (int64_t i = 0; i < got->count; i++) {
-        if (compare_items(got->items[i], want->items[i], tolerance, why, why_bytes, max_rel)) continue;
+    for (int64_t i = 0; i < want->count; i++) {
+        const int64_t at = want->kind == PLN_MAP ? find_key(got, want, i) : i;
+        if (at < 0) snprintf(why, why_bytes, "a key is missing");
+        else if (compare_items(got->items[at], want->items[i], tolerance, why, why_bytes, max_rel)) continue;
         size_t used = strlen(why);
         if (used < why_bytes) snprintf(why + used, why_bytes - used, " (item %lld)", (long long)i);
         return 0;

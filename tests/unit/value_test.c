@@ -236,6 +236,26 @@ static void test_map(void **state)
     }
 }
 
+/* Entries belong to keys, not to places. */
+static void test_maps_compared(void **state)
+{
+    (void)state;
+    const struct { int64_t keys[2]; float values[2]; int n, equal; } rows[] = {
+        { { 4, 7 }, { 1, 2 }, 2, 1 }, { { 7, 4 }, { 2, 1 }, 2, 1 }, { { 7, 4 }, { 1, 2 }, 2, 0 }, { { 4, 8 }, { 1, 2 }, 2, 0 }, { { 4, 0 }, { 1, 0 }, 1, 0 },
+    };
+    pln_host_value *want = NULL, *got;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct pln_buffer keys = { .dtype = PLN_I64, .rank = 1, .dims = { rows[i].n }, .data = (void *)rows[i].keys }, values = { .dtype = PLN_F32, .rank = 1, .dims = { rows[i].n }, .data = (void *)rows[i].values };
+        char why[128];
+        assert_int_equal(pln_host_value_new_map(&keys, &values, &got), PLN_OK);
+        if (!want) want = got;
+        assert_int_equal(pln_host_value_compare(got, want, &(struct pln_comparison){ .rtol = 0 }, why, sizeof why, NULL), rows[i].equal);
+        assert_int_equal(strlen(why) == 0, rows[i].equal);
+        if (got != want) pln_host_value_destroy(got);
+    }
+    pln_host_value_destroy(want);
+}
+
 static void test_mistakes(void **state)
 {
     (void)state;
@@ -290,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_sequence),
         cmocka_unit_test(test_optional),
         cmocka_unit_test(test_map),
+        cmocka_unit_test(test_maps_compared),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@ extern "C" {
 /* One value with all that it holds. Not thread-safe. Elements of string tensors are struct pln_string. */
 typedef struct pln_host_value pln_host_value;
 
-/* Reads a TensorProto, SequenceProto or OptionalProto (`kind` says which), as the ONNX backend tests store them. */
+/* Reads a TensorProto, SequenceProto, MapProto or OptionalProto (`kind` says which), as the ONNX backend tests store them. */
 PLN_API PLN_MUST_USE enum pln_status pln_host_value_read_pb(const char *path, enum pln_value_kind kind, pln_diagnostics *diagnostics, pln_host_value **out_value);
 /* Reads a .npy file. */
 PLN_API PLN_MUST_USE enum pln_status pln_host_value_read_npy(const char *path, pln_diagnostics *diagnostics, pln_host_value **out_value);

@@ -96,17 +96,17 @@ static enum pln_status need_map(struct pln_call *call, const struct pln_item **o
     return PLN_OK;
 }
 
+/* Keys that the vocabulary does not have are left out (ONNX Runtime 1.31, scikit-learn's DictVectorizer). */
 static enum pln_status vectorize(struct pln_call *call, const struct pln_item *map, const struct pln_tensor *vocabulary, const struct pln_ref_lookup *lookup)
 {
     enum pln_dtype dtype = map->count > 0 ? map->items[0]->tensor.dtype : map->elem_dtype != PLN_DTYPE_NONE ? map->elem_dtype : PLN_F32;
-    int64_t size = pln_tensor_count(vocabulary);
+    const int64_t dims[2] = { 1, pln_tensor_count(vocabulary) };
     struct pln_tensor y;
-    PLN_TRY(pln_call_out(call, 0, dtype, 1, &size, &y));
-    if (size > 0) memset(y.data, 0, pln_tensor_bytes(&y));
+    PLN_TRY(pln_call_out(call, 0, dtype, 2, dims, &y));
+    if (dims[1] > 0) memset(y.data, 0, pln_tensor_bytes(&y));
     for (int64_t i = 0; i < map->count; i++) {
         uint32_t at;
-        if (!pln_ref_lookup_find(lookup, &map->tensor, i, &at)) return pln_call_fail(call, PLN_BAD_MODEL, "key %lld of the map is not in the vocabulary", (long long)i);
-        PLN_TRY(pln_ref_put(call, 0, &y, at, &map->items[i]->tensor, 0));
+        if (pln_ref_lookup_find(lookup, &map->tensor, i, &at)) PLN_TRY(pln_ref_put(call, 0, &y, at, &map->items[i]->tensor, 0));
     }
     return PLN_OK;
 }
