@@ -78,7 +78,7 @@ struct pln_prepared {
 
 /* A named, versioned, invertible form of a weight. dims and dtype: the plain tensor's. */
 struct pln_pack_format {
-    const char *name; /* "f32_kn_n32" */
+    const char *name; /* "f32_kn_n16" */
     /* Bytes of the packed form; false: overflow, or not packable. */
     bool (*bytes)(const struct pln_tensor *plain, size_t *out_bytes);
     /* plain is contiguous or a transposed view (strides). Padding is zero. */

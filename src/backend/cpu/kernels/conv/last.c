@@ -109,7 +109,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
     (void)kernel;
-    return &pln_pack_f32_oihw_n32_v1;
+    return &pln_pack_f32_oihw_n16_v1;
 }
 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
@@ -125,33 +125,28 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
     s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;
-    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, conv->k, true);
-    out_prepared->n_tasks = conv->x.n * conv->groups * s->cut.n_row_blocks * s->cut.n_col_blocks;
-    double flops = 2.0 * (double)s->cut.rows * (double)s->cut.cols * (double)PLN_MAX(conv->k, 1);
-    out_prepared->grain = 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
-    if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols;
+    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, true);
+    out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
+    out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
+    if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;
     for (int i = 0; i < conv->epilogue.n_operands; i++) {
         conv->epilogue.operands[i].row = conv->e_pixel[i];
         conv->epilogue.operands[i].col = conv->e_c[i];
     }
-    int64_t floats = pln_gemm_scratch_a(s->isa, conv->k) + s->c_scratch;
-    out_prepared->scratch_bytes =
-        (size_t)floats * sizeof(float) + pln_epilogue_scratch_bytes(&conv->epilogue, s->cut.cols);
+    int64_t floats = pln_gemm_scratch_a(s->isa, s->cut.rows, conv->k) + s->c_scratch;
+    out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
+                                  pln_epilogue_scratch_bytes(&conv->epilogue, pln_gemm_epilogue_cols(s->cut.cols_most));
     return PLN_OK;
 }
 
-static void run_task(const struct last_state *s, int64_t task, float *c_scratch, struct pln_gemm_block *block)
+static void run_span(const struct last_state *s, const struct pln_gemm_span *span, float *c_scratch, struct pln_gemm_block *block)
 {
     const struct pln_conv *conv = &s->conv;
-    int64_t row = task % s->cut.n_row_blocks * s->cut.rows;
-    task /= s->cut.n_row_blocks;
-    int64_t col = task % s->cut.n_col_blocks * s->cut.cols;
-    task /= s->cut.n_col_blocks;
-    int64_t group = task % conv->groups, n = task / conv->groups;
-    int64_t channel = group * conv->group_out + col;
+    const int64_t row = span->row, group = span->outer % conv->groups, n = span->outer / conv->groups;
+    int64_t channel = group * conv->group_out + span->col;
     struct patches patches = { s, (const float *)conv->x.data + n * conv->x.n_stride + group * conv->group_in, row };
-    block->rows = PLN_MIN(s->cut.rows, conv->y.pixels - row);
-    block->cols = PLN_MIN(s->cut.cols, conv->group_out - col);
+    block->rows = span->rows;
+    block->cols = span->cols;
     block->a = patches.x + row * conv->x.pixel_stride;
     block->user = &patches;
     block->panel_col = channel;
@@ -174,12 +169,16 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
         .isa = s->isa, .k = s->conv.k, .a_row = s->conv.x.pixel_stride, .a_col = 1, .panels = s->conv.weights
     };
     block.fill_a = s->in_place ? NULL : fill_patches;
-    block.c_row = s->c_scratch > 0 ? s->cut.cols : s->conv.y.pixel_stride;
+    block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->conv.y.pixel_stride;
     block.scratch_a = scratch;
     block.epilogue = &epilogue;
-    float *c_scratch = block.scratch_a + pln_gemm_scratch_a(s->isa, s->conv.k);
-    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, s->cut.cols, c_scratch + s->c_scratch, &epilogue);
-    for (int64_t task = first; task < last; task++) run_task(s, task, c_scratch, &block);
+    float *c_scratch = block.scratch_a + pln_gemm_scratch_a(s->isa, s->cut.rows, s->conv.k);
+    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, pln_gemm_epilogue_cols(s->cut.cols_most), c_scratch + s->c_scratch, &epilogue);
+    while (first < last) {
+        const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
+        run_span(s, &span, c_scratch, &block);
+        first += span.tasks;
+    }
 }
 
 const struct pln_kernel_family pln_cpu_conv_last = {

@@ -97,5 +97,5 @@ static void taps_unpack(const void *packed, const struct pln_tensor *plain)
                 ((const float *)packed)[tap * w.o * w.c + i];
 }
 
-const struct pln_pack_format pln_pack_f32_oihw_n32_v1 = { "f32_oihw_n32_v1", panels_bytes, panels_pack, panels_unpack };
+const struct pln_pack_format pln_pack_f32_oihw_n16_v1 = { "f32_oihw_n16_v1", panels_bytes, panels_pack, panels_unpack };
 const struct pln_pack_format pln_pack_f32_taps_v1 = { "f32_taps_v1", taps_bytes, taps_pack, taps_unpack };

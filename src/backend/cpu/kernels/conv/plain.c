@@ -94,45 +94,32 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must not be packed", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
-    s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, conv->k, false);
-    out_prepared->n_tasks = conv->x.n * conv->groups * s->cut.n_row_blocks * s->cut.n_col_blocks;
-    double flops = 2.0 * (double)s->cut.rows * (double)s->cut.cols * (double)PLN_MAX(conv->k, 1);
-    out_prepared->grain = 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
-    s->b_scratch = pln_gemm_scratch_b(conv->k, s->cut.cols);
-    if (conv->y.pixel_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols;
+    s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, false);
+    out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
+    out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
+    s->b_scratch = pln_gemm_scratch_b(s->isa, conv->k, s->cut.cols_most);
+    if (conv->y.pixel_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;
     for (int i = 0; i < conv->epilogue.n_operands; i++) {
         conv->epilogue.operands[i].row = conv->e_c[i];
         conv->epilogue.operands[i].col = conv->e_pixel[i];
     }
-    int64_t floats = pln_gemm_scratch_a(s->isa, conv->k) + s->b_scratch + s->c_scratch + s->cut.cols;
-    out_prepared->scratch_bytes =
-        (size_t)floats * sizeof(float) + pln_epilogue_scratch_bytes(&conv->epilogue, s->cut.cols);
+    int64_t floats = pln_gemm_scratch_a(s->isa, s->cut.rows, conv->k) + s->b_scratch + s->c_scratch + s->cut.cols_most;
+    out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
+                                  pln_epilogue_scratch_bytes(&conv->epilogue, pln_gemm_epilogue_cols(s->cut.cols_most));
     return PLN_OK;
 }
 
-/* What the copied patches in scratch belong to. */
-struct before {
-    int64_t n, group, col;
-};
-
-static void run_task(const struct plain_state *s, int64_t task, struct columns *columns, float *c_scratch,
-                     struct pln_gemm_block *block, struct before *before)
+static void run_span(const struct plain_state *s, const struct pln_gemm_span *span, struct columns *columns, float *c_scratch,
+                     struct pln_gemm_block *block)
 {
     const struct pln_conv *conv = &s->conv;
-    int64_t row = task % s->cut.n_row_blocks * s->cut.rows;
-    task /= s->cut.n_row_blocks;
-    int64_t col = task % s->cut.n_col_blocks * s->cut.cols;
-    task /= s->cut.n_col_blocks;
-    int64_t group = task % conv->groups, n = task / conv->groups;
-    int64_t channel = group * conv->group_out + row, rows = PLN_MIN(s->cut.rows, conv->group_out - row);
+    const int64_t col = span->col, group = span->outer % conv->groups, n = span->outer / conv->groups;
+    int64_t channel = group * conv->group_out + span->row;
     columns->x = (const float *)conv->x.data + n * conv->x.n_stride + group * conv->group_in * conv->x.c_stride;
     columns->first = col;
-    columns->count = PLN_MIN(s->cut.cols, conv->y.pixels - col);
-    block->b_ready = conv->k <= pln_gemm_depth(conv->k) && block->rows == rows && before->n == n &&
-                     before->group == group && before->col == col;
-    *before = (struct before){ n, group, col };
-    block->rows = rows;
-    block->cols = columns->count;
+    columns->count = span->cols;
+    block->rows = span->rows;
+    block->cols = span->cols;
     block->a = conv->weights + channel * conv->k;
     block->b = columns->x + col * conv->x.pixel_stride;
     int64_t at = n * conv->y.n_stride + channel * conv->y.c_stride + col * conv->y.pixel_stride;
@@ -159,15 +146,18 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
                                     .b_col = s->conv.x.pixel_stride };
     block.fill_b = s->in_place ? NULL : fill_columns;
     block.user = &columns;
-    block.c_row = s->c_scratch > 0 ? s->cut.cols : s->conv.y.c_stride;
+    block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->conv.y.c_stride;
     block.scratch_a = scratch;
-    block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->conv.k);
+    block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->cut.rows, s->conv.k);
     block.epilogue = &epilogue;
     float *c_scratch = block.scratch_b + s->b_scratch;
     columns.line = c_scratch + s->c_scratch;
-    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, s->cut.cols, columns.line + s->cut.cols, &epilogue);
-    struct before before = { -1, -1, -1 };
-    for (int64_t task = first; task < last; task++) run_task(s, task, &columns, c_scratch, &block, &before);
+    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, pln_gemm_epilogue_cols(s->cut.cols_most), columns.line + s->cut.cols_most, &epilogue);
+    while (first < last) {
+        const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
+        run_span(s, &span, &columns, c_scratch, &block);
+        first += span.tasks;
+    }
 }
 
 const struct pln_kernel_family pln_cpu_conv_plain = {

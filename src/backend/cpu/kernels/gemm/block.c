@@ -2,31 +2,45 @@
 
 enum { PANEL = PLN_GEMM_PANEL };
 
-/* A strip of A (14 x 512 floats: 28 KiB) stays in the first cache while it meets the panels of B. */
-#define DEPTH_MAX 512
+/* Rows of A that stay in the second cache: 240 x 256 floats are 240 KiB. */
+#define ROWS_MAX 240
+/* Columns of a task, of a block, and those that the epilogue meets while they are in the second cache. */
+#define TASK_COLS     32
+#define BLOCK_COLS    1024
+#define EPILOGUE_COLS 128
+/* Where B has to be copied, its piece stays in the second cache, too. */
+#define PLAIN_COLS 256
 
-int64_t pln_gemm_depth(int64_t k)
+static int64_t divide_up(int64_t a, int64_t b)
 {
-    if (k <= DEPTH_MAX) return PLN_MAX(k, 1);
-    int64_t pieces = (k + DEPTH_MAX - 1) / DEPTH_MAX;
-    return (k + pieces - 1) / pieces;
+    return (a + b - 1) / b;
 }
 
-int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t k)
+int64_t pln_gemm_depth(const struct pln_gemm_isa *isa, int64_t k)
 {
-    return (int64_t)pln_align_up((size_t)(isa->rows * pln_gemm_depth(k)), 16);
+    return k <= isa->depth ? PLN_MAX(k, 1) : divide_up(k, divide_up(k, isa->depth));
 }
 
-int64_t pln_gemm_scratch_b(int64_t k, int64_t cols)
+int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t rows, int64_t k)
 {
-    return (cols + PANEL - 1) / PANEL * PANEL * pln_gemm_depth(k);
+    return (int64_t)pln_align_up((size_t)(rows * pln_gemm_depth(isa, k)), 16);
 }
 
-/* Where columns [j, j + cols) are, for rows [k0, k0 + kn). */
-struct b_view {
-    const float *at;
-    int64_t stride;
-    int64_t cols; /* to the end of the panel */
+int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t cols)
+{
+    return (divide_up(cols, PANEL) + 1) * PANEL * pln_gemm_depth(isa, k);
+}
+
+int64_t pln_gemm_epilogue_cols(int64_t cols)
+{
+    return PLN_MIN(cols, EPILOGUE_COLS);
+}
+
+/* A piece of k, ready: where A and B lie. */
+struct piece {
+    int64_t k0, kn;
+    const float *a;
+    int64_t a_row;
 };
 
 /* Few rows of C: B is read once or twice, so that copying it would cost as much as using it. */
@@ -37,7 +51,7 @@ static bool reads_b_in_place(const struct pln_gemm_block *block)
 
 static void prepare_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn)
 {
-    if (block->panels != NULL || block->b_ready) return;
+    if (block->panels != NULL) return;
     if (block->fill_b != NULL) {
         block->fill_b(block->user, k0, kn, block->scratch_b);
         return;
@@ -49,64 +63,89 @@ static void prepare_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn
                       block->cols - first, block->scratch_b + first * kn);
 }
 
-static struct b_view view_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn, int64_t j)
+/* Columns j and on, as many as a tile takes. */
+static void place_b(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, struct pln_gemm_tile *tile)
 {
-    if (block->panels != NULL) {
-        int64_t panel = (block->panel_col + j) / PANEL, sub = (block->panel_col + j) % PANEL;
-        return (struct b_view){ block->panels + (panel * block->k + k0) * PANEL + sub, PANEL, PANEL - sub };
+    const int64_t lanes = block->isa->cols / 2, in_place = block->cols / PANEL * PANEL;
+    int64_t cols = block->isa->cols;
+    if (reads_b_in_place(block) && j < in_place) {
+        tile->b = block->b + piece->k0 * block->b_row + j;
+        tile->b_second = tile->b + lanes;
+        tile->b_stride = block->b_row;
+        cols = PLN_MIN(cols, in_place - j);
+    } else {
+        const bool packed = block->panels != NULL;
+        const int64_t at = packed ? block->panel_col + j : j, sub = at % PANEL, left = PANEL - sub;
+        const int64_t panel = (packed ? block->k : piece->kn) * PANEL; /* floats of one */
+        tile->b = (packed ? block->panels + piece->k0 * PANEL : block->scratch_b) + at / PANEL * panel + sub;
+        tile->b_stride = PANEL;
+        /* The second vector lies beside the first, or begins the next panel where the first ends this one. */
+        tile->b_second = tile->b + (left == lanes ? panel - sub : lanes);
+        if (left != lanes) cols = PLN_MIN(cols, left);
     }
-    int64_t panel = j / PANEL, sub = j % PANEL;
-    if (reads_b_in_place(block) && (panel + 1) * PANEL <= block->cols)
-        return (struct b_view){ block->b + k0 * block->b_row + j, block->b_row, PANEL - sub };
-    return (struct b_view){ block->scratch_b + panel * kn * PANEL + sub, PANEL, PANEL - sub };
+    tile->cols = (int)PLN_MIN(cols, block->cols - j);
 }
 
-static void prepare_a(const struct pln_gemm_block *block, int64_t row, int64_t n, int64_t k0, int64_t kn,
-                      struct pln_gemm_tile *tile)
+/* Where the rows of A lie apart they fall onto the same places of the cache, and are copied once for all columns. */
+static void prepare_a(const struct pln_gemm_block *block, struct piece *piece)
 {
-    if (block->fill_a == NULL && block->a_col == 1) {
-        tile->a = block->a + row * block->a_row + k0;
-        tile->a_stride = block->a_row;
+    const int64_t k0 = piece->k0, kn = piece->kn;
+    const bool few = block->rows <= block->isa->rows || block->cols <= block->isa->cols;
+    if (block->fill_a == NULL && block->a_col == 1 && (few || block->a_row == kn)) {
+        piece->a = block->a + k0;
+        piece->a_row = block->a_row;
         return;
     }
-    tile->a = block->scratch_a;
-    tile->a_stride = kn;
+    piece->a = block->scratch_a;
+    piece->a_row = kn;
+    float *to = block->scratch_a;
     if (block->fill_a != NULL) {
-        block->fill_a(block->user, row, n, k0, kn, block->scratch_a);
+        block->fill_a(block->user, 0, block->rows, k0, kn, to);
         return;
     }
-    const float *from = block->a + row * block->a_row + k0 * block->a_col;
-    for (int64_t k = 0; k < kn; k++)
-        for (int64_t i = 0; i < n; i++) block->scratch_a[i * kn + k] = from[i * block->a_row + k * block->a_col];
+    const float *from = block->a + k0 * block->a_col;
+    if (block->a_col == 1) {
+        for (int64_t i = 0; i < block->rows; i++) memcpy(to + i * kn, from + i * block->a_row, (size_t)kn * sizeof *to);
+        return;
+    }
+    for (int64_t row = 0; row < block->rows; row += 16)
+        for (int64_t k = 0; k < kn; k++)
+            for (int64_t i = row; i < PLN_MIN(row + 16, block->rows); i++)
+                to[i * kn + k] = from[i * block->a_row + k * block->a_col];
 }
 
-static void run_strip(const struct pln_gemm_block *block, int64_t row, int64_t n, int64_t k0, int64_t kn)
+/* Columns [j, end). */
+static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end)
 {
-    struct pln_gemm_tile tile = { .k = kn, .rows = (int)n, .c_stride = block->c_row, .add = k0 > 0 };
-    prepare_a(block, row, n, k0, kn, &tile);
-    float *c = block->c + row * block->c_row;
-    for (int64_t j = 0; j < block->cols; j += tile.cols) {
-        struct b_view b = view_b(block, k0, kn, j);
-        tile.b = b.at;
-        tile.b_stride = b.stride;
-        tile.c = c + j;
-        tile.cols = (int)PLN_MIN(PLN_MIN(block->isa->cols, b.cols), block->cols - j);
-        block->isa->tile(&tile);
+    struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
+    for (; j < end; j += tile.cols) {
+        place_b(block, piece, j, &tile);
+        for (int64_t row = 0; row < block->rows; row += tile.rows) {
+            tile.rows = (int)PLN_MIN(block->isa->rows, block->rows - row);
+            tile.a = piece->a + row * piece->a_row;
+            tile.c = block->c + row * block->c_row + j;
+            block->isa->tile(&tile);
+        }
     }
-    if (k0 + kn < block->k || !block->epilogue->epilogue->present) return;
-    for (int64_t i = 0; i < n; i++) pln_epilogue_row(block->epilogue, row + i, 0, c + i * block->c_row, block->cols);
 }
 
 void pln_gemm_block_run(const struct pln_gemm_block *block)
 {
-    int64_t depth = pln_gemm_depth(block->k), k0 = 0;
+    const int64_t depth = pln_gemm_depth(block->isa, block->k);
+    struct piece piece = { 0 };
     do {
-        int64_t kn = PLN_MIN(depth, block->k - k0);
-        prepare_b(block, k0, kn);
-        for (int64_t row = 0; row < block->rows; row += block->isa->rows)
-            run_strip(block, row, PLN_MIN(block->isa->rows, block->rows - row), k0, kn);
-        k0 += depth;
-    } while (k0 < block->k);
+        piece.kn = PLN_MIN(depth, block->k - piece.k0);
+        const bool last = piece.k0 + depth >= block->k && block->epilogue->epilogue->present;
+        prepare_b(block, piece.k0, piece.kn);
+        prepare_a(block, &piece);
+        for (int64_t j = 0; j < block->cols; j += EPILOGUE_COLS) {
+            const int64_t end = PLN_MIN(j + EPILOGUE_COLS, block->cols);
+            multiply(block, &piece, j, end);
+            for (int64_t i = 0; i < block->rows && last; i++)
+                pln_epilogue_row(block->epilogue, i, j, block->c + i * block->c_row + j, end - j);
+        }
+        piece.k0 += depth;
+    } while (piece.k0 < block->k);
 }
 
 void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_bool, int64_t row_stride,
@@ -126,29 +165,38 @@ void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_
 
 /* ---- cutting ---- */
 
-static int64_t divide_up(int64_t a, int64_t b)
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed)
 {
-    return (a + b - 1) / b;
-}
-
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, int64_t k, bool packed)
-{
-    struct pln_gemm_cut cut = { 0, 0, 0, 0 };
+    struct pln_gemm_cut cut = { .m = m, .n = n };
     if (m <= 0 || n <= 0) return cut;
-    /* A piece of B (512 x 256 floats: 512 KiB) stays in the second cache while the strips of A pass. A few rows: memory
-     * is the limit, and more, smaller blocks share it out better. */
-    int64_t cols = m <= isa->rows ? 128 : 256;
-    cut.n_col_blocks = divide_up(n, cols);
-    cut.cols = divide_up(divide_up(n, cut.n_col_blocks), PANEL) * PANEL;
-    cut.n_col_blocks = divide_up(n, cut.cols);
-    /* About 4 MFLOP a block: 30 microseconds of one core, so that cores share evenly and starting a block costs
-     * nothing. */
-    int64_t strips = divide_up(2000000, PLN_MAX(k, 1) * cut.cols * isa->rows);
-    /* More rows where B has to be copied first, or fetched from the third cache for every piece of k. */
-    if (!packed || k > 2 * DEPTH_MAX) strips = PLN_MAX(strips, 12);
-    strips = PLN_MIN(strips, divide_up(m, isa->rows));
-    cut.n_row_blocks = divide_up(divide_up(m, isa->rows), strips);
+    cut.n_row_blocks = divide_up(m, ROWS_MAX);
     cut.rows = divide_up(divide_up(m, cut.n_row_blocks), isa->rows) * isa->rows;
     cut.n_row_blocks = divide_up(m, cut.rows);
+    cut.cols = PLN_MIN(TASK_COLS, divide_up(n, PANEL) * PANEL);
+    cut.n_col_blocks = divide_up(n, cut.cols);
+    cut.cols_most = PLN_MIN(packed ? BLOCK_COLS : PLAIN_COLS, cut.n_col_blocks * cut.cols);
     return cut;
+}
+
+int64_t pln_gemm_tasks(const struct pln_gemm_cut *cut)
+{
+    return cut->n_row_blocks * cut->n_col_blocks;
+}
+
+int64_t pln_gemm_grain(const struct pln_gemm_cut *cut, int64_t k)
+{
+    /* Small products, as those of attention heads, are handed out by the dozen; wide ones by as many columns as pay for
+     * copying their rows. */
+    const double flops = 2.0 * (double)cut->rows * (double)cut->cols * (double)PLN_MAX(k, 1);
+    return PLN_MAX(1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0)), PLN_MIN(cut->n_col_blocks, 3));
+}
+
+struct pln_gemm_span pln_gemm_span_of(const struct pln_gemm_cut *cut, int64_t task, int64_t last)
+{
+    const int64_t block = task % cut->n_col_blocks, rest = task / cut->n_col_blocks;
+    struct pln_gemm_span span = { .outer = rest / cut->n_row_blocks, .row = rest % cut->n_row_blocks * cut->rows, .col = block * cut->cols };
+    span.tasks = PLN_MIN(PLN_MIN(last - task, cut->n_col_blocks - block), cut->cols_most / cut->cols);
+    span.rows = PLN_MIN(cut->rows, cut->m - span.row);
+    span.cols = PLN_MIN(span.tasks * cut->cols, cut->n - span.col);
+    return span;
 }

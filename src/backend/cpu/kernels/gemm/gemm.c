@@ -66,7 +66,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
-    return kernel->tile[2] == 1 ? &pln_pack_f32_nk_n32_v1 : &pln_pack_f32_kn_n32_v1;
+    return kernel->tile[2] == 1 ? &pln_pack_f32_nk_n16_v1 : &pln_pack_f32_kn_n16_v1;
 }
 
 /* ---- prepare ---- */
@@ -210,40 +210,34 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     PLN_TRY(read_output(kernel, launch, state, diag));
     PLN_TRY(read_epilogue(kernel, launch, state, diag));
     merge_batch(state);
-    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, state->packed);
-    out_prepared->n_tasks = state->cut.n_row_blocks * state->cut.n_col_blocks;
+    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->packed);
+    out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
-    /* Small products, as those of attention heads, are handed out by the dozen. */
-    double flops = 2.0 * (double)state->cut.rows * (double)state->cut.cols * (double)PLN_MAX(state->k, 1);
-    out_prepared->grain = 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
-    if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->k, state->cut.cols);
-    if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols;
-    int64_t floats = pln_gemm_scratch_a(state->isa, state->k) + state->b_scratch + state->c_scratch;
-    out_prepared->scratch_bytes =
-        (size_t)floats * sizeof(float) + pln_epilogue_scratch_bytes(&state->epilogue, state->cut.cols);
+    out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
+    if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
+    if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols_most;
+    int64_t floats = pln_gemm_scratch_a(state->isa, state->cut.rows, state->k) + state->b_scratch + state->c_scratch;
+    out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
+                                  pln_epilogue_scratch_bytes(&state->epilogue, pln_gemm_epilogue_cols(state->cut.cols_most));
     return PLN_OK;
 }
 
 /* ---- run ---- */
 
-/* Where a task lies: its batch and its block. */
+/* Element offsets of a span's batch. */
 struct place {
-    int64_t row, col;
-    int64_t a, b, c; /* element offsets of the batch */
+    int64_t a, b, c;
 };
 
-static struct place find_place(const struct gemm_state *s, int64_t task, struct pln_epilogue_run *epilogue)
+static struct place find_place(const struct gemm_state *s, const struct pln_gemm_span *span, struct pln_epilogue_run *epilogue)
 {
-    struct place place = { 0, 0, 0, 0, 0 };
-    place.row = task % s->cut.n_row_blocks * s->cut.rows;
-    task /= s->cut.n_row_blocks;
-    place.col = task % s->cut.n_col_blocks * s->cut.cols;
-    task /= s->cut.n_col_blocks;
+    struct place place = { 0, 0, 0 };
     for (int i = 0; i < s->epilogue.n_operands; i++)
-        epilogue->offsets[i] = place.row * s->epilogue.operands[i].row + place.col * s->epilogue.operands[i].col;
+        epilogue->offsets[i] = span->row * s->epilogue.operands[i].row + span->col * s->epilogue.operands[i].col;
+    int64_t outer = span->outer;
     for (int d = s->n_batch - 1; d >= 0; d--) {
-        int64_t index = task % s->batch[d];
-        task /= s->batch[d];
+        int64_t index = outer % s->batch[d];
+        outer /= s->batch[d];
         place.a += index * s->a_batch[d];
         place.b += index * s->b_batch[d];
         place.c += index * s->c_batch[d];
@@ -262,30 +256,25 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     };
     block.epilogue = &epilogue;
     block.scratch_a = scratch;
-    block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->k);
+    block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->cut.rows, s->k);
     float *c_scratch = block.scratch_b + s->b_scratch;
-    pln_epilogue_bind(&s->epilogue, s->isa->vec, s->cut.cols, c_scratch + s->c_scratch, &epilogue);
-    const float *b_before = NULL;
-    int64_t rows_before = 0;
-    for (int64_t task = first; task < last; task++) {
-        struct place place = find_place(s, task, &epilogue);
-        int64_t c_at = place.c + place.row * s->c_row + place.col * s->c_col;
-        block.rows = PLN_MIN(s->cut.rows, s->m - place.row);
-        block.cols = PLN_MIN(s->cut.cols, s->n - place.col);
-        block.a = s->a + place.a + place.row * s->a_row;
-        block.b = s->b + place.b + place.col * s->b_col;
-        if (s->packed) block.panels = s->b + place.b + place.col * s->k;
+    pln_epilogue_bind(&s->epilogue, s->isa->vec, pln_gemm_epilogue_cols(s->cut.cols_most), c_scratch + s->c_scratch, &epilogue);
+    while (first < last) {
+        const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
+        const struct place place = find_place(s, &span, &epilogue);
+        int64_t c_at = place.c + span.row * s->c_row + span.col * s->c_col;
+        block.rows = span.rows;
+        block.cols = span.cols;
+        block.a = s->a + place.a + span.row * s->a_row;
+        block.b = s->b + place.b + span.col * s->b_col;
+        if (s->packed) block.panels = s->b + place.b + span.col * s->k;
         block.c = s->c_scratch > 0 ? c_scratch : (float *)s->c + c_at;
-        block.c_row = s->c_scratch > 0 ? s->cut.cols : s->c_row;
-        /* The last block has fewer rows and may read in place what the one before copied: then it copies less, not
-         * other things. */
-        block.b_ready = block.b == b_before && block.rows == rows_before && s->k <= pln_gemm_depth(s->k);
+        block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->c_row;
         pln_gemm_block_run(&block);
-        b_before = block.b;
-        rows_before = block.rows;
         if (s->c_scratch > 0)
             pln_gemm_block_store(&block, s->c + c_at * (s->c_is_bool ? 1 : (int64_t)sizeof(float)), s->c_is_bool,
                                  s->c_row, s->c_col);
+        first += span.tasks;
     }
 }
 

@@ -142,5 +142,5 @@ static void nk_unpack(const void *packed, const struct pln_tensor *plain)
     stack_unpack(packed, plain, true);
 }
 
-const struct pln_pack_format pln_pack_f32_kn_n32_v1 = { "f32_kn_n32_v1", kn_bytes, kn_pack, kn_unpack };
-const struct pln_pack_format pln_pack_f32_nk_n32_v1 = { "f32_nk_n32_v1", nk_bytes, nk_pack, nk_unpack };
+const struct pln_pack_format pln_pack_f32_kn_n16_v1 = { "f32_kn_n16_v1", kn_bytes, kn_pack, kn_unpack };
+const struct pln_pack_format pln_pack_f32_nk_n16_v1 = { "f32_nk_n16_v1", nk_bytes, nk_pack, nk_unpack };

@@ -1,17 +1,17 @@
-/* Forms of B. Packed, B[k,n] is panels of 32 columns, one behind the other: panel p holds k rows of 32 floats, columns
- * 32p to 32p + 31; what lies past n is zero. All ISAs walk this form (their tiles are 8, 16 or 32 columns wide), so
- * that a plan runs on each. */
+/* Forms of B. Packed, B[k,n] is panels of 16 columns, one behind the other: panel p holds k rows of 16 floats, a cache
+ * line each, columns 16p to 16p + 15; what lies past n is zero. All ISAs walk this form (their tiles are half a panel,
+ * one or two panels wide), so that a plan runs on each. */
 #ifndef PLN_CPU_GEMM_PACK_H
 #define PLN_CPU_GEMM_PACK_H
 
 #include "kernel/kernel.h"
 
-#define PLN_GEMM_PANEL 32
+#define PLN_GEMM_PANEL 16
 
 /* plain: [..., k, n]; the dims in front are packed one after the other. */
-extern const struct pln_pack_format pln_pack_f32_kn_n32_v1;
+extern const struct pln_pack_format pln_pack_f32_kn_n16_v1;
 /* plain: [..., n, k]; the same bytes as its transpose in the form above. */
-extern const struct pln_pack_format pln_pack_f32_nk_n32_v1;
+extern const struct pln_pack_format pln_pack_f32_nk_n16_v1;
 
 /* Floats of one packed matrix; the caller knows that it fits. */
 int64_t pln_gemm_packed_floats(int64_t k, int64_t n);

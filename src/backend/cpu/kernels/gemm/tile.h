@@ -11,7 +11,8 @@
 struct pln_gemm_tile {
     const float *a;
     int64_t a_stride; /* from row to row */
-    const float *b;   /* every row holds pln_gemm_isa.cols readable floats */
+    /* The row's first vector and, where cols is more than that, its second; both may be read whole. */
+    const float *b, *b_second;
     int64_t b_stride;
     float *c;
     int64_t c_stride;
@@ -20,7 +21,7 @@ struct pln_gemm_tile {
     bool add;       /* to what c holds */
 };
 
-/* The largest rows and cols: 6 x 8, 6 x 16, 14 x 32. */
+/* The largest rows and cols: 6 x 8, 6 x 16, 14 x 32; two vectors of columns. */
 void pln_gemm_tile_portable(const struct pln_gemm_tile *tile);
 void pln_gemm_tile_avx2(const struct pln_gemm_tile *tile);
 void pln_gemm_tile_avx512(const struct pln_gemm_tile *tile);
@@ -28,6 +29,7 @@ void pln_gemm_tile_avx512(const struct pln_gemm_tile *tile);
 struct pln_gemm_isa {
     void (*tile)(const struct pln_gemm_tile *tile);
     int rows, cols;
+    int depth; /* rows of B that are worked on at a time: with the tile's columns they fill half of the first cache */
     const struct pln_vec_isa *vec;
 };
 /* Of each ISA: the rows' inner function gives it. */

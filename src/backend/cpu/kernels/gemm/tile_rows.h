@@ -36,12 +36,12 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
 #if TILE_ROWS == 14
     const float *p2 = rows > 6 ? p0 + 6 * s : p0, *p3 = rows > 9 ? p0 + 9 * s : p0, *p4 = rows > 12 ? p0 + 12 * s : p0;
 #endif
-    const float *b = t->b;
+    const float *b = t->b, *second = t->b_second;
 #define ZERO(i, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
     EACH_ROW(ZERO)
 #undef ZERO
-    for (int64_t k = t->k; k > 0; k--, b += t->b_stride) {
-        vf b0 = vf_load(b), b1 = wide ? vf_load(b + VF_LANES) : b0;
+    for (int64_t k = t->k; k > 0; k--, b += t->b_stride, second += t->b_stride) {
+        vf b0 = vf_load(b), b1 = wide ? vf_load(second) : b0;
 #define STEP(i, at)                           \
     if (rows > i) {                           \
         vf a = vf_set(at);                    \
