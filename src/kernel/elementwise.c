@@ -1,6 +1,7 @@
 /* One element of every elementwise function. */
 #include <math.h>
 
+#include "kernel/ew_int.h"
 #include "kernel/rowprog.h"
 #include "tensor/attrs.h"
 
@@ -149,125 +150,17 @@ double pln_ew_f64(unsigned kind, double a, double b, double c, float alpha, floa
     return NAN;
 }
 
-/* Arithmetic is done on uint64, where C lets it wrap. */
-static int64_t wrap(uint64_t value)
-{
-    int64_t result;
-    memcpy(&result, &value, sizeof(result));
-    return result;
-}
-
-static int64_t int_div(int64_t a, int64_t b, bool is_unsigned)
-{
-    if (b == 0) return 0;
-    if (is_unsigned) return wrap((uint64_t)a / (uint64_t)b);
-    if (b == -1) return wrap(0 - (uint64_t)a);
-    return a / b;
-}
-
-/* The remainder has the sign of the dividend. */
-static int64_t int_fmod(int64_t a, int64_t b, bool is_unsigned)
-{
-    if (b == 0) return 0;
-    if (is_unsigned) return wrap((uint64_t)a % (uint64_t)b);
-    return b == -1 ? 0 : a % b;
-}
-
-static int64_t int_mod(int64_t a, int64_t b, bool is_unsigned)
-{
-    int64_t r = int_fmod(a, b, is_unsigned);
-    return !is_unsigned && r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-
-static int64_t int_pow(int64_t a, int64_t b, bool is_unsigned)
-{
-    if (!is_unsigned && b < 0) {
-        if (a == 1) return 1;
-        return a == -1 ? ((b & 1) ? -1 : 1) : 0;
-    }
-    uint64_t base = (uint64_t)a, result = 1;
-    for (uint64_t e = (uint64_t)b; e; e >>= 1) {
-        if (e & 1) result *= base;
-        base *= base;
-    }
-    return wrap(result);
-}
-
-static bool int_less(int64_t a, int64_t b, bool is_unsigned)
-{
-    return is_unsigned ? (uint64_t)a < (uint64_t)b : a < b;
-}
-
-static int64_t int_shift_right(int64_t a, int64_t b, bool is_unsigned)
-{
-    if ((uint64_t)b > 63) return !is_unsigned && a < 0 ? -1 : 0;
-    return is_unsigned ? wrap((uint64_t)a >> b) : a >> b;
-}
-
-static int64_t int_clip(int64_t a, int64_t b, int64_t c, bool u)
-{
-    int64_t y = int_less(a, b, u) ? b : a;
-    return int_less(c, y, u) ? c : y;
-}
-
 /* For the functions that ONNX also allows on integers but means on reals: the result is truncated. */
 static int64_t through_f64(unsigned kind, int64_t a, int64_t b, int64_t c, bool u)
 {
     double y = u ? pln_ew_f64(kind, (double)(uint64_t)a, (double)(uint64_t)b, (double)(uint64_t)c, 0, 0)
                  : pln_ew_f64(kind, (double)a, (double)b, (double)c, 0, 0);
     if (isnan(y)) return 0;
-    if (y >= 9223372036854775808.0) return u && y < 18446744073709551616.0 ? wrap((uint64_t)y) : INT64_MAX;
+    if (y >= 9223372036854775808.0) return u && y < 18446744073709551616.0 ? pln_int_wrap((uint64_t)y) : INT64_MAX;
     return y < -9223372036854775808.0 ? INT64_MIN : (int64_t)y;
 }
 
 int64_t pln_ew_i64(unsigned kind, int64_t a, int64_t b, int64_t c, bool u)
 {
-    switch ((enum pln_ew)kind) {
-    case PLN_EW_ABS: return !u && a < 0 ? wrap(0 - (uint64_t)a) : a;
-    case PLN_EW_ADD: return wrap((uint64_t)a + (uint64_t)b);
-    case PLN_EW_AND: return a != 0 && b != 0;
-    case PLN_EW_BIT_AND: return a & b;
-    case PLN_EW_BIT_NOT: return ~a;
-    case PLN_EW_BIT_OR: return a | b;
-    case PLN_EW_BIT_XOR: return a ^ b;
-    case PLN_EW_CLIP: return int_clip(a, b, c, u);
-    case PLN_EW_DIV: return int_div(a, b, u);
-    case PLN_EW_EQUAL: return a == b;
-    case PLN_EW_FMOD: return int_fmod(a, b, u);
-    case PLN_EW_GREATER: return int_less(b, a, u);
-    case PLN_EW_GREATER_EQUAL: return !int_less(a, b, u);
-    case PLN_EW_LESS: return int_less(a, b, u);
-    case PLN_EW_LESS_EQUAL: return !int_less(b, a, u);
-    case PLN_EW_MAX: return int_less(a, b, u) ? b : a;
-    case PLN_EW_MIN: return int_less(b, a, u) ? b : a;
-    case PLN_EW_MOD: return int_mod(a, b, u);
-    case PLN_EW_MUL: return wrap((uint64_t)a * (uint64_t)b);
-    case PLN_EW_NEG: return wrap(0 - (uint64_t)a);
-    case PLN_EW_NOT: return a == 0;
-    case PLN_EW_OR: return a != 0 || b != 0;
-    case PLN_EW_POW: return int_pow(a, b, u);
-    case PLN_EW_PRELU: return !u && a < 0 ? wrap((uint64_t)a * (uint64_t)b) : a;
-    case PLN_EW_RELU: return !u && a < 0 ? 0 : a;
-    case PLN_EW_SHIFT_LEFT: return (uint64_t)b > 63 ? 0 : wrap((uint64_t)a << b);
-    case PLN_EW_SHIFT_RIGHT: return int_shift_right(a, b, u);
-    case PLN_EW_SIGN: return u ? a != 0 : (a > 0) - (a < 0);
-    case PLN_EW_SUB: return wrap((uint64_t)a - (uint64_t)b);
-    case PLN_EW_WHERE: return a != 0 ? b : c;
-    case PLN_EW_XOR: return (a != 0) != (b != 0);
-    case PLN_EW_CEIL:
-    case PLN_EW_FLOOR:
-    case PLN_EW_ROUND:
-    case PLN_EW_IDENTITY: return a;
-    case PLN_EW_ISINF:
-    case PLN_EW_ISNAN: return 0;
-    case PLN_EW_ACOS: case PLN_EW_ACOSH: case PLN_EW_ASIN: case PLN_EW_ASINH: case PLN_EW_ATAN: case PLN_EW_ATANH:
-    case PLN_EW_CELU: case PLN_EW_COS: case PLN_EW_COSH: case PLN_EW_ELU: case PLN_EW_ERF: case PLN_EW_EXP:
-    case PLN_EW_GELU: case PLN_EW_GELU_TANH: case PLN_EW_HARD_SIGMOID: case PLN_EW_HARD_SWISH: case PLN_EW_LEAKY_RELU:
-    case PLN_EW_LOG: case PLN_EW_MISH: case PLN_EW_RECIPROCAL: case PLN_EW_RSQRT: case PLN_EW_SELU: case PLN_EW_SHRINK:
-    case PLN_EW_SIGMOID: case PLN_EW_SIN: case PLN_EW_SINH: case PLN_EW_SOFTPLUS: case PLN_EW_SOFTSIGN: case PLN_EW_SQRT:
-    case PLN_EW_SWISH: case PLN_EW_TAN: case PLN_EW_TANH: case PLN_EW_THRESHOLDED_RELU: return through_f64(kind, a, b, c, u);
-    case PLN_EW_NONE:
-    case PLN_EW_COUNT: break;
-    }
-    return 0;
+    return pln_ew_has_int(kind) ? pln_ew_int(kind, a, b, c, u) : through_f64(kind, a, b, c, u);
 }

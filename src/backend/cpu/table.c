@@ -4,6 +4,7 @@
 #include "backend/cpu/kernels/conv/conv.h"
 #include "backend/cpu/kernels/conv/taps.h"
 #include "backend/cpu/kernels/gemm/gemm.h"
+#include "backend/cpu/kernels/integer/integer.h"
 #include "backend/cpu/kernels/norm/norm.h"
 #include "backend/cpu/kernels/pool/pool.h"
 #include "backend/cpu/kernels/reduce/reduce.h"

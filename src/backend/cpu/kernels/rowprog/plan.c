@@ -97,7 +97,7 @@ static void place_operands(struct pln_rowprog_state *state, const struct axes *a
     for (int k = 0; k < state->n_places; k++) {
         const struct pln_tensor *tensor = k < n_inputs ? &inputs[k] : &outputs[k - n_inputs];
         struct pln_rowprog_place *place = &state->places[k];
-        *place = (struct pln_rowprog_place){ .data = tensor->data, .is_bool = tensor->dtype == PLN_BOOL, .is_empty = pln_tensor_count(tensor) == 0 };
+        *place = (struct pln_rowprog_place){ .data = tensor->data, .dtype = tensor->dtype, .is_bool = tensor->dtype == PLN_BOOL, .is_empty = pln_tensor_count(tensor) == 0 };
         place->col = axes->stride[k][axes->n - 1];
         place->row = rows >= 0 ? axes->stride[k][rows] : 0;
         bool moves = place->row != 0 || state->block_cols != state->cols;

@@ -47,9 +47,8 @@ static const char *program_of(unsigned kind, const struct pln_attrs *attrs, int 
     return NULL;
 }
 
-static const char *elementwise_supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+const char *pln_elementwise_of_problem(const struct pln_problem *problem, struct pln_rowprog *out_program)
 {
-    (void)kernel;
     if (problem->epilogue != NULL) return "an elementwise op has no epilogue";
     if (problem->n_inputs < 1 || problem->n_inputs > 3 || problem->n_outputs != 1) return "wrong number of operands";
     struct shape inputs[3], output = { true, problem->outputs[0].dtype, problem->outputs[0].rank };
@@ -59,8 +58,29 @@ static const char *elementwise_supports(const struct pln_kernel *kernel, const s
         if (operand->present && operand->rank < 0) return "an input's rank is not known";
     }
     if (output.rank < 0) return "the output's rank is not known";
+    const unsigned kind = problem->op == PLN_OP_CAST ? PLN_EW_IDENTITY : problem->kind;
+    return program_of(kind, problem->attrs, problem->n_inputs, inputs, &output, out_program);
+}
+
+const char *pln_elementwise_of_launch(const struct pln_launch *launch, struct pln_rowprog *out_program, struct pln_tensor inputs[3])
+{
+    if (launch->n_inputs < 1 || launch->n_inputs > 3 || launch->n_outputs != 1) return "wrong number of operands";
+    struct shape shapes[3], output = { true, launch->outputs[0].dtype, launch->outputs[0].rank };
+    int n = 0;
+    for (int i = 0; i < launch->n_inputs; i++) {
+        const struct pln_tensor *input = &launch->inputs[i];
+        shapes[i] = (struct shape){ input->dtype != PLN_DTYPE_NONE, input->dtype, input->rank };
+        if (shapes[i].present) inputs[n++] = *input;
+    }
+    const unsigned kind = launch->op == PLN_OP_CAST ? PLN_EW_IDENTITY : launch->kind;
+    return program_of(kind, launch->attrs, launch->n_inputs, shapes, &output, out_program);
+}
+
+static const char *elementwise_supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
     struct pln_rowprog program;
-    const char *why = program_of(problem->kind, problem->attrs, problem->n_inputs, inputs, &output, &program);
+    const char *why = pln_elementwise_of_problem(problem, &program);
     if (why == NULL) why = pln_vec_check(&program);
     return why != NULL ? why : pln_rowprog_verify(&program);
 }
@@ -77,18 +97,9 @@ static enum pln_status elementwise_prepare(const struct pln_kernel *kernel, cons
 {
     struct pln_rowprog_state *state = state_memory;
     *out_prepared = (struct pln_prepared){ .grain = 1 };
-    if (launch->n_inputs < 1 || launch->n_inputs > 3 || launch->n_outputs != 1)
-        return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
-    struct shape shapes[3], output = { true, launch->outputs[0].dtype, launch->outputs[0].rank };
     struct pln_tensor inputs[3];
-    int n = 0;
-    for (int i = 0; i < launch->n_inputs; i++) {
-        const struct pln_tensor *input = &launch->inputs[i];
-        shapes[i] = (struct shape){ input->dtype != PLN_DTYPE_NONE, input->dtype, input->rank };
-        if (shapes[i].present) inputs[n++] = *input;
-    }
     struct pln_rowprog program;
-    const char *why = program_of(launch->kind, launch->attrs, launch->n_inputs, shapes, &output, &program);
+    const char *why = pln_elementwise_of_launch(launch, &program, inputs);
     if (why == NULL) why = pln_rowprog_verify(&program);
     if (why == NULL) why = pln_vec_check(&program);
     if (why != NULL) return pln_fail(diag, PLN_BAD_PLAN, "%s: %s", kernel->name, why);

@@ -21,6 +21,7 @@ typedef const struct pln_vec_isa *(*pln_vec_isa_fn)(void);
 
 struct pln_rowprog_place {
     char *data;
+    enum pln_dtype dtype;
     bool is_bool;
     bool is_empty; /* no element may be read */
     bool repeats; /* inputs: the same elements in every block */
@@ -51,6 +52,11 @@ enum pln_status pln_rowprog_plan(const char *name, const struct pln_rowprog *pro
 enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *program, const struct pln_tensor *inputs,
                                   const struct pln_tensor *outputs, struct pln_diag *diag,
                                   struct pln_rowprog_state *state);
+/* Op elementwise, or a cast, as a program of one instruction. NULL, or why it is none. inputs: those that are there, in order. */
+const char *pln_elementwise_of_problem(const struct pln_problem *problem, struct pln_rowprog *out_program);
+const char *pln_elementwise_of_launch(const struct pln_launch *launch, struct pln_rowprog *out_program, struct pln_tensor inputs[3]);
+/* A task of a program that does not go by rows: the block's rows and columns, and where it begins in each operand, in elements. */
+void pln_rowprog_block(const struct pln_rowprog_state *state, int64_t task, int64_t *at, int64_t *out_rows, int64_t *out_cols);
 int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain);
 size_t pln_rowprog_scratch_bytes(const struct pln_rowprog_state *state);
 void pln_rowprog_run(const void *state, int64_t first, int64_t last, void *scratch, void *shared);

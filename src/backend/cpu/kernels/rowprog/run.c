@@ -98,20 +98,27 @@ static void aim_outputs(struct runner *r)
 
 /* ---- blocks ---- */
 
-static void run_block(struct runner *r, int64_t task)
+void pln_rowprog_block(const struct pln_rowprog_state *s, int64_t task, int64_t *at, int64_t *out_rows, int64_t *out_cols)
 {
-    const struct pln_rowprog_state *s = r->s;
     int64_t col = task % s->n_col_blocks * s->block_cols;
     task /= s->n_col_blocks;
     int64_t row = task % s->n_row_blocks * s->block_rows;
     task /= s->n_row_blocks;
-    for (int k = 0; k < s->n_places; k++) r->at[k] = row * s->places[k].row + col * s->places[k].col;
+    for (int k = 0; k < s->n_places; k++) at[k] = row * s->places[k].row + col * s->places[k].col;
     for (int d = s->n_outer - 1; d >= 0; d--) {
         int64_t index = task % s->outer[d];
         task /= s->outer[d];
-        for (int k = 0; k < s->n_places; k++) r->at[k] += index * s->places[k].outer[d];
+        for (int k = 0; k < s->n_places; k++) at[k] += index * s->places[k].outer[d];
     }
-    int64_t rows = PLN_MIN(s->block_rows, s->rows - row), cols = PLN_MIN(s->block_cols, s->cols - col);
+    *out_rows = PLN_MIN(s->block_rows, s->rows - row);
+    *out_cols = PLN_MIN(s->block_cols, s->cols - col);
+}
+
+static void run_block(struct runner *r, int64_t task)
+{
+    const struct pln_rowprog_state *s = r->s;
+    int64_t rows, cols;
+    pln_rowprog_block(s, task, r->at, &rows, &cols);
     for (int i = 0; i < s->code.n_inputs; i++) load_input(r, i, rows, cols);
     aim_outputs(r);
     for (unsigned pass = 0; pass < s->code.n_passes; pass++) pln_vec_run(&r->frame, pass, 0, rows * cols);
