@@ -18,14 +18,31 @@ struct patches {
     int64_t first;  /* pixel of the block's row 0 */
 };
 
-static void zero(float *to, int64_t n)
+/* Rows of taps are short, those of a picture's three colours a few numbers: no call for them. */
+enum { QUAD = 4, SHORT = 64 };
+
+static inline void copy_quad(float *to, const float *from)
 {
-    memset(to, 0, (size_t)n * sizeof(float));
+    memcpy(to, from, QUAD * sizeof(float));
 }
 
-static void copy(float *to, const float *from, int64_t n)
+static inline void zero(float *to, int64_t n)
 {
-    memcpy(to, from, (size_t)n * sizeof(float));
+    if (n > SHORT) memset(to, 0, (size_t)n * sizeof(float));
+    else for (int64_t i = 0; i < n; i++) to[i] = 0.0f;
+}
+
+/* Four at a time, the last four over some that are there. */
+static inline void copy(float *to, const float *from, int64_t n)
+{
+    if (n > SHORT) {
+        memcpy(to, from, (size_t)n * sizeof(float));
+    } else if (n < QUAD) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+    } else {
+        for (int64_t i = 0; i < n - QUAD; i += QUAD) copy_quad(to + i, from + i);
+        copy_quad(to + n - QUAD, from + n - QUAD);
+    }
 }
 
 /* Elements [first, last) of one row of taps, (kw, c). x: the first tap's pixel, `in` the taps [in, end) that meet the
@@ -59,19 +76,23 @@ static void copy_patch(const struct patches *patches, const int64_t *at, int64_t
     const struct pln_conv *conv = &patches->s->conv;
     const struct pln_image_window *w = &conv->window;
     const struct pln_image *x = &conv->x;
-    int64_t row = w->kernel[2] * conv->group_in, base = at[2] * w->stride[2] - w->pad[2], in, end;
+    const int64_t row = w->kernel[2] * conv->group_in, base = at[2] * w->stride[2] - w->pad[2];
+    int64_t in, end, line = k0 / row, first = k0 - line * row;
+    int64_t slice = line / w->kernel[1], height = line % w->kernel[1];
     pln_window_clip(base, w->dilation[2], x->dims[2], w->kernel[2], &in, &end);
-    for (int64_t k = k0; k < k0 + kn;) {
-        int64_t line = k / row, first = k - line * row, last = PLN_MIN(row, first + k0 + kn - k);
-        int64_t z = at[0] * w->stride[0] - w->pad[0] + line / w->kernel[1] * w->dilation[0];
-        int64_t y = at[1] * w->stride[1] - w->pad[1] + line % w->kernel[1] * w->dilation[1];
+    for (float *const until = to + kn; to < until; first = 0) {
+        const int64_t last = PLN_MIN(row, first + (until - to));
+        const int64_t z = at[0] * w->stride[0] - w->pad[0] + slice * w->dilation[0];
+        const int64_t y = at[1] * w->stride[1] - w->pad[1] + height * w->dilation[1];
         if (z < 0 || z >= x->dims[0] || y < 0 || y >= x->dims[1])
             zero(to, last - first);
         else
             copy_row(patches, patches->x + z * x->strides[0] + y * x->strides[1] + base * x->strides[2], first, last,
                      in, end, to);
         to += last - first;
-        k += last - first;
+        if (++height < w->kernel[1]) continue;
+        height = 0;
+        slice++;
     }
 }
 
@@ -125,7 +146,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
     s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;
-    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, true);
+    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, true, s->in_place && pln_gemm_reads_a_in_place(conv->x.pixel_stride, 1));
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;

@@ -60,12 +60,12 @@ static void fill_columns(const void *user, int64_t k0, int64_t kn, float *to)
         int64_t t[PLN_IMAGE_AXES] = { tap / w->kernel[2] / w->kernel[1], tap / w->kernel[2] % w->kernel[1],
                                       tap % w->kernel[2] };
         fill_line(columns, columns->x + k / w->taps * conv->x.c_stride, t);
-        for (int64_t j = 0; j < columns->count; j += PLN_GEMM_PANEL) {
-            float *panel = to + j * kn;
-            int64_t n = PLN_MIN((int64_t)PLN_GEMM_PANEL, columns->count - j);
-            memcpy(panel, columns->line + j, (size_t)n * sizeof(float));
-            if (n < PLN_GEMM_PANEL) memset(panel + n, 0, (size_t)(PLN_GEMM_PANEL - n) * sizeof(float));
-        }
+        /* A whole panel's row is as long as a cache line, which needs no call. */
+        const int64_t whole = columns->count / PLN_GEMM_PANEL * PLN_GEMM_PANEL, rest = columns->count - whole;
+        for (int64_t j = 0; j < whole; j += PLN_GEMM_PANEL) memcpy(to + j * kn, columns->line + j, PLN_GEMM_PANEL * sizeof(float));
+        if (rest == 0) continue;
+        memcpy(to + whole * kn, columns->line + whole, (size_t)rest * sizeof(float));
+        memset(to + whole * kn + rest, 0, (size_t)(PLN_GEMM_PANEL - rest) * sizeof(float));
     }
 }
 
@@ -94,7 +94,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must not be packed", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
-    s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, false);
+    s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, false, pln_gemm_reads_a_in_place(conv->k, 1));
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     s->b_scratch = pln_gemm_scratch_b(s->isa, conv->k, s->cut.cols_most);

@@ -86,12 +86,17 @@ static void place_b(const struct pln_gemm_block *block, const struct piece *piec
     tile->cols = (int)PLN_MIN(cols, block->cols - j);
 }
 
-/* Where the rows of A lie apart they fall onto the same places of the cache, and are copied once for all columns. */
+bool pln_gemm_reads_a_in_place(int64_t a_row, int64_t a_col)
+{
+    /* A page apart (or several), all rows fall onto the same places of the first cache. */
+    return a_col == 1 && a_row % 1024 != 0;
+}
+
 static void prepare_a(const struct pln_gemm_block *block, struct piece *piece)
 {
     const int64_t k0 = piece->k0, kn = piece->kn;
-    const bool few = block->rows <= block->isa->rows || block->cols <= block->isa->cols;
-    if (block->fill_a == NULL && block->a_col == 1 && (few || block->a_row == kn)) {
+    const bool few = block->a_col == 1 && (block->rows <= block->isa->rows || block->cols <= block->isa->cols);
+    if (block->fill_a == NULL && (few || pln_gemm_reads_a_in_place(block->a_row, block->a_col))) {
         piece->a = block->a + k0;
         piece->a_row = block->a_row;
         return;
@@ -165,15 +170,36 @@ void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_
 
 /* ---- cutting ---- */
 
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed)
+/* Few rows are worth a panel's way to the first cache. */
+#define STRIPS_MIN 4
+/* Tasks of a product whose rows are copied: enough for a handful of threads, few enough that copying is done with. */
+#define COPIED_TASKS 12
+
+/* Narrower blocks copy the same rows more often, lower ones read the same panels more often. */
+static void cut_copied(const struct pln_gemm_isa *isa, struct pln_gemm_cut *cut)
+{
+    const int64_t row_blocks_most = PLN_MAX(cut->m / (STRIPS_MIN * isa->rows), 1);
+    for (int64_t cols = 256; cols >= 128; cols /= 2) {
+        cut->cols = PLN_MIN(cols, divide_up(cut->n, PANEL) * PANEL);
+        cut->n_col_blocks = divide_up(cut->n, cut->cols);
+        cut->n_row_blocks = PLN_MIN(divide_up(COPIED_TASKS, cut->n_col_blocks), row_blocks_most);
+        if (cut->n_row_blocks * cut->n_col_blocks >= COPIED_TASKS) return;
+    }
+}
+
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed, bool in_place)
 {
     struct pln_gemm_cut cut = { .m = m, .n = n };
     if (m <= 0 || n <= 0) return cut;
-    cut.n_row_blocks = divide_up(m, ROWS_MAX);
+    if (in_place || m <= isa->rows) {
+        cut.cols = PLN_MIN(TASK_COLS, divide_up(n, PANEL) * PANEL);
+        cut.n_col_blocks = divide_up(n, cut.cols);
+    } else {
+        cut_copied(isa, &cut);
+    }
+    cut.n_row_blocks = PLN_MAX(cut.n_row_blocks, divide_up(m, ROWS_MAX));
     cut.rows = divide_up(divide_up(m, cut.n_row_blocks), isa->rows) * isa->rows;
     cut.n_row_blocks = divide_up(m, cut.rows);
-    cut.cols = PLN_MIN(TASK_COLS, divide_up(n, PANEL) * PANEL);
-    cut.n_col_blocks = divide_up(n, cut.cols);
     cut.cols_most = PLN_MIN(packed ? BLOCK_COLS : PLAIN_COLS, cut.n_col_blocks * cut.cols);
     return cut;
 }
@@ -185,10 +211,9 @@ int64_t pln_gemm_tasks(const struct pln_gemm_cut *cut)
 
 int64_t pln_gemm_grain(const struct pln_gemm_cut *cut, int64_t k)
 {
-    /* Small products, as those of attention heads, are handed out by the dozen; wide ones by as many columns as pay for
-     * copying their rows. */
+    /* Small products, as those of attention heads, are handed out by the dozen. */
     const double flops = 2.0 * (double)cut->rows * (double)cut->cols * (double)PLN_MAX(k, 1);
-    return PLN_MAX(1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0)), PLN_MIN(cut->n_col_blocks, 3));
+    return 1 + (int64_t)(1e6 / PLN_MAX(flops, 1.0));
 }
 
 struct pln_gemm_span pln_gemm_span_of(const struct pln_gemm_cut *cut, int64_t task, int64_t last)

@@ -56,8 +56,10 @@ struct pln_gemm_cut {
     int64_t n_row_blocks, n_col_blocks;
     int64_t cols_most; /* of a block: of several tasks side by side */
 };
-/* packed: B comes in panels and costs nothing to begin with. */
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed);
+/* packed: B comes in panels and costs nothing to begin with. in_place: so does A. */
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed, bool in_place);
+/* Are blocks with these strides of A computed from it as it lies? */
+bool pln_gemm_reads_a_in_place(int64_t a_row, int64_t a_col);
 /* Tasks of one product. */
 int64_t pln_gemm_tasks(const struct pln_gemm_cut *cut);
 /* Tasks worth handing to a thread at a time. */
