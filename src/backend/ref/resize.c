@@ -134,19 +134,28 @@ static enum pln_status read_sizes(struct pln_call *call, const struct pln_tensor
 
 /* ---- coordinates and weights ---- */
 
+/* Coordinates of `nearest` are rounded to f32 behind each operation, as ONNX Runtime and PyTorch compute them: a scale of 0.6 is a little more than 0.6, and
+ * in double index 3 would come from 4.99999, not from the 5 that was meant. The other filters are continuous and lose nothing by more digits. */
+static double rounded(const struct resize *r, double x)
+{
+    return r->filter == FILTER_NEAREST ? (double)(float)x : x;
+}
+
 static double source(const struct resize *r, int d, int64_t extent, int64_t i)
 {
-    double x = (double)i, scale = r->scale[d], in = (double)extent, out = scale * in;
+    double x = (double)i, scale = rounded(r, r->scale[d]), in = (double)extent, out = rounded(r, scale * in), size = (double)r->out_dims[d];
+    double centre = rounded(r, (x + 0.5) / scale);
     switch (r->coords) {
-    case COORDS_HALF_PIXEL: return (x + 0.5) / scale - 0.5;
-    case COORDS_TF_NN: return (x + 0.5) / scale;
-    case COORDS_SYMMETRIC: return in / 2 * (1 - (double)r->out_dims[d] / out) + (x + 0.5) / scale - 0.5;
-    case COORDS_PYTORCH: return r->out_dims[d] > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
-    case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : x * (in - 1) / (out - 1);
-    case COORDS_ASYMMETRIC: return x / scale;
+    case COORDS_HALF_PIXEL: return rounded(r, centre - 0.5);
+    case COORDS_TF_NN: return centre;
+    case COORDS_SYMMETRIC: return rounded(r, rounded(r, rounded(r, in / 2 * rounded(r, 1 - rounded(r, size / out))) + centre) - 0.5);
+    case COORDS_PYTORCH: return size > 1 ? rounded(r, centre - 0.5) : 0.0;
+    case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : rounded(r, rounded(r, x * (in - 1)) / rounded(r, out - 1));
+    case COORDS_ASYMMETRIC: return rounded(r, x / scale);
     case COORDS_CROP: {
-        double span = (r->roi_end[d] - r->roi_start[d]) * (in - 1);
-        return (out == 1.0 ? span / 2 : x * span / (out - 1)) + r->roi_start[d] * (in - 1);
+        double span = rounded(r, rounded(r, r->roi_end[d] - r->roi_start[d]) * (in - 1));
+        double step = out == 1.0 ? span / 2 : rounded(r, rounded(r, x * span) / rounded(r, out - 1));
+        return rounded(r, step + rounded(r, r->roi_start[d] * (in - 1)));
     }
     }
     return 0.0;

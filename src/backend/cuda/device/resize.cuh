@@ -1,5 +1,5 @@
-/* RESIZE. A thread makes one element: along each axis that changes it finds a coordinate of the input (in double, so
- * that ties fall as they do in the reference), then takes the nearest element or a weighted sum over all combinations
+/* RESIZE. A thread makes one element: along each axis that changes it finds a coordinate of the input (in double, of
+ * nearest rounded to f32 behind each operation, so that ties fall as they do in the reference), then takes the nearest element or a weighted sum over all combinations
  * of taps. Coordinate rules and filters: ONNX Resize-19; cubic: Keys, "Cubic Convolution Interpolation for Digital
  * Image Processing", equation 4. Scales, sizes or a region that are no good are fault 1.
  *
@@ -75,20 +75,27 @@ PLN_INLINE void make_plan(const struct pln_cuda_resize_params *p, struct plan *p
     plan->good = good;
 }
 
+PLN_INLINE double rounded(double x)
+{
+    return PLN_FILTER == NEAREST ? (double)(float)x : x;
+}
+
 /* Coordinate of the input for output index i along axis d. */
 PLN_INLINE double coordinate(const struct pln_cuda_resize_params *p, const struct plan *plan, int64_t d, int64_t i)
 {
-    const double x = (double)i, scale = plan->scale[d], in = (double)p->extents[d], out = scale * in;
+    const double x = (double)i, scale = rounded(plan->scale[d]), in = (double)p->extents[d];
+    const double out = rounded(scale * in), size = (double)p->dims[d], centre = rounded((x + 0.5) / scale);
     switch (PLN_COORDS) {
-    case HALF_PIXEL: return (x + 0.5) / scale - 0.5;
-    case TF_NN: return (x + 0.5) / scale;
-    case SYMMETRIC: return in / 2 * (1 - (double)p->dims[d] / out) + (x + 0.5) / scale - 0.5;
-    case PYTORCH: return p->dims[d] > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
-    case ALIGN_CORNERS: return out == 1.0 ? 0.0 : x * (in - 1) / (out - 1);
-    case ASYMMETRIC: return x / scale;
+    case HALF_PIXEL: return rounded(centre - 0.5);
+    case TF_NN: return centre;
+    case SYMMETRIC: return rounded(rounded(rounded(in / 2 * rounded(1 - rounded(size / out))) + centre) - 0.5);
+    case PYTORCH: return size > 1 ? rounded(centre - 0.5) : 0.0;
+    case ALIGN_CORNERS: return out == 1.0 ? 0.0 : rounded(rounded(x * (in - 1)) / rounded(out - 1));
+    case ASYMMETRIC: return rounded(x / scale);
     default: {
-        const double span = (plan->end[d] - plan->start[d]) * (in - 1);
-        return (out == 1.0 ? span / 2 : x * span / (out - 1)) + plan->start[d] * (in - 1);
+        const double span = rounded(rounded(plan->end[d] - plan->start[d]) * (in - 1));
+        const double step = out == 1.0 ? span / 2 : rounded(rounded(x * span) / rounded(out - 1));
+        return rounded(step + rounded(plan->start[d] * (in - 1)));
     }
     }
 }
