@@ -179,17 +179,24 @@ static void window_attributes(struct maker *g, const struct window *w, bool dila
     else attr_ints(g, "pads", w->pads, 2 * w->n);
 }
 
+/* Weights are for a number of channels. */
+static bool steady_channels(const struct maker *g, int a)
+{
+    if (g->value[a].open[1]) return false;
+    for (int run = 1; run < g->runs; run++)
+        if (g->value[a].dims[run][1] != g->value[a].dims[0][1]) return false;
+    return true;
+}
+
 int pick_image(struct maker *g, uint32_t types)
 {
     int a = pick(g, (struct want){ .types = types, .rank_least = 3, .rank_most = 5, .full = true, .magnitude = 16, .count_most = 2048 });
-    if (g->value[a].open[1]) return -1; /* weights are for a number of channels */
-    for (int run = 1; run < g->runs; run++)
-        if (g->value[a].dims[run][1] != g->value[a].dims[0][1]) return -1;
-    return a;
+    return steady_channels(g, a) ? a : -1;
 }
 
 int add_conv(struct maker *g, int a, bool with_bias)
 {
+    if (!steady_channels(g, a)) return -1; /* behind a sum the channels may be another operand's */
     struct value x = g->value[a], r = x, weights = { .dtype = x.dtype, .rank = x.rank };
     struct window w;
     int64_t c = x.dims[0][1], groups = chance(g, 25) ? c : 1, filters;
