@@ -85,9 +85,11 @@ static void put_object(struct writing *out, const struct pln_onnx_message *messa
 
 static void put_message(struct writing *out, const struct pln_onnx_field *field, const void *object)
 {
+    const uint64_t bytes = pln_onnx_encoded_bytes(field->child, object);
     put_key(out, field, PLN_WIRE_BYTES);
-    put_varint(out, pln_onnx_encoded_bytes(field->child, object));
-    put_object(out, field->child, object);
+    put_varint(out, bytes);
+    if (out->sink) put_object(out, field->child, object);
+    else out->bytes += bytes; /* counting once more here would double the work with every level */
 }
 
 static void put_list(struct writing *out, const struct pln_onnx_field *field, const struct list *list)

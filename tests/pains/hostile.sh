@@ -45,6 +45,9 @@ answers C09_dims 1 "its dimensions are negative or too large"
 answers C09_element_confusion 1 "type and shape need 16 bytes, raw_data has 4"
 answers C09_pads 1 "out of range"
 answers C09_expand 1 "more bytes than can be addressed"
+answers C09_nested_ifs 0 "output y f32[2,3]"
+expect 0 "52 nodes" timeout 20 "$p" optimize C09_nested_ifs.onnx -o written.onnx
+expect 0 "no faults" "$p" check written.onnx
 # Every fault is told without a run, too, where it is one of the model.
 for name in C01_text C03_epsilon C03_axis C04_no_input C04_unknown_input C04_element_type C08_traversal C08_length C09_dims; do expect 1 "$name.onnx" "$p" check "$name.onnx"; done
 finish
