@@ -20,9 +20,10 @@ struct judge {
 static bool fail(struct judge *judge, const char *stage, const pln_diagnostics *diagnostics, enum pln_status status)
 {
     struct pln_message message;
+    char node[MODEL_NODE_BYTES];
     judge->stage = stage;
     if (diagnostics && pln_diagnostics_get(diagnostics, 0, &message) == PLN_OK)
-        snprintf(judge->why, sizeof judge->why, "%s%s%s%s", message.node[0] ? message.node : "", message.node[0] ? ": " : "", message.text, "");
+        snprintf(judge->why, sizeof judge->why, "%s%s", model_node(&message, node, sizeof node), message.text);
     else snprintf(judge->why, sizeof judge->why, "%s", pln_status_text(status));
     return false;
 }

@@ -17,10 +17,8 @@ static void print_faults(FILE *out, const char *path, const pln_diagnostics *dia
         const char *text = message.text;
         size_t length = strlen(path);
         if (strncmp(text, path, length) == 0 && strncmp(text + length, ": ", 2) == 0) text += length + 2; /* what is said of the file itself names it */
-        say(out, "%s: ", path);
-        if (message.node[0]) say(out, "node '%s' (%s): ", message.node, message.op);
-        else if (message.op[0]) say(out, "node %lld (%s): ", (long long)message.node_index, message.op);
-        say(out, "%s%s\n", text, system_remedy(text));
+        char node[MODEL_NODE_BYTES];
+        say(out, "%s: %s%s%s\n", path, model_node(&message, node, sizeof node), text, system_remedy(text));
     }
     if (shown == 0) say(out, "%s: %s\n", path, pln_status_text(status));
     if (count > shown && shown > 0) say(out, "%s: %d more\n", path, count - shown);

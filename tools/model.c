@@ -25,6 +25,15 @@ uint64_t peak_rss_bytes(void)
     return bytes;
 }
 
+const char *model_node(const struct pln_message *message, char *room, size_t size)
+{
+    const bool known = message->op[0] != 0;
+    room[0] = '\0';
+    if (message->node[0]) snprintf(room, size, "node '%.400s'%s%.200s%s: ", message->node, known ? " (" : "", message->op, known ? ")" : "");
+    else if (known) snprintf(room, size, "node %lld (%.200s): ", (long long)message->node_index, message->op);
+    return room;
+}
+
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what)
 {
     struct pln_message message;
@@ -32,9 +41,9 @@ int model_fail(const struct command *command, const pln_diagnostics *diagnostics
     if (n == 0) return command_fail(command, 1, "%s: %s", what, pln_status_text(status));
     for (int i = 0; i < n; i++) {
         if (pln_diagnostics_get(diagnostics, i, &message) != PLN_OK) break;
-        const char *node = message.node[0] ? message.node : NULL;
+        char node[MODEL_NODE_BYTES];
         bool named = !what[0] || strstr(message.text, what);
-        command_fail(command, 1, "%s%s%s%s%s%s%s", named ? "" : what, named ? "" : ": ", node ? "node '" : "", node ? node : "", node ? "': " : "", message.text, "");
+        command_fail(command, 1, "%s%s%s%s", named ? "" : what, named ? "" : ": ", model_node(&message, node, sizeof node), message.text);
     }
     return 1;
 }

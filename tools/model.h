@@ -142,6 +142,9 @@ bool model_tf32(const struct device_options *options);
 /* The element type that --fp16 or --bf16 permit; bf16 when both do. */
 enum pln_dtype model_half(const struct device_options *options);
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache);
+/* Which node a message is about, as it is put before the text: "node 'name' (Op): ", "node 3 (Op): " where it has no name, or "". In room. */
+#define MODEL_NODE_BYTES 700
+const char *model_node(const struct pln_message *message, char *room, size_t size);
 /* Prints the messages of a failed call: "planish NAME: …", with node and operator. Returns 1. */
 int model_fail(const struct command *command, const pln_diagnostics *diagnostics, enum pln_status status, const char *what);
 
