@@ -146,21 +146,21 @@ void pln_onnx_group_norm(struct pln_emit *emit)
     group_norm(emit, false, pln_emit_int(emit, "stash_type", 1));
 }
 
-/* x / sqrt(mean(x^2) + epsilon) * scale over the axes from `axis` on. */
+/* x / sqrt(mean(x^2) + epsilon) * scale over the axes from `axis` on, of the scale's type; the op's operands are of one type. */
 void pln_onnx_rms_norm(struct pln_emit *emit)
 {
-    if (pln_emit_knows("RMSNormalization")) {
+    uint32_t x = pln_emit_need(emit, 0), scale = pln_emit_need(emit, 1);
+    enum pln_dtype dtype = pln_emit_dtype(emit, x), scale_dtype = pln_emit_dtype(emit, scale);
+    if (pln_emit_knows("RMSNormalization") && dtype == scale_dtype) {
         pln_onnx_direct(emit);
         return;
     }
-    uint32_t x = pln_emit_need(emit, 0);
-    enum pln_dtype dtype = pln_emit_dtype(emit, x);
     uint32_t wide = stash(emit, x, pln_emit_int(emit, "stash_type", 1));
     uint32_t last = pln_emit_axes_from(emit, x, pln_emit_int(emit, "axis", -1));
     uint32_t mean = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, wide, wide), last, true);
     uint32_t root = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, mean, pln_emit_const_like(emit, wide, epsilon_of(emit))));
     uint32_t y = pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_DIV, wide, root), dtype);
-    pln_emit_bind(emit, 0, pln_emit_ew2(emit, PLN_EW_MUL, y, pln_emit_need(emit, 1)));
+    pln_emit_bind(emit, 0, pln_emit_ew2(emit, PLN_EW_MUL, pln_emit_cast(emit, y, scale_dtype), scale));
 }
 
 /* x / norm, and zero where the norm is zero. */
