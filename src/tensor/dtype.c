@@ -65,6 +65,11 @@ bool pln_dtype_is_complex(enum pln_dtype dtype)
     return in_set(dtype, COMPLEX);
 }
 
+enum pln_dtype pln_dtype_part(enum pln_dtype dtype)
+{
+    return dtype == PLN_C64 ? PLN_F32 : dtype == PLN_C128 ? PLN_F64 : dtype;
+}
+
 bool pln_dtype_find(const char *name, enum pln_dtype *out_dtype)
 {
     *out_dtype = PLN_DTYPE_NONE;

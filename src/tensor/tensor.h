@@ -45,6 +45,7 @@ bool pln_dtype_is_float(enum pln_dtype); /* f16 bf16 f32 f64, float8, float4 */
 bool pln_dtype_is_integer(enum pln_dtype); /* signed and unsigned, without bool */
 bool pln_dtype_is_signed(enum pln_dtype);
 bool pln_dtype_is_complex(enum pln_dtype);
+enum pln_dtype pln_dtype_part(enum pln_dtype); /* f32 of c64, f64 of c128, which are two of them; else the type itself */
 bool pln_dtype_find(const char *name, enum pln_dtype *out_dtype); /* "f32" */
 
 #endif

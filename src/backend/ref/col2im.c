@@ -63,7 +63,9 @@ static int64_t find_pixel(const struct columns *g, int64_t tap, int64_t column)
 
 static void add(enum pln_dtype dtype, void *out, int64_t to, const void *in, int64_t from)
 {
-    if (pln_dtype_is_float(dtype)) {
+    if (pln_dtype_is_complex(dtype)) {
+        for (int64_t i = 0; i < 2; i++) add(pln_dtype_part(dtype), out, 2 * to + i, in, 2 * from + i);
+    } else if (pln_dtype_is_float(dtype)) {
         pln_store_f64(dtype, out, to, pln_load_f64(dtype, out, to) + pln_load_f64(dtype, in, from), false);
     } else {
         uint64_t sum = (uint64_t)pln_load_i64(dtype, out, to) + (uint64_t)pln_load_i64(dtype, in, from);
@@ -82,7 +84,7 @@ enum pln_status pln_ref_col2im(struct pln_call *call)
     if (in->rank != 3 || in->dims[1] % g.kernel != 0 || in->dims[2] != g.n_blocks) {
         return pln_call_fail(call, PLN_BAD_MODEL, "the input is not [n, c * %lld, %lld]", (long long)g.kernel, (long long)g.n_blocks);
     }
-    if (in->dtype == PLN_STR || pln_dtype_is_complex(in->dtype)) return pln_call_fail(call, PLN_UNSUPPORTED, "sums of %s", pln_dtype_name(in->dtype));
+    if (in->dtype == PLN_STR) return pln_call_fail(call, PLN_UNSUPPORTED, "sums of %s", pln_dtype_name(in->dtype));
     dims[0] = in->dims[0];
     dims[1] = in->dims[1] / g.kernel;
     memcpy(dims + 2, g.image, (size_t)g.k * sizeof *dims);

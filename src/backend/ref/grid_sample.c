@@ -125,8 +125,8 @@ static void find_taps(const struct sampler *s, double x, int64_t extent, struct 
     }
 }
 
-/* Sum over all combinations of taps of the k axes. */
-static double sum_taps(const struct sampler *s, const struct axis_taps *taps, enum pln_dtype dtype, const void *data, int64_t base)
+/* Sum over all combinations of taps of the k axes; elements lie `parts` apart. */
+static double sum_taps(const struct sampler *s, const struct axis_taps *taps, enum pln_dtype dtype, const void *data, int64_t base, int64_t parts)
 {
     int index[PLN_MAX_RANK] = { 0 };
     double sum = 0;
@@ -140,7 +140,7 @@ static double sum_taps(const struct sampler *s, const struct axis_taps *taps, en
             at = at * s->dims[d] + i;
             weight *= taps[d].weight[index[d]];
         }
-        if (inside && weight != 0) sum += weight * pln_load_f64(dtype, data, base + at);
+        if (inside && weight != 0) sum += weight * pln_load_f64(dtype, data, base + at * parts);
         int d = s->k - 1;
         while (d >= 0 && ++index[d] == s->taps) index[d--] = 0;
         if (d < 0) return sum;
@@ -152,16 +152,24 @@ static enum pln_status check_shapes(struct pln_call *call, const struct pln_tens
     bool fits = in->rank >= 3 && grid->rank == in->rank && grid->dims[0] == in->dims[0] && grid->dims[grid->rank - 1] == in->rank - 2 &&
                 pln_dtype_is_float(grid->dtype);
     if (!fits) return pln_call_fail(call, PLN_BAD_MODEL, "X must be [n,c,d1…dk] and grid [n,o1…ok,k] of floats");
-    if (in->dtype == PLN_STR || pln_dtype_is_complex(in->dtype)) {
-        return pln_call_fail(call, PLN_UNSUPPORTED, "sampling of %s", pln_dtype_name(in->dtype));
-    }
     return PLN_OK;
+}
+
+/* The nearest element as it is, whatever its type; out of reach of the padding zeros it stays zero. */
+static void copy_nearest(const struct sampler *s, const struct axis_taps *taps, const struct pln_elems *in, int64_t base, struct pln_elems *out, int64_t to)
+{
+    int64_t at = 0;
+    for (int d = 0; d < s->k; d++) {
+        if (taps[d].at[0] < 0) return;
+        at = at * s->dims[d] + taps[d].at[0];
+    }
+    pln_unit_copy(out->data + (size_t)to * out->unit_bytes, in->data + (size_t)(base + at) * in->unit_bytes, in->unit_bytes);
 }
 
 enum pln_status pln_ref_grid_sample(struct pln_call *call)
 {
     const struct pln_tensor *in, *grid;
-    struct pln_tensor out;
+    struct pln_elems from, out;
     struct sampler s = { .k = 0 };
     struct axis_taps taps[PLN_MAX_RANK];
     int64_t dims[PLN_MAX_RANK];
@@ -174,9 +182,13 @@ enum pln_status pln_ref_grid_sample(struct pln_call *call)
     dims[0] = in->dims[0];
     dims[1] = in->dims[1];
     for (int d = 0; d < s.k; d++) dims[2 + d] = grid->dims[1 + d];
-    PLN_TRY(pln_call_out(call, 0, in->dtype, in->rank, dims, &out));
-    if (pln_tensor_count(&out) == 0) return PLN_OK;
-    if (pln_tensor_count(in) == 0) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "there is nothing to sample in an empty input");
+    if (in->dtype == PLN_STR && s.mode != SAMPLE_NEAREST) return pln_call_fail(call, PLN_UNSUPPORTED, "sums of %s", pln_dtype_name(in->dtype));
+    PLN_TRY(pln_elems_in(call, 0, &from));
+    PLN_TRY(pln_elems_out(call, 0, in->dtype, in->rank, dims, &out));
+    if (out.count == 0) return PLN_OK;
+    if (from.count == 0) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "there is nothing to sample in an empty input");
+    enum pln_dtype part = pln_dtype_part(in->dtype);
+    int64_t parts = part == in->dtype ? 1 : 2; /* of a complex number */
     int64_t places = pln_elems_product(dims, 2, in->rank), plane = pln_elems_product(in->dims, 2, in->rank);
     for (int64_t n = 0; n < dims[0]; n++) {
         for (int64_t p = 0; p < places; p++) {
@@ -186,12 +198,14 @@ enum pln_status pln_ref_grid_sample(struct pln_call *call)
                 find_taps(&s, denormalize(&s, grid->dtype, at, s.dims[d]), s.dims[d], &taps[d]);
             }
             for (int64_t c = 0; c < dims[1]; c++) {
-                double value = sum_taps(&s, taps, in->dtype, in->data, (n * dims[1] + c) * plane);
-                pln_store_f64(in->dtype, out.data, (n * dims[1] + c) * places + p, value, true);
+                int64_t base = (n * dims[1] + c) * plane, to = (n * dims[1] + c) * places + p;
+                if (s.mode == SAMPLE_NEAREST) copy_nearest(&s, taps, &from, base, &out, to);
+                for (int64_t i = 0; s.mode != SAMPLE_NEAREST && i < parts; i++)
+                    pln_store_f64(part, out.data, to * parts + i, sum_taps(&s, taps, part, in->data, base * parts + i, parts), true);
             }
         }
     }
-    return PLN_OK;
+    return pln_elems_finish(call, 0, &out);
 }
 
 /* Place i of `extent` in [-1, 1]; a single place is the middle. */

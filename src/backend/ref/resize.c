@@ -28,6 +28,8 @@ struct taps {
     int64_t n, *start;
     double *weight;
     bool *outside; /* NULL: none is */
+    double extrapolation;
+    int64_t parts; /* reals of an element; the value outside is real */
 };
 
 static enum pln_status pick(struct pln_call *call, const char *attr, const char *const *names, int n, int *out_index)
@@ -231,14 +233,14 @@ static enum pln_status make_taps(struct pln_call *call, const struct resize *r, 
 }
 
 /* One axis: in[outer, extent, inner] to out[outer, size, inner]. */
-static void resample(const struct taps *taps, double extrapolation, const double *in, double *out, int64_t outer, int64_t extent, int64_t size,
+static void resample(const struct taps *taps, const double *in, double *out, int64_t outer, int64_t extent, int64_t size,
                      int64_t inner)
 {
     for (int64_t o = 0; o < outer; o++) {
         for (int64_t i = 0; i < size; i++) {
             double *row = &out[(o * size + i) * inner];
             bool outside = taps->outside && taps->outside[i];
-            for (int64_t j = 0; j < inner; j++) row[j] = outside ? extrapolation : 0;
+            for (int64_t j = 0; j < inner; j++) row[j] = outside && j % taps->parts == 0 ? taps->extrapolation : 0;
             for (int64_t k = 0; !outside && k < taps->n; k++) {
                 int64_t at = taps->start[i] + k;
                 at = at < 0 ? 0 : at >= extent ? extent - 1 : at;
@@ -278,25 +280,29 @@ static enum pln_status interpolate(struct pln_call *call, const struct resize *r
 {
     int64_t dims[PLN_MAX_RANK], count = pln_tensor_count(in);
     void *memory;
-    if (!pln_dtype_is_float(in->dtype) && !pln_dtype_is_integer(in->dtype) && in->dtype != PLN_BOOL) {
+    enum pln_dtype part = pln_dtype_part(in->dtype);
+    int64_t parts = part == in->dtype ? 1 : 2; /* of a complex number: an axis behind the others that stays */
+    if (in->dtype == PLN_STR) {
         return pln_call_fail(call, PLN_UNSUPPORTED, "mode '%s' of %s", pln_attrs_string(call->attrs, "mode", ""), pln_dtype_name(in->dtype));
     }
     memcpy(dims, in->dims, sizeof dims);
-    PLN_TRY(pln_call_scratch(call, (size_t)count, sizeof(double), &memory));
+    PLN_TRY(pln_call_scratch(call, (size_t)count, (size_t)parts * sizeof(double), &memory));
     double *values = memory;
-    for (int64_t i = 0; i < count; i++) values[i] = pln_load_f64(in->dtype, in->data, i);
+    for (int64_t i = 0; i < count * parts; i++) values[i] = pln_load_f64(part, in->data, i);
     for (int d = 0; d < in->rank; d++) {
         struct taps taps = { .n = 0 };
         if (unchanged(r, d, in->dims[d])) continue;
         PLN_TRY(make_taps(call, r, d, in->dims[d], &taps));
+        taps.extrapolation = r->extrapolation;
+        taps.parts = parts;
         dims[d] = r->out_dims[d];
         if (!pln_shape_count(in->rank, dims, &count)) return pln_call_fail(call, PLN_BAD_MODEL, "the output is too large");
-        PLN_TRY(pln_call_scratch(call, (size_t)count, sizeof(double), &memory));
-        resample(&taps, r->extrapolation, values, memory, pln_elems_product(dims, 0, d), in->dims[d], dims[d],
-                 pln_elems_product(dims, d + 1, in->rank));
+        PLN_TRY(pln_call_scratch(call, (size_t)count, (size_t)parts * sizeof(double), &memory));
+        resample(&taps, values, memory, pln_elems_product(dims, 0, d), in->dims[d], dims[d],
+                 parts * pln_elems_product(dims, d + 1, in->rank));
         values = memory;
     }
-    for (int64_t i = 0; i < count; i++) store(in->dtype, out->data, i, values[i]);
+    for (int64_t i = 0; i < count * parts; i++) store(part, out->data, i, values[i]);
     return PLN_OK;
 }
 
@@ -324,9 +330,9 @@ static enum pln_status sample_nearest(struct pln_call *call, const struct resize
         bool same = unchanged(r, d, in->tensor.dims[d]);
         for (int64_t i = 0; i < r->out_dims[d]; i++) maps[d][i] = same ? i : nearest(r, d, in->tensor.dims[d], i);
     }
-    if (r->coords == COORDS_CROP && in->tensor.dtype != PLN_STR && !pln_dtype_is_complex(in->tensor.dtype)) {
+    if (r->coords == COORDS_CROP && in->tensor.dtype != PLN_STR) {
         char value[16] = { 0 };
-        store(in->tensor.dtype, value, 0, r->extrapolation);
+        store(pln_dtype_part(in->tensor.dtype), value, 0, r->extrapolation);
         pln_elems_fill(out, 0, out->count, value);
     }
     pln_elems_copy_mapped(in->tensor.rank, r->out_dims, out->data, in->tensor.dims, in->data, maps, in->unit_bytes);

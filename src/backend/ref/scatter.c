@@ -19,7 +19,8 @@ static enum pln_status parse_reduction(struct pln_call *call, enum pln_dtype dty
     for (int i = 0; i < (int)PLN_COUNT_OF(names); i++) {
         if (strcmp(text, names[i]) != 0) continue;
         *out_reduction = (enum reduction)i;
-        if (i == 0 || (dtype != PLN_STR && !pln_dtype_is_complex(dtype))) return PLN_OK;
+        bool ordered = *out_reduction == REDUCTION_MAX || *out_reduction == REDUCTION_MIN;
+        if (i == 0 || (dtype != PLN_STR && !(ordered && pln_dtype_is_complex(dtype)))) return PLN_OK;
         return pln_call_fail(call, PLN_UNSUPPORTED, "reduction '%s' of %s", text, pln_dtype_name(dtype));
     }
     return pln_call_fail(call, PLN_BAD_MODEL, "unknown reduction '%s'", text);
@@ -66,6 +67,15 @@ static double combine_f64(enum reduction reduction, double a, double b)
     return b;
 }
 
+/* Of complex numbers, sums and products only. */
+static void combine_complex(enum reduction reduction, enum pln_dtype part, void *out, const void *in)
+{
+    double a = pln_load_f64(part, out, 0), b = pln_load_f64(part, out, 1), c = pln_load_f64(part, in, 0), d = pln_load_f64(part, in, 1);
+    bool product = reduction == REDUCTION_MUL;
+    pln_store_f64(part, out, 0, product ? a * c - b * d : a + c, true);
+    pln_store_f64(part, out, 1, product ? a * d + b * c : b + d, true);
+}
+
 /* out[to] = combine(out[to], updates[from]) for n units. Types below a byte are units of one byte whose value load and store see as
  * element 0 of that byte. */
 static void put(struct scatter *s, int64_t to, int64_t from, int64_t n)
@@ -79,6 +89,10 @@ static void put(struct scatter *s, int64_t to, int64_t from, int64_t n)
         return;
     }
     for (int64_t i = 0; i < n; i++, out += unit, in += unit) {
+        if (pln_dtype_is_complex(dtype)) {
+            combine_complex(s->reduction, pln_dtype_part(dtype), out, in);
+            continue;
+        }
         if (pln_dtype_is_float(dtype)) {
             double value = combine_f64(s->reduction, pln_load_f64(dtype, out, 0), pln_load_f64(dtype, in, 0));
             pln_store_f64(dtype, out, 0, value, true);
