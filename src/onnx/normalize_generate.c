@@ -108,14 +108,15 @@ void pln_onnx_dropout_10(struct pln_emit *emit)
 static void training_dropout(struct pln_emit *emit, uint32_t training)
 {
     uint32_t x = pln_emit_need(emit, 0), ratio = pln_emit_in(emit, 1);
-    enum pln_dtype dtype = pln_emit_dtype(emit, x);
+    enum pln_dtype stored = pln_emit_dtype(emit, x), dtype = pln_dtype_bits(stored) < 16 ? PLN_F32 : stored; /* nothing computes in float8 */
+    x = pln_emit_cast(emit, x, dtype);
     ratio = ratio == PLN_NONE ? pln_emit_const_number(emit, PLN_F32, 0.5) : pln_emit_cast(emit, scalar(emit, ratio), PLN_F32);
     uint32_t kept = pln_emit_ew2(emit, PLN_EW_GREATER_EQUAL, uniform_like(emit, x, PLN_F64), pln_emit_cast(emit, ratio, PLN_F64));
     uint32_t off = pln_emit_ew1(emit, PLN_EW_NOT, scalar(emit, training));
     uint32_t share = pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_const_number(emit, PLN_F32, 1), ratio);
     uint32_t scaled = pln_emit_ew2(emit, PLN_EW_DIV, x, pln_emit_cast(emit, share, dtype));
     uint32_t dropped = pln_emit_ew3(emit, PLN_EW_WHERE, kept, scaled, pln_emit_const_like(emit, x, 0));
-    pln_emit_bind(emit, 0, pln_emit_ew3(emit, PLN_EW_WHERE, off, x, dropped));
+    pln_emit_bind(emit, 0, pln_emit_cast(emit, pln_emit_ew3(emit, PLN_EW_WHERE, off, x, dropped), stored));
     pln_emit_bind(emit, 1, pln_emit_ew2(emit, PLN_EW_OR, kept, off));
 }
 

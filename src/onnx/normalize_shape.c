@@ -52,7 +52,8 @@ void pln_onnx_split_1(struct pln_emit *emit)
 {
     const int64_t *ints;
     uint32_t n = pln_emit_int_list(emit, "split", &ints);
-    split(emit, n ? pln_emit_const_ints(emit, ints, n) : pln_emit_in(emit, 1));
+    uint32_t sizes = pln_emit_in(emit, 1); /* opset 1 gives it the data's type */
+    split(emit, n ? pln_emit_const_ints(emit, ints, n) : sizes == PLN_NONE ? sizes : pln_emit_cast(emit, sizes, PLN_I64));
 }
 
 void pln_onnx_split(struct pln_emit *emit)
