@@ -30,6 +30,7 @@ static void find_pair(struct pln_graph *graph, uint32_t output, bool *out_change
     int axis;
     if (node->op != PLN_OP_CONCAT || node->n_inputs != 2 || node->block != 0 || !pln_axis_normalize(pln_attrs_int(&node->attrs, "axis", 0), value->type.rank, &axis)) return;
     for (uint32_t i = 0; i < main->n_inputs; i++) {
+        if (pln_graph_value(graph, main->inputs[i])->type.rank != value->type.rank) continue; /* not known: it cannot be laid out */
         if (main->inputs[i] != node->inputs[0] || !names_pair(pln_graph_value(graph, main->inputs[i])->name, main->output_names[output])) continue;
         if (!pln_arena_grow(&graph->arena, (void **)&graph->states, &graph->states_capacity, graph->n_states + 1, sizeof *graph->states)) {
             graph->failed = true;
