@@ -115,14 +115,22 @@ static uint32_t rotate(struct pln_emit *emit, uint32_t x, uint32_t cos, uint32_t
     return pln_emit_end(emit, node);
 }
 
+/* Where only the run knows how much of a head turns: that part by itself. */
+static uint32_t rotate_part(struct pln_emit *emit, uint32_t x, uint32_t cos, uint32_t sin, uint32_t ids)
+{
+    uint32_t half = pln_emit_dim(emit, cos, 1), edge = pln_ms_add(emit, half, half), last = pln_emit_const_int(emit, 3);
+    uint32_t turned = pln_emit_slice(emit, x, pln_emit_const_int(emit, 0), edge, last, PLN_NONE);
+    uint32_t rest = pln_emit_slice(emit, x, edge, pln_emit_const_int(emit, INT64_MAX), last, PLN_NONE);
+    return pln_emit_concat(emit, (uint32_t[]){ rotate(emit, turned, cos, sin, ids, "rotary_interleaved", 0, 0), rest }, 2, 3);
+}
+
 static void turn(struct pln_emit *emit, struct group_query *a)
 {
     uint32_t cos = pln_emit_need(emit, 7), sin = pln_emit_need(emit, 8), ids = positions(emit, a);
     int64_t half = 0;
-    pln_emit_extent(emit, cos, 1, &half);
-    if (half < 0 || half > INT32_MAX) half = 0;
-    a->q = rotate(emit, a->q, cos, sin, ids, "rotary_interleaved", 0, 2 * half);
-    a->k = rotate(emit, a->k, cos, sin, ids, "rotary_interleaved", 0, 2 * half);
+    bool known = pln_emit_extent(emit, cos, 1, &half) && half >= 0 && half <= INT32_MAX;
+    a->q = known ? rotate(emit, a->q, cos, sin, ids, "rotary_interleaved", 0, 2 * half) : rotate_part(emit, a->q, cos, sin, ids);
+    a->k = known ? rotate(emit, a->k, cos, sin, ids, "rotary_interleaved", 0, 2 * half) : rotate_part(emit, a->k, cos, sin, ids);
 }
 
 /* ---- the cache ---- */
