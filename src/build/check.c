@@ -8,10 +8,12 @@ static enum pln_status check_file(struct pln_onnx_file *file, const struct pln_p
 {
     const struct pln_onnx_import_options all = { .all_faults = true, .plugins = plugins };
     struct pln_graph *graph;
-    PLN_TRY(pln_onnx_check_model(&file->model, &file->arena, diag));
-    PLN_TRY(pln_onnx_import(&file->model, &file->externals, &all, pln_allocator_default(), diag, &graph));
-    pln_graph_destroy(graph);
-    return PLN_OK;
+    bool importable;
+    enum pln_status status = pln_onnx_check_faults(&file->model, &file->arena, diag, &importable);
+    if (!importable) return status;
+    enum pln_status imported = pln_onnx_import(&file->model, &file->externals, &all, pln_allocator_default(), diag, &graph);
+    if (imported == PLN_OK) pln_graph_destroy(graph);
+    return status == PLN_OK ? imported : status;
 }
 
 enum pln_status pln_check_model_file(const char *path, pln_plugins *plugins, pln_diagnostics *diagnostics, int *out_count)

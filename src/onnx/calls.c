@@ -14,6 +14,11 @@ static const struct pln_onnx_function *find_function(const struct pln_importer *
     return &importer->model->functions.items[at];
 }
 
+bool pln_importer_has_function(const struct pln_importer *importer, const struct pln_onnx_node *node)
+{
+    return find_function(importer, node) != NULL;
+}
+
 static enum pln_status check_depth(struct pln_importer *importer, const struct pln_onnx_function *function, const struct pln_frame *frame)
 {
     int depth = 0;

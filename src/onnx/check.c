@@ -16,6 +16,9 @@ struct checker {
     struct pln_text key;                      /* the key being looked up */
     struct pln_onnx_edge *calls;              /* from callee to caller */
     size_t call_count, call_capacity;
+    bool all;              /* go on behind a fault */
+    enum pln_status fault; /* all: the first one */
+    bool tangled;          /* all: one of them leaves open what a name means */
 };
 
 static enum pln_status check_graph(struct checker *c, struct pln_onnx_graph *graph, const char *title,
@@ -44,6 +47,22 @@ static void leave_node(struct pln_diag *diag, struct place before)
     diag->node = before.node;
     diag->op = before.op;
     diag->node_index = before.index;
+}
+
+/* ---- going on behind a fault ---- */
+
+static enum pln_status go_on(struct checker *c, enum pln_status status)
+{
+    if (!c->all || status != PLN_BAD_MODEL) return status;
+    if (c->fault == PLN_OK) c->fault = status;
+    return PLN_OK;
+}
+
+/* The same for what nobody can import. */
+static enum pln_status tangle(struct checker *c, enum pln_status status)
+{
+    c->tangled = c->tangled || status != PLN_OK;
+    return go_on(c, status);
 }
 
 /* ---- functions by name ---- */
@@ -133,10 +152,10 @@ static enum pln_status check_attributes(struct checker *c, const struct pln_onnx
                                         struct pln_onnx_scope *scope)
 {
     char title[128];
-    PLN_TRY(check_attribute_names(c, node));
+    PLN_TRY(go_on(c, check_attribute_names(c, node)));
     for (uint32_t i = 0; i < node->attributes.count; i++) {
         const struct pln_onnx_attribute *attribute = &node->attributes.items[i];
-        PLN_TRY(check_reference(c, attribute));
+        PLN_TRY(go_on(c, check_reference(c, attribute)));
         if (!attribute->g && attribute->graphs.count == 0) continue;
         snprintf(title, sizeof title, "graph in attribute '%.40s' of node %u (%.40s)", attribute->name, node->index,
                  node->op_type);
@@ -158,7 +177,7 @@ static enum pln_status define_outputs(struct checker *c, struct pln_onnx_scope *
             return pln_fail(c->diag, PLN_BAD_MODEL, "%s: node %u has no op_type", scope->title, node->index);
         for (uint32_t o = 0; o < node->outputs.count; o++) {
             if (node->outputs.items[o][0] != '\0')
-                PLN_TRY(pln_onnx_scope_define(scope, node->outputs.items[o], i, c->diag));
+                PLN_TRY(tangle(c, pln_onnx_scope_define(scope, node->outputs.items[o], i, c->diag)));
         }
         leave_node(c->diag, before);
     }
@@ -172,7 +191,7 @@ static enum pln_status use_inputs(struct checker *c, struct pln_onnx_scope *scop
         struct place before = enter_node(c->diag, node);
         for (uint32_t i = 0; i < node->inputs.count; i++) {
             if (node->inputs.items[i][0] != '\0')
-                PLN_TRY(pln_onnx_scope_use(scope, node->inputs.items[i], "input", c->diag));
+                PLN_TRY(go_on(c, pln_onnx_scope_use(scope, node->inputs.items[i], "input", c->diag)));
         }
         PLN_TRY(check_attributes(c, node, scope));
         PLN_TRY(note_call(c, node));
@@ -259,17 +278,17 @@ static enum pln_status fill_graph(struct checker *c, struct pln_onnx_scope *scop
     scope->nodes = graph->nodes.items;
     scope->node_count = graph->nodes.count;
     for (uint32_t i = 0; i < graph->inputs.count; i++)
-        PLN_TRY(pln_onnx_scope_define(scope, graph->inputs.items[i].name, PLN_SCOPE_INPUT, c->diag));
+        PLN_TRY(tangle(c, pln_onnx_scope_define(scope, graph->inputs.items[i].name, PLN_SCOPE_INPUT, c->diag)));
     for (uint32_t i = 0; i < graph->initializers.count; i++)
-        PLN_TRY(pln_onnx_scope_define(scope, graph->initializers.items[i].name, PLN_SCOPE_INITIALIZER, c->diag));
+        PLN_TRY(tangle(c, pln_onnx_scope_define(scope, graph->initializers.items[i].name, PLN_SCOPE_INITIALIZER, c->diag)));
     for (uint32_t i = 0; i < graph->sparse_initializers.count; i++) {
         const struct pln_onnx_tensor *values = graph->sparse_initializers.items[i].values;
-        PLN_TRY(pln_onnx_scope_define(scope, values ? values->name : "", PLN_SCOPE_INITIALIZER, c->diag));
+        PLN_TRY(tangle(c, pln_onnx_scope_define(scope, values ? values->name : "", PLN_SCOPE_INITIALIZER, c->diag)));
     }
     PLN_TRY(check_nodes(c, scope));
     for (uint32_t i = 0; i < graph->outputs.count; i++)
-        PLN_TRY(pln_onnx_scope_use(scope, graph->outputs.items[i].name, "output", c->diag));
-    return sort_nodes(c, scope);
+        PLN_TRY(go_on(c, pln_onnx_scope_use(scope, graph->outputs.items[i].name, "output", c->diag)));
+    return tangle(c, sort_nodes(c, scope));
 }
 
 static enum pln_status check_graph(struct checker *c, struct pln_onnx_graph *graph, const char *title,
@@ -302,12 +321,12 @@ static enum pln_status fill_function(struct checker *c, struct pln_onnx_scope *s
     scope->nodes = function->nodes.items;
     scope->node_count = function->nodes.count;
     for (uint32_t i = 0; i < function->inputs.count; i++)
-        PLN_TRY(pln_onnx_scope_define(scope, function->inputs.items[i], PLN_SCOPE_INPUT, c->diag));
+        PLN_TRY(tangle(c, pln_onnx_scope_define(scope, function->inputs.items[i], PLN_SCOPE_INPUT, c->diag)));
     PLN_TRY(declare_attributes(c, function));
     PLN_TRY(check_nodes(c, scope));
     for (uint32_t i = 0; i < function->outputs.count; i++)
-        PLN_TRY(pln_onnx_scope_use(scope, function->outputs.items[i], "output", c->diag));
-    return sort_nodes(c, scope);
+        PLN_TRY(go_on(c, pln_onnx_scope_use(scope, function->outputs.items[i], "output", c->diag)));
+    return tangle(c, sort_nodes(c, scope));
 }
 
 static enum pln_status check_function(struct checker *c, const struct pln_onnx_function *function)
@@ -315,7 +334,7 @@ static enum pln_status check_function(struct checker *c, const struct pln_onnx_f
     struct pln_onnx_scope scope;
     char title[128];
     snprintf(title, sizeof title, "function '%.100s'", function->name);
-    PLN_TRY(check_imports(c, function->opset_imports.items, function->opset_imports.count, title));
+    PLN_TRY(tangle(c, check_imports(c, function->opset_imports.items, function->opset_imports.count, title)));
     pln_onnx_scope_init(&scope, NULL, title, &c->scratch);
     pln_map_init(&c->declared, c->scratch.alloc);
     c->function = function;
@@ -347,16 +366,16 @@ static enum pln_status check_calls(struct checker *c)
 static enum pln_status check_all(struct checker *c)
 {
     if (!c->model->graph) return pln_fail(c->diag, PLN_BAD_MODEL, "the model has no graph");
-    PLN_TRY(check_imports(c, c->model->opset_imports.items, c->model->opset_imports.count, "the model"));
-    PLN_TRY(name_functions(c));
+    PLN_TRY(tangle(c, check_imports(c, c->model->opset_imports.items, c->model->opset_imports.count, "the model")));
+    PLN_TRY(tangle(c, name_functions(c)));
     for (uint32_t i = 0; i < c->model->functions.count; i++) PLN_TRY(check_function(c, &c->model->functions.items[i]));
-    PLN_TRY(check_calls(c));
+    PLN_TRY(tangle(c, check_calls(c)));
     return check_graph(c, c->model->graph, "graph", NULL);
 }
 
-enum pln_status pln_onnx_check_model(struct pln_onnx_model *model, struct pln_arena *arena, struct pln_diag *diag)
+static enum pln_status check(struct pln_onnx_model *model, struct pln_arena *arena, bool all, struct pln_diag *diag, bool *out_tangled)
 {
-    struct checker c = { .model = model, .arena = arena, .diag = diag };
+    struct checker c = { .model = model, .arena = arena, .diag = diag, .all = all, .fault = PLN_OK };
     struct place before = { NULL, NULL, -1 };
     if (diag) before = (struct place){ diag->node, diag->op, diag->node_index };
     pln_arena_init(&c.scratch, arena->alloc, 0);
@@ -367,5 +386,20 @@ enum pln_status pln_onnx_check_model(struct pln_onnx_model *model, struct pln_ar
     pln_map_deinit(&c.functions);
     pln_arena_deinit(&c.scratch);
     leave_node(diag, before);
+    *out_tangled = c.tangled || status != PLN_OK;
+    return status == PLN_OK ? c.fault : status;
+}
+
+enum pln_status pln_onnx_check_model(struct pln_onnx_model *model, struct pln_arena *arena, struct pln_diag *diag)
+{
+    bool tangled;
+    return check(model, arena, false, diag, &tangled);
+}
+
+enum pln_status pln_onnx_check_faults(struct pln_onnx_model *model, struct pln_arena *arena, struct pln_diag *diag, bool *out_importable)
+{
+    bool tangled;
+    enum pln_status status = check(model, arena, true, diag, &tangled);
+    *out_importable = !tangled;
     return status;
 }

@@ -20,5 +20,7 @@
  * PLN_NO_MEMORY. Time and scratch memory are linear in the model (times the depth of subgraphs for names of outer
  * graphs). */
 enum pln_status pln_onnx_check_model(struct pln_onnx_model *model, struct pln_arena *arena, struct pln_diag *diag);
+/* The same, but every fault has its entry. importable: an import with all_faults may tell more of them; names that nobody gives are told here alone. */
+enum pln_status pln_onnx_check_faults(struct pln_onnx_model *model, struct pln_arena *arena, struct pln_diag *diag, bool *out_importable);
 
 #endif

@@ -151,6 +151,7 @@ static enum pln_status import_inputs(struct pln_importer *importer, struct pln_s
             status = pln_importer_check_default(importer, &graph->inputs.items[i], &graph->initializers.items[at]);
             if (status == PLN_OK) status = note_default(importer, &graph->initializers.items[at]);
         } else status = import_input(importer, &graph->inputs.items[i], scope);
+        if (importer->options->all_faults) status = pln_importer_go_on(importer, scope, &graph->inputs.items[i].name, 1, status);
     }
     pln_map_deinit(&initializers);
     return status;

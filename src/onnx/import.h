@@ -29,7 +29,7 @@ struct pln_onnx_import_options {
     size_t limit_bytes; /* of the graph's arena; 0: none */
     uint64_t max_nodes; /* ONNX nodes imported, functions and repeated bodies counted as often as they are; 0: 200,000 more than the
                          * model itself has */
-    bool all_faults;    /* go on behind nodes of the main graph that are wrong, leaving out those that need them, so that diag gets every fault; the
+    bool all_faults;    /* go on behind inputs, initializers and nodes of the main graph that are wrong, leaving out what needs them, so that diag gets every fault (pln_onnx_check_faults tells those of names); the
                          * import fails all the same */
     bool ignore_hints;  /* fill in nothing from value_info */
     const struct pln_plugins *plugins; /* custom operators; NULL: none. They outlive the graph */

@@ -10,6 +10,8 @@ static enum pln_status bind_inputs(struct pln_importer *importer, const struct p
         const char *name = node->inputs.items[i];
         inputs[i] = PLN_NONE;
         if (name[0] && !pln_scope_find(scope, name, &inputs[i])) {
+            importer->needs_unmade = importer->options->all_faults; /* told before */
+            if (importer->needs_unmade) return PLN_BAD_MODEL;
             return pln_fail(importer->diag, PLN_BAD_MODEL, "input %u, '%s', is nobody's output before this node", i, name);
         }
         if (inputs[i] != PLN_NONE && inputs[i] == importer->unmade) {
@@ -107,6 +109,17 @@ static int64_t opset_of(const struct pln_importer *importer, const struct pln_fr
     return version < 0 && model->opset_imports.count == 0 && model->ir_version < 3 ? 1 : version;
 }
 
+/* What is wrong with a node whatever its inputs are, which are missing here: the operator, its attributes. */
+static enum pln_status check_alone(struct pln_importer *importer, struct pln_emit *emit)
+{
+    const struct pln_onnx_node *node = emit->node;
+    pln_onnx_handler handler;
+    if (pln_onnx_opset_is_foreign(node->domain) || pln_onnx_opset_newest(node->domain) == 0 || pln_importer_has_function(importer, node)) return PLN_BAD_MODEL;
+    PLN_TRY(find_handler(importer, emit, &handler));
+    pln_onnx_schema_check_attributes(emit);
+    return emit->status == PLN_NO_MEMORY ? PLN_NO_MEMORY : PLN_BAD_MODEL;
+}
+
 static enum pln_status import_node(struct pln_importer *importer, struct pln_emit *emit)
 {
     const struct pln_onnx_node *node = emit->node;
@@ -116,7 +129,8 @@ static enum pln_status import_node(struct pln_importer *importer, struct pln_emi
     if (!emit->outputs || !inputs || !name) return pln_fail_memory(importer->diag, "a node", 0);
     importer->diag->node = name;
     for (uint32_t i = 0; i < node->outputs.count; i++) emit->outputs[i] = PLN_NONE;
-    PLN_TRY(bind_inputs(importer, node, emit->scope, inputs));
+    enum pln_status bound = bind_inputs(importer, node, emit->scope, inputs);
+    if (bound != PLN_OK) return importer->needs_unmade && !emit->scope->frame ? check_alone(importer, emit) : bound;
     emit->inputs = inputs;
     emit->origin = pln_graph_add_origin(importer->graph, name, node->op_type, node->domain, importer->top_index);
     if (emit->origin == PLN_NONE) return pln_fail_memory(importer->diag, "a node", 0);
@@ -193,39 +207,47 @@ static enum pln_status add_constant(struct pln_importer *importer, struct pln_sc
     return pln_scope_set(scope, name, value) ? PLN_OK : pln_fail_memory(importer->diag, "names", 0);
 }
 
-static enum pln_status import_initializers(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope)
-{
-    for (uint32_t i = 0; i < graph->initializers.count; i++) {
-        const struct pln_onnx_tensor *from = &graph->initializers.items[i];
-        struct pln_tensor tensor;
-        enum pln_status status;
-        if (!pln_importer_tensor(importer, from, &tensor, &status)) return status;
-        PLN_TRY(add_constant(importer, scope, from->name, &tensor));
-    }
-    for (uint32_t i = 0; i < graph->sparse_initializers.count; i++) {
-        const struct pln_onnx_sparse_tensor *from = &graph->sparse_initializers.items[i];
-        struct pln_tensor tensor;
-        PLN_TRY(pln_onnx_sparse_tensor_load(from, importer->externals, &importer->graph->arena, importer->diag, &tensor));
-        PLN_TRY(add_constant(importer, scope, from->values->name, &tensor));
-    }
-    return PLN_OK;
-}
-
-/* Behind a node of the main graph that is wrong, when all faults are wanted: its outputs are there in name, and nodes that need them are left out
- * without a word. */
-static enum pln_status go_on(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, enum pln_status status)
+enum pln_status pln_importer_go_on(struct pln_importer *importer, struct pln_scope *scope, const char *const *names, uint32_t count, enum pln_status status)
 {
     uint32_t known;
-    if (status == PLN_NO_MEMORY) return status;
+    if (status == PLN_OK || status == PLN_NO_MEMORY) return status;
     if (importer->fault == PLN_OK) importer->fault = status;
     importer->needs_unmade = false;
     if (importer->unmade == PLN_NONE) importer->unmade = pln_graph_add_value(importer->graph, NULL, NULL);
     bool done = importer->unmade != PLN_NONE;
-    for (uint32_t i = 0; i < node->outputs.count && done; i++) {
-        const char *name = node->outputs.items[i];
-        if (name[0] && !pln_map_get_str(&scope->values, name, &known)) done = pln_scope_set(scope, name, importer->unmade);
-    }
+    for (uint32_t i = 0; i < count && done; i++)
+        if (names[i][0] && !pln_map_get_str(&scope->values, names[i], &known)) done = pln_scope_set(scope, names[i], importer->unmade);
     return done ? PLN_OK : pln_fail_memory(importer->diag, "names", 0);
+}
+
+static enum pln_status import_initializer(struct pln_importer *importer, const struct pln_onnx_tensor *from, struct pln_scope *scope)
+{
+    struct pln_tensor tensor;
+    enum pln_status status;
+    if (!pln_importer_tensor(importer, from, &tensor, &status)) return status;
+    return add_constant(importer, scope, from->name, &tensor);
+}
+
+static enum pln_status import_sparse(struct pln_importer *importer, const struct pln_onnx_sparse_tensor *from, struct pln_scope *scope)
+{
+    struct pln_tensor tensor;
+    PLN_TRY(pln_onnx_sparse_tensor_load(from, importer->externals, &importer->graph->arena, importer->diag, &tensor));
+    return add_constant(importer, scope, from->values->name, &tensor);
+}
+
+static enum pln_status import_initializers(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, bool all)
+{
+    for (uint32_t i = 0; i < graph->initializers.count; i++) {
+        const struct pln_onnx_tensor *from = &graph->initializers.items[i];
+        enum pln_status status = import_initializer(importer, from, scope);
+        PLN_TRY(all ? pln_importer_go_on(importer, scope, &from->name, 1, status) : status);
+    }
+    for (uint32_t i = 0; i < graph->sparse_initializers.count; i++) {
+        const struct pln_onnx_sparse_tensor *from = &graph->sparse_initializers.items[i];
+        enum pln_status status = import_sparse(importer, from, scope);
+        PLN_TRY(all && from->values ? pln_importer_go_on(importer, scope, &from->values->name, 1, status) : status);
+    }
+    return PLN_OK;
 }
 
 enum pln_status pln_importer_graph(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block)
@@ -233,10 +255,10 @@ enum pln_status pln_importer_graph(struct pln_importer *importer, const struct p
     bool all = importer->options->all_faults && !scope->parent && !scope->frame;
     PLN_TRY(pln_importer_hints(importer, graph->value_infos.items, graph->value_infos.count, scope));
     PLN_TRY(pln_importer_hints(importer, graph->outputs.items, graph->outputs.count, scope));
-    PLN_TRY(import_initializers(importer, graph, scope));
+    PLN_TRY(import_initializers(importer, graph, scope, all));
     for (uint32_t i = 0; i < graph->nodes.count; i++) {
         enum pln_status status = pln_importer_node(importer, &graph->nodes.items[i], scope, block);
-        if (status != PLN_OK && all) status = go_on(importer, &graph->nodes.items[i], scope, status);
+        if (all) status = pln_importer_go_on(importer, scope, graph->nodes.items[i].outputs.items, graph->nodes.items[i].outputs.count, status);
         PLN_TRY(status);
     }
     return all ? importer->fault : PLN_OK;

@@ -76,7 +76,11 @@ const char *pln_importer_name(struct pln_importer *importer, const struct pln_fr
 
 /* Inlines the call of a model-local function: calls.c. PLN_NOT_FOUND without a message: the model has no such function. */
 enum pln_status pln_importer_call(struct pln_importer *importer, struct pln_emit *call);
+bool pln_importer_has_function(const struct pln_importer *importer, const struct pln_onnx_node *node);
 
+/* Behind a fault, when all are wanted: what it should have made is there in name (unless it is), and what needs that is left out without a word. PLN_OK and
+ * PLN_NO_MEMORY come back as they are. */
+enum pln_status pln_importer_go_on(struct pln_importer *importer, struct pln_scope *scope, const char *const *names, uint32_t count, enum pln_status status);
 /* Initializers and nodes of a graph into a block, in a scope that has its inputs already. */
 enum pln_status pln_importer_node(struct pln_importer *importer, const struct pln_onnx_node *node, struct pln_scope *scope, uint32_t block);
 enum pln_status pln_importer_graph(struct pln_importer *importer, const struct pln_onnx_graph *graph, struct pln_scope *scope, uint32_t block);

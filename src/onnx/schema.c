@@ -293,6 +293,12 @@ static void check_types(struct pln_emit *emit, const struct pln_onnx_schema *row
     }
 }
 
+void pln_onnx_schema_check_attributes(struct pln_emit *emit)
+{
+    const struct pln_onnx_schema *row = pln_onnx_schema_find(emit->node->domain, emit->node->op_type, emit->opset);
+    if (row && !row->instead) check_attributes(emit, row);
+}
+
 void pln_onnx_schema_check(struct pln_emit *emit)
 {
     const struct pln_onnx_schema *row = pln_onnx_schema_find(emit->node->domain, emit->node->op_type, emit->opset);

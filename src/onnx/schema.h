@@ -37,6 +37,8 @@ bool pln_onnx_schema_input_get(const struct pln_onnx_schema *row, int index, str
  * outputs that are left out may stand at the end of the list, outputs need not be named, and an input that ONNX demands may be left out before
  * others, where the operator can do without (roi of Resize-11). */
 void pln_onnx_schema_check(struct pln_emit *emit);
+/* Its attributes alone, which need no inputs. */
+void pln_onnx_schema_check_attributes(struct pln_emit *emit);
 
 /* Has the row, which is of an operator that ONNX still has, an attribute of that name? */
 bool pln_onnx_schema_has(const struct pln_onnx_schema *row, const char *name);

@@ -50,4 +50,7 @@ expect 0 "52 nodes" timeout 20 "$p" optimize C09_nested_ifs.onnx -o written.onnx
 expect 0 "no faults" "$p" check written.onnx
 # Every fault is told without a run, too, where it is one of the model.
 for name in C01_text C03_epsilon C03_axis C04_no_input C04_unknown_input C04_element_type C08_traversal C08_length C09_dims; do expect 1 "$name.onnx" "$p" check "$name.onnx"; done
+for fault in "node 2 (Add): graph: input 'nobody'" "output 'z' is not" "declared with -7 for dim 1" "tensor 'w': type and shape need 24 bytes" "no operator Foo" "'axis' is of type STRING" "no attribute 'beta'"; do
+    expect 1 "$fault" "$p" check C04_many_faults.onnx
+done
 finish
