@@ -9,6 +9,7 @@ static const struct pln_attr_def conv_attrs[] = {
 
 static const struct pln_attr_def conv_transpose_attrs[] = {
     PLN_WINDOW_ATTRS,
+    { .name = "epilogue", .kind = PLN_ATTR_STRING },
     { .name = "group", .kind = PLN_ATTR_INT, .i = 1 },
     { .name = "output_padding", .kind = PLN_ATTR_INTS },
     { .name = "output_shape", .kind = PLN_ATTR_INTS },

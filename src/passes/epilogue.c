@@ -9,13 +9,15 @@ enum { LENGTH_MOST = 24 };
 
 static bool takes_epilogue(const struct pln_graph *graph, const struct pln_node *node)
 {
-    if (node->op != PLN_OP_CONV && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM) return false;
+    const bool transposed = node->op == PLN_OP_CONV_TRANSPOSE;
+    if (node->op != PLN_OP_CONV && !transposed && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM) return false;
     if (node->n_outputs != 1 || node->outputs[0] == PLN_NONE || pln_attrs_has(&node->attrs, "epilogue")) return false;
     const struct pln_type *type = &pln_graph_value(graph, node->outputs[0])->type;
     if (type->dtype != PLN_F32 || type->rank < 2) return false;
     for (int i = 0; i < 2; i++)
         if (pln_graph_value(graph, node->inputs[i])->type.rank < 2) return false;
-    return true;
+    /* The CPU has no kernel for others, and reference kernels gain nothing. */
+    return !transposed || pln_graph_value(graph, node->inputs[1])->data;
 }
 
 /* The elementwise node that alone uses the value and keeps its shape; PLN_NONE: there is none. */

@@ -1,3 +1,4 @@
+#include "backend/ref/epilogue.h"
 #include "backend/ref/real.h"
 #include "kernel/window.h"
 
@@ -67,31 +68,33 @@ static void spread_channel(const struct transposed *t, const double *weights, co
 
 enum pln_status pln_ref_conv_transpose(struct pln_call *call)
 {
-    const struct pln_tensor *x, *w, *b = pln_call_in(call, 2);
+    const struct pln_tensor *x, *w, *b;
     struct transposed t;
+    struct pln_ref_epilogue epilogue;
     const double *input, *weights, *bias = NULL;
-    double *plane;
-    struct pln_tensor y;
+    double *result;
+    int64_t count;
     PLN_TRY(pln_call_need(call, 0, &x));
     PLN_TRY(pln_call_need(call, 1, &w));
+    PLN_TRY(pln_ref_epilogue_init(call, &epilogue));
+    b = epilogue.n_own_inputs > 2 ? pln_call_in(call, 2) : NULL;
     PLN_TRY(read_shapes(call, x, w, &t));
     if (b && (b->rank != 1 || b->dims[0] != t.features)) return pln_call_fail(call, PLN_BAD_MODEL, "bias does not have one element an output channel");
     int64_t dims[PLN_MAX_RANK] = { x->dims[0], t.features };
     memcpy(dims + 2, t.out, (size_t)t.window.rank * sizeof(int64_t));
-    PLN_TRY(pln_call_out(call, 0, x->dtype, x->rank, dims, &y));
-    if (pln_tensor_count(&y) == 0) return PLN_OK;
+    if (!pln_shape_count(x->rank, dims, &count)) return pln_call_fail(call, PLN_BAD_MODEL, "output is too large");
+    PLN_TRY(pln_ref_scratch_reals(call, count, &result));
     PLN_TRY(pln_ref_reals(call, x, &input));
     PLN_TRY(pln_ref_reals(call, w, &weights));
-    PLN_TRY(pln_ref_reals_in(call, 2, &bias));
-    PLN_TRY(pln_ref_scratch_reals(call, t.out_size, &plane));
+    if (b) PLN_TRY(pln_ref_reals(call, b, &bias));
     int64_t features = t.features / t.group, channels = t.channels / t.group;
-    for (int64_t i = 0; i < x->dims[0] * t.features; i++) {
+    for (int64_t i = 0; count > 0 && i < x->dims[0] * t.features; i++) {
+        double *plane = result + i * t.out_size;
         int64_t feature = i % t.features, n = i / t.features, first = feature / features * channels;
         for (int64_t at = 0; at < t.out_size; at++) plane[at] = bias ? bias[feature] : 0;
         for (int64_t c = first; c < first + channels && t.in_size > 0; c++) {
             spread_channel(&t, weights + (c * features + feature % features) * t.kernel_size, input + (n * t.channels + c) * t.in_size, plane);
         }
-        pln_ref_store(&y, i * t.out_size, t.out_size, plane);
     }
-    return PLN_OK;
+    return pln_ref_epilogue_finish(call, &epilogue, x->dtype, x->rank, dims, result);
 }
