@@ -63,6 +63,25 @@ static void conv(int64_t c, int64_t o, int64_t size, int64_t kernel, int64_t str
     count_bytes(p);
 }
 
+/* Windows side by side, as decoders have them, or overlapping by half. */
+static void conv_transpose(int64_t c, int64_t o, int64_t size, int64_t kernel)
+{
+    struct bench_problem *p = add(PLN_OP_CONV_TRANSPOSE, 0);
+    int64_t pad = (kernel - 2) / 2, out = 2 * size;
+    snprintf(p->name, sizeof p->name, "conv_transpose %lldx%lldx%lld to %lld, %lldx%lld/2", (long long)c, (long long)size, (long long)size,
+             (long long)o, (long long)kernel, (long long)kernel);
+    pln_attrs_set_ints(&p->attrs, &arena, "kernel_shape", (const int64_t[]){ kernel, kernel }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "strides", (const int64_t[]){ 2, 2 }, 2);
+    pln_attrs_set_ints(&p->attrs, &arena, "pads", (const int64_t[]){ pad, pad, pad, pad }, 4);
+    p->n_inputs = 3;
+    p->inputs[0] = SHAPE(4, 1, c, size, size);
+    p->inputs[1] = SHAPE(4, c, o, kernel, kernel);
+    p->inputs[2] = SHAPE(1, o);
+    p->output = SHAPE(4, 1, o, out, out);
+    p->flops = 2.0 * (double)(c * size * size) * (double)(o * kernel * kernel);
+    count_bytes(p);
+}
+
 static void unary(const char *name, unsigned op, unsigned kind, int64_t rows, int64_t cols)
 {
     struct bench_problem *p = add(op, kind);
@@ -130,6 +149,11 @@ int bench_problems(struct bench_problem **out_problems)
     conv(96, 96, 112, 3, 2, 96);
     conv(192, 192, 28, 3, 1, 192);
     conv(960, 960, 7, 3, 1, 960);
+    /* PP-OCR's detection, a U-Net, DCGAN. */
+    conv_transpose(24, 24, 120, 2);
+    conv_transpose(24, 1, 240, 2);
+    conv_transpose(512, 256, 32, 2);
+    conv_transpose(256, 128, 16, 4);
     pool(PLN_POOL_MAX, 64, 112, 3, 2);
     unary("exp", PLN_OP_ELEMENTWISE, PLN_EW_EXP, 64, 4096);
     unary("log", PLN_OP_ELEMENTWISE, PLN_EW_LOG, 64, 4096);

@@ -166,42 +166,107 @@ static const struct transposed_case transposed[] = {
     { 2, 0, 4, 4, 1, { 2, 2 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 0 } },
     { 1, 2, 8, 8, 8, { 40 }, { 5 }, { 2 }, { 1 }, { 2, 1 }, { 1 } },
     { 3, 1, 4, 3, 1, { 3, 2, 4 }, { 2, 3, 2 }, { 2, 1, 2 }, { 1, 2, 1 }, { 0, 1, 1, 0, 1, 0 }, { 0 } },
+    /* windows side by side */
+    { 2, 2, 24, 24, 1, { 13, 19 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 0 } },
+    { 2, 1, 24, 1, 1, { 9, 33 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 0 } },
+    { 2, 1, 9, 7, 3, { 6, 5 }, { 3, 2 }, { 3, 2 }, { 1, 1 }, { 0 }, { 0 } },
+    { 2, 1, 8, 40, 2, { 4, 5 }, { 1, 2 }, { 1, 2 }, { 3, 1 }, { 0 }, { 0 } },
+    { 2, 1, 16, 300, 1, { 4, 5 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 0 } },
+    { 3, 1, 5, 9, 1, { 3, 2, 4 }, { 2, 2, 2 }, { 2, 2, 2 }, { 1, 1, 1 }, { 0 }, { 0 } },
+    /* many phases, of no tap, of one and of several; pieces of k */
+    { 2, 1, 70, 20, 1, { 7, 6 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 }, { 0 } },
+    { 2, 1, 130, 33, 1, { 6, 9 }, { 4, 4 }, { 2, 2 }, { 1, 1 }, { 1, 1, 1, 1 }, { 0 } },
+    { 2, 1, 3, 9, 1, { 4, 3 }, { 2, 3 }, { 5, 4 }, { 1, 1 }, { 0, 1, 0, 0 }, { 4, 3 } },
+    { 2, 1, 4, 12, 2, { 6, 5 }, { 3, 3 }, { 2, 4 }, { 3, 2 }, { 2, 0, 1, 3 }, { 1, 1 } },
+    { 2, 1, 6, 8, 1, { 5, 5 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 1, 0, 0, 1 }, { 0 } },
+    { 2, 1, 6, 2, 1, { 17, 21 }, { 2, 2 }, { 2, 2 }, { 1, 1 }, { 0 }, { 1, 1 } },
+    { 2, 1, 4, 10, 1, { 1, 1 }, { 4, 4 }, { 1, 1 }, { 1, 1 }, { 0 }, { 0 } },
+    { 1, 1, 20, 18, 1, { 31 }, { 16 }, { 8 }, { 1 }, { 4, 4 }, { 0 } },
 };
+
+static int64_t transposed_extent(const struct transposed_case *v, int d)
+{
+    return (v->in[d] - 1) * v->stride[d] + (v->kernel[d] - 1) * v->dilation[d] + 1 + v->more[d] - v->pads[d] - v->pads[v->axes + d];
+}
+
+/* Variants as those of conv; of f64 without epilogue. */
+static void transposed_conv(const struct transposed_case *v, int variant, enum pln_dtype dtype, enum fill fill)
+{
+    struct kernel_case c;
+    const int rank = v->axes + 2;
+    int64_t x[5] = { v->n, v->c }, w[5] = { v->c, v->o }, y[5] = { v->n, v->o * v->group };
+    for (int d = 0; d < v->axes; d++) {
+        x[d + 2] = v->in[d];
+        w[d + 2] = v->kernel[d];
+        y[d + 2] = transposed_extent(v, d);
+    }
+    kernel_case_init(&c, "conv_transpose", PLN_OP_CONV_TRANSPOSE, 0);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "strides", v->stride, v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "dilations", v->dilation, v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "pads", v->pads, 2 * v->axes);
+    pln_attrs_set_ints(&c.attrs, &c.arena, "output_padding", v->more, v->axes);
+    pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
+    kernel_case_input(&c, rank, x)->fill = fill;
+    kernel_case_input(&c, rank, w)->constant = true;
+    if (variant == 1 || variant == 2 || variant == 5)
+        kernel_case_input(&c, 1, DIMS(v->o * v->group));
+    else if (variant > 0)
+        c.n_inputs++;
+    if (variant == 2 || variant == 4) kernel_case_add_relu(&c, rank, rank, y);
+    if (variant == 3) kernel_case_add_relu(&c, rank, rank - 1, (const int64_t[]){ v->o * v->group, 1, 1, 1 });
+    if (variant == 5) kernel_case_add_clip(&c, rank, -0.25, 0.75);
+    /* Along one spatial axis only. */
+    if (variant == 6) kernel_case_add_relu(&c, rank, 1, &y[rank - 1]);
+    for (int i = 0; i < c.n_inputs; i++) c.inputs[i].dtype = dtype;
+    double k = (double)v->c / (double)v->group;
+    for (int d = 0; d < v->axes; d++) k *= (double)v->kernel[d];
+    c.rtol = 1e-5;
+    c.atol = 2e-7 * (k + 16);
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
 
 static void transposed_convs(void **state)
 {
     (void)state;
-    static const enum pln_dtype types[] = { PLN_F32, PLN_F64 };
-    for (size_t i = 0; i < PLN_COUNT_OF(transposed); i++)
-        for (int variant = 0; variant < 4; variant++) {
-            const struct transposed_case *v = &transposed[i];
+    for (size_t i = 0; i < PLN_COUNT_OF(transposed); i++) {
+        for (int variant = 0; variant < 7; variant++) transposed_conv(&transposed[i], variant, PLN_F32, FILL_PLAIN);
+        for (int variant = 0; variant < 2; variant++) transposed_conv(&transposed[i], variant, PLN_F64, FILL_PLAIN);
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_CONV_TRANSPOSE), 0);
+}
+
+/* Numbers that are none, in the image and, where windows lie side by side and no zeros stand for padding, in the weights. */
+static void special_transposed(void **state)
+{
+    (void)state;
+    static float pixels[12 * 5 * 7], weights[12 * 9 * 4];
+    for (size_t i = 0; i < PLN_COUNT_OF(pixels); i++) pixels[i] = i % 31 == 3 ? INFINITY : i % 37 == 5 ? NAN : i % 29 == 7 ? -INFINITY : (float)(i % 13) - 6;
+    for (int stride = 1; stride <= 2; stride++)
+        for (int o = 1; o <= 9; o += 8) {
             struct kernel_case c;
-            int64_t x[5] = { v->n, v->c }, w[5] = { v->c, v->o };
-            for (int d = 0; d < v->axes; d++) {
-                x[d + 2] = v->in[d];
-                w[d + 2] = v->kernel[d];
+            for (size_t i = 0; i < PLN_COUNT_OF(weights); i++) {
+                weights[i] = (float)(i * 7 % 11) / 8 - 0.5f;
+                if (stride == 2 && i % 41 == 8) weights[i] = i % 2 ? NAN : INFINITY;
             }
-            kernel_case_init(&c, "conv_transpose", PLN_OP_CONV_TRANSPOSE, 0);
-            pln_attrs_set_ints(&c.attrs, &c.arena, "strides", v->stride, v->axes);
-            pln_attrs_set_ints(&c.attrs, &c.arena, "dilations", v->dilation, v->axes);
-            pln_attrs_set_ints(&c.attrs, &c.arena, "pads", v->pads, 2 * v->axes);
-            pln_attrs_set_ints(&c.attrs, &c.arena, "output_padding", v->more, v->axes);
-            pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
-            kernel_case_input(&c, v->axes + 2, x);
-            kernel_case_input(&c, v->axes + 2, w)->constant = true;
-            if (variant & 1) kernel_case_input(&c, 1, DIMS(v->o * v->group));
-            for (int k = 0; k < c.n_inputs; k++) c.inputs[k].dtype = types[variant >> 1];
+            kernel_case_init(&c, "conv_transpose, special values", PLN_OP_CONV_TRANSPOSE, 0);
+            pln_attrs_set_ints(&c.attrs, &c.arena, "strides", DIMS(stride, stride), 2);
+            kernel_case_input(&c, 4, DIMS(1, 12, 5, 7))->values = pixels;
+            struct case_input *w = kernel_case_input(&c, 4, DIMS(12, o, 2, 2));
+            w->values = weights;
+            w->constant = true;
+            c.rtol = 1e-5;
+            c.atol = 1e-4;
             kernel_case_run(&c);
             kernel_case_deinit(&c);
         }
-    assert_int_equal(kernel_rows_untested(PLN_OP_CONV_TRANSPOSE), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(special_weights), cmocka_unit_test(auto_pads),
-        cmocka_unit_test(transposed_convs),
+        cmocka_unit_test(transposed_convs), cmocka_unit_test(special_transposed),
         cmocka_unit_test(all_convs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
  * patches are copied as rows of it; 1x1 reads the image in place. pln_cpu_conv_plain: images n,c,h,w, weights as they
  * are. Output channels are the rows, patches the columns. pln_cpu_depthwise_last, pln_cpu_depthwise_plain: one channel
  * a group. micro of the first two: a pln_gemm_isa; of the others: a pln_taps_isa. tile: as the family's inner function.
- */
+ *
+ * pln_cpu_conv_transposed: transposed convolution, images n,h,w,c, weights packed; micro: a pln_gemm_isa. */
 #ifndef PLN_CPU_CONV_H
 #define PLN_CPU_CONV_H
 
@@ -13,12 +14,15 @@
 #include "backend/cpu/kernels/gemm/gemm.h"
 
 extern const struct pln_kernel_family pln_cpu_conv_last, pln_cpu_conv_plain, pln_cpu_depthwise_last,
-    pln_cpu_depthwise_plain;
+    pln_cpu_depthwise_plain, pln_cpu_conv_transposed;
 
 /* Weights [o, c, …kernel] as panels of 16 outputs of rows (…kernel, c), and 16 floats behind that tiles may read. */
 extern const struct pln_pack_format pln_pack_f32_oihw_n16_v1;
 /* Weights [c, 1, …kernel] as rows of taps: [taps, c]. */
 extern const struct pln_pack_format pln_pack_f32_taps_v1;
+
+/* Weights [i, o, …kernel] of transposed convolution as panels of 16 columns (…kernel, o) of rows i. */
+extern const struct pln_pack_format pln_pack_f32_ihwo_n16_v1;
 
 /* What every convolution knows of a launch. */
 struct pln_conv {

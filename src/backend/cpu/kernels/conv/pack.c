@@ -97,5 +97,49 @@ static void taps_unpack(const void *packed, const struct pln_tensor *plain)
                 ((const float *)packed)[tap * w.o * w.c + i];
 }
 
+static bool columns_bytes(const struct pln_tensor *plain, size_t *out_bytes)
+{
+    struct weights w;
+    int64_t n = 0;
+    *out_bytes = 0;
+    if (!read_weights(plain, &w) || !pln_mul_i64(w.taps, w.c, &n) || !pln_add_i64(n, PANEL - 1, &n)) return false;
+    n = n / PANEL * PANEL;
+    return pln_mul_i64(n, w.o, &n) && pln_mul_size((size_t)n, sizeof(float), out_bytes);
+}
+
+/* Of transposed weights dim 0 is what comes in: rows of the panels; dim 1 goes out. */
+static int64_t column_at(const struct weights *w, int64_t in, int64_t tap, int64_t out)
+{
+    int64_t column = tap * w->c + out;
+    return (column / PANEL * w->o + in) * PANEL + column % PANEL;
+}
+
+static void columns_pack(const struct pln_tensor *plain, void *packed)
+{
+    struct weights w;
+    size_t size_bytes = 0;
+    if (!columns_bytes(plain, &size_bytes) || !read_weights(plain, &w)) return;
+    memset(packed, 0, size_bytes);
+    const float *from = plain->data;
+    for (int64_t in = 0; in < w.o; in++)
+        for (int64_t out = 0; out < w.c; out++)
+            for (int64_t tap = 0; tap < w.taps; tap++)
+                ((float *)packed)[column_at(&w, in, tap, out)] =
+                    from[in * plain->strides[0] + out * plain->strides[1] + tap_offset(&w, tap)];
+}
+
+static void columns_unpack(const void *packed, const struct pln_tensor *plain)
+{
+    struct weights w;
+    if (!read_weights(plain, &w)) return;
+    float *to = plain->data;
+    for (int64_t in = 0; in < w.o; in++)
+        for (int64_t out = 0; out < w.c; out++)
+            for (int64_t tap = 0; tap < w.taps; tap++)
+                to[in * plain->strides[0] + out * plain->strides[1] + tap_offset(&w, tap)] =
+                    ((const float *)packed)[column_at(&w, in, tap, out)];
+}
+
 const struct pln_pack_format pln_pack_f32_oihw_n16_v1 = { "f32_oihw_n16_v1", panels_bytes, panels_pack, panels_unpack };
 const struct pln_pack_format pln_pack_f32_taps_v1 = { "f32_taps_v1", taps_bytes, taps_pack, taps_unpack };
+const struct pln_pack_format pln_pack_f32_ihwo_n16_v1 = { "f32_ihwo_n16_v1", columns_bytes, columns_pack, columns_unpack };
