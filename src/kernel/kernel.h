@@ -128,6 +128,7 @@ enum pln_kernel_flag {
     PLN_KERNEL_ROW_STRIDED_IN = 16,  /* inputs may have any strides but the last dim's, which is 1 */
     PLN_KERNEL_OVERLAP = 32,         /* an input may lie where the output has the same elements; it is left alone there */
     PLN_KERNEL_PAGED = 64,           /* takes launches with pages */
+    PLN_KERNEL_KEEPS_ORDER = 128,    /* beside both STRIDED: the output is best stored in the order of an image that comes in */
 };
 
 struct pln_kernel {

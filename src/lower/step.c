@@ -186,11 +186,23 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
     return PLN_OK;
 }
 
-/* Elementwise results keep the order of an image that comes in channels last. */
-static bool follows_last(const struct pln_lower *lower, const struct pln_kernel *kernel, const struct pln_step *step, const struct pln_slot *out)
+/* A row program that has no row to reduce, whose last axis is as good as any other. */
+static bool is_pointwise(struct pln_lower *lower, const struct pln_step *step)
 {
-    if (!kernel || !(kernel->flags & PLN_KERNEL_STRIDED_IN) || !(kernel->flags & PLN_KERNEL_STRIDED_OUT)) return false;
-    if (!(pln_op_get(step->op)->traits & PLN_TRAIT_ELEMENTWISE)) return false;
+    const struct pln_attr *attr = pln_attrs_find(&step->attrs, "program");
+    struct pln_rowprog program;
+    if (!attr) return true;
+    if (attr->kind != PLN_ATTR_STRING || pln_rowprog_read(attr->u.s.data, attr->u.s.size_bytes, lower->diag, &program) != PLN_OK) return false;
+    for (int i = 0; i < program.n_instrs; i++)
+        if (program.instrs[i].code == PLN_ROWPROG_REDUCE) return false;
+    return true;
+}
+
+/* Elementwise results keep the order of an image that comes in channels last, as do those of rows that say so. */
+static bool follows_last(struct pln_lower *lower, const struct pln_kernel *kernel, const struct pln_step *step, const struct pln_slot *out)
+{
+    if (!kernel || !(kernel->flags & PLN_KERNEL_STRIDED_IN) || !(kernel->flags & PLN_KERNEL_STRIDED_OUT) || out->place != PLN_PLACE_ARENA) return false;
+    if (!(pln_op_get(step->op)->traits & PLN_TRAIT_ELEMENTWISE) && !((kernel->flags & PLN_KERNEL_KEEPS_ORDER) && is_pointwise(lower, step))) return false;
     for (uint32_t i = 0; i < step->n_inputs; i++) {
         const struct pln_slot *in = step->inputs[i] == PLN_NONE ? NULL : &lower->program->slots[step->inputs[i]];
         if (in && in->order && in->rank == out->rank) return true;

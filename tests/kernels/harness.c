@@ -556,13 +556,15 @@ void attempt_each(const struct pln_kernel *kernel, struct kernel_case *c, const 
                      : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN ? LAYOUT_ROW_STRIDED
                                                                  : LAYOUT_PLAIN;
     enum layout out = kernel->flags & PLN_KERNEL_STRIDED_OUT ? LAYOUT_STRIDED : LAYOUT_PLAIN;
-    for (int strided = 0; strided < 2; strided++) {
+    const bool keeps = (kernel->flags & PLN_KERNEL_KEEPS_ORDER) != 0;
+    for (int strided = 0; strided < (keeps ? 3 : 2); strided++) {
         if (strided && (last || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
+        if (strided == 2) in = out = LAYOUT_CHANNELS_LAST;
         for (int packed = can_be_plain ? 0 : 1; packed <= (can_pack ? 1 : 0); packed++) {
             attempt.in = strided ? in : LAYOUT_PLAIN;
             attempt.out = strided ? out : LAYOUT_PLAIN;
             attempt.packed = packed != 0;
-            snprintf(attempt.name, sizeof attempt.name, "%s%s%s", kernel->name, strided ? ", strided" : "",
+            snprintf(attempt.name, sizeof attempt.name, "%s%s%s", kernel->name, strided == 2 ? ", channels last" : strided ? ", strided" : "",
                      packed ? ", packed" : "");
             run(&attempt);
         }

@@ -1,4 +1,5 @@
 /* Resampling of images, and recurrent networks. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,6 +71,13 @@ static const struct resize_case resizes[] = {
     { 3, { 2, 3, 300 }, 1, { -1 }, { 1.7f }, { 0 }, "stretch" },
     { 3, { 4, 5, 6 }, 3, { 0 }, { 0 }, { 7, 1, 9 }, "stretch" },
     { 2, { 3, 1 }, 2, { 0 }, { 0 }, { 1, 4 }, "stretch" },
+    { 4, { 2, 37, 4, 3 }, 4, { 0 }, { 1, 1, 2, 2 }, { 0 }, "stretch" },
+    { 4, { 1, 66, 3, 5 }, 2, { 2, 3 }, { 4, 1.3f }, { 0 }, "stretch" },
+    { 4, { 1, 3, 40, 70 }, 4, { 0 }, { 1, 1, 0.5f, 1 }, { 0 }, "stretch" },
+    { 4, { 1, 2, 3, 4 }, 4, { 0 }, { 2, 1.5f, 2, 0.75f }, { 0 }, "stretch" },
+    { 3, { 2, 3, 4 }, 3, { 0 }, { 1, 1, 1 }, { 0 }, "stretch" },
+    { 4, { 0, 3, 4, 4 }, 4, { 0 }, { 1, 1, 2, 2 }, { 0 }, "stretch" },
+    { 4, { 1, 3, 4, 4 }, 2, { 2, 3 }, { 0 }, { 0, 8 }, "stretch" },
 };
 
 struct resize_mode {
@@ -77,7 +85,7 @@ struct resize_mode {
     int antialias, exclude;
 };
 
-static void resize_one(const struct resize_case *v, const struct resize_mode *m, enum pln_dtype dtype)
+static void resize_one(const struct resize_case *v, const struct resize_mode *m, enum pln_dtype dtype, enum fill fill)
 {
     struct kernel_case c;
     static const float whole[8] = { 0, 0, 0, 0, 1, 1, 1, 1 },
@@ -85,7 +93,9 @@ static void resize_one(const struct resize_case *v, const struct resize_mode *m,
     char name[128];
     snprintf(name, sizeof name, "resize %s %s %d%d of rank %d", m->mode, m->coords, m->antialias, m->exclude, v->rank);
     kernel_case_init(&c, name, PLN_OP_RESIZE, 0);
-    kernel_case_input(&c, v->rank, v->dims)->dtype = dtype;
+    struct case_input *in = kernel_case_input(&c, v->rank, v->dims);
+    in->dtype = dtype;
+    in->fill = fill;
     if (strcmp(m->coords, "tf_crop_and_resize") == 0) {
         float roi[8];
         for (int i = 0; i < v->n; i++) {
@@ -98,6 +108,7 @@ static void resize_one(const struct resize_case *v, const struct resize_mode *m,
     }
     if (v->scales[0] > 0) {
         floats(&c, v->n, v->scales);
+        c.inputs[2].constant = true;
     } else {
         absent(&c);
         ints(&c, v->n, v->sizes);
@@ -131,14 +142,40 @@ static void resize(void **state)
                 { "linear", coords[k], NULL, 1, 0 },
                 { "cubic", coords[k], NULL, 1, i % 2 },
             };
-            for (size_t m = 0; m < PLN_COUNT_OF(modes); m++) resize_one(&resizes[i], &modes[m], PLN_F32);
+            for (size_t m = 0; m < PLN_COUNT_OF(modes); m++) resize_one(&resizes[i], &modes[m], PLN_F32, FILL_PLAIN);
+            resize_one(&resizes[i], &modes[0], PLN_F32, FILL_SPECIAL);
         }
         for (size_t k = 0; k < PLN_COUNT_OF(roundings); k++)
-            resize_one(&resizes[i], &(struct resize_mode){ "nearest", "asymmetric", roundings[k], 0, 0 }, PLN_U8);
-        resize_one(&resizes[i], &(struct resize_mode){ "cubic", "half_pixel", NULL, 0, 0 }, PLN_U8);
-        resize_one(&resizes[i], &(struct resize_mode){ "linear", "half_pixel", NULL, 0, 0 }, PLN_I8);
-        resize_one(&resizes[i], &(struct resize_mode){ "linear", "align_corners", NULL, 0, 0 }, PLN_I64);
-        resize_one(&resizes[i], &(struct resize_mode){ "cubic", "pytorch_half_pixel", NULL, 0, 0 }, PLN_F64);
+            resize_one(&resizes[i], &(struct resize_mode){ "nearest", "asymmetric", roundings[k], 0, 0 }, PLN_U8, FILL_PLAIN);
+        resize_one(&resizes[i], &(struct resize_mode){ "cubic", "half_pixel", NULL, 0, 0 }, PLN_U8, FILL_PLAIN);
+        resize_one(&resizes[i], &(struct resize_mode){ "linear", "half_pixel", NULL, 0, 0 }, PLN_I8, FILL_PLAIN);
+        resize_one(&resizes[i], &(struct resize_mode){ "linear", "align_corners", NULL, 0, 0 }, PLN_I64, FILL_PLAIN);
+        resize_one(&resizes[i], &(struct resize_mode){ "cubic", "pytorch_half_pixel", NULL, 0, 0 }, PLN_F64, FILL_PLAIN);
+    }
+}
+
+/* Numbers that are none reach what sees them, also by a tap of weight 0. */
+static void resize_special(void **state)
+{
+    (void)state;
+    static const char *const modes[] = { "linear", "cubic" };
+    static float pixels[18 * 5 * 7];
+    static const float scales[] = { 2, 1.5f };
+    for (size_t i = 0; i < PLN_COUNT_OF(pixels); i++) pixels[i] = i % 31 == 3 ? INFINITY : i % 37 == 5 ? NAN : i % 29 == 7 ? -INFINITY : (float)(i % 13) - 6;
+    for (int variant = 0; variant < 4; variant++) {
+        struct kernel_case c;
+        kernel_case_init(&c, "resize of special values", PLN_OP_RESIZE, 0);
+        kernel_case_input(&c, 4, DIMS(1, 18, 5, 7))->values = pixels;
+        absent(&c);
+        floats(&c, 2, scales);
+        c.inputs[2].constant = true;
+        assert_true(pln_attrs_set_ints(&c.attrs, &c.arena, "axes", DIMS(2, 3), 2));
+        set_text(&c, "mode", modes[variant & 1]);
+        set_text(&c, "coordinate_transformation_mode", variant & 2 ? "asymmetric" : "half_pixel");
+        c.rtol = 1e-5;
+        c.atol = 2e-5;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
     }
 }
 
@@ -321,7 +358,7 @@ static void all_rows_were_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resize),    cmocka_unit_test(grid_sample), cmocka_unit_test(affine_grid),
+        cmocka_unit_test(resize),    cmocka_unit_test(resize_special), cmocka_unit_test(grid_sample), cmocka_unit_test(affine_grid),
         cmocka_unit_test(roi_align), cmocka_unit_test(rnn),         cmocka_unit_test(all_rows_were_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,430 @@
+/* Rules of coordinates and filters: the text of ONNX's Resize-19, as the reference kernel (src/backend/ref/resize.c) reads it. */
+#include "backend/cpu/kernels/resize/resize.h"
+
+#include <math.h>
+
+#include "backend/cpu/kernels/conv/phases.h"
+#include "backend/cpu/kernels/conv/taps.h"
+
+enum filter { FILTER_NEAREST, FILTER_LINEAR, FILTER_CUBIC };
+enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_TF_NN };
+enum rounding { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
+enum { AXIS_TAPS = 4 };
+
+struct modes {
+    int filter, coords, rounding;
+};
+
+struct axis {
+    int64_t in, out, x, y; /* extents, strides */
+    bool resized;
+    double scale;
+};
+
+/* What one output coordinate sees of an axis. */
+struct axis_taps {
+    int n;
+    int64_t offset[AXIS_TAPS]; /* in the input, elements */
+    float weight[AXIS_TAPS];
+};
+
+/* The same of several axes at once. */
+struct taps {
+    int n;
+    int64_t offset[PLN_TAPS_MAX];
+    float weight[PLN_TAPS_MAX];
+};
+
+struct resize_state {
+    const struct pln_taps_isa *isa;
+    struct modes modes;
+    bool exclude_outside;
+    double cubic_a;
+    const float *x;
+    float *y;
+    int n_outer; /* a task is one place along these */
+    struct axis outer[PLN_MAX_RANK], row;
+    bool by_runs; /* a place of the row is a run that is not resized, else it is one element */
+    struct axis run;
+    bool makes_line; /* elements: several rows of the input make the row that is resized */
+};
+
+/* ---- attributes ---- */
+
+static int pick(const struct pln_attrs *attrs, const char *attr, const char *const *names)
+{
+    const char *text = pln_attrs_string(attrs, attr, names[0]);
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(text, names[i]) == 0) return i;
+    return -1;
+}
+
+/* NULL, or why not. */
+static const char *read_modes(const struct pln_attrs *attrs, struct modes *out)
+{
+    static const char *const filters[] = { "nearest", "linear", "cubic", NULL };
+    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", NULL };
+    static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
+    *out = (struct modes){ pick(attrs, "mode", filters), pick(attrs, "coordinate_transformation_mode", coords), pick(attrs, "nearest_mode", roundings) };
+    if (out->filter < 0 || out->coords < 0 || out->rounding < 0) return "a region is wanted, or there is no such mode";
+    return out->filter != FILTER_NEAREST && pln_attrs_int(attrs, "antialias", 0) != 0 ? "antialias is wanted" : NULL;
+}
+
+static int taps_of_filter(int filter)
+{
+    return filter == FILTER_NEAREST ? 1 : filter == FILTER_LINEAR ? 2 : 4;
+}
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    const struct pln_operand *x = &problem->inputs[0], *y = &problem->outputs[0];
+    struct modes modes;
+    if (problem->n_inputs < 1 || problem->n_outputs != 1) return "wrong number of operands";
+    if (x->dtype != PLN_F32 || y->dtype != PLN_F32) return "not f32";
+    if (x->rank < 1 || y->rank != x->rank) return "the rank is not known";
+    const char *why = read_modes(problem->attrs, &modes);
+    if (why != NULL) return why;
+    if (problem->n_inputs > 2 && problem->inputs[2].present && !problem->inputs[2].constant) return "the scales are not constant";
+    if (problem->n_inputs > 3 && problem->inputs[3].present && strcmp(pln_attrs_string(problem->attrs, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0)
+        return "the aspect ratio is kept";
+    const int64_t *axes;
+    const int64_t n = pln_attrs_ints(problem->attrs, "axes", &axes);
+    double taps = 1;
+    for (int64_t i = 0; i < (axes != NULL ? n : x->rank); i++) taps *= taps_of_filter(modes.filter);
+    return taps > PLN_TAPS_MAX ? "there are too many axes" : NULL;
+}
+
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    const struct pln_operand *y = &problem->outputs[0];
+    struct modes modes;
+    double n = read_modes(problem->attrs, &modes) == NULL ? taps_of_filter(modes.filter) * taps_of_filter(modes.filter) : 1;
+    for (int d = 0; d < y->rank; d++) n *= y->dims[d] < 0 ? 128.0 : (double)y->dims[d];
+    return n * (0.4 + 1 / (kernel->needs == 0 ? 2.0 : (double)kernel->tile[0])) + 500;
+}
+
+/* ---- a launch ---- */
+
+/* Of the dims: the scale, and whether it is one of the axes. */
+static const char *read_axes(const struct pln_launch *launch, double *out_scale)
+{
+    const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0], *scales = &launch->inputs[2];
+    const int64_t *axes;
+    const int64_t n_attr = pln_attrs_ints(launch->attrs, "axes", &axes), n = axes != NULL ? n_attr : x->rank;
+    const bool scaled = launch->n_inputs > 2 && scales->dtype != PLN_DTYPE_NONE && pln_tensor_count(scales) > 0;
+    bool seen[PLN_MAX_RANK] = { false };
+    if (n > x->rank) return "there are more axes than dims";
+    if (scaled && (scales->dtype != PLN_F32 || scales->rank != 1 || scales->dims[0] != n)) return "there is not one scale an axis";
+    if (!scaled && strcmp(pln_attrs_string(launch->attrs, "keep_aspect_ratio_policy", "stretch"), "stretch") != 0) return "the aspect ratio is kept";
+    for (int d = 0; d < x->rank; d++) out_scale[d] = 1;
+    for (int64_t i = 0; i < n; i++) {
+        int d = (int)i;
+        if ((axes != NULL && !pln_axis_normalize(axes[i], x->rank, &d)) || seen[d]) return "there is no such axis, or it comes twice";
+        seen[d] = true;
+        if (!scaled) {
+            out_scale[d] = x->dims[d] == 0 ? 1 : (double)y->dims[d] / (double)x->dims[d];
+            continue;
+        }
+        const float scale = ((const float *)scales->data)[i * scales->strides[0]], size = floorf((float)x->dims[d] * scale);
+        if (!(scale > 0) || !(size < 1e15f) || y->dims[d] != (int64_t)size) return "the output has other dims than the scales give";
+        out_scale[d] = (double)scale;
+    }
+    for (int d = 0; d < x->rank; d++)
+        if (!seen[d] && x->dims[d] != y->dims[d]) return "a dim changes that is none of the axes";
+    return NULL;
+}
+
+static int64_t magnitude(int64_t stride)
+{
+    return stride < 0 ? -stride : stride;
+}
+
+/* Outermost first as the output lies; axes that are walked as one are merged. */
+static int tidy(struct axis *axes, int n)
+{
+    int kept = 0;
+    for (int i = 1; i < n; i++)
+        for (int k = i; k > 0 && magnitude(axes[k - 1].y) < magnitude(axes[k].y); k--) {
+            const struct axis other = axes[k];
+            axes[k] = axes[k - 1];
+            axes[k - 1] = other;
+        }
+    for (int i = 0; i < n; i++) {
+        struct axis *before = kept > 0 ? &axes[kept - 1] : NULL;
+        if (axes[i].out == 1 && !axes[i].resized) continue;
+        if (before != NULL && !before->resized && !axes[i].resized && before->x == axes[i].x * axes[i].in && before->y == axes[i].y * axes[i].out) {
+            const int64_t count = before->out * axes[i].out;
+            *before = (struct axis){ count, count, axes[i].x, axes[i].y, false, 1 };
+            continue;
+        }
+        axes[kept++] = axes[i];
+    }
+    return kept;
+}
+
+static const char *plan_axes(const struct pln_launch *launch, struct resize_state *s)
+{
+    const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
+    double scale[PLN_MAX_RANK];
+    const char *why = read_axes(launch, scale);
+    if (why != NULL) return why;
+    int taps = 1;
+    for (int d = 0; d < x->rank; d++) {
+        struct axis *axis = &s->outer[d];
+        *axis = (struct axis){ x->dims[d], y->dims[d], x->strides[d], y->strides[d], false, scale[d] };
+        axis->resized = axis->in != axis->out || !(fabs(scale[d] - 1) <= 1e-9);
+        if (axis->resized) taps *= taps_of_filter(s->modes.filter);
+        if (taps > PLN_TAPS_MAX) return "there are too many axes";
+    }
+    const struct axis one = { 1, 1, 1, 1, false, 1 };
+    s->n_outer = tidy(s->outer, x->rank);
+    s->by_runs = s->n_outer == 0 || !s->outer[s->n_outer - 1].resized;
+    s->run = s->by_runs && s->n_outer > 0 ? s->outer[--s->n_outer] : one;
+    s->row = s->n_outer > 0 ? s->outer[--s->n_outer] : one;
+    for (int i = 0; i < s->n_outer && !s->by_runs; i++) s->makes_line = s->makes_line || (s->outer[i].resized && s->modes.filter != FILTER_NEAREST);
+    return NULL;
+}
+
+static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared,
+                               struct pln_diag *diag)
+{
+    typedef const struct pln_taps_isa *(*isa_fn)(void);
+    struct resize_state *s = state_memory;
+    *out_prepared = (struct pln_prepared){ .grain = 1 };
+    if (launch->n_inputs < 1 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
+    const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
+    const char *why = read_modes(launch->attrs, &s->modes);
+    if (why == NULL && (x->dtype != PLN_F32 || y->dtype != PLN_F32 || x->rank < 1 || y->rank != x->rank)) why = "input and output are not f32 of one rank";
+    if (why == NULL && pln_tensor_count(y) > 0 && pln_tensor_count(x) == 0) why = "an empty input cannot be resized to a non-empty one";
+    if (why == NULL) why = plan_axes(launch, s);
+    if (why != NULL) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
+    s->isa = ((isa_fn)kernel->micro)();
+    s->exclude_outside = pln_attrs_int(launch->attrs, "exclude_outside", 0) != 0;
+    s->cubic_a = (double)pln_attrs_float(launch->attrs, "cubic_coeff_a", -0.75f);
+    s->x = x->data;
+    s->y = y->data;
+    if (pln_tensor_count(y) == 0) return PLN_OK;
+    out_prepared->n_tasks = 1;
+    for (int i = 0; i < s->n_outer; i++) out_prepared->n_tasks *= s->outer[i].out;
+    /* The row's taps are computed for each range of tasks, and should pay. */
+    out_prepared->grain = PLN_MAX(1 + 100000 / (s->row.out * s->run.out * taps_of_filter(s->modes.filter)), PLN_MIN((int64_t)8, out_prepared->n_tasks / 32));
+    size_t table_bytes, line_bytes;
+    if (!pln_mul_size((size_t)s->row.out, sizeof(struct axis_taps), &table_bytes) || !pln_mul_size((size_t)s->row.in, sizeof(float), &line_bytes) ||
+        !pln_add_size(table_bytes, line_bytes, &out_prepared->scratch_bytes))
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
+    return PLN_OK;
+}
+
+/* ---- coordinates and weights ---- */
+
+static double source(const struct resize_state *s, const struct axis *axis, int64_t i)
+{
+    const double x = (double)i, in = (double)axis->in, size = axis->scale * in;
+    switch ((enum coords)s->modes.coords) {
+    case COORDS_HALF_PIXEL: return (x + 0.5) / axis->scale - 0.5;
+    case COORDS_TF_NN: return (x + 0.5) / axis->scale;
+    case COORDS_SYMMETRIC: return in / 2 * (1 - (double)axis->out / size) + (x + 0.5) / axis->scale - 0.5;
+    case COORDS_PYTORCH: return axis->out > 1 ? (x + 0.5) / axis->scale - 0.5 : 0.0;
+    case COORDS_ALIGN_CORNERS: return size == 1.0 ? 0.0 : x * (in - 1) / (size - 1);
+    case COORDS_ASYMMETRIC: return x / axis->scale;
+    }
+    return 0.0;
+}
+
+/* Keys, "Cubic Convolution Interpolation for Digital Image Processing", equation 4. */
+static double cubic(double x, double a)
+{
+    x = fabs(x);
+    if (x <= 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
+    if (x < 2) return a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a;
+    return 0;
+}
+
+static int64_t clamp(double at, int64_t extent)
+{
+    return at > 0 ? at >= (double)extent ? extent - 1 : (int64_t)at : 0;
+}
+
+static int64_t nearest(const struct resize_state *s, double x, int64_t extent)
+{
+    switch ((enum rounding)s->modes.rounding) {
+    case ROUND_PREFER_FLOOR: return clamp(ceil(x - 0.5), extent);
+    case ROUND_PREFER_CEIL: return clamp(floor(x + 0.5), extent);
+    case ROUND_FLOOR: return clamp(floor(x), extent);
+    case ROUND_CEIL: return clamp(ceil(x), extent);
+    }
+    return 0;
+}
+
+static void exclude_outside(double first, int64_t extent, int n, double *weight)
+{
+    double sum = 0;
+    for (int k = 0; k < n; k++) {
+        if (first + k < 0 || first + k >= (double)extent) weight[k] = 0;
+        sum += weight[k];
+    }
+    for (int k = 0; sum != 0 && k < n; k++) weight[k] /= sum;
+}
+
+static void taps_at(const struct resize_state *s, const struct axis *axis, int64_t i, struct axis_taps *out)
+{
+    double weight[AXIS_TAPS] = { 1 };
+    out->n = 1;
+    out->offset[0] = i * axis->x;
+    out->weight[0] = 1;
+    if (!axis->resized) return;
+    /* Coordinates far outside read the border all the same. */
+    const double margin = (double)axis->in + 4, at = source(s, axis, i), x = at > -margin ? fmin(at, (double)axis->in + margin) : -margin;
+    if (s->modes.filter == FILTER_NEAREST) {
+        out->offset[0] = nearest(s, x, axis->in) * axis->x;
+        return;
+    }
+    /* A whole coordinate is the right one of its two neighbours. */
+    const double left = ceil(x) - 1;
+    out->n = taps_of_filter(s->modes.filter);
+    const double first = left - out->n / 2 + 1;
+    for (int k = 0; k < out->n; k++) {
+        const double from = (double)(k - out->n / 2 + 1) - (x - left);
+        weight[k] = s->modes.filter == FILTER_CUBIC ? cubic(from, s->cubic_a) : fmax(1 - fabs(from), 0);
+    }
+    if (s->exclude_outside) exclude_outside(first, axis->in, out->n, weight);
+    for (int k = 0; k < out->n; k++) {
+        out->offset[k] = clamp(first + k, axis->in) * axis->x;
+        out->weight[k] = (float)weight[k];
+    }
+}
+
+static void multiply_taps(const struct taps *taps, const struct axis_taps *more, struct taps *out)
+{
+    int n = 0;
+    for (int k = 0; k < taps->n; k++)
+        for (int j = 0; j < more->n; j++, n++) {
+            out->offset[n] = taps->offset[k] + more->offset[j];
+            out->weight[n] = taps->weight[k] * more->weight[j];
+        }
+    out->n = n;
+}
+
+/* ---- rows ---- */
+
+/* out[i] = sum of weight[t] x[offset[t] + i step], i < n. */
+static void combine(const struct resize_state *s, const struct taps *taps, int64_t n, int64_t step, float *out)
+{
+    const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX];
+    if (step == 1) {
+        for (int t = 0; t < taps->n; t++) {
+            xs[t] = s->x + taps->offset[t];
+            ws[t] = &taps->weight[t];
+        }
+        s->isa->pixels(&(struct pln_taps){ .n_taps = taps->n, .x = xs, .w = ws, .n = n, .out = out });
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (int t = 0; t < taps->n; t++) sum += taps->weight[t] * s->x[taps->offset[t] + i * step];
+        out[i] = sum;
+    }
+}
+
+static void copy_run(const struct resize_state *s, const float *x, float *y)
+{
+    if (s->run.x == 1 && s->run.y == 1)
+        memcpy(y, x, (size_t)s->run.out * sizeof *y);
+    else
+        for (int64_t i = 0; i < s->run.out; i++) y[i * s->run.y] = x[i * s->run.x];
+}
+
+static void combine_run(const struct resize_state *s, const struct taps *taps, float *y)
+{
+    if (s->run.y == 1) {
+        combine(s, taps, s->run.out, s->run.x, y);
+        return;
+    }
+    struct taps one = *taps;
+    for (int64_t i = 0; i < s->run.out; i++) {
+        combine(s, &one, 1, 0, &y[i * s->run.y]);
+        for (int t = 0; t < one.n; t++) one.offset[t] += s->run.x;
+    }
+}
+
+static void row_of_runs(const struct resize_state *s, const struct taps *outer, const struct axis_taps *table, float *y)
+{
+    struct taps taps;
+    for (int64_t i = 0; i < s->row.out; i++, y += s->row.y) {
+        if (outer->n == 1 && table[i].n == 1) {
+            copy_run(s, s->x + outer->offset[0] + table[i].offset[0], y);
+            continue;
+        }
+        multiply_taps(outer, &table[i], &taps);
+        combine_run(s, &taps, y);
+    }
+}
+
+/* What the outer axes make of the row, then along it. */
+static void row_of_elements(const struct resize_state *s, const struct taps *outer, const struct axis_taps *table, float *line, float *y)
+{
+    const float *x = s->x + outer->offset[0];
+    const int n = taps_of_filter(s->modes.filter);
+    if (s->makes_line) {
+        combine(s, outer, s->row.in, s->row.x, line);
+        x = line;
+    }
+    for (int64_t i = 0; i < s->row.out; i++, y += s->row.y) {
+        const int64_t *offset = table[i].offset;
+        const float *weight = table[i].weight;
+        if (n == 1)
+            *y = x[offset[0]];
+        else if (n == 2)
+            *y = weight[0] * x[offset[0]] + weight[1] * x[offset[1]];
+        else
+            *y = weight[0] * x[offset[0]] + weight[1] * x[offset[1]] + weight[2] * x[offset[2]] + weight[3] * x[offset[3]];
+    }
+}
+
+/* The place of a task along the outer axes: what is seen there, and where it goes. */
+static int64_t place(const struct resize_state *s, int64_t task, struct taps *out)
+{
+    struct axis_taps more;
+    int64_t to = 0;
+    *out = (struct taps){ .n = 1, .weight = { 1 } };
+    for (int i = s->n_outer - 1; i >= 0; i--) {
+        const struct axis *axis = &s->outer[i];
+        const struct taps before = *out;
+        const int64_t at = task % axis->out;
+        task /= axis->out;
+        taps_at(s, axis, at, &more);
+        multiply_taps(&before, &more, out);
+        to += at * axis->y;
+    }
+    return to;
+}
+
+static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
+{
+    (void)shared;
+    const struct resize_state *s = state;
+    struct axis_taps *table = scratch;
+    float *line = (float *)(table + s->row.out);
+    struct axis row = s->row;
+    struct taps outer;
+    if (s->makes_line) row.x = 1;
+    for (int64_t i = 0; i < row.out && first < last; i++) taps_at(s, &row, i, &table[i]);
+    for (int64_t task = first; task < last; task++) {
+        float *y = s->y + place(s, task, &outer);
+        if (s->by_runs)
+            row_of_runs(s, &outer, table, y);
+        else
+            row_of_elements(s, &outer, table, line, y);
+    }
+}
+
+const struct pln_kernel_family pln_cpu_resize = {
+    .name = "resize",
+    .state_bytes = sizeof(struct resize_state),
+    .supports = supports,
+    .cost = cost,
+    .prepare = prepare,
+    .run = run,
+    .packed_input = -1,
+};
