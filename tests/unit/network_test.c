@@ -348,8 +348,55 @@ static void test_progress(void **state)
     pln_network_destroy(network);
 }
 
+static void node(pln_network *network, const char *type, const char *const *inputs, int n, const char *output, const struct pln_attribute *attributes, int n_attributes)
+{
+    const struct pln_network_node own = { .op_type = type, .name = output, .inputs = inputs, .input_count = n, .outputs = &output, .output_count = 1,
+                                          .attributes = attributes, .attribute_count = n_attributes };
+    pln_network_add_node(network, &own);
+}
+#define INPUTS(...) (const char *const[]){ __VA_ARGS__ }, (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+/* A convolution, a gate, resizes, what joins them, a transposed convolution. Returns how many copies the CPU makes. */
+static int copies_of_decoder(int64_t channels)
+{
+    static const float values[16 * 3 * 8], scales[4] = { 1, 1, 2, 2 };
+    const int64_t x_dims[4] = { 1, channels, 6, 6 }, w_dims[4] = { 8, channels, 1, 1 }, v_dims[4] = { 16, channels, 1, 1 }, scale_dims[1] = { 4 };
+    static const struct pln_attribute axis = { .name = "axis", .kind = PLN_ATTRIBUTE_INT, .i = 1 };
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = "cpu" };
+    int copies = 0;
+    pln_network *network = pln_network_create("decoder", 17);
+    pln_engine *engine;
+    pln_network_add_input(network, "x", PLN_F32, 4, x_dims, NULL);
+    pln_network_add_weights(network, "w", PLN_F32, 4, w_dims, values);
+    pln_network_add_weights(network, "v", PLN_F32, 4, v_dims, values);
+    pln_network_add_weights(network, "scales", PLN_F32, 1, scale_dims, scales);
+    node(network, "Conv", INPUTS("x", "w"), "c", NULL, 0);
+    node(network, "GlobalAveragePool", INPUTS("c"), "mean", NULL, 0);
+    node(network, "Sigmoid", INPUTS("mean"), "gate", NULL, 0);
+    node(network, "Mul", INPUTS("c", "gate"), "gated", NULL, 0);
+    node(network, "Add", INPUTS("gated", "c"), "sum", NULL, 0);
+    node(network, "Resize", INPUTS("sum", "", "scales"), "large", NULL, 0);
+    node(network, "Resize", INPUTS("c", "", "scales"), "larger", NULL, 0);
+    node(network, "Concat", INPUTS("large", "larger"), "both", &axis, 1);
+    node(network, "ConvTranspose", INPUTS("both", "v"), "y", NULL, 0);
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_network_destroy(network);
+    struct pln_step_info step;
+    for (int i = 0; pln_engine_step(engine, i, &step) == PLN_OK; i++) copies += strcmp(step.kernel, "copy") == 0;
+    pln_engine_release(engine);
+    return copies;
+}
+
+/* Convolution stores images channels last; what follows keeps them so, and copies are made where the network begins and ends. */
+static void test_order(void **state)
+{
+    (void)state;
+    assert_int_equal(copies_of_decoder(3), 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_split_whose_lengths_overflow), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_order), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_split_whose_lengths_overflow), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
