@@ -227,8 +227,10 @@ static enum pln_status shape_slot(struct pln_lower *lower, uint32_t value, uint3
     return PLN_OK;
 }
 
-static bool spatial_is_one(const struct pln_lower *lower, const struct pln_slot *slot)
+/* Of one pixel or one channel, channels last is the order that they have anyway. */
+static bool is_last_anyway(const struct pln_lower *lower, const struct pln_slot *slot)
 {
+    if (slot->rank < 3 || pln_dim_is(&lower->graph->dims, (struct pln_dim){ slot->dims[1] }, 1)) return true;
     for (int i = 2; i < slot->rank; i++)
         if (!pln_dim_is(&lower->graph->dims, (struct pln_dim){ slot->dims[i] }, 1)) return false;
     return true;
@@ -237,7 +239,7 @@ static bool spatial_is_one(const struct pln_lower *lower, const struct pln_slot 
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot_id)
 {
     struct pln_slot *slot = &lower->program->slots[slot_id];
-    if (slot->rank < 3 || spatial_is_one(lower, slot)) return true;
+    if (is_last_anyway(lower, slot)) return true;
     slot->order = pln_arena_array(lower->arena, (size_t)slot->rank, sizeof *slot->order);
     for (int i = 1; slot->order && i < slot->rank; i++) slot->order[i] = (int8_t)(i + 1 < slot->rank ? i + 1 : 1);
     return slot->order != NULL;
@@ -247,7 +249,7 @@ enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uin
 {
     PLN_TRY(pln_lower_need(lower, value, space, true, out_slot));
     const struct pln_slot *slot = &lower->program->slots[*out_slot];
-    if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && (slot->rank < 3 || spatial_is_one(lower, slot)))) return PLN_OK;
+    if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && is_last_anyway(lower, slot))) return PLN_OK;
     if (lower->last[space][value] == PLN_NONE) {
         uint32_t to = pln_lower_new_slot(lower, value, PLN_PLACE_ARENA, space);
         if (to == PLN_NONE || !pln_lower_order_last(lower, to)) return pln_fail_memory(lower->diag, "slots", 0);

@@ -57,7 +57,7 @@ enum pln_status pln_lower_need(struct pln_lower *lower, uint32_t value, uint32_t
 enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const struct pln_pack_format *pack, uint32_t *out_weight);
 /* An image stored channels last (n, spatial…, c). */
 enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot);
-/* Makes the slot channels last; nothing to do when its spatial extents are 1 or it has fewer than three dims. false: no memory. */
+/* Makes the slot channels last; nothing to do when it has one pixel or channel, or fewer than three dims. false: no memory. */
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot);
 /* An input or output that is a state: its memory may have any strides, which only the run knows. */
 bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot);

@@ -393,6 +393,7 @@ static void test_order(void **state)
 {
     (void)state;
     assert_int_equal(copies_of_decoder(3), 2);
+    assert_int_equal(copies_of_decoder(1), 0); /* one channel lies in no order */
 }
 
 int main(void)
