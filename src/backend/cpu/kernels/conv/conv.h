@@ -6,7 +6,8 @@
  * are. Output channels are the rows, patches the columns. pln_cpu_depthwise_last, pln_cpu_depthwise_plain: one channel
  * a group. micro of the first two: a pln_gemm_isa; of the others: a pln_taps_isa. tile: as the family's inner function.
  *
- * pln_cpu_conv_transposed: transposed convolution, images n,h,w,c, weights packed; micro: a pln_gemm_isa. */
+ * pln_cpu_conv_transposed: transposed convolution, images n,h,w,c, weights packed; micro: a pln_gemm_isa.
+ * pln_cpu_depthwise_transposed: the same of one channel a group; micro: a pln_taps_isa. */
 #ifndef PLN_CPU_CONV_H
 #define PLN_CPU_CONV_H
 
@@ -14,7 +15,7 @@
 #include "backend/cpu/kernels/gemm/gemm.h"
 
 extern const struct pln_kernel_family pln_cpu_conv_last, pln_cpu_conv_plain, pln_cpu_depthwise_last,
-    pln_cpu_depthwise_plain, pln_cpu_conv_transposed;
+    pln_cpu_depthwise_plain, pln_cpu_conv_transposed, pln_cpu_depthwise_transposed;
 
 /* Weights [o, c, …kernel] as panels of 16 outputs of rows (…kernel, c), and 16 floats behind that tiles may read. */
 extern const struct pln_pack_format pln_pack_f32_oihw_n16_v1;

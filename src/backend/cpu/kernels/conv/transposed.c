@@ -6,23 +6,19 @@
  * phase has one tap, and all see the same pixel: then one product gives all of them, C[pixels, (taps, o)] = x[pixels, c]
  * weights[c, (taps, o)], and reads image and weights in place. */
 #include "backend/cpu/kernels/conv/conv.h"
+#include "backend/cpu/kernels/conv/transposed.h"
 
 enum { AXES = PLN_IMAGE_AXES };
 /* Fewer output channels than this are finished a row of pixels at a time instead of a pixel's channels. */
 enum { CHANNELS_LEAST = 8 };
 
 struct transposed_state {
-    struct pln_image x, y;
-    int64_t kernel[AXES], stride[AXES], dilation[AXES], pad[AXES];
-    int64_t groups, group_in, group_out;
+    struct pln_transposed t;
     int64_t grid[AXES], phases[AXES]; /* quotients and remainders of output pixels */
     int64_t n_phases, cols;           /* cols: of the product: output channels, of each tap where the windows lie side by side */
-    bool side_by_side, in_place, by_channels, y_is_bool;
-    const float *weights;
+    bool side_by_side, in_place, by_channels;
     const struct pln_gemm_isa *isa;
     struct pln_gemm_cut cut;
-    struct pln_epilogue epilogue;
-    int64_t e_n[PLN_EPILOGUE_OPERANDS], e_c[PLN_EPILOGUE_OPERANDS], e_at[PLN_EPILOGUE_OPERANDS][AXES];
     int64_t a_scratch, b_scratch, c_scratch, line; /* floats */
 };
 
@@ -40,32 +36,17 @@ struct part {
     int64_t k, b_cols;
 };
 
-/* ---- what a row supports ---- */
-
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     (void)kernel;
-    if (problem->n_inputs < 2 || problem->n_outputs != 1) return "wrong number of operands";
-    const struct pln_operand *x = &problem->inputs[0], *w = &problem->inputs[1];
-    if (x->dtype != PLN_F32 || w->dtype != PLN_F32) return "an operand is not f32";
-    if (x->rank < 3 || x->rank > 5 || w->rank != x->rank) return "not one to three spatial axes";
-    if (!w->constant) return "the weights are not constant";
-    for (int d = 0; d < w->rank; d++)
-        if (w->dims[d] <= 0) return "the weights' dims are not known";
-    if (w->dims[1] == 1 && w->dims[0] > 1 && pln_attrs_int(problem->attrs, "group", 1) == w->dims[0]) return "one channel a group";
-    const char *why = pln_epilogue_check(problem->epilogue);
-    if (why != NULL || problem->epilogue == NULL) return why;
-    return problem->epilogue->rank != x->rank ? "the epilogue's rank is not the output's" : NULL;
+    const char *why = pln_cpu_transposed_supports(problem);
+    return why == NULL && pln_cpu_transposed_is_depthwise(problem) ? "one channel a group" : why;
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    const struct pln_operand *x = &problem->inputs[0], *w = &problem->inputs[1];
-    double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5), flops = 2;
-    for (int d = 0; d < w->rank; d++) flops *= (double)w->dims[d];
-    for (int d = 0; d < x->rank; d++)
-        if (d != 1) flops *= x->dims[d] < 0 ? (d == 0 ? 1.0 : 56.0) : (double)x->dims[d];
-    return flops / gflops + 500;
+    const double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    return pln_cpu_transposed_flops(problem) / gflops + 500;
 }
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
@@ -74,89 +55,32 @@ static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel
     return &pln_pack_f32_ihwo_n16_v1;
 }
 
-/* ---- a launch ---- */
-
-static const char *read_window(const struct pln_launch *launch, struct transposed_state *s)
-{
-    const struct pln_tensor *x = &launch->inputs[0], *w = &launch->inputs[1];
-    const int spatial = x->rank - 2;
-    struct pln_window window;
-    int64_t out[PLN_WINDOW_MAX], out_dims[AXES];
-    const char *why = pln_window_read(launch->attrs, spatial, w->dims + 2, &window);
-    if (why == NULL) why = pln_window_transposed(&window, x->dims + 2, out);
-    if (why != NULL) return why;
-    pln_image_spatial(out, spatial, 1, out_dims);
-    if (memcmp(out_dims, s->y.dims, sizeof out_dims) != 0) return "the output has other dims than the window gives";
-    pln_image_spatial(window.kernel, spatial, 1, s->kernel);
-    pln_image_spatial(window.stride, spatial, 1, s->stride);
-    pln_image_spatial(window.dilation, spatial, 1, s->dilation);
-    pln_image_spatial(window.pad_begin, spatial, 0, s->pad);
-    return NULL;
-}
-
-static const char *read_channels(const struct pln_launch *launch, struct transposed_state *s)
-{
-    const struct pln_tensor *w = &launch->inputs[1];
-    int64_t channels = 0;
-    s->groups = pln_attrs_int(launch->attrs, "group", 1);
-    s->group_out = w->dims[1];
-    if (s->groups < 1 || s->x.c % s->groups != 0 || w->dims[0] != s->x.c || !pln_mul_i64(s->groups, s->group_out, &channels) ||
-        channels != s->y.c || s->x.n != s->y.n)
-        return "image, weights, groups and output do not fit";
-    s->group_in = s->x.c / s->groups;
-    return s->x.c_stride != 1 ? "the image is not stored channels last" : NULL;
-}
-
-static enum pln_status read_epilogue(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_diag *diag, struct transposed_state *s)
-{
-    const struct pln_tensor *y = &launch->outputs[0];
-    const int n_own = launch->n_inputs - (launch->epilogue != NULL ? launch->epilogue->n_inputs - 1 : 0);
-    if (n_own < 2 || n_own > 3) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of inputs", kernel->name);
-    struct pln_epilogue_own own = { .alpha = 1.0f, .beta = 1.0f };
-    if (n_own > 2 && launch->inputs[2].dtype != PLN_DTYPE_NONE) {
-        own.bias = &launch->inputs[2];
-        if (own.bias->dtype != PLN_F32 || own.bias->rank != 1 || own.bias->dims[0] != s->y.c)
-            return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the bias is not one number a channel", kernel->name);
-        own.strides[1] = own.bias->strides[0];
-    }
-    PLN_TRY(pln_epilogue_prepare(&own, launch->epilogue, launch->inputs + n_own, y, diag, &s->epilogue));
-    for (int i = 0; i < s->epilogue.n_operands; i++) {
-        struct pln_epilogue_operand *operand = &s->epilogue.operands[i];
-        s->e_n[i] = operand->strides[0];
-        s->e_c[i] = operand->strides[1];
-        pln_image_spatial(operand->strides + 2, y->rank - 2, 0, s->e_at[i]);
-        operand->row = 0;
-        operand->col = s->by_channels ? s->e_c[i] : s->e_at[i][AXES - 1] * s->stride[AXES - 1];
-    }
-    return PLN_OK;
-}
-
 static const char *plan_phases(struct transposed_state *s)
 {
-    int64_t taps = 1, k = s->group_in;
+    int64_t taps = 1, k = s->t.group_in;
     s->side_by_side = true;
     s->n_phases = 1;
     for (int d = 0; d < AXES; d++) {
-        const bool dense = s->kernel[d] == 1 || s->dilation[d] == 1;
-        s->side_by_side = s->side_by_side && dense && s->kernel[d] == s->stride[d] && s->pad[d] == 0 && s->y.dims[d] == s->x.dims[d] * s->stride[d];
+        const bool dense = s->t.kernel[d] == 1 || s->t.dilation[d] == 1;
+        s->side_by_side = s->side_by_side && dense && s->t.kernel[d] == s->t.stride[d] && s->t.pad[d] == 0 && s->t.y.dims[d] == s->t.x.dims[d] * s->t.stride[d];
     }
     for (int d = 0; d < AXES; d++) {
-        s->phases[d] = s->side_by_side ? 1 : PLN_MIN(s->stride[d], s->y.dims[d]);
-        s->grid[d] = s->side_by_side ? s->x.dims[d] : s->y.dims[d] / s->stride[d] + (s->y.dims[d] % s->stride[d] != 0);
+        s->phases[d] = s->side_by_side ? 1 : PLN_MIN(s->t.stride[d], s->t.y.dims[d]);
+        s->grid[d] = s->side_by_side ? s->t.x.dims[d] : s->t.y.dims[d] / s->t.stride[d] + (s->t.y.dims[d] % s->t.stride[d] != 0);
         s->n_phases *= s->phases[d];
-        if (!pln_mul_i64(taps, s->kernel[d], &taps)) return "the window is too large";
+        if (!pln_mul_i64(taps, s->t.kernel[d], &taps)) return "the window is too large";
     }
-    s->cols = s->group_out;
+    s->cols = s->t.group_out;
     if (s->side_by_side ? !pln_mul_i64(s->cols, taps, &s->cols) : !pln_mul_i64(k, taps, &k)) return "the weights are too large";
     /* Phases have fewer taps or all, and depths of pieces do not grow with them: room for the deepest piece of any. */
     const int64_t deepest = PLN_MIN(k, s->isa->depth);
-    s->in_place = s->side_by_side && s->groups == 1;
+    s->in_place = s->side_by_side && s->t.groups == 1;
     s->cut = pln_gemm_cut_of(s->isa, s->grid[0] * s->grid[1] * s->grid[2], s->cols, s->in_place);
-    s->by_channels = s->group_out >= CHANNELS_LEAST;
+    s->by_channels = s->t.group_out >= CHANNELS_LEAST;
     s->a_scratch = pln_gemm_scratch_a(s->isa, s->cut.rows, deepest);
     s->b_scratch = s->in_place ? 0 : pln_gemm_scratch_b(s->isa, deepest, s->cut.cols_most);
     s->c_scratch = s->cut.rows * s->cut.cols_most;
-    s->line = (int64_t)pln_align_up((size_t)(s->by_channels ? PLN_MIN(s->group_out, s->cut.cols_most) : PLN_MIN(s->grid[AXES - 1], s->cut.rows)), 16);
+    s->line = (int64_t)pln_align_up((size_t)(s->by_channels ? PLN_MIN(s->t.group_out, s->cut.cols_most) : PLN_MIN(s->grid[AXES - 1], s->cut.rows)), 16);
     return NULL;
 }
 
@@ -164,28 +88,17 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
                                struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct transposed_state *s = state_memory;
-    size_t want_bytes = 0;
     *out_prepared = (struct pln_prepared){ .grain = 1 };
-    if (launch->n_inputs < 2 || launch->n_outputs != 1) return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
-    const struct pln_tensor *x = &launch->inputs[0], *w = &launch->inputs[1], *y = &launch->outputs[0];
-    if (x->dtype != PLN_F32 || w->dtype != PLN_F32 || x->rank < 3 || x->rank > 5 || w->rank != x->rank || y->rank != x->rank)
-        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the operands are not f32 images of one to three axes", kernel->name);
-    if (launch->packed_bytes == 0 || !pln_pack_f32_ihwo_n16_v1.bytes(w, &want_bytes) || want_bytes != launch->packed_bytes)
-        return pln_fail(diag, PLN_BAD_PLAN, "%s: the packed weight has %zu bytes, not %zu", kernel->name, launch->packed_bytes, want_bytes);
-    pln_image_of(x, &s->x);
-    pln_image_of(y, &s->y);
-    s->weights = w->data;
-    s->y_is_bool = y->dtype == PLN_BOOL;
+    PLN_TRY(pln_cpu_transposed_read(kernel, launch, diag, &s->t));
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
-    const char *why = read_channels(launch, s);
-    if (why == NULL) why = read_window(launch, s);
-    if (why == NULL) why = plan_phases(s);
+    const char *why = plan_phases(s);
     if (why != NULL) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
-    PLN_TRY(read_epilogue(kernel, launch, diag, s));
-    out_prepared->n_tasks = s->x.n * s->groups * s->n_phases * pln_gemm_tasks(&s->cut);
-    out_prepared->grain = pln_gemm_grain(&s->cut, s->group_in);
+    for (int i = 0; i < s->t.epilogue.n_operands && !s->by_channels; i++)
+        s->t.epilogue.operands[i].col = s->t.e_at[i][AXES - 1] * s->t.stride[AXES - 1];
+    out_prepared->n_tasks = s->t.x.n * s->t.groups * s->n_phases * pln_gemm_tasks(&s->cut);
+    out_prepared->grain = pln_gemm_grain(&s->cut, s->t.group_in);
     out_prepared->scratch_bytes = (size_t)(s->a_scratch + s->b_scratch + s->c_scratch + s->line) * sizeof(float) +
-                                  pln_epilogue_scratch_bytes(&s->epilogue, s->line);
+                                  pln_epilogue_scratch_bytes(&s->t.epilogue, s->line);
     return PLN_OK;
 }
 
@@ -205,14 +118,14 @@ static int64_t common_divisor(int64_t a, int64_t b)
 static struct axis_taps taps_of(const struct transposed_state *s, int d, int64_t phase)
 {
     if (s->side_by_side) return (struct axis_taps){ .n = 1 };
-    const int64_t common = common_divisor(s->stride[d], s->dilation[d]);
-    struct axis_taps taps = { .step = s->stride[d] / common, .back = s->dilation[d] / common };
-    for (int64_t k = 0; k < PLN_MIN(taps.step, s->kernel[d]); k++) {
-        const int64_t at = phase + s->pad[d] - k * s->dilation[d];
-        if (at % s->stride[d] != 0) continue;
+    const int64_t common = common_divisor(s->t.stride[d], s->t.dilation[d]);
+    struct axis_taps taps = { .step = s->t.stride[d] / common, .back = s->t.dilation[d] / common };
+    for (int64_t k = 0; k < PLN_MIN(taps.step, s->t.kernel[d]); k++) {
+        const int64_t at = phase + s->t.pad[d] - k * s->t.dilation[d];
+        if (at % s->t.stride[d] != 0) continue;
         taps.first = k;
-        taps.n = (s->kernel[d] - 1 - k) / taps.step + 1;
-        taps.offset = at / s->stride[d];
+        taps.n = (s->t.kernel[d] - 1 - k) / taps.step + 1;
+        taps.offset = at / s->t.stride[d];
         break;
     }
     return taps;
@@ -231,14 +144,14 @@ static void copy_patch(const struct part *part, const int64_t *at, int64_t k0, i
 {
     const struct transposed_state *s = part->s;
     for (int64_t k = k0, n; k < k0 + kn; k += n, to += n) {
-        int64_t tap[AXES], offset = k % s->group_in;
+        int64_t tap[AXES], offset = k % s->t.group_in;
         bool inside = true;
-        n = PLN_MIN(s->group_in - offset, k0 + kn - k);
-        tap_at(part, k / s->group_in, tap);
+        n = PLN_MIN(s->t.group_in - offset, k0 + kn - k);
+        tap_at(part, k / s->t.group_in, tap);
         for (int d = 0; d < AXES; d++) {
             const int64_t i = at[d] + part->taps[d].offset - tap[d] * part->taps[d].back;
-            inside = inside && i >= 0 && i < s->x.dims[d];
-            offset += i * s->x.strides[d];
+            inside = inside && i >= 0 && i < s->t.x.dims[d];
+            offset += i * s->t.x.strides[d];
         }
         if (inside)
             memcpy(to, part->x + offset, (size_t)n * sizeof *to);
@@ -263,7 +176,7 @@ static void copy_weights(const struct transposed_state *s, int64_t c, int64_t fi
 {
     while (n > 0) {
         const int64_t sub = first % PLN_GEMM_PANEL, count = PLN_MIN(n, PLN_GEMM_PANEL - sub);
-        memcpy(to, s->weights + (first / PLN_GEMM_PANEL * s->x.c + c) * PLN_GEMM_PANEL + sub, (size_t)count * sizeof *to);
+        memcpy(to, s->t.weights + (first / PLN_GEMM_PANEL * s->t.x.c + c) * PLN_GEMM_PANEL + sub, (size_t)count * sizeof *to);
         first += count;
         to += count;
         n -= count;
@@ -276,12 +189,12 @@ static void fill_weights(const void *user, int64_t k0, int64_t kn, float *to)
     const struct transposed_state *s = part->s;
     for (int64_t k = k0; k < k0 + kn; k++, to += PLN_GEMM_PANEL) {
         int64_t tap[AXES], number = 0;
-        tap_at(part, k / s->group_in, tap);
-        for (int d = 0; d < AXES; d++) number = number * s->kernel[d] + part->taps[d].first + tap[d] * part->taps[d].step;
+        tap_at(part, k / s->t.group_in, tap);
+        for (int d = 0; d < AXES; d++) number = number * s->t.kernel[d] + part->taps[d].first + tap[d] * part->taps[d].step;
         for (int64_t j = 0; j < part->b_cols; j += PLN_GEMM_PANEL) {
             const int64_t n = PLN_MIN((int64_t)PLN_GEMM_PANEL, part->b_cols - j);
             float *row = to + j * kn;
-            copy_weights(s, part->group * s->group_in + k % s->group_in, number * s->group_out + part->col + j, n, row);
+            copy_weights(s, part->group * s->t.group_in + k % s->t.group_in, number * s->t.group_out + part->col + j, n, row);
             if (n < PLN_GEMM_PANEL) memset(row + n, 0, (size_t)(PLN_GEMM_PANEL - n) * sizeof *row);
         }
     }
@@ -289,37 +202,14 @@ static void fill_weights(const void *user, int64_t k0, int64_t kn, float *to)
 
 /* ---- what is done to a product ---- */
 
-/* Where the line of output channel `channel` begins that starts at output pixel `at`. */
-static int64_t place_line(const struct part *part, int64_t channel, const int64_t *at, struct pln_epilogue_run *epilogue)
-{
-    const struct transposed_state *s = part->s;
-    for (int i = 0; i < s->epilogue.n_operands; i++) {
-        epilogue->offsets[i] = part->n * s->e_n[i] + channel * s->e_c[i];
-        for (int d = 0; d < AXES; d++) epilogue->offsets[i] += at[d] * s->e_at[i][d];
-    }
-    int64_t to = part->n * s->y.n_stride + channel * s->y.c_stride;
-    for (int d = 0; d < AXES; d++) to += at[d] * s->y.strides[d];
-    return to;
-}
-
-static void store_line(const struct transposed_state *s, const float *line, int64_t n, int64_t to, int64_t stride)
-{
-    if (s->y_is_bool)
-        for (int64_t i = 0; i < n; i++) ((uint8_t *)s->y.data)[to + i * stride] = line[i] != 0.0f;
-    else if (stride == 1)
-        memcpy((float *)s->y.data + to, line, (size_t)n * sizeof *line);
-    else
-        for (int64_t i = 0; i < n; i++) ((float *)s->y.data)[to + i * stride] = line[i];
-}
-
 /* The first output pixel of quotients q in the phase, or in that of tap `tap`. false: it is outside of the output. */
 static bool output_pixel(const struct part *part, int64_t tap, const int64_t *q, int64_t *out_at)
 {
     const struct transposed_state *s = part->s;
     for (int d = AXES - 1; d >= 0; d--) {
-        out_at[d] = q[d] * s->stride[d] + (s->side_by_side ? tap % s->kernel[d] : part->phase[d]);
-        tap /= s->kernel[d];
-        if (out_at[d] >= s->y.dims[d]) return false;
+        out_at[d] = q[d] * s->t.stride[d] + (s->side_by_side ? tap % s->t.kernel[d] : part->phase[d]);
+        tap /= s->t.kernel[d];
+        if (out_at[d] >= s->t.y.dims[d]) return false;
     }
     return true;
 }
@@ -331,12 +221,12 @@ static void finish_channels(const struct part *part, const struct pln_gemm_block
     for (int64_t i = 0; i < block->rows; i++, pln_index_step(AXES, q, s->grid)) {
         float *row = block->c + i * block->c_row;
         for (int64_t j = 0, n; j < block->cols; j += n) {
-            const int64_t o = (part->col + j) % s->group_out;
-            n = PLN_MIN(s->group_out - o, block->cols - j);
-            if (!output_pixel(part, (part->col + j) / s->group_out, q, at)) continue;
-            const int64_t to = place_line(part, part->group * s->group_out + o, at, epilogue);
-            if (s->epilogue.present) pln_epilogue_row(epilogue, 0, 0, row + j, n);
-            store_line(s, row + j, n, to, s->y.c_stride);
+            const int64_t o = (part->col + j) % s->t.group_out;
+            n = PLN_MIN(s->t.group_out - o, block->cols - j);
+            if (!output_pixel(part, (part->col + j) / s->t.group_out, q, at)) continue;
+            const int64_t to = pln_cpu_transposed_place(&s->t, part->n, part->group * s->t.group_out + o, at, epilogue);
+            if (s->t.epilogue.present) pln_epilogue_row(epilogue, 0, 0, row + j, n);
+            pln_cpu_transposed_store(&s->t, row + j, n, to, s->t.y.c_stride);
         }
     }
 }
@@ -344,18 +234,18 @@ static void finish_channels(const struct part *part, const struct pln_gemm_block
 static void finish_pixels(const struct part *part, const struct pln_gemm_block *block, const int64_t *first, float *line, struct pln_epilogue_run *epilogue)
 {
     const struct transposed_state *s = part->s;
-    const int64_t stride = s->stride[AXES - 1], width = s->y.dims[AXES - 1];
+    const int64_t stride = s->t.stride[AXES - 1], width = s->t.y.dims[AXES - 1];
     int64_t q[AXES] = { first[0], first[1], first[2] }, at[AXES];
     for (int64_t i = 0, n; i < block->rows; i += n) {
         n = PLN_MIN(s->grid[AXES - 1] - q[AXES - 1], block->rows - i);
         for (int64_t j = 0; j < block->cols; j++) {
             const float *column = block->c + i * block->c_row + j;
-            if (!output_pixel(part, (part->col + j) / s->group_out, q, at)) continue;
+            if (!output_pixel(part, (part->col + j) / s->t.group_out, q, at)) continue;
             const int64_t count = PLN_MIN(n, (width - 1 - at[AXES - 1]) / stride + 1);
-            const int64_t to = place_line(part, part->group * s->group_out + (part->col + j) % s->group_out, at, epilogue);
+            const int64_t to = pln_cpu_transposed_place(&s->t, part->n, part->group * s->t.group_out + (part->col + j) % s->t.group_out, at, epilogue);
             for (int64_t p = 0; p < count; p++) line[p] = column[p * block->c_row];
-            if (s->epilogue.present) pln_epilogue_row(epilogue, 0, 0, line, count);
-            store_line(s, line, count, to, s->y.strides[AXES - 1] * stride);
+            if (s->t.epilogue.present) pln_epilogue_row(epilogue, 0, 0, line, count);
+            pln_cpu_transposed_store(&s->t, line, count, to, s->t.y.strides[AXES - 1] * stride);
         }
         q[AXES - 1] = 0;
         pln_index_step(AXES - 1, q, s->grid);
@@ -366,10 +256,10 @@ static void begin_part(const struct transposed_state *s, const struct pln_gemm_s
 {
     int64_t phase = span->outer % s->n_phases;
     *part = (struct part){ .s = s, .row = span->row, .col = span->col, .b_cols = span->cols };
-    part->group = span->outer / s->n_phases % s->groups;
-    part->n = span->outer / s->n_phases / s->groups;
-    part->x = (const float *)s->x.data + part->n * s->x.n_stride + part->group * s->group_in;
-    part->k = s->group_in;
+    part->group = span->outer / s->n_phases % s->t.groups;
+    part->n = span->outer / s->n_phases / s->t.groups;
+    part->x = (const float *)s->t.x.data + part->n * s->t.x.n_stride + part->group * s->t.group_in;
+    part->k = s->t.group_in;
     for (int d = AXES - 1; d >= 0; d--) {
         part->phase[d] = phase % s->phases[d];
         phase /= s->phases[d];
@@ -385,15 +275,15 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     static const struct pln_epilogue none = { .present = false };
     struct pln_epilogue_run epilogue, no_epilogue = { .epilogue = &none }; /* channels of several taps are columns of one block */
     struct part part;
-    struct pln_gemm_block block = { .isa = s->isa, .a_row = s->x.pixel_stride, .a_col = 1, .user = &part, .c_row = s->cut.cols_most, .epilogue = &no_epilogue };
-    block.fill_a = s->side_by_side && s->x.uniform ? NULL : fill_patches;
+    struct pln_gemm_block block = { .isa = s->isa, .a_row = s->t.x.pixel_stride, .a_col = 1, .user = &part, .c_row = s->cut.cols_most, .epilogue = &no_epilogue };
+    block.fill_a = s->side_by_side && s->t.x.uniform ? NULL : fill_patches;
     block.fill_b = s->in_place ? NULL : fill_weights;
-    block.panels = s->in_place ? s->weights : NULL;
+    block.panels = s->in_place ? s->t.weights : NULL;
     block.scratch_a = scratch;
     block.scratch_b = block.scratch_a + s->a_scratch;
     block.c = block.scratch_b + s->b_scratch;
     float *line = block.c + s->c_scratch;
-    pln_epilogue_bind(&s->epilogue, s->isa->vec, s->line, line + s->line, &epilogue);
+    pln_epilogue_bind(&s->t.epilogue, s->isa->vec, s->line, line + s->line, &epilogue);
     while (first < last) {
         const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
         const int64_t q[AXES] = { span.row / s->grid[2] / s->grid[1], span.row / s->grid[2] % s->grid[1], span.row % s->grid[2] };
@@ -402,7 +292,7 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
         block.rows = span.rows;
         block.cols = span.cols;
         block.panel_col = span.col;
-        block.a = part.x + span.row * s->x.pixel_stride;
+        block.a = part.x + span.row * s->t.x.pixel_stride;
         pln_gemm_block_run(&block);
         if (s->by_channels)
             finish_channels(&part, &block, q, &epilogue);
