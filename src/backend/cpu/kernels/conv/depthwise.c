@@ -48,13 +48,19 @@ static enum pln_status read(const struct pln_kernel *kernel, const struct pln_la
     return PLN_OK;
 }
 
+/* What the epilogue gets at a time. */
+static int64_t epilogue_width(const struct depthwise_state *s)
+{
+    return PLN_MAX(s->line, PLN_EPILOGUE_RUN);
+}
+
 static void set_prepared(const struct depthwise_state *s, int64_t n_tasks, int64_t task_work,
                          struct pln_prepared *out_prepared)
 {
     out_prepared->n_tasks = n_tasks;
     out_prepared->grain = 1 + 100000 / (task_work * s->conv.window.taps + 1);
     out_prepared->scratch_bytes =
-        (size_t)(s->phases.floats + s->line) * sizeof(float) + pln_epilogue_scratch_bytes(&s->conv.epilogue, s->line);
+        (size_t)(s->phases.floats + s->line) * sizeof(float) + pln_epilogue_scratch_bytes(&s->conv.epilogue, epilogue_width(s));
 }
 
 /* Writes a finished line to the output from element `at` on. */
@@ -99,6 +105,9 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
     const float *x = (const float *)conv->x.data + n * conv->x.n_stride;
     struct pln_taps taps = { .x = xs, .w = ws, .n = conv->y.c };
     int64_t span = (conv->window.kernel[2] - 1) * conv->window.dilation[2];
+    /* Pixels of a few channels that lie side by side are finished together. */
+    const int64_t together = s->stores || conv->y.pixel_stride != conv->y.c ? 1 : PLN_MAX(1, PLN_EPILOGUE_RUN / PLN_MAX(conv->y.c, 1));
+    int64_t waiting = 0;
     bool whole = false;
     pln_cpu_conv_place(conv, n, 0, 0, epilogue);
     for (; at[2] < conv->y.dims[2]; at[2]++, pixel++) {
@@ -113,7 +122,11 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
         int64_t to = n * conv->y.n_stride + pixel * conv->y.pixel_stride;
         taps.out = s->stores ? line : (float *)conv->y.data + to;
         s->isa->channels(&taps);
-        if (conv->epilogue.present) pln_epilogue_row(epilogue, pixel, 0, taps.out, conv->y.c);
+        if (++waiting == together || at[2] + 1 == conv->y.dims[2]) {
+            const int64_t back = waiting - 1;
+            if (conv->epilogue.present) pln_epilogue_rows(epilogue, pixel - back, waiting, 0, taps.out - back * conv->y.c, conv->y.c, conv->y.c);
+            waiting = 0;
+        }
         if (s->stores) store_line(conv, line, conv->y.c, to, conv->y.c_stride);
     }
 }
@@ -124,7 +137,7 @@ static void last_run(const void *state, int64_t first, int64_t last, void *scrat
     const struct depthwise_state *s = state;
     struct pln_epilogue_run epilogue;
     float *line = scratch;
-    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, s->line, line + s->line, &epilogue);
+    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, epilogue_width(s), line + s->line, &epilogue);
     for (int64_t task = first; task < last; task++) last_row(s, task, line, &epilogue);
 }
 
@@ -181,8 +194,8 @@ static void plain_run(const void *state, int64_t first, int64_t last, void *scra
     if (s->conv.y.pixels == 0) return;
     struct pln_epilogue_run epilogue;
     float *line = scratch,
-          *plane = line + s->line + (pln_epilogue_scratch_bytes(&s->conv.epilogue, s->line) / sizeof(float));
-    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, s->line, line + s->line, &epilogue);
+          *plane = line + s->line + (pln_epilogue_scratch_bytes(&s->conv.epilogue, epilogue_width(s)) / sizeof(float));
+    pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, epilogue_width(s), line + s->line, &epilogue);
     for (int64_t task = first; task < last; task++) plain_channel(s, task, plane, line, &epilogue);
 }
 

@@ -17,6 +17,7 @@ struct transposed_state {
     int64_t grid[AXES], phases[AXES]; /* quotients and remainders of output pixels */
     int64_t n_phases, cols;           /* cols: of the product: output channels, of each tap where the windows lie side by side */
     bool side_by_side, in_place, by_channels;
+    bool alike; /* the epilogue does the same to every pixel */
     const struct pln_gemm_isa *isa;
     struct pln_gemm_cut cut;
     int64_t a_scratch, b_scratch, c_scratch, line; /* floats */
@@ -93,12 +94,15 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     const char *why = plan_phases(s);
     if (why != NULL) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: %s", kernel->name, why);
-    for (int i = 0; i < s->t.epilogue.n_operands && !s->by_channels; i++)
-        s->t.epilogue.operands[i].col = s->t.e_at[i][AXES - 1] * s->t.stride[AXES - 1];
+    s->alike = true;
+    for (int i = 0; i < s->t.epilogue.n_operands; i++) {
+        for (int d = 0; d < AXES; d++) s->alike = s->alike && s->t.e_at[i][d] == 0;
+        if (!s->by_channels) s->t.epilogue.operands[i].col = s->t.e_at[i][AXES - 1] * s->t.stride[AXES - 1];
+    }
     out_prepared->n_tasks = s->t.x.n * s->t.groups * s->n_phases * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, s->t.group_in);
     out_prepared->scratch_bytes = (size_t)(s->a_scratch + s->b_scratch + s->c_scratch + s->line) * sizeof(float) +
-                                  pln_epilogue_scratch_bytes(&s->t.epilogue, s->line);
+                                  pln_epilogue_scratch_bytes(&s->t.epilogue, PLN_MAX(s->line, PLN_EPILOGUE_RUN));
     return PLN_OK;
 }
 
@@ -217,7 +221,13 @@ static bool output_pixel(const struct part *part, int64_t tap, const int64_t *q,
 static void finish_channels(const struct part *part, const struct pln_gemm_block *block, const int64_t *first, struct pln_epilogue_run *epilogue)
 {
     const struct transposed_state *s = part->s;
-    int64_t q[AXES] = { first[0], first[1], first[2] }, at[AXES];
+    int64_t q[AXES] = { first[0], first[1], first[2] }, at[AXES] = { 0 };
+    const bool whole = part->col % s->t.group_out == 0 && block->cols % s->t.group_out == 0; /* all channels of some taps */
+    const bool once = s->t.epilogue.present && s->alike && whole;
+    if (once) {
+        (void)pln_cpu_transposed_place(&s->t, part->n, part->group * s->t.group_out, at, epilogue);
+        pln_epilogue_rows(epilogue, 0, block->rows * (block->cols / s->t.group_out), 0, block->c, s->t.group_out, s->t.group_out);
+    }
     for (int64_t i = 0; i < block->rows; i++, pln_index_step(AXES, q, s->grid)) {
         float *row = block->c + i * block->c_row;
         for (int64_t j = 0, n; j < block->cols; j += n) {
@@ -225,7 +235,7 @@ static void finish_channels(const struct part *part, const struct pln_gemm_block
             n = PLN_MIN(s->t.group_out - o, block->cols - j);
             if (!output_pixel(part, (part->col + j) / s->t.group_out, q, at)) continue;
             const int64_t to = pln_cpu_transposed_place(&s->t, part->n, part->group * s->t.group_out + o, at, epilogue);
-            if (s->t.epilogue.present) pln_epilogue_row(epilogue, 0, 0, row + j, n);
+            if (s->t.epilogue.present && !once) pln_epilogue_row(epilogue, 0, 0, row + j, n);
             pln_cpu_transposed_store(&s->t, row + j, n, to, s->t.y.c_stride);
         }
     }
@@ -275,7 +285,7 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     static const struct pln_epilogue none = { .present = false };
     struct pln_epilogue_run epilogue, no_epilogue = { .epilogue = &none }; /* channels of several taps are columns of one block */
     struct part part;
-    struct pln_gemm_block block = { .isa = s->isa, .a_row = s->t.x.pixel_stride, .a_col = 1, .user = &part, .c_row = s->cut.cols_most, .epilogue = &no_epilogue };
+    struct pln_gemm_block block = { .isa = s->isa, .a_row = s->t.x.pixel_stride, .a_col = 1, .user = &part, .epilogue = &no_epilogue };
     block.fill_a = s->side_by_side && s->t.x.uniform ? NULL : fill_patches;
     block.fill_b = s->in_place ? NULL : fill_weights;
     block.panels = s->in_place ? s->t.weights : NULL;
@@ -283,14 +293,14 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     block.scratch_b = block.scratch_a + s->a_scratch;
     block.c = block.scratch_b + s->b_scratch;
     float *line = block.c + s->c_scratch;
-    pln_epilogue_bind(&s->t.epilogue, s->isa->vec, s->line, line + s->line, &epilogue);
+    pln_epilogue_bind(&s->t.epilogue, s->isa->vec, PLN_MAX(s->line, PLN_EPILOGUE_RUN), line + s->line, &epilogue);
     while (first < last) {
         const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
         const int64_t q[AXES] = { span.row / s->grid[2] / s->grid[1], span.row / s->grid[2] % s->grid[1], span.row % s->grid[2] };
         begin_part(s, &span, &part);
         block.k = part.k;
         block.rows = span.rows;
-        block.cols = span.cols;
+        block.cols = block.c_row = span.cols;
         block.panel_col = span.col;
         block.a = part.x + span.row * s->t.x.pixel_stride;
         pln_gemm_block_run(&block);

@@ -33,7 +33,7 @@ int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t co
 
 int64_t pln_gemm_epilogue_cols(int64_t cols)
 {
-    return PLN_MIN(cols, EPILOGUE_COLS);
+    return cols > EPILOGUE_COLS ? EPILOGUE_COLS : PLN_EPILOGUE_RUN;
 }
 
 /* A piece of k, ready: where A and B lie. */
@@ -146,8 +146,7 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
         for (int64_t j = 0; j < block->cols; j += EPILOGUE_COLS) {
             const int64_t end = PLN_MIN(j + EPILOGUE_COLS, block->cols);
             multiply(block, &piece, j, end);
-            for (int64_t i = 0; i < block->rows && last; i++)
-                pln_epilogue_row(block->epilogue, i, j, block->c + i * block->c_row + j, end - j);
+            if (last) pln_epilogue_rows(block->epilogue, 0, block->rows, j, block->c + j, block->c_row, end - j);
         }
         piece.k0 += depth;
     } while (piece.k0 < block->k);

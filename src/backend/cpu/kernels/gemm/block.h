@@ -40,7 +40,7 @@ int64_t pln_gemm_depth(const struct pln_gemm_isa *isa, int64_t k);
 /* Floats of scratch_a, for blocks of at most rows rows; of scratch_b, of at most cols columns, when B is not packed. */
 int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t rows, int64_t k);
 int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t cols);
-/* Columns that the epilogue gets at a time, of a block of cols columns. */
+/* Elements that the epilogue gets at a time, of a row of cols columns or of several. */
 int64_t pln_gemm_epilogue_cols(int64_t cols);
 void pln_gemm_block_run(const struct pln_gemm_block *block);
 

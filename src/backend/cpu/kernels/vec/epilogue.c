@@ -292,15 +292,14 @@ static bool run_sum(struct pln_epilogue_run *run, int64_t row, int64_t col, floa
     return true;
 }
 
-void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n)
+/* The program over n elements, operands loaded. */
+static void run_code(struct pln_epilogue_run *run, float *c, int64_t n)
 {
     const struct pln_epilogue *epilogue = run->epilogue;
     struct pln_vec_frame *frame = &run->frame;
-    if (epilogue->sum.present && run_sum(run, row, col, c, n)) return;
     unsigned acc = epilogue->code.input_reg[0], result = epilogue->code.output_reg[0];
     frame->read[acc] = c;
     frame->step[acc] = 1;
-    for (int i = 0; i < epilogue->n_operands; i++) load_operand(run, i, row, col, n);
     if (epilogue->in_place) {
         frame->write[result] = c;
         frame->read[result] = c;
@@ -312,4 +311,71 @@ void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, fl
         for (int64_t j = 0; j < n; j++) c[j] = from[0];
     else if (from != c)
         memcpy(c, from, (size_t)n * sizeof(float));
+}
+
+void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n)
+{
+    const struct pln_epilogue *epilogue = run->epilogue;
+    if (epilogue->sum.present && run_sum(run, row, col, c, n)) return;
+    for (int i = 0; i < epilogue->n_operands; i++) load_operand(run, i, row, col, n);
+    run_code(run, c, n);
+}
+
+/* ---- rows that lie one behind the other, as one run ---- */
+
+/* Each operand is the same in every row, or its rows lie so, too. */
+static bool can_join(const struct pln_epilogue *epilogue, int64_t n)
+{
+    for (int i = 0; i < epilogue->n_operands; i++) {
+        const struct pln_epilogue_operand *operand = &epilogue->operands[i];
+        if (operand->row != 0 && (operand->is_bool || operand->col != 1 || operand->row != n)) return false;
+    }
+    return true;
+}
+
+/* first: what the rows share is not loaded yet, for the most rows that come. */
+static void load_joined(struct pln_epilogue_run *run, int i, int64_t row, int64_t rows, int64_t col, int64_t n, bool first)
+{
+    const struct pln_epilogue_operand *operand = &run->epilogue->operands[i];
+    unsigned reg = run->epilogue->code.input_reg[i + 1];
+    if (operand->row != 0 || (operand->col == 0 && first)) {
+        load_operand(run, i, row, col, rows * n);
+    } else if (operand->col != 0 && first) {
+        float *loaded = run->loaded + i * run->width;
+        load_operand(run, i, row, col, n);
+        if (run->frame.read[reg] != loaded) memcpy(loaded, run->frame.read[reg], (size_t)n * sizeof *loaded);
+        for (int64_t r = 1; r < rows; r++) memcpy(loaded + r * n, loaded, (size_t)n * sizeof *loaded);
+        run->frame.read[reg] = loaded;
+    }
+}
+
+static void run_joined(struct pln_epilogue_run *run, int64_t row, int64_t rows, int64_t col, float *c, int64_t n, bool first)
+{
+    const struct pln_epilogue *epilogue = run->epilogue;
+    const struct pln_epilogue_sum *sum = &epilogue->sum;
+    for (int i = 0; i < epilogue->n_operands; i++) load_joined(run, i, row, rows, col, n, first);
+    if (!sum->present) {
+        run_code(run, c, rows * n);
+        return;
+    }
+    const float *from[2] = { NULL, NULL };
+    size_t step[2] = { 0, 0 };
+    for (int k = 0; k < sum->n_added; k++) {
+        unsigned reg = epilogue->code.input_reg[sum->added[k] + 1];
+        from[k] = run->frame.read[reg];
+        step[k] = run->frame.step[reg];
+    }
+    run->frame.isa->add_clip(c, from[0], step[0], from[1], step[1], sum->low, sum->high, rows * n);
+}
+
+void pln_epilogue_rows(struct pln_epilogue_run *run, int64_t row, int64_t rows, int64_t col, float *c, int64_t c_row, int64_t n)
+{
+    if (n <= 0) return;
+    const int64_t most = PLN_MIN(rows, run->width / n);
+    if (most < 2 || c_row != n || !can_join(run->epilogue, n)) {
+        for (int64_t i = 0; i < rows; i++) pln_epilogue_row(run, row + i, col, c + i * c_row, n);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i += most)
+        run_joined(run, row + i, PLN_MIN(most, rows - i), col, c + i * n, n, i == 0);
 }

@@ -69,5 +69,11 @@ void pln_epilogue_bind(const struct pln_epilogue *epilogue, const struct pln_vec
 /* Replaces c[0..n), columns [col, col + n) of the given tile row, by the program's result; bools are left as 0.0f
  * and 1.0f. n <= width. */
 void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n);
+/* The same of rows [row, row + rows), c_row floats apart. Narrow ones that lie one behind the other (c_row is n) become
+ * runs of up to width elements, where the operands allow it: starting a program costs as much as some dozens of them. */
+void pln_epilogue_rows(struct pln_epilogue_run *run, int64_t row, int64_t rows, int64_t col, float *c, int64_t c_row,
+                       int64_t n);
+/* A width that lets narrow rows become such runs. */
+#define PLN_EPILOGUE_RUN 512
 
 #endif
