@@ -10,6 +10,8 @@ enum filter { FILTER_NEAREST, FILTER_LINEAR, FILTER_CUBIC };
 enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_TF_NN };
 enum rounding { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
 enum { AXIS_TAPS = 4 };
+/* Places of the row whose taps are known at a time. */
+enum { CHUNK_MOST = 4096 };
 
 struct modes {
     int filter, coords, rounding;
@@ -42,8 +44,9 @@ struct resize_state {
     double cubic_a;
     const float *x;
     float *y;
-    int n_outer; /* a task is one place along these */
+    int n_outer;
     struct axis outer[PLN_MAX_RANK], row;
+    int64_t n_places, chunk; /* a task is a chunk of the row at one place along the outer axes; all places of a chunk come first */
     bool by_runs; /* a place of the row is a run that is not resized, else it is one element */
     struct axis run;
     bool makes_line; /* elements: several rows of the input make the row that is resized */
@@ -205,14 +208,15 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->x = x->data;
     s->y = y->data;
     if (pln_tensor_count(y) == 0) return PLN_OK;
-    out_prepared->n_tasks = 1;
-    for (int i = 0; i < s->n_outer; i++) out_prepared->n_tasks *= s->outer[i].out;
-    /* The row's taps are computed for each range of tasks, and should pay. */
-    out_prepared->grain = PLN_MAX(1 + 100000 / (s->row.out * s->run.out * taps_of_filter(s->modes.filter)), PLN_MIN((int64_t)8, out_prepared->n_tasks / 32));
-    size_t table_bytes, line_bytes;
-    if (!pln_mul_size((size_t)s->row.out, sizeof(struct axis_taps), &table_bytes) || !pln_mul_size((size_t)s->row.in, sizeof(float), &line_bytes) ||
-        !pln_add_size(table_bytes, line_bytes, &out_prepared->scratch_bytes))
-        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
+    s->n_places = 1;
+    for (int i = 0; i < s->n_outer; i++) s->n_places *= s->outer[i].out;
+    s->chunk = PLN_MIN(s->row.out, CHUNK_MOST);
+    out_prepared->n_tasks = s->n_places * ((s->row.out - 1) / s->chunk + 1);
+    /* A chunk's taps are computed for each range of tasks, and should pay. */
+    out_prepared->grain = PLN_MAX(1 + 100000 / (s->chunk * s->run.out * taps_of_filter(s->modes.filter)), PLN_MIN((int64_t)8, out_prepared->n_tasks / 32));
+    size_t line_bytes = 0;
+    if (s->makes_line && !pln_mul_size((size_t)s->row.in, sizeof(float), &line_bytes)) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
+    out_prepared->scratch_bytes = (size_t)s->chunk * sizeof(struct axis_taps) + line_bytes;
     return PLN_OK;
 }
 
@@ -308,19 +312,19 @@ static void multiply_taps(const struct taps *taps, const struct axis_taps *more,
 
 /* ---- rows ---- */
 
-/* out[i] = sum of weight[t] x[offset[t] + i step], i < n. */
-static void combine(const struct resize_state *s, const struct taps *taps, int64_t n, int64_t step, float *out)
+/* out[i] = sum of weight[t] x[offset[t] + i step], first <= i < end. */
+static void combine(const struct resize_state *s, const struct taps *taps, int64_t first, int64_t end, int64_t step, float *out)
 {
     const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX];
     if (step == 1) {
         for (int t = 0; t < taps->n; t++) {
-            xs[t] = s->x + taps->offset[t];
+            xs[t] = s->x + taps->offset[t] + first;
             ws[t] = &taps->weight[t];
         }
-        s->isa->pixels(&(struct pln_taps){ .n_taps = taps->n, .x = xs, .w = ws, .n = n, .out = out });
+        s->isa->pixels(&(struct pln_taps){ .n_taps = taps->n, .x = xs, .w = ws, .n = end - first, .out = out + first });
         return;
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = first; i < end; i++) {
         float sum = 0;
         for (int t = 0; t < taps->n; t++) sum += taps->weight[t] * s->x[taps->offset[t] + i * step];
         out[i] = sum;
@@ -338,41 +342,67 @@ static void copy_run(const struct resize_state *s, const float *x, float *y)
 static void combine_run(const struct resize_state *s, const struct taps *taps, float *y)
 {
     if (s->run.y == 1) {
-        combine(s, taps, s->run.out, s->run.x, y);
+        combine(s, taps, 0, s->run.out, s->run.x, y);
         return;
     }
     struct taps one = *taps;
     for (int64_t i = 0; i < s->run.out; i++) {
-        combine(s, &one, 1, 0, &y[i * s->run.y]);
+        combine(s, &one, 0, 1, 0, &y[i * s->run.y]);
         for (int t = 0; t < one.n; t++) one.offset[t] += s->run.x;
     }
 }
 
-static void row_of_runs(const struct resize_state *s, const struct taps *outer, const struct axis_taps *table, float *y)
+/* The taps of one chunk of the row. */
+struct chunk {
+    int64_t number, n;
+    int64_t first, end; /* of what they see, where a line is made: its elements */
+    struct axis_taps *taps;
+};
+
+static void fill_chunk(const struct resize_state *s, int64_t number, struct chunk *chunk)
+{
+    struct axis row = s->row;
+    const int64_t begin = number * s->chunk;
+    if (s->makes_line) row.x = 1;
+    chunk->number = number;
+    chunk->n = PLN_MIN(s->chunk, row.out - begin);
+    chunk->first = row.in;
+    chunk->end = 0;
+    for (int64_t i = 0; i < chunk->n; i++) {
+        struct axis_taps *taps = &chunk->taps[i];
+        taps_at(s, &row, begin + i, taps);
+        for (int k = 0; k < taps->n; k++) {
+            chunk->first = PLN_MIN(chunk->first, taps->offset[k]);
+            chunk->end = PLN_MAX(chunk->end, taps->offset[k] + 1);
+        }
+    }
+}
+
+static void row_of_runs(const struct resize_state *s, const struct taps *outer, const struct chunk *chunk, float *y)
 {
     struct taps taps;
-    for (int64_t i = 0; i < s->row.out; i++, y += s->row.y) {
-        if (outer->n == 1 && table[i].n == 1) {
-            copy_run(s, s->x + outer->offset[0] + table[i].offset[0], y);
+    for (int64_t i = 0; i < chunk->n; i++, y += s->row.y) {
+        if (outer->n == 1 && chunk->taps[i].n == 1) {
+            copy_run(s, s->x + outer->offset[0] + chunk->taps[i].offset[0], y);
             continue;
         }
-        multiply_taps(outer, &table[i], &taps);
+        multiply_taps(outer, &chunk->taps[i], &taps);
         combine_run(s, &taps, y);
     }
 }
 
 /* What the outer axes make of the row, then along it. */
-static void row_of_elements(const struct resize_state *s, const struct taps *outer, const struct axis_taps *table, float *line, float *y)
+static void row_of_elements(const struct resize_state *s, const struct taps *outer, const struct chunk *chunk, float *line, float *y)
 {
     const float *x = s->x + outer->offset[0];
     const int n = taps_of_filter(s->modes.filter);
     if (s->makes_line) {
-        combine(s, outer, s->row.in, s->row.x, line);
+        combine(s, outer, chunk->first, chunk->end, s->row.x, line);
         x = line;
     }
-    for (int64_t i = 0; i < s->row.out; i++, y += s->row.y) {
-        const int64_t *offset = table[i].offset;
-        const float *weight = table[i].weight;
+    for (int64_t i = 0; i < chunk->n; i++, y += s->row.y) {
+        const int64_t *offset = chunk->taps[i].offset;
+        const float *weight = chunk->taps[i].weight;
         if (n == 1)
             *y = x[offset[0]];
         else if (n == 2)
@@ -404,18 +434,16 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
 {
     (void)shared;
     const struct resize_state *s = state;
-    struct axis_taps *table = scratch;
-    float *line = (float *)(table + s->row.out);
-    struct axis row = s->row;
+    struct chunk chunk = { .number = -1, .taps = scratch };
+    float *line = (float *)(chunk.taps + s->chunk);
     struct taps outer;
-    if (s->makes_line) row.x = 1;
-    for (int64_t i = 0; i < row.out && first < last; i++) taps_at(s, &row, i, &table[i]);
     for (int64_t task = first; task < last; task++) {
-        float *y = s->y + place(s, task, &outer);
+        if (task / s->n_places != chunk.number) fill_chunk(s, task / s->n_places, &chunk);
+        float *y = s->y + place(s, task % s->n_places, &outer) + chunk.number * s->chunk * s->row.y;
         if (s->by_runs)
-            row_of_runs(s, &outer, table, y);
+            row_of_runs(s, &outer, &chunk, y);
         else
-            row_of_elements(s, &outer, table, line, y);
+            row_of_elements(s, &outer, &chunk, line, y);
     }
 }
 
