@@ -147,8 +147,10 @@ static void resize(void **state)
             for (size_t m = 0; m < PLN_COUNT_OF(modes); m++) resize_one(&resizes[i], &modes[m], PLN_F32, FILL_PLAIN);
             resize_one(&resizes[i], &modes[0], PLN_F32, FILL_SPECIAL);
         }
-        for (size_t k = 0; k < PLN_COUNT_OF(roundings); k++)
+        for (size_t k = 0; k < PLN_COUNT_OF(roundings); k++) {
             resize_one(&resizes[i], &(struct resize_mode){ "nearest", "asymmetric", roundings[k], 0, 0 }, PLN_U8, FILL_PLAIN);
+            resize_one(&resizes[i], &(struct resize_mode){ "nearest", "asymmetric", roundings[k], 0, 0 }, PLN_F32, FILL_PLAIN);
+        }
         resize_one(&resizes[i], &(struct resize_mode){ "cubic", "half_pixel", NULL, 0, 0 }, PLN_U8, FILL_PLAIN);
         resize_one(&resizes[i], &(struct resize_mode){ "linear", "half_pixel", NULL, 0, 0 }, PLN_I8, FILL_PLAIN);
         resize_one(&resizes[i], &(struct resize_mode){ "linear", "align_corners", NULL, 0, 0 }, PLN_I64, FILL_PLAIN);

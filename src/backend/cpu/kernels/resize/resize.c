@@ -222,16 +222,23 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 
 /* ---- coordinates and weights ---- */
 
+/* Coordinates of `nearest` are rounded to f32 behind each operation, as the reference kernel tells. */
+static double rounded(const struct resize_state *s, double x)
+{
+    return s->modes.filter == FILTER_NEAREST ? (double)(float)x : x;
+}
+
 static double source(const struct resize_state *s, const struct axis *axis, int64_t i)
 {
-    const double x = (double)i, in = (double)axis->in, size = axis->scale * in;
+    const double x = (double)i, scale = rounded(s, axis->scale), in = (double)axis->in, out = rounded(s, scale * in), size = (double)axis->out;
+    const double centre = rounded(s, (x + 0.5) / scale);
     switch ((enum coords)s->modes.coords) {
-    case COORDS_HALF_PIXEL: return (x + 0.5) / axis->scale - 0.5;
-    case COORDS_TF_NN: return (x + 0.5) / axis->scale;
-    case COORDS_SYMMETRIC: return in / 2 * (1 - (double)axis->out / size) + (x + 0.5) / axis->scale - 0.5;
-    case COORDS_PYTORCH: return axis->out > 1 ? (x + 0.5) / axis->scale - 0.5 : 0.0;
-    case COORDS_ALIGN_CORNERS: return size == 1.0 ? 0.0 : x * (in - 1) / (size - 1);
-    case COORDS_ASYMMETRIC: return x / axis->scale;
+    case COORDS_HALF_PIXEL: return rounded(s, centre - 0.5);
+    case COORDS_TF_NN: return centre;
+    case COORDS_SYMMETRIC: return rounded(s, rounded(s, rounded(s, in / 2 * rounded(s, 1 - rounded(s, size / out))) + centre) - 0.5);
+    case COORDS_PYTORCH: return size > 1 ? rounded(s, centre - 0.5) : 0.0;
+    case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : rounded(s, rounded(s, x * (in - 1)) / rounded(s, out - 1));
+    case COORDS_ASYMMETRIC: return rounded(s, x / scale);
     }
     return 0.0;
 }
