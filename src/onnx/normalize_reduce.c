@@ -148,7 +148,10 @@ void pln_onnx_lp_pool_1(struct pln_emit *emit)
 {
     static const char *const names[] = { "auto_pad", "kernel_shape", "pads", "strides" };
     float p = pln_emit_float(emit, "p", 2);
-    if (p != (float)(int)p) pln_emit_fail(emit, PLN_UNSUPPORTED, "LpPool with p = %g; whole numbers are supported", (double)p);
+    if (!(p > -0x1p31f && p < 0x1p31f && p == (float)(int)p)) {
+        pln_emit_fail(emit, PLN_UNSUPPORTED, "LpPool with p = %g; whole numbers are supported", (double)p);
+        return;
+    }
     uint32_t x = pln_emit_need(emit, 0);
     uint32_t node = pln_emit_begin(emit, PLN_OP_POOL, PLN_POOL_LP, &x, 1, 1);
     for (size_t i = 0; i < PLN_COUNT_OF(names); i++) pln_emit_copy_attr(emit, node, names[i], names[i]);

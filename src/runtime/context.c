@@ -77,7 +77,8 @@ static enum pln_status init_weights(struct pln_context *context)
         if (slot->place != PLN_PLACE_WEIGHT) continue;
         const struct pln_weight *weight = &engine->program->weights[slot->index];
         struct pln_slot_state *own = &context->slots[i];
-        void *data = slot->space == 0 ? (void *)(uintptr_t)weight->data : engine->devices[slot->space].weights[slot->index];
+        const void *host = weight->data ? weight->data : pln_nothing;
+        void *data = slot->space == 0 ? (void *)(uintptr_t)host : engine->devices[slot->space].weights[slot->index];
         pln_tensor_init(&own->view.tensor, weight->dtype, weight->rank, weight->dims, data);
         own->item = &own->view;
     }
@@ -327,6 +328,7 @@ static enum pln_status buffer_tensor(pln_context *context, const char *name, con
     pln_tensor_init(out_tensor, buffer->dtype, buffer->rank, buffer->dims, buffer->data);
     for (int i = 0; buffer->strides && i < buffer->rank; i++) out_tensor->strides[i] = buffer->strides[i];
     if (count > 0 && !buffer->data) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': its data is NULL", name);
+    if (!buffer->data && buffer->memory == PLN_MEMORY_HOST) out_tensor->data = pln_nothing;
     if (!buffer_fits(out_tensor, buffer->size_bytes))
         return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "'%s': the shape needs %zu bytes, the buffer has %zu", name, pln_tensor_bytes(out_tensor), buffer->size_bytes);
     return PLN_OK;

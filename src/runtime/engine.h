@@ -268,6 +268,8 @@ static inline bool pln_output_on_device(const struct pln_binding *binding)
 enum pln_status pln_context_check_memory(struct pln_context *context, const char *name, enum pln_dtype dtype, const struct pln_buffer *buffer, const void *bound);
 
 /* transfer.c: memory of inputs and outputs that lies elsewhere than where the plan wants it. */
+/* Where a tensor without elements lies in host memory when nobody gave it a place: C has no arithmetic on NULL. Never written. */
+extern uint8_t pln_nothing[64];
 /* Asks the allocator of output `index` for the tensor's memory; NULL of an empty one. */
 enum pln_status pln_transfer_request(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor, void **out_memory);
 /* The plan writes output `index` to memory of its own, from where pln_transfer_give brings it to the caller's. */

@@ -2,6 +2,8 @@
 #include "runtime/resolve.h"
 #include "tensor/convert.h"
 
+_Alignas(64) uint8_t pln_nothing[64];
+
 static enum pln_status fill_extents(struct pln_context *context, uint32_t slot_id, struct pln_tensor *tensor)
 {
     const struct pln_slot *slot = &context->engine->program->slots[slot_id];
@@ -220,7 +222,7 @@ enum pln_status pln_slot_fill(struct pln_context *context, struct pln_segment_st
     own->view.kind = PLN_TENSOR;
     if (slot->place == PLN_PLACE_ARENA) {
         size_t offset = state->offsets[arena];
-        own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : NULL; /* NULL: all are empty */
+        own->view.tensor.data = state->arenas[slot->space] ? (uint8_t *)state->arenas[slot->space] + offset : slot->space == 0 ? pln_nothing : NULL; /* all are empty */
     } else if (slot->place == PLN_PLACE_VIEW) {
         PLN_TRY(fill_view(context, slot_id, &own->view.tensor));
         own->base_version = context->versions[slot->index];

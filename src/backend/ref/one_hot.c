@@ -46,9 +46,9 @@ enum pln_status pln_ref_eye_like(struct pln_call *call)
     PLN_TRY(pln_call_out(call, 0, (enum pln_dtype)dtype, 2, dims, &out));
     size_t bytes = pln_tensor_bytes(&out);
     if (bytes > 0) memset(out.data, 0, bytes);
-    for (int64_t row = 0; row < dims[0]; row++) {
-        int64_t column;
-        if (pln_add_i64(row, k, &column) && column >= 0 && column < dims[1]) pln_store_f64(out.dtype, out.data, row * dims[1] + column, 1, false);
-    }
+    /* The rows that the diagonal meets: there may be many more, of no columns. */
+    if (bytes == 0 || k <= -dims[0] || k >= dims[1]) return PLN_OK;
+    const int64_t end = PLN_MIN(dims[0], dims[1] - k);
+    for (int64_t row = k < 0 ? -k : 0; row < end; row++) pln_store_f64(out.dtype, out.data, row * dims[1] + row + k, 1, false);
     return PLN_OK;
 }
