@@ -1,5 +1,9 @@
 #include "tensor/tensor.h"
 
+/* What walks the rows of a tensor does so where they are empty, too: more of them than a run ever has are refused, or a few bytes of a model
+ * would take hours. */
+#define EMPTY_ROWS_MOST ((int64_t)1 << 32)
+
 bool pln_shape_count(int rank, const int64_t *dims, int64_t *out_count)
 {
     /* Zeros are left out of the product that is checked, so that strides and partial products fit too. */
@@ -11,6 +15,7 @@ bool pln_shape_count(int rank, const int64_t *dims, int64_t *out_count)
         if (dims[i] == 0) empty = true;
         if (!pln_mul_i64(product, PLN_MAX(dims[i], 1), &product)) return false;
     }
+    if (empty && product > EMPTY_ROWS_MOST) return false;
     *out_count = empty ? 0 : product;
     return true;
 }

@@ -31,7 +31,7 @@ const char *pln_tensor_describe(const struct pln_tensor *tensor, char *buffer, s
 /* Copies any strides to any strides of the same dtype and dims (sub-byte types: both contiguous). */
 void pln_tensor_copy(const struct pln_tensor *from, const struct pln_tensor *to);
 
-/* Checked product of dims: false if a dim is negative or it overflows int64. */
+/* Checked product of dims: false if a dim is negative, if it overflows int64, or if it is 0 and the other dims are more rows than 2^32. */
 bool pln_shape_count(int rank, const int64_t *dims, int64_t *out_count);
 /* Checked bytes of a contiguous tensor. */
 bool pln_shape_bytes(enum pln_dtype dtype, int rank, const int64_t *dims, size_t *out_bytes);

@@ -21,6 +21,8 @@ static void shapes(void **state)
     assert_false(pln_shape_count(2, (int64_t[]){ 2, -1 }, &count));
     assert_false(pln_shape_count(2, (int64_t[]){ INT64_C(1) << 32, INT64_C(1) << 31 }, &count));
     assert_false(pln_shape_count(3, (int64_t[]){ 0, INT64_C(1) << 32, INT64_C(1) << 32 }, &count));
+    assert_false(pln_shape_count(2, (int64_t[]){ (INT64_C(1) << 32) + 1, 0 }, &count));
+    assert_true(pln_shape_count(2, (int64_t[]){ INT64_C(1) << 32, 0 }, &count) && count == 0);
     assert_true(pln_shape_bytes(PLN_I4, 1, (int64_t[]){ 3 }, &size_bytes) && size_bytes == 2);
     assert_true(pln_shape_bytes(PLN_U2, 1, (int64_t[]){ 9 }, &size_bytes) && size_bytes == 3);
     assert_true(pln_shape_bytes(PLN_F32, 2, (int64_t[]){ 3, 5 }, &size_bytes) && size_bytes == 60);

@@ -162,26 +162,31 @@ PLN_INLINE void open_axis(const struct pln_cuda_resize_params *p, const struct p
     if (sum != 0) axis->divisor = sum;
 }
 
-/* Sum over all combinations of taps of n axes: the last one is the inner loop, the others count like digits. */
+/* Sum over all combinations of taps of n axes, which stand last axis first: axis by axis from the first one on, as the reference adds them, so that
+ * integers that come to lie between two whole numbers are rounded alike. The first axis is the inner loop, the others count like digits and hand
+ * their sums on. */
 PLN_INLINE PLN_ACC sum_taps(const struct pln_cuda_resize_params *p, struct axis *axes, int n, const PLN_T *from)
 {
-    PLN_ACC total = 0;
+    PLN_ACC sums[PLN_CUDA_MAX_RANK];
     if (n == 0) return (PLN_ACC)pln_value(*from);
+    for (int d = 0; d < n; d++) sums[d] = 0;
     const struct axis *inner = &axes[n - 1];
     for (;;) {
-        PLN_ACC outer = 1, row = 0;
+        PLN_ACC done = 0;
         int64_t at = 0;
-        for (int d = 0; d < n - 1; d++) {
-            outer *= weight(p, &axes[d], axes[d].tap) / axes[d].divisor;
-            at += clamp(axes[d].first + axes[d].tap, axes[d].extent) * axes[d].stride;
-        }
+        for (int d = 0; d < n - 1; d++) at += clamp(axes[d].first + axes[d].tap, axes[d].extent) * axes[d].stride;
         for (int64_t tap = 0; tap < inner->taps; tap++)
-            row += weight(p, inner, tap) / inner->divisor *
-                   (PLN_ACC)pln_value(from[at + clamp(inner->first + tap, inner->extent) * inner->stride]);
-        total += outer * row;
+            done += weight(p, inner, tap) / inner->divisor *
+                    (PLN_ACC)pln_value(from[at + clamp(inner->first + tap, inner->extent) * inner->stride]);
         int d = n - 2;
-        while (d >= 0 && ++axes[d].tap == axes[d].taps) axes[d--].tap = 0;
-        if (d < 0) return total;
+        for (; d >= 0; d--) {
+            sums[d] += weight(p, &axes[d], axes[d].tap) / axes[d].divisor * done;
+            if (++axes[d].tap < axes[d].taps) break;
+            axes[d].tap = 0;
+            done = sums[d];
+            sums[d] = 0;
+        }
+        if (d < 0) return done;
     }
 }
 
