@@ -12,7 +12,7 @@
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
 
-#define FILE_NAME "models_plan_test.plan"
+static char file_name[4096]; /* not beside the models: suites of two builds may run at a time */
 
 static pln_engine *build(const char *model, const char *device)
 {
@@ -93,7 +93,7 @@ static pln_engine *build_again(const char *target)
     pln_engine *engine;
     pln_diagnostics *diagnostics = pln_diagnostics_create();
     const struct pln_build_options options = { .struct_size = sizeof options, .diagnostics = diagnostics, .target = target };
-    enum pln_status status = pln_build_plan_file(FILE_NAME, &options, &engine);
+    enum pln_status status = pln_build_plan_file(file_name, &options, &engine);
     struct pln_message message;
     if (pln_diagnostics_get(diagnostics, 0, &message) == PLN_OK) printf("%s\n", message.text);
     assert_int_equal(status, PLN_OK);
@@ -110,7 +110,7 @@ static void check_rebuilt(pln_engine *built, const char *folder)
     const void *plan = pln_engine_plan(first, &bytes), *second_plan = pln_engine_plan(second, &second_bytes);
     assert_int_equal(bytes, second_bytes);
     assert_memory_equal(plan, second_plan, bytes);
-    assert_int_equal(pln_engine_save(first, FILE_NAME, NULL), PLN_OK);
+    assert_int_equal(pln_engine_save(first, file_name, NULL), PLN_OK);
     pln_engine_release(second);
     second = build_again(NULL);
     second_plan = pln_engine_plan(second, &second_bytes);
@@ -130,15 +130,15 @@ static void check_model(const char *name, const char *device)
     const void *first_plan = pln_engine_plan(first, &first_bytes), *second_plan = pln_engine_plan(second, &second_bytes);
     assert_int_equal(first_bytes, second_bytes);
     assert_memory_equal(first_plan, second_plan, first_bytes);
-    assert_int_equal(pln_engine_save(first, FILE_NAME, NULL), PLN_OK);
-    assert_int_equal(pln_engine_load_file(FILE_NAME, NULL, &loaded), PLN_OK);
+    assert_int_equal(pln_engine_save(first, file_name, NULL), PLN_OK);
+    assert_int_equal(pln_engine_load_file(file_name, NULL, &loaded), PLN_OK);
     compare_runs(first, loaded, folder);
     check_rebuilt(first, folder);
     if (!device) damage(first_plan, first_bytes);
     pln_engine_release(first);
     pln_engine_release(second);
     pln_engine_release(loaded);
-    unlink(FILE_NAME);
+    unlink(file_name);
 }
 
 static void every_model(const char *device)
@@ -169,6 +169,8 @@ static void plans_for_the_reference(void **state)
 
 int main(void)
 {
+    const char *folder = getenv("TMPDIR");
+    snprintf(file_name, sizeof file_name, "%s/planish-models-plan-%ld.plan", folder ? folder : "/tmp", (long)getpid());
     const struct CMUnitTest tests[] = { cmocka_unit_test(plans_for_the_cpu), cmocka_unit_test(plans_for_the_reference) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

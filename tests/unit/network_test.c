@@ -251,17 +251,17 @@ static void test_split_of_an_open_dim(void **state)
 }
 
 /* Lengths whose sum is that of the axis only because it overflows int64, and so does the place where the one that is used begins: x[:,2:3] if nobody
- * looks. */
+ * looks. They are known to the run alone; those of a model are refused for the parts' shapes. */
 static void test_split_whose_lengths_overflow(void **state)
 {
     (void)state;
-    static const int64_t dims[2] = { -1, 4 }, parts[4] = { INT64_MAX, INT64_MAX, 1, 5 };
+    static const int64_t dims[2] = { -1, 4 }, parts[4] = { INT64_MAX, INT64_MAX, 1, 5 }, four = 4;
     static const char *const devices[2] = { "cpu", "ref" };
     static const struct pln_attribute axis = { .name = "axis", .kind = PLN_ATTRIBUTE_INT, .i = 1 };
     const char *const in[2] = { "x", "parts" }, *const out[4] = { "a", "b", "c", "d" };
     pln_network *network = pln_network_create("parts", 17);
     pln_network_add_input(network, "x", PLN_F32, 2, dims, NULL);
-    pln_network_add_weights(network, "parts", PLN_I64, 1, (const int64_t[]){ 4 }, parts);
+    pln_network_add_input(network, "parts", PLN_I64, 1, &four, NULL);
     pln_network_add_node(network, &(struct pln_network_node){ .op_type = "Split", .name = "cut", .inputs = in, .input_count = 2, .outputs = out, .output_count = 4, .attributes = &axis, .attribute_count = 1 });
     pln_network_add_output(network, "c", PLN_F32, -1, NULL, NULL);
     for (int i = 0; i < 2; i++) {
@@ -271,7 +271,9 @@ static void test_split_whose_lengths_overflow(void **state)
         struct pln_message message;
         pln_engine *engine;
         pln_context *context;
+        const struct pln_buffer lengths = { .dtype = PLN_I64, .rank = 1, .dims = { 4 }, .data = (void *)parts, .size_bytes = sizeof parts };
         begin(network, &options, NULL, &engine, &context);
+        assert_int_equal(pln_context_bind_input(context, "parts", &lengths), PLN_OK);
         assert_int_equal(pln_context_bind_input(context, "x", &value), PLN_OK);
         assert_int_not_equal(pln_context_run(context), PLN_OK); /* the first part has more bytes than there are, or the lengths are wrong */
         value = (struct pln_buffer){ .dtype = PLN_F32, .rank = 2, .dims = { 0, 4 }, .data = x };
