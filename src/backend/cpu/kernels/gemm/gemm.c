@@ -210,10 +210,12 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     PLN_TRY(read_output(kernel, launch, state, diag));
     PLN_TRY(read_epilogue(kernel, launch, state, diag));
     merge_batch(state);
-    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->packed, pln_gemm_reads_a_in_place(state->a_row, state->a_col));
+    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->packed, true);
     out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
+    /* Rows that have to be copied are so once for this many columns. */
+    if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, 6));
     if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
     if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols_most;
     int64_t floats = pln_gemm_scratch_a(state->isa, state->cut.rows, state->k) + state->b_scratch + state->c_scratch;
