@@ -1,22 +1,15 @@
-/* Resize: separable resampling, one axis after the other in double precision. Source of all coordinate rules and filters: the ONNX
- * operator's text and its reference implementation (onnx/reference/ops/op_resize.py, 1.23). */
+/* Resize: separable resampling, one axis after the other in double precision. Rules of coordinates and weights: kernel/resize.h. */
 #include <math.h>
 
 #include "backend/ref/elems.h"
+#include "kernel/resize.h"
 #include "tensor/convert.h"
-
-enum filter { FILTER_NEAREST, FILTER_LINEAR, FILTER_CUBIC };
-enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_CROP,
-              COORDS_TF_NN }; /* the last one: opset 11 alone */
-enum rounding { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
 
 /* More taps a sample than any real filter has. */
 static const double taps_max = 1 << 28;
 
 struct resize {
-    enum filter filter;
-    enum coords coords;
-    enum rounding rounding;
+    struct pln_resize_modes modes;
     bool antialias, exclude_outside;
     double cubic_a, extrapolation;
     double scale[PLN_MAX_RANK], roi_start[PLN_MAX_RANK], roi_end[PLN_MAX_RANK];
@@ -32,33 +25,19 @@ struct taps {
     int64_t parts; /* reals of an element; the value outside is real */
 };
 
-static enum pln_status pick(struct pln_call *call, const char *attr, const char *const *names, int n, int *out_index)
+static enum pln_status need_mode(struct pln_call *call, const char *attr, int mode)
 {
-    const char *text = pln_attrs_string(call->attrs, attr, names[0]);
-    *out_index = 0;
-    for (int i = 0; i < n; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *out_index = i;
-        return PLN_OK;
-    }
-    return pln_call_fail(call, PLN_BAD_MODEL, "%s is '%s', which is no such mode", attr, text);
+    return mode >= 0 ? PLN_OK : pln_call_fail(call, PLN_BAD_MODEL, "%s is '%s', which is no such mode", attr, pln_attrs_string(call->attrs, attr, ""));
 }
 
 static enum pln_status read_modes(struct pln_call *call, struct resize *r)
 {
-    static const char *const filters[] = { "nearest", "linear", "cubic" };
-    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                          "tf_crop_and_resize", "tf_half_pixel_for_nn" };
-    static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
-    int index;
-    PLN_TRY(pick(call, "mode", filters, 3, &index));
-    r->filter = (enum filter)index;
-    PLN_TRY(pick(call, "coordinate_transformation_mode", coords, 7, &index));
-    r->coords = (enum coords)index;
-    PLN_TRY(pick(call, "nearest_mode", roundings, 4, &index));
-    r->rounding = (enum rounding)index;
-    r->antialias = pln_attrs_int(call->attrs, "antialias", 0) != 0 && r->filter != FILTER_NEAREST;
-    r->exclude_outside = pln_attrs_int(call->attrs, "exclude_outside", 0) != 0 && r->filter != FILTER_NEAREST;
+    r->modes = pln_resize_modes(call->attrs);
+    PLN_TRY(need_mode(call, "mode", r->modes.filter));
+    PLN_TRY(need_mode(call, "coordinate_transformation_mode", r->modes.coords));
+    PLN_TRY(need_mode(call, "nearest_mode", r->modes.rounding));
+    r->antialias = pln_attrs_int(call->attrs, "antialias", 0) != 0 && r->modes.filter != PLN_RESIZE_NEAREST;
+    r->exclude_outside = pln_attrs_int(call->attrs, "exclude_outside", 0) != 0 && r->modes.filter != PLN_RESIZE_NEAREST;
     r->cubic_a = (double)pln_attrs_float(call->attrs, "cubic_coeff_a", -0.75f);
     r->extrapolation = (double)pln_attrs_float(call->attrs, "extrapolation_value", 0.0f);
     return PLN_OK;
@@ -84,10 +63,9 @@ static enum pln_status apply_scales(struct pln_call *call, const struct pln_tens
 static enum pln_status apply_sizes(struct pln_call *call, const struct pln_tensor *in, const int64_t *sizes, const int *axes, int n,
                                    struct resize *r)
 {
-    static const char *const policies[] = { "stretch", "not_larger", "not_smaller" };
-    int policy;
+    const int policy = r->modes.policy;
     double common = 0;
-    PLN_TRY(pick(call, "keep_aspect_ratio_policy", policies, 3, &policy));
+    PLN_TRY(need_mode(call, "keep_aspect_ratio_policy", policy));
     for (int i = 0; i < n; i++) {
         int64_t extent = in->dims[axes[i]];
         if (sizes[i] < 0) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "size %lld of axis %d", (long long)sizes[i], axes[i]);
@@ -95,9 +73,9 @@ static enum pln_status apply_sizes(struct pln_call *call, const struct pln_tenso
         double scale = extent ? (double)sizes[i] / (double)extent : 1.0;
         r->scale[axes[i]] = scale;
         r->out_dims[axes[i]] = sizes[i];
-        if (i == 0 || (policy == 1 ? scale < common : scale > common)) common = scale;
+        if (i == 0 || (policy == PLN_RESIZE_NOT_LARGER ? scale < common : scale > common)) common = scale;
     }
-    for (int i = 0; policy != 0 && i < n; i++) {
+    for (int i = 0; policy != PLN_RESIZE_STRETCH && i < n; i++) {
         double size = floor(common * (double)in->dims[axes[i]] + 0.5);
         if (!(size < 1e15)) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "sizes are too large");
         r->scale[axes[i]] = common;
@@ -120,7 +98,7 @@ static enum pln_status read_sizes(struct pln_call *call, const struct pln_tensor
         r->roi_start[d] = 0;
         r->roi_end[d] = 1;
     }
-    if (r->coords == COORDS_CROP) {
+    if (r->modes.coords == PLN_RESIZE_CROP) {
         if (!roi || !pln_dtype_is_float(roi->dtype) || pln_tensor_count(roi) != 2 * n) {
             return pln_call_fail(call, PLN_BAD_MODEL, "tf_crop_and_resize needs a roi of %d numbers", 2 * n);
         }
@@ -136,40 +114,9 @@ static enum pln_status read_sizes(struct pln_call *call, const struct pln_tensor
 
 /* ---- coordinates and weights ---- */
 
-/* Coordinates of `nearest` are rounded to f32 behind each operation, as ONNX Runtime and PyTorch compute them: a scale of 0.6 is a little more than 0.6, and
- * in double index 3 would come from 4.99999, not from the 5 that was meant. The other filters are continuous and lose nothing by more digits. */
-static double rounded(const struct resize *r, double x)
+static struct pln_resize_axis axis_of(const struct resize *r, int d, int64_t extent)
 {
-    return r->filter == FILTER_NEAREST ? (double)(float)x : x;
-}
-
-static double source(const struct resize *r, int d, int64_t extent, int64_t i)
-{
-    double x = (double)i, scale = rounded(r, r->scale[d]), in = (double)extent, out = rounded(r, scale * in), size = (double)r->out_dims[d];
-    double centre = rounded(r, (x + 0.5) / scale);
-    switch (r->coords) {
-    case COORDS_HALF_PIXEL: return rounded(r, centre - 0.5);
-    case COORDS_TF_NN: return centre;
-    case COORDS_SYMMETRIC: return rounded(r, rounded(r, rounded(r, in / 2 * rounded(r, 1 - rounded(r, size / out))) + centre) - 0.5);
-    case COORDS_PYTORCH: return size > 1 ? rounded(r, centre - 0.5) : 0.0;
-    case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : rounded(r, rounded(r, x * (in - 1)) / rounded(r, out - 1));
-    case COORDS_ASYMMETRIC: return rounded(r, x / scale);
-    case COORDS_CROP: {
-        double span = rounded(r, rounded(r, r->roi_end[d] - r->roi_start[d]) * (in - 1));
-        double step = out == 1.0 ? span / 2 : rounded(r, rounded(r, x * span) / rounded(r, out - 1));
-        return rounded(r, step + rounded(r, r->roi_start[d] * (in - 1)));
-    }
-    }
-    return 0.0;
-}
-
-/* Keys, "Cubic Convolution Interpolation for Digital Image Processing", equation 4. */
-static double cubic(double x, double a)
-{
-    x = fabs(x);
-    if (x <= 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
-    if (x < 2) return a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a;
-    return 0;
+    return (struct pln_resize_axis){ extent, r->out_dims[d], r->scale[d], r->roi_start[d], r->roi_end[d] };
 }
 
 /* Weights of the taps around a coordinate whose fraction is `ratio`, in (0, 1]. */
@@ -178,33 +125,17 @@ static void fill_weights(const struct resize *r, double scale, double ratio, int
     double stretch = r->antialias ? fmin(scale, 1.0) : 1.0, sum = 0;
     for (int64_t k = 0; k < n; k++) {
         double at = stretch * ((double)(k - n / 2 + 1) - ratio);
-        weight[k] = r->filter == FILTER_CUBIC ? cubic(at, r->cubic_a) : fmax(1 - fabs(at), 0);
+        weight[k] = pln_resize_weight(&r->modes, r->cubic_a, at);
         sum += weight[k];
     }
     for (int64_t k = 0; r->antialias && k < n; k++) weight[k] /= sum;
 }
 
-static void exclude_outside(int64_t extent, int64_t start, int64_t n, double *weight)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < n; k++) {
-        if (start + k < 0 || start + k >= extent) weight[k] = 0;
-        sum += weight[k];
-    }
-    for (int64_t k = 0; sum != 0 && k < n; k++) weight[k] /= sum;
-}
-
-/* Coordinates far outside read the border all the same. */
-static double limit(double x, int64_t extent)
-{
-    double margin = (double)extent + 4;
-    return x > -margin ? fmin(x, (double)extent + margin) : -margin;
-}
-
 static enum pln_status make_taps(struct pln_call *call, const struct resize *r, int d, int64_t extent, struct taps *taps)
 {
+    const struct pln_resize_axis axis = axis_of(r, d, extent);
     int64_t out = r->out_dims[d];
-    double reach = r->filter == FILTER_CUBIC ? 2 : 1, stretch = r->antialias ? fmin(r->scale[d], 1.0) : 1.0;
+    double reach = r->modes.filter == PLN_RESIZE_CUBIC ? 2 : 1, stretch = r->antialias ? fmin(r->scale[d], 1.0) : 1.0;
     double first = floor(-reach / stretch) + 1;
     size_t count;
     void *memory;
@@ -215,19 +146,17 @@ static enum pln_status make_taps(struct pln_call *call, const struct resize *r, 
     taps->weight = memory;
     PLN_TRY(pln_call_scratch(call, (size_t)out, sizeof(int64_t), &memory));
     taps->start = memory;
-    if (r->coords == COORDS_CROP) {
+    if (r->modes.coords == PLN_RESIZE_CROP) {
         PLN_TRY(pln_call_scratch(call, (size_t)out, sizeof(bool), &memory));
         taps->outside = memory;
     }
     for (int64_t i = 0; i < out; i++) {
-        double x = source(r, d, extent, i);
-        if (taps->outside) taps->outside[i] = !(x >= 0 && x <= (double)(extent - 1));
-        x = limit(x, extent);
+        const double x = pln_resize_source(&r->modes, &axis, i, taps->outside ? &taps->outside[i] : NULL);
         /* A whole coordinate is the right one of its two neighbours, so that ties go to the left. */
         double left = ceil(x) - 1;
         taps->start[i] = (int64_t)left - taps->n / 2 + 1;
         fill_weights(r, r->scale[d], x - left, taps->n, &taps->weight[i * taps->n]);
-        if (r->exclude_outside) exclude_outside(extent, taps->start[i], taps->n, &taps->weight[i * taps->n]);
+        if (r->exclude_outside) pln_resize_exclude_outside(extent, taps->start[i], taps->n, &taps->weight[i * taps->n]);
     }
     return PLN_OK;
 }
@@ -254,7 +183,7 @@ static void resample(const struct taps *taps, const double *in, double *out, int
 
 static bool unchanged(const struct resize *r, int d, int64_t extent)
 {
-    bool whole = r->coords != COORDS_CROP || (r->roi_start[d] == 0 && r->roi_end[d] == 1);
+    bool whole = r->modes.coords != PLN_RESIZE_CROP || (r->roi_start[d] == 0 && r->roi_end[d] == 1);
     return whole && r->out_dims[d] == extent && fabs(r->scale[d] - 1) <= 1e-9;
 }
 
@@ -306,18 +235,13 @@ static enum pln_status interpolate(struct pln_call *call, const struct resize *r
     return PLN_OK;
 }
 
+/* -1: outside of the region's input. */
 static int64_t nearest(const struct resize *r, int d, int64_t extent, int64_t i)
 {
-    double x = source(r, d, extent, i), at = 0;
-    if (r->coords == COORDS_CROP && !(x >= 0 && x <= (double)(extent - 1))) return -1;
-    x = limit(x, extent);
-    switch (r->rounding) {
-    case ROUND_PREFER_FLOOR: at = ceil(x - 0.5); break;
-    case ROUND_PREFER_CEIL: at = floor(x + 0.5); break;
-    case ROUND_FLOOR: at = floor(x); break;
-    case ROUND_CEIL: at = ceil(x); break;
-    }
-    return at < 0 ? 0 : at >= (double)extent ? extent - 1 : (int64_t)at;
+    const struct pln_resize_axis axis = axis_of(r, d, extent);
+    bool outside;
+    const double x = pln_resize_source(&r->modes, &axis, i, &outside);
+    return r->modes.coords == PLN_RESIZE_CROP && outside ? -1 : pln_resize_nearest(&r->modes, x, extent);
 }
 
 static enum pln_status sample_nearest(struct pln_call *call, const struct resize *r, struct pln_elems *in, struct pln_elems *out)
@@ -330,7 +254,7 @@ static enum pln_status sample_nearest(struct pln_call *call, const struct resize
         bool same = unchanged(r, d, in->tensor.dims[d]);
         for (int64_t i = 0; i < r->out_dims[d]; i++) maps[d][i] = same ? i : nearest(r, d, in->tensor.dims[d], i);
     }
-    if (r->coords == COORDS_CROP && in->tensor.dtype != PLN_STR) {
+    if (r->modes.coords == PLN_RESIZE_CROP && in->tensor.dtype != PLN_STR) {
         char value[16] = { 0 };
         store(pln_dtype_part(in->tensor.dtype), value, 0, r->extrapolation);
         pln_elems_fill(out, 0, out->count, value);
@@ -349,7 +273,7 @@ enum pln_status pln_ref_resize(struct pln_call *call)
     PLN_TRY(pln_elems_out(call, 0, in.tensor.dtype, in.tensor.rank, r.out_dims, &out));
     if (out.count == 0) return PLN_OK;
     if (in.count == 0) return pln_call_fail(call, PLN_INVALID_ARGUMENT, "an empty input cannot be resized to a non-empty one");
-    if (r.filter == FILTER_NEAREST) PLN_TRY(sample_nearest(call, &r, &in, &out));
+    if (r.modes.filter == PLN_RESIZE_NEAREST) PLN_TRY(sample_nearest(call, &r, &in, &out));
     else PLN_TRY(interpolate(call, &r, &in.tensor, &out));
     return pln_elems_finish(call, 0, &out);
 }

@@ -4,33 +4,13 @@
 
 #include "backend/cuda/device/resize_params.h"
 #include "backend/cuda/kernels/walk.h"
+#include "kernel/resize.h"
 #include "tensor/convert.h"
 
-#define NEAREST 0
-#define CROP    5
-
-struct modes {
-    int filter, coords, rounding, policy; /* the numbers of device/resize.cuh */
-};
-
-static int pick(const struct pln_attrs *attrs, const char *attr, const char *const *names)
+/* The numbers of the modes are those of device/resize.cuh. false: a mode that there is not. */
+static bool read_modes(const struct pln_attrs *attrs, struct pln_resize_modes *out)
 {
-    const char *text = pln_attrs_string(attrs, attr, names[0]);
-    for (int i = 0; names[i]; i++)
-        if (pln_str_equal(text, names[i])) return i;
-    return -1;
-}
-
-/* false: a mode that there is not. */
-static bool read_modes(const struct pln_attrs *attrs, struct modes *out)
-{
-    static const char *const filters[] = { "nearest", "linear", "cubic", NULL };
-    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",   "align_corners",
-                                          "asymmetric", "tf_crop_and_resize",   "tf_half_pixel_for_nn", NULL };
-    static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
-    static const char *const policies[] = { "stretch", "not_larger", "not_smaller", NULL };
-    *out = (struct modes){ pick(attrs, "mode", filters), pick(attrs, "coordinate_transformation_mode", coords),
-                           pick(attrs, "nearest_mode", roundings), pick(attrs, "keep_aspect_ratio_policy", policies) };
+    *out = pln_resize_modes(attrs);
     return out->filter >= 0 && out->coords >= 0 && out->rounding >= 0 && out->policy >= 0;
 }
 
@@ -38,15 +18,15 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
 {
     (void)kernel;
     const struct pln_operand *in = &problem->inputs[0], *out = &problem->outputs[0];
-    struct modes modes;
+    struct pln_resize_modes modes;
     if (problem->n_inputs < 1 || problem->n_outputs != 1) return "wrong number of operands";
     if (!read_modes(problem->attrs, &modes)) return "there is no such mode";
-    if (in->dtype != out->dtype || !(modes.filter == NEAREST ? pln_cuda_unit(in->dtype) : pln_cuda_type(in->dtype)))
+    if (in->dtype != out->dtype || !(modes.filter == PLN_RESIZE_NEAREST ? pln_cuda_unit(in->dtype) : pln_cuda_type(in->dtype)))
         return "elements of this type cannot be resized";
     if (in->rank < 0 || in->rank > PLN_CUDA_MAX_RANK || out->rank != in->rank)
         return "the rank is not known, or above 8";
-    if (modes.coords == CROP && (problem->n_inputs < 2 || !problem->inputs[1].present)) return "there is no region";
-    const char *why = modes.coords == CROP ? pln_cuda_floats_supports(problem, 1) : NULL;
+    if (modes.coords == PLN_RESIZE_CROP && (problem->n_inputs < 2 || !problem->inputs[1].present)) return "there is no region";
+    const char *why = modes.coords == PLN_RESIZE_CROP ? pln_cuda_floats_supports(problem, 1) : NULL;
     if (!why) why = pln_cuda_floats_supports(problem, 2);
     return why ? why : pln_cuda_ints_supports(problem, 3);
 }
@@ -62,9 +42,9 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
 {
     (void)diag;
     const enum pln_dtype dtype = problem->inputs[0].dtype;
-    struct modes modes;
+    struct pln_resize_modes modes;
     (void)read_modes(problem->attrs, &modes);
-    const bool narrow = dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16, nearest = modes.filter == NEAREST;
+    const bool narrow = dtype == PLN_F32 || dtype == PLN_F16 || dtype == PLN_BF16, nearest = modes.filter == PLN_RESIZE_NEAREST;
     pln_text_printf(out_source,
                     "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_THREADS %d\n#define PLN_FILTER %d\n#define "
                     "PLN_COORDS %d\n#define PLN_ROUNDING %d\n",
@@ -97,14 +77,14 @@ static const char *read_axes(const struct pln_launch *launch, struct pln_cuda_re
     return NULL;
 }
 
-static const char *read_sizes(const struct pln_launch *launch, const struct modes *modes,
+static const char *read_sizes(const struct pln_launch *launch, const struct pln_resize_modes *modes,
                               struct pln_cuda_resize_params *params)
 {
     if (!pln_cuda_floats_fill(launch, 2, &params->scales) || !pln_cuda_ints_fill(launch, 3, &params->sizes))
         return "scales or sizes are no numbers";
     if (params->scales.n > 0 ? params->scales.n != params->n_axes : params->sizes.n != params->n_axes)
         return "there is not one scale or size an axis";
-    if (modes->coords != CROP) return NULL;
+    if (modes->coords != PLN_RESIZE_CROP) return NULL;
     return !pln_cuda_floats_fill(launch, 1, &params->roi) || params->roi.n != 2 * params->n_axes
                ? "the region has not two numbers an axis"
                : NULL;
@@ -133,7 +113,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
                                struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_cuda_resize_params *params = state;
-    struct modes modes;
+    struct pln_resize_modes modes;
     if (launch->n_inputs < 1 || launch->n_outputs != 1 || !read_modes(launch->attrs, &modes))
         return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands, or no such mode", kernel->name);
     const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];

@@ -1,21 +1,15 @@
-/* Rules of coordinates and filters: the text of ONNX's Resize-19, as the reference kernel (src/backend/ref/resize.c) reads it. */
+/* Rules of coordinates and weights: kernel/resize.h. */
 #include "backend/cpu/kernels/resize/resize.h"
 
 #include <math.h>
 
 #include "backend/cpu/kernels/conv/phases.h"
 #include "backend/cpu/kernels/conv/taps.h"
+#include "kernel/resize.h"
 
-enum filter { FILTER_NEAREST, FILTER_LINEAR, FILTER_CUBIC };
-enum coords { COORDS_HALF_PIXEL, COORDS_SYMMETRIC, COORDS_PYTORCH, COORDS_ALIGN_CORNERS, COORDS_ASYMMETRIC, COORDS_TF_NN };
-enum rounding { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, ROUND_FLOOR, ROUND_CEIL };
 enum { AXIS_TAPS = 4 };
 /* Places of the row whose taps are known at a time. */
 enum { CHUNK_MOST = 4096 };
-
-struct modes {
-    int filter, coords, rounding;
-};
 
 struct axis {
     int64_t in, out, x, y; /* extents, strides */
@@ -39,7 +33,7 @@ struct taps {
 
 struct resize_state {
     const struct pln_taps_isa *isa;
-    struct modes modes;
+    struct pln_resize_modes modes;
     bool exclude_outside;
     double cubic_a;
     const float *x;
@@ -54,35 +48,24 @@ struct resize_state {
 
 /* ---- attributes ---- */
 
-static int pick(const struct pln_attrs *attrs, const char *attr, const char *const *names)
-{
-    const char *text = pln_attrs_string(attrs, attr, names[0]);
-    for (int i = 0; names[i] != NULL; i++)
-        if (strcmp(text, names[i]) == 0) return i;
-    return -1;
-}
-
 /* NULL, or why not. */
-static const char *read_modes(const struct pln_attrs *attrs, struct modes *out)
+static const char *read_modes(const struct pln_attrs *attrs, struct pln_resize_modes *out)
 {
-    static const char *const filters[] = { "nearest", "linear", "cubic", NULL };
-    static const char *const coords[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", NULL };
-    static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL };
-    *out = (struct modes){ pick(attrs, "mode", filters), pick(attrs, "coordinate_transformation_mode", coords), pick(attrs, "nearest_mode", roundings) };
-    if (out->filter < 0 || out->coords < 0 || out->rounding < 0) return "a region is wanted, or there is no such mode";
-    return out->filter != FILTER_NEAREST && pln_attrs_int(attrs, "antialias", 0) != 0 ? "antialias is wanted" : NULL;
+    *out = pln_resize_modes(attrs);
+    if (out->filter < 0 || out->coords < 0 || out->coords == PLN_RESIZE_CROP || out->rounding < 0) return "a region is wanted, or there is no such mode";
+    return out->filter != PLN_RESIZE_NEAREST && pln_attrs_int(attrs, "antialias", 0) != 0 ? "antialias is wanted" : NULL;
 }
 
 static int taps_of_filter(int filter)
 {
-    return filter == FILTER_NEAREST ? 1 : filter == FILTER_LINEAR ? 2 : 4;
+    return filter == PLN_RESIZE_NEAREST ? 1 : filter == PLN_RESIZE_LINEAR ? 2 : 4;
 }
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     (void)kernel;
     const struct pln_operand *x = &problem->inputs[0], *y = &problem->outputs[0];
-    struct modes modes;
+    struct pln_resize_modes modes;
     if (problem->n_inputs < 1 || problem->n_outputs != 1) return "wrong number of operands";
     if (x->dtype != PLN_F32 || y->dtype != PLN_F32) return "not f32";
     if (x->rank < 1 || y->rank != x->rank) return "the rank is not known";
@@ -101,7 +84,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     const struct pln_operand *y = &problem->outputs[0];
-    struct modes modes;
+    struct pln_resize_modes modes;
     double n = read_modes(problem->attrs, &modes) == NULL ? taps_of_filter(modes.filter) * taps_of_filter(modes.filter) : 1;
     for (int d = 0; d < y->rank; d++) n *= y->dims[d] < 0 ? 128.0 : (double)y->dims[d];
     return n * (0.4 + 1 / (kernel->needs == 0 ? 2.0 : (double)kernel->tile[0])) + 500;
@@ -185,7 +168,7 @@ static const char *plan_axes(const struct pln_launch *launch, struct resize_stat
     s->by_runs = s->n_outer == 0 || !s->outer[s->n_outer - 1].resized;
     s->run = s->by_runs && s->n_outer > 0 ? s->outer[--s->n_outer] : one;
     s->row = s->n_outer > 0 ? s->outer[--s->n_outer] : one;
-    for (int i = 0; i < s->n_outer && !s->by_runs; i++) s->makes_line = s->makes_line || (s->outer[i].resized && s->modes.filter != FILTER_NEAREST);
+    for (int i = 0; i < s->n_outer && !s->by_runs; i++) s->makes_line = s->makes_line || (s->outer[i].resized && s->modes.filter != PLN_RESIZE_NEAREST);
     return NULL;
 }
 
@@ -222,60 +205,9 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 
 /* ---- coordinates and weights ---- */
 
-/* Coordinates of `nearest` are rounded to f32 behind each operation, as the reference kernel tells. */
-static double rounded(const struct resize_state *s, double x)
-{
-    return s->modes.filter == FILTER_NEAREST ? (double)(float)x : x;
-}
-
-static double source(const struct resize_state *s, const struct axis *axis, int64_t i)
-{
-    const double x = (double)i, scale = rounded(s, axis->scale), in = (double)axis->in, out = rounded(s, scale * in), size = (double)axis->out;
-    const double centre = rounded(s, (x + 0.5) / scale);
-    switch ((enum coords)s->modes.coords) {
-    case COORDS_HALF_PIXEL: return rounded(s, centre - 0.5);
-    case COORDS_TF_NN: return centre;
-    case COORDS_SYMMETRIC: return rounded(s, rounded(s, rounded(s, in / 2 * rounded(s, 1 - rounded(s, size / out))) + centre) - 0.5);
-    case COORDS_PYTORCH: return size > 1 ? rounded(s, centre - 0.5) : 0.0;
-    case COORDS_ALIGN_CORNERS: return out == 1.0 ? 0.0 : rounded(s, rounded(s, x * (in - 1)) / rounded(s, out - 1));
-    case COORDS_ASYMMETRIC: return rounded(s, x / scale);
-    }
-    return 0.0;
-}
-
-/* Keys, "Cubic Convolution Interpolation for Digital Image Processing", equation 4. */
-static double cubic(double x, double a)
-{
-    x = fabs(x);
-    if (x <= 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
-    if (x < 2) return a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a;
-    return 0;
-}
-
 static int64_t clamp(double at, int64_t extent)
 {
     return at > 0 ? at >= (double)extent ? extent - 1 : (int64_t)at : 0;
-}
-
-static int64_t nearest(const struct resize_state *s, double x, int64_t extent)
-{
-    switch ((enum rounding)s->modes.rounding) {
-    case ROUND_PREFER_FLOOR: return clamp(ceil(x - 0.5), extent);
-    case ROUND_PREFER_CEIL: return clamp(floor(x + 0.5), extent);
-    case ROUND_FLOOR: return clamp(floor(x), extent);
-    case ROUND_CEIL: return clamp(ceil(x), extent);
-    }
-    return 0;
-}
-
-static void exclude_outside(double first, int64_t extent, int n, double *weight)
-{
-    double sum = 0;
-    for (int k = 0; k < n; k++) {
-        if (first + k < 0 || first + k >= (double)extent) weight[k] = 0;
-        sum += weight[k];
-    }
-    for (int k = 0; sum != 0 && k < n; k++) weight[k] /= sum;
 }
 
 static void taps_at(const struct resize_state *s, const struct axis *axis, int64_t i, struct axis_taps *out)
@@ -285,10 +217,10 @@ static void taps_at(const struct resize_state *s, const struct axis *axis, int64
     out->offset[0] = i * axis->x;
     out->weight[0] = 1;
     if (!axis->resized) return;
-    /* Coordinates far outside read the border all the same. */
-    const double margin = (double)axis->in + 4, at = source(s, axis, i), x = at > -margin ? fmin(at, (double)axis->in + margin) : -margin;
-    if (s->modes.filter == FILTER_NEAREST) {
-        out->offset[0] = nearest(s, x, axis->in) * axis->x;
+    const struct pln_resize_axis extents = { .in = axis->in, .out = axis->out, .scale = axis->scale };
+    const double x = pln_resize_source(&s->modes, &extents, i, NULL);
+    if (s->modes.filter == PLN_RESIZE_NEAREST) {
+        out->offset[0] = pln_resize_nearest(&s->modes, x, axis->in) * axis->x;
         return;
     }
     /* A whole coordinate is the right one of its two neighbours. */
@@ -297,9 +229,9 @@ static void taps_at(const struct resize_state *s, const struct axis *axis, int64
     const double first = left - out->n / 2 + 1;
     for (int k = 0; k < out->n; k++) {
         const double from = (double)(k - out->n / 2 + 1) - (x - left);
-        weight[k] = s->modes.filter == FILTER_CUBIC ? cubic(from, s->cubic_a) : fmax(1 - fabs(from), 0);
+        weight[k] = pln_resize_weight(&s->modes, s->cubic_a, from);
     }
-    if (s->exclude_outside) exclude_outside(first, axis->in, out->n, weight);
+    if (s->exclude_outside) pln_resize_exclude_outside(axis->in, (int64_t)first, out->n, weight);
     for (int k = 0; k < out->n; k++) {
         out->offset[k] = clamp(first + k, axis->in) * axis->x;
         out->weight[k] = (float)weight[k];
