@@ -146,7 +146,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
     s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;
-    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, true, s->in_place && pln_gemm_reads_a_in_place(conv->x.pixel_stride, 1));
+    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, conv->k, true, s->in_place && pln_gemm_reads_a_in_place(conv->x.pixel_stride, 1));
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;

@@ -2,8 +2,11 @@
 
 enum { PANEL = PLN_GEMM_PANEL };
 
-/* Rows of A that stay in the second cache: 240 x 256 floats are 240 KiB. */
+/* Steps of k between two fetches of a tile. */
+#define STEPS 4
+/* Rows of A, and what of it stays in the second cache: 384 KiB. */
 #define ROWS_MAX 240
+#define A_FLOATS (96 * 1024)
 /* Columns of a task, of a block, and those that the epilogue meets while they are in the second cache. */
 #define TASK_COLS     32
 #define BLOCK_COLS    1024
@@ -119,17 +122,32 @@ static void prepare_a(const struct pln_gemm_block *block, struct piece *piece)
                 to[i * kn + k] = from[i * block->a_row + k * block->a_col];
 }
 
+/* Packed weights come from memory: while several tiles meet the same columns, those of the next are fetched. */
+static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *piece, struct pln_gemm_tile *tile)
+{
+    tile->ahead[0] = tile->ahead[1] = (const char *)piece->a;
+    tile->ahead_step = 0;
+    const int64_t panel = block->k * PANEL, strips = divide_up(block->rows, block->isa->rows);
+    if (block->panels == NULL || strips < 2) return;
+    const bool two = block->isa->cols > PANEL;
+    tile->ahead_step = STEPS * PANEL * (int64_t)sizeof(float) / strips;
+    tile->ahead[0] = (const char *)(tile->b + (two ? 2 : 1) * panel);
+    tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + tile->ahead_step / 2;
+}
+
 /* Columns [j, end). */
 static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end)
 {
     struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
     for (; j < end; j += tile.cols) {
         place_b(block, piece, j, &tile);
+        fetch_ahead(block, piece, &tile);
         for (int64_t row = 0; row < block->rows; row += tile.rows) {
             tile.rows = (int)PLN_MIN(block->isa->rows, block->rows - row);
             tile.a = piece->a + row * piece->a_row;
             tile.c = block->c + row * block->c_row + j;
             block->isa->tile(&tile);
+            for (int i = 0; i < 2; i++) tile.ahead[i] += piece->kn / STEPS * tile.ahead_step;
         }
     }
 }
@@ -186,7 +204,7 @@ static void cut_copied(const struct pln_gemm_isa *isa, struct pln_gemm_cut *cut)
     }
 }
 
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed, bool in_place)
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, int64_t k, bool packed, bool in_place)
 {
     struct pln_gemm_cut cut = { .m = m, .n = n };
     if (m <= 0 || n <= 0) return cut;
@@ -196,7 +214,8 @@ struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, i
     } else {
         cut_copied(isa, &cut);
     }
-    cut.n_row_blocks = PLN_MAX(cut.n_row_blocks, divide_up(m, ROWS_MAX));
+    const int64_t rows_most = in_place ? ROWS_MAX : PLN_MIN(ROWS_MAX, A_FLOATS / pln_gemm_depth(isa, k));
+    cut.n_row_blocks = PLN_MAX(cut.n_row_blocks, divide_up(m, rows_most));
     cut.rows = divide_up(divide_up(m, cut.n_row_blocks), isa->rows) * isa->rows;
     cut.n_row_blocks = divide_up(m, cut.rows);
     cut.cols_most = PLN_MIN(packed ? BLOCK_COLS : PLAIN_COLS, cut.n_col_blocks * cut.cols);

@@ -5,8 +5,8 @@
  * same for every block, so that the sums do not depend on how C is cut.
  *
  * The order is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS 34, 2008):
- * for each piece of k the rows of A are copied together and stay in the second cache; a panel of B is brought to the
- * first cache once and meets all of them. */
+ * for each piece of k the rows of A stay in the second cache; a panel of B is brought from memory once, while the one
+ * before it is worked on, and meets all of them. */
 #ifndef PLN_CPU_GEMM_BLOCK_H
 #define PLN_CPU_GEMM_BLOCK_H
 
@@ -57,7 +57,7 @@ struct pln_gemm_cut {
     int64_t cols_most; /* of a block: of several tasks side by side */
 };
 /* packed: B comes in panels and costs nothing to begin with. in_place: so does A. */
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, bool packed, bool in_place);
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, int64_t k, bool packed, bool in_place);
 /* Are blocks with these strides of A computed from it as it lies? */
 bool pln_gemm_reads_a_in_place(int64_t a_row, int64_t a_col);
 /* Tasks of one product. */

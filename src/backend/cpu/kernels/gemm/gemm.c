@@ -210,7 +210,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     PLN_TRY(read_output(kernel, launch, state, diag));
     PLN_TRY(read_epilogue(kernel, launch, state, diag));
     merge_batch(state);
-    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->packed, true);
+    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, state->packed, true);
     out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);

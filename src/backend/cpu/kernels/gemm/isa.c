@@ -10,7 +10,7 @@ const struct pln_gemm_isa *pln_gemm_isa_portable(void)
 #if PLN_ISA_X86
 const struct pln_gemm_isa *pln_gemm_isa_avx2(void)
 {
-    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx2, 6, 16, 384, &pln_vec_avx2 };
+    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx2, 6, 16, 768, &pln_vec_avx2 };
     return &isa;
 }
 

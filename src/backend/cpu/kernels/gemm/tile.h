@@ -19,6 +19,10 @@ struct pln_gemm_tile {
     int64_t k;
     int rows, cols; /* 1..isa's; nothing past them is written */
     bool add;       /* to what c holds */
+    /* Memory to bring to the second cache meanwhile: a cache line of each every four steps of k, then ahead_step bytes
+     * on. Any addresses. */
+    const char *ahead[2];
+    int64_t ahead_step;
 };
 
 /* The largest rows and cols: 6 x 8, 6 x 16, 14 x 32; two vectors of columns. */
@@ -29,7 +33,7 @@ void pln_gemm_tile_avx512(const struct pln_gemm_tile *tile);
 struct pln_gemm_isa {
     void (*tile)(const struct pln_gemm_tile *tile);
     int rows, cols;
-    int depth; /* rows of B that are worked on at a time: with the tile's columns they fill half of the first cache */
+    int depth; /* rows of B that are worked on at a time */
     const struct pln_vec_isa *vec;
 };
 /* Of each ISA: the rows' inner function gives it. */

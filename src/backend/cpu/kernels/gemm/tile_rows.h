@@ -4,16 +4,14 @@
 #include "backend/cpu/kernels/gemm/tile.h"
 #include "backend/cpu/kernels/vec/vec_f32.h"
 
+/* X(row, its pointer, offset from it) */
+#define ROWS_6(X) X(0, p0, 0) X(1, p0, s) X(2, p0, 2 * s) X(3, p1, 0) X(4, p1, s) X(5, p1, 2 * s)
 #if TILE_ROWS == 14
 #define EACH_ROW(X)                                                                                               \
-    X(0, p0[0])                                                                                                   \
-    X(1, p0[s])                                                                                                   \
-    X(2, p0[2 * s])                                                                                               \
-    X(3, p1[0])                                                                                                   \
-    X(4, p1[s]) X(5, p1[2 * s]) X(6, p2[0]) X(7, p2[s]) X(8, p2[2 * s]) X(9, p3[0]) X(10, p3[s]) X(11, p3[2 * s]) \
-        X(12, p4[0]) X(13, p4[s])
+    ROWS_6(X)                                                                                                     \
+    X(6, p2, 0) X(7, p2, s) X(8, p2, 2 * s) X(9, p3, 0) X(10, p3, s) X(11, p3, 2 * s) X(12, p4, 0) X(13, p4, s)
 #else
-#define EACH_ROW(X) X(0, p0[0]) X(1, p0[s]) X(2, p0[2 * s]) X(3, p1[0]) X(4, p1[s]) X(5, p1[2 * s])
+#define EACH_ROW(X) ROWS_6(X)
 #endif
 
 static inline void put(float *c, vf value, bool add, int64_t n)
@@ -27,6 +25,9 @@ static inline void put(float *c, vf value, bool add, int64_t n)
     }
 }
 
+/* Sums of fewer terms than this end before C would have come from memory. */
+#define FETCH_C_K 256
+
 /* rows and wide are constants where this is inlined: what does not apply disappears. */
 static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_tile *t, const int rows,
                                                           const bool wide)
@@ -36,20 +37,50 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
 #if TILE_ROWS == 14
     const float *p2 = rows > 6 ? p0 + 6 * s : p0, *p3 = rows > 9 ? p0 + 9 * s : p0, *p4 = rows > 12 ? p0 + 12 * s : p0;
 #endif
-    const float *b = t->b, *second = t->b_second;
-#define ZERO(i, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
+#define ZERO(i, p, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
     EACH_ROW(ZERO)
 #undef ZERO
-    for (int64_t k = t->k; k > 0; k--, b += t->b_stride, second += t->b_stride) {
-        vf b0 = vf_load(b), b1 = wide ? vf_load(second) : b0;
-#define STEP(i, at)                           \
-    if (rows > i) {                           \
-        vf a = vf_set(at);                    \
-        x##i = vf_fma(a, b0, x##i);           \
-        if (wide) y##i = vf_fma(a, b1, y##i); \
+#define FETCH(i, p, at) \
+    if (rows > i) __builtin_prefetch(t->c + i * t->c_stride, 1);
+    if (t->k >= FETCH_C_K) {
+        EACH_ROW(FETCH)
     }
-        EACH_ROW(STEP)
-#undef STEP
+#undef FETCH
+    const float *b = t->b, *second = t->b_second;
+    const char *ahead = t->ahead[0], *ahead_second = t->ahead[1];
+    int64_t k = t->k, at_b = 0;
+#define MULTIPLY(i, p, at)                      \
+    if (rows > i) {                             \
+        vf a = vf_set(p[at + u]);               \
+        vf_accumulate(x##i, a, b0);             \
+        if (wide) vf_accumulate(y##i, a, b1);   \
+    }
+#define STEP(which)                                                     \
+    {                                                                   \
+        enum { u = which };                                             \
+        vf b0 = vf_load(b + at_b), b1 = wide ? vf_load(second + at_b) : b0; \
+        at_b += t->b_stride;                                            \
+        EACH_ROW(MULTIPLY)                                              \
+    }
+    for (; k >= 4; k -= 4) {
+        __builtin_prefetch(ahead, 0, 2);
+        STEP(0)
+        STEP(1)
+        __builtin_prefetch(ahead_second, 0, 2);
+        STEP(2)
+        STEP(3)
+        ahead += t->ahead_step;
+        ahead_second += t->ahead_step;
+        p0 += 4;
+        p1 += 4;
+#if TILE_ROWS == 14
+        p2 += 4;
+        p3 += 4;
+        p4 += 4;
+#endif
+    }
+    for (; k > 0; k--) {
+        STEP(0)
         p0++;
         p1++;
 #if TILE_ROWS == 14
@@ -58,9 +89,11 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
         p4++;
 #endif
     }
+#undef STEP
+#undef MULTIPLY
     float *c = t->c;
     int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
-#define FINISH(i, at)                                                               \
+#define FINISH(i, p, at)                                                               \
     if (rows > i) {                                                                 \
         float *first = c + i * t->c_stride, *end = wide ? first + VF_LANES : first; \
         vf last = wide ? y##i : x##i;                                               \

@@ -2,8 +2,9 @@
  * flags: the widest vectors that the flags allow are taken.
  *
  * vf: VF_LANES floats. vi: as many int32. vm: a mask, one entry a lane. `_n` forms touch the first n lanes only, 0 <= n
- * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vf_fma is fused where the ISA can.
- * vf_min and vf_max give their second operand when the lanes compare unordered. */
+ * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vf_fma is fused where the ISA can;
+ * vf_accumulate(sum, a, b), sum = vf_fma(a, b, sum), keeps sum in its register, where compilers that may choose copy and
+ * spill the sums of long loops. vf_min and vf_max give their second operand when the lanes compare unordered. */
 #ifndef PLN_CPU_VEC_F32_H
 #define PLN_CPU_VEC_F32_H
 
@@ -16,6 +17,7 @@
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 
 #define VF_LANES 16
+#define vf_accumulate(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
@@ -146,6 +148,7 @@ static inline vf vf_select(vm mask, vf yes, vf no)
 #elif defined(__AVX2__) && defined(__FMA__)
 
 #define VF_LANES             8
+#define vf_accumulate(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b))
 typedef __m256 vf;
 typedef __m256i vi;
 typedef __m256 vm;
@@ -276,6 +279,7 @@ static inline vf vf_select(vm mask, vf yes, vf no)
 #else /* any processor: vectors of the compiler, four lanes */
 
 #define VF_LANES 4
+#define vf_accumulate(sum, a, b) ((sum) = vf_fma(a, b, sum))
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef vi vm;
