@@ -19,6 +19,15 @@ struct pln_gemm_tile {
     int64_t k;
     int rows, cols; /* 1..isa's; nothing past them is written */
     bool add;       /* to what c holds */
+    /* Then these are added, in order: operands with a stride from row to row, and from column to column 1, or 0. */
+    struct {
+        const float *from;
+        int64_t row, col;
+    } added[2];
+    int n_added;
+    /* And then bounds are kept; NaN stays NaN. */
+    bool bounded;
+    float low, high;
     /* Memory to bring to the second cache meanwhile: a cache line of each every four steps of k, then ahead_step bytes
      * on. Any addresses. */
     const char *ahead[2];
