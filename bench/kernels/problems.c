@@ -149,6 +149,10 @@ int bench_problems(struct bench_problem **out_problems)
     conv(96, 96, 112, 3, 2, 96);
     conv(192, 192, 28, 3, 1, 192);
     conv(960, 960, 7, 3, 1, 960);
+    conv(96, 96, 56, 5, 1, 96);
+    conv(32, 32, 112, 3, 1, 32);
+    conv(240, 240, 28, 5, 1, 240);
+    conv(16, 96, 112, 1, 1, 1);
     /* PP-OCR's detection, a U-Net, DCGAN. */
     conv_transpose(24, 24, 120, 2);
     conv_transpose(24, 1, 240, 2);

@@ -94,39 +94,51 @@ static enum pln_status last_prepare(const struct pln_kernel *kernel, const struc
     return PLN_OK;
 }
 
+/* Output pixels from `at` on, one at least, that see the same taps. */
+static int64_t like_pixels(const struct pln_conv *conv, const int64_t *at)
+{
+    const struct pln_image_window *w = &conv->window;
+    const int64_t room = conv->x.dims[2] - 1 - (w->kernel[2] - 1) * w->dilation[2] + w->pad[2]; /* for a whole window's first tap */
+    if (at[2] * w->stride[2] < w->pad[2] || at[2] * w->stride[2] > room) return 1;
+    return PLN_MIN(room / w->stride[2] + 1, conv->y.dims[2]) - at[2];
+}
+
+/* Images beyond this come from memory, or from a cache far off, where they are read for the first time. */
+#define NEAR_BYTES (256 * 1024)
+
+/* Of picked taps those of the rows that the row of outputs before did not see, and there as many side by side as the
+ * next pixel is away: together they meet each of the image's pixels once. */
+static int first_to_meet(const struct pln_conv *conv, const int *picked, int n_taps, int *out_taps)
+{
+    const struct pln_image_window *w = &conv->window;
+    if (conv->x.pixels * conv->x.c * (int64_t)sizeof(float) <= NEAR_BYTES) return 0;
+    int n = 0;
+    for (int t = 0; t < n_taps; t++)
+        if (picked[t] % w->kernel[2] < w->stride[2] && picked[t] / w->kernel[2] % w->kernel[1] >= w->kernel[1] - w->stride[1]) out_taps[n++] = t;
+    return n;
+}
+
 static void last_row(const struct depthwise_state *s, int64_t task, float *line, struct pln_epilogue_run *epilogue)
 {
     const struct pln_conv *conv = &s->conv;
     const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX];
-    int picked[PLN_TAPS_MAX];
+    int picked[PLN_TAPS_MAX], ahead[PLN_TAPS_MAX];
     int64_t at[PLN_IMAGE_AXES] = { task / conv->y.dims[1] % conv->y.dims[0], task % conv->y.dims[1], 0 };
-    int64_t n = task / conv->y.dims[1] / conv->y.dims[0], step = conv->window.stride[2] * conv->x.strides[2];
-    int64_t pixel = (at[0] * conv->y.dims[1] + at[1]) * conv->y.dims[2];
+    int64_t n = task / conv->y.dims[1] / conv->y.dims[0], pixel = (at[0] * conv->y.dims[1] + at[1]) * conv->y.dims[2];
     const float *x = (const float *)conv->x.data + n * conv->x.n_stride;
-    struct pln_taps taps = { .x = xs, .w = ws, .n = conv->y.c };
-    int64_t span = (conv->window.kernel[2] - 1) * conv->window.dilation[2];
-    /* Pixels of a few channels that lie side by side are finished together. */
-    const int64_t together = s->stores || conv->y.pixel_stride != conv->y.c ? 1 : PLN_MAX(1, PLN_EPILOGUE_RUN / PLN_MAX(conv->y.c, 1));
-    int64_t waiting = 0;
-    bool whole = false;
+    struct pln_taps taps = { .x = xs, .w = ws, .ahead = ahead, .n = conv->y.c, .x_step = conv->window.stride[2] * conv->x.strides[2], .out_step = conv->y.pixel_stride };
+    const bool finishes = pln_epilogue_finishes(&conv->epilogue);
     pln_cpu_conv_place(conv, n, 0, 0, epilogue);
-    for (; at[2] < conv->y.dims[2]; at[2]++, pixel++) {
-        int64_t last = at[2] * conv->window.stride[2] - conv->window.pad[2] + span;
-        if (whole && last < conv->x.dims[2])
-            for (int t = 0; t < taps.n_taps; t++) xs[t] += step;
-        else {
-            taps.n_taps = pln_image_taps(&conv->window, &conv->x, x, at, xs, picked);
-            for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + picked[t] * conv->x.c;
-            whole = taps.n_taps == conv->window.taps;
-        }
+    for (; at[2] < conv->y.dims[2]; at[2] += taps.n_pixels, pixel += taps.n_pixels) {
+        taps.n_taps = pln_image_taps(&conv->window, &conv->x, x, at, xs, picked);
+        for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + picked[t] * conv->x.c;
+        taps.n_ahead = first_to_meet(conv, picked, taps.n_taps, ahead);
+        taps.n_pixels = s->stores ? 1 : like_pixels(conv, at);
         int64_t to = n * conv->y.n_stride + pixel * conv->y.pixel_stride;
         taps.out = s->stores ? line : (float *)conv->y.data + to;
+        if (finishes) pln_epilogue_finish(epilogue, pixel, 0, &taps.finish);
         s->isa->channels(&taps);
-        if (++waiting == together || at[2] + 1 == conv->y.dims[2]) {
-            const int64_t back = waiting - 1;
-            if (conv->epilogue.present) pln_epilogue_rows(epilogue, pixel - back, waiting, 0, taps.out - back * conv->y.c, conv->y.c, conv->y.c);
-            waiting = 0;
-        }
+        if (!finishes && conv->epilogue.present) pln_epilogue_rows(epilogue, pixel, taps.n_pixels, 0, taps.out, conv->y.pixel_stride, conv->y.c);
         if (s->stores) store_line(conv, line, conv->y.c, to, conv->y.c_stride);
     }
 }

@@ -135,31 +135,6 @@ static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *
     tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + tile->ahead_step / 2;
 }
 
-/* May tiles do the whole epilogue, while C is in registers? */
-static bool tiles_finish(const struct pln_epilogue *epilogue)
-{
-    for (int i = 0; i < epilogue->sum.n_added; i++) {
-        const int64_t col = epilogue->operands[epilogue->sum.added[i]].col;
-        if (col != 0 && col != 1) return false;
-    }
-    return epilogue->present && epilogue->sum.present;
-}
-
-static void place_added(const struct pln_epilogue_run *run, int64_t row, int64_t col, struct pln_gemm_tile *tile)
-{
-    const struct pln_epilogue_sum *sum = &run->epilogue->sum;
-    for (int i = 0; i < sum->n_added; i++) {
-        const struct pln_epilogue_operand *operand = &run->epilogue->operands[sum->added[i]];
-        tile->added[i].from = (const float *)operand->data + run->offsets[sum->added[i]] + row * operand->row + col * operand->col;
-        tile->added[i].row = operand->row;
-        tile->added[i].col = operand->col;
-    }
-    tile->n_added = sum->n_added;
-    tile->bounded = true;
-    tile->low = sum->low;
-    tile->high = sum->high;
-}
-
 /* Columns [j, end); finish: with the epilogue. */
 static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, bool finish)
 {
@@ -171,7 +146,7 @@ static void multiply(const struct pln_gemm_block *block, const struct piece *pie
             tile.rows = (int)PLN_MIN(block->isa->rows, block->rows - row);
             tile.a = piece->a + row * piece->a_row;
             tile.c = block->c + row * block->c_row + j;
-            if (finish) place_added(block->epilogue, row, j, &tile);
+            if (finish) pln_epilogue_finish(block->epilogue, row, j, &tile.finish);
             block->isa->tile(&tile);
             for (int i = 0; i < 2; i++) tile.ahead[i] += piece->kn / STEPS * tile.ahead_step;
         }
@@ -185,7 +160,7 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
     do {
         piece.kn = PLN_MIN(depth, block->k - piece.k0);
         const bool last = piece.k0 + depth >= block->k && block->epilogue->epilogue->present;
-        const bool finish = last && tiles_finish(block->epilogue->epilogue);
+        const bool finish = last && pln_epilogue_finishes(block->epilogue->epilogue);
         prepare_b(block, piece.k0, piece.kn);
         prepare_a(block, &piece);
         for (int64_t j = 0; j < block->cols; j += EPILOGUE_COLS) {

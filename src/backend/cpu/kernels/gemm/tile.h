@@ -6,6 +6,7 @@
 #ifndef PLN_CPU_GEMM_TILE_H
 #define PLN_CPU_GEMM_TILE_H
 
+#include "backend/cpu/kernels/vec/finish.h"
 #include "backend/cpu/kernels/vec/vec.h"
 
 struct pln_gemm_tile {
@@ -19,15 +20,7 @@ struct pln_gemm_tile {
     int64_t k;
     int rows, cols; /* 1..isa's; nothing past them is written */
     bool add;       /* to what c holds */
-    /* Then these are added, in order: operands with a stride from row to row, and from column to column 1, or 0. */
-    struct {
-        const float *from;
-        int64_t row, col;
-    } added[2];
-    int n_added;
-    /* And then bounds are kept; NaN stays NaN. */
-    bool bounded;
-    float low, high;
+    struct pln_vec_finish finish; /* then, rows and columns those of c */
     /* Memory to bring to the second cache meanwhile: a cache line of each every four steps of k, then ahead_step bytes
      * on. Any addresses. */
     const char *ahead[2];

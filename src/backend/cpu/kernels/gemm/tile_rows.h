@@ -1,10 +1,8 @@
 /* The tile of one ISA, for inclusion by tile_<isa>.c, which defines TILE_ROWS as 6 or 14: TILE_ROWS x 2 vectors of
  * accumulators, with two of B and one of A beside them, are what the registers hold (16 of AVX2, 32 of AVX-512). Three
  * rows of A share a base register: x86 addresses base, base + 4 stride and base + 8 stride. */
-#include <math.h>
-
 #include "backend/cpu/kernels/gemm/tile.h"
-#include "backend/cpu/kernels/vec/vec_f32.h"
+#include "backend/cpu/kernels/vec/finish_rows.h"
 
 /* X(row, its pointer, offset from it) */
 #define ROWS_6(X) X(0, p0, 0) X(1, p0, s) X(2, p0, 2 * s) X(3, p1, 0) X(4, p1, s) X(5, p1, 2 * s)
@@ -15,17 +13,6 @@
 #else
 #define EACH_ROW(X) ROWS_6(X)
 #endif
-
-static inline vf load(const float *from, int64_t n)
-{
-    return n == VF_LANES ? vf_load(from) : vf_load_n(from, n);
-}
-
-static inline void store(float *to, vf value, int64_t n)
-{
-    if (n == VF_LANES) vf_store(to, value);
-    else vf_store_n(to, value, n);
-}
 
 /* Sums of fewer terms than this end before C would have come from memory. */
 #define FETCH_C_K 256
@@ -49,9 +36,9 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
     }
 #undef FETCH
 #define FETCH(i, p, at) \
-    if (rows > i) __builtin_prefetch(t->added[o].from + i * t->added[o].row, 0);
-    for (int o = 0; o < t->n_added; o++)
-        if (t->added[o].row > 1) {
+    if (rows > i) __builtin_prefetch(t->finish.added[o].from + i * t->finish.added[o].row, 0);
+    for (int o = 0; o < t->finish.n_added; o++)
+        if (t->finish.added[o].row > 1) {
             EACH_ROW(FETCH)
         }
 #undef FETCH
@@ -101,61 +88,9 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
 #undef STEP
 #undef MULTIPLY
     const int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
-#define ADD(i, p, at)                                                    \
-    if (rows > i) {                                                      \
-        x##i = x##i + load(from + i * row, wide ? VF_LANES : n);         \
-        if (wide) y##i = y##i + load(from + i * row + VF_LANES, n);      \
-    }
-#define ADD_TO_ROW(i, p, at)        \
-    if (rows > i) {                 \
-        vf a = vf_set(from[i * row]); \
-        x##i = x##i + a;            \
-        y##i = y##i + a;            \
-    }
-    if (t->add) {
-        const float *from = t->c;
-        const int64_t row = t->c_stride;
-        EACH_ROW(ADD)
-    }
-    for (int o = 0; o < t->n_added; o++) {
-        const float *from = t->added[o].from;
-        const int64_t row = t->added[o].row;
-        if (t->added[o].col != 0) {
-            EACH_ROW(ADD)
-        } else {
-            EACH_ROW(ADD_TO_ROW)
-        }
-    }
-#undef ADD_TO_ROW
-#undef ADD
-    /* NaN stays: the second operand is what comparisons with it give. */
-#define RAISE(i, p, at)            \
-    if (rows > i) {                \
-        x##i = vf_max(bound, x##i); \
-        y##i = vf_max(bound, y##i); \
-    }
-#define LOWER(i, p, at)            \
-    if (rows > i) {                \
-        x##i = vf_min(bound, x##i); \
-        y##i = vf_min(bound, y##i); \
-    }
-    if (t->bounded && t->low > -INFINITY) {
-        vf bound = vf_set(t->low);
-        EACH_ROW(RAISE)
-    }
-    if (t->bounded && t->high < INFINITY) {
-        vf bound = vf_set(t->high);
-        EACH_ROW(LOWER)
-    }
-#undef LOWER
-#undef RAISE
-#define FINISH(i, p, at)                                            \
-    if (rows > i) {                                                 \
-        store(t->c + i * t->c_stride, x##i, wide ? VF_LANES : n);   \
-        if (wide) store(t->c + i * t->c_stride + VF_LANES, y##i, n); \
-    }
-    EACH_ROW(FINISH)
-#undef FINISH
+    if (t->add) FINISH_ADD_ROWS(t->c, t->c_stride);
+    FINISH_ROWS(t->finish, 0);
+    STORE_ROWS(t->c, t->c_stride);
 }
 
 #define TILES(X)    X(1) X(2) X(3) X(4) X(5) X(6)

@@ -142,7 +142,7 @@ static struct pln_epilogue_sum find_sum(const struct pln_rowprog *program)
         if (instr->code != PLN_ROWPROG_EW || instr->dtype != PLN_F32 || bounded) return none;
         if (instr->kind == PLN_EW_ADD) {
             int operand = added_operand(program, instr, reg);
-            if (operand < 0 || sum.n_added == 2) return none;
+            if (operand < 0 || sum.n_added == PLN_VEC_ADDED) return none;
             sum.added[sum.n_added++] = operand;
         } else if (instr->kind == PLN_EW_RELU && instr->src[0] == reg) {
             sum.low = 0.0f;
@@ -378,4 +378,32 @@ void pln_epilogue_rows(struct pln_epilogue_run *run, int64_t row, int64_t rows, 
     }
     for (int64_t i = 0; i < rows; i += most)
         run_joined(run, row + i, PLN_MIN(most, rows - i), col, c + i * n, n, i == 0);
+}
+
+/* ---- in registers ---- */
+
+bool pln_epilogue_finishes(const struct pln_epilogue *epilogue)
+{
+    if (!epilogue->present || !epilogue->sum.present) return false;
+    for (int i = 0; i < epilogue->sum.n_added; i++) {
+        const int64_t col = epilogue->operands[epilogue->sum.added[i]].col;
+        if (col != 0 && col != 1) return false;
+    }
+    return true;
+}
+
+void pln_epilogue_finish(const struct pln_epilogue_run *run, int64_t row, int64_t col, struct pln_vec_finish *out_finish)
+{
+    const struct pln_epilogue_sum *sum = &run->epilogue->sum;
+    for (int i = 0; i < sum->n_added; i++) {
+        const struct pln_epilogue_operand *operand = &run->epilogue->operands[sum->added[i]];
+        const int64_t at = run->offsets[sum->added[i]] + row * operand->row + col * operand->col;
+        out_finish->added[i].from = (const float *)operand->data + at;
+        out_finish->added[i].row = operand->row;
+        out_finish->added[i].col = operand->col;
+    }
+    out_finish->n_added = sum->n_added;
+    out_finish->bounded = true;
+    out_finish->low = sum->low;
+    out_finish->high = sum->high;
 }

@@ -7,6 +7,7 @@
 #ifndef PLN_CPU_VEC_EPILOGUE_H
 #define PLN_CPU_VEC_EPILOGUE_H
 
+#include "backend/cpu/kernels/vec/finish.h"
 #include "backend/cpu/kernels/vec/program.h"
 #include "kernel/kernel.h"
 
@@ -22,7 +23,7 @@ struct pln_epilogue_operand {
 /* The common case, run in one go: at most two operands added to the accumulator, then bounds. */
 struct pln_epilogue_sum {
     bool present;
-    int n_added, added[2]; /* operands, in order */
+    int n_added, added[PLN_VEC_ADDED]; /* operands, in order */
     float low, high;
 };
 
@@ -73,6 +74,10 @@ void pln_epilogue_row(struct pln_epilogue_run *run, int64_t row, int64_t col, fl
  * runs of up to width elements, where the operands allow it: starting a program costs as much as some dozens of them. */
 void pln_epilogue_rows(struct pln_epilogue_run *run, int64_t row, int64_t rows, int64_t col, float *c, int64_t c_row,
                        int64_t n);
+/* May a kernel end its sums in registers instead? Once the operands' row and col are set. */
+bool pln_epilogue_finishes(const struct pln_epilogue *epilogue);
+/* How, from this row and column on. */
+void pln_epilogue_finish(const struct pln_epilogue_run *run, int64_t row, int64_t col, struct pln_vec_finish *out_finish);
 /* A width that lets narrow rows become such runs. */
 #define PLN_EPILOGUE_RUN 512
 

@@ -1,0 +1,84 @@
+/* Ends sums in registers (finish.h), for inclusion by files of one ISA. Row i holds vector x<i> and, where wide, y<i>
+ * beside it; EACH_ROW(X) calls X(i, …) for each row there may be; rows and wide are constants; n: columns of the last
+ * vector. */
+#include <math.h>
+
+#include "backend/cpu/kernels/vec/finish.h"
+#include "backend/cpu/kernels/vec/vec_f32.h"
+
+static inline vf finish_load(const float *from, int64_t n)
+{
+    return n == VF_LANES ? vf_load(from) : vf_load_n(from, n);
+}
+
+static inline void finish_store(float *to, vf value, int64_t n)
+{
+    if (n == VF_LANES) vf_store(to, value);
+    else vf_store_n(to, value, n);
+}
+
+#define FINISH_ADD(i, ...)                                                             \
+    if (rows > i) {                                                                    \
+        x##i = x##i + finish_load(from + i * row, wide ? VF_LANES : n);                \
+        if (wide) y##i = y##i + finish_load(from + i * row + VF_LANES, n);             \
+    }
+#define FINISH_ADD_SPLAT(i, ...)      \
+    if (rows > i) {                   \
+        vf a = vf_set(from[i * row]); \
+        x##i = x##i + a;              \
+        y##i = y##i + a;              \
+    }
+/* The second operand is what comparisons with NaN give. */
+#define FINISH_RAISE(i, ...)        \
+    if (rows > i) {                 \
+        x##i = vf_max(bound, x##i); \
+        y##i = vf_max(bound, y##i); \
+    }
+#define FINISH_LOWER(i, ...)        \
+    if (rows > i) {                 \
+        x##i = vf_min(bound, x##i); \
+        y##i = vf_min(bound, y##i); \
+    }
+#define FINISH_STORE(i, ...)                                                             \
+    if (rows > i) {                                                                      \
+        finish_store(to + i * to_row, x##i, wide ? VF_LANES : n);                        \
+        if (wide) finish_store(to + i * to_row + VF_LANES, y##i, n);                     \
+    }
+
+/* memory: floats that are there, rows memory_row apart, are added. */
+#define FINISH_ADD_ROWS(memory, memory_row) \
+    do {                                    \
+        const float *from = memory;         \
+        const int64_t row = memory_row;     \
+        EACH_ROW(FINISH_ADD)                \
+    } while (0)
+
+/* finish: struct pln_vec_finish, at the first column from its own. */
+#define FINISH_ROWS(finish, column)                                                  \
+    do {                                                                             \
+        for (int o = 0; o < (finish).n_added; o++) {                                 \
+            const float *from = (finish).added[o].from;                              \
+            const int64_t row = (finish).added[o].row;                               \
+            if ((finish).added[o].col != 0) {                                        \
+                from += column;                                                      \
+                EACH_ROW(FINISH_ADD)                                                 \
+            } else {                                                                 \
+                EACH_ROW(FINISH_ADD_SPLAT)                                           \
+            }                                                                        \
+        }                                                                            \
+        if ((finish).bounded && (finish).low > -INFINITY) {                          \
+            vf bound = vf_set((finish).low);                                         \
+            EACH_ROW(FINISH_RAISE)                                                   \
+        }                                                                            \
+        if ((finish).bounded && (finish).high < INFINITY) {                          \
+            vf bound = vf_set((finish).high);                                        \
+            EACH_ROW(FINISH_LOWER)                                                   \
+        }                                                                            \
+    } while (0)
+
+#define STORE_ROWS(memory, memory_row)     \
+    do {                                   \
+        float *to = memory;                \
+        const int64_t to_row = memory_row; \
+        EACH_ROW(FINISH_STORE)             \
+    } while (0)
