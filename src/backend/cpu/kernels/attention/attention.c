@@ -22,7 +22,7 @@ struct attention_state {
     const struct pln_launch *launch;
     pln_attention_fn run;
     int64_t q_heads, kv_heads; /* as the attributes tell, for operands of rank 3 */
-    int64_t blocks;            /* of queries */
+    int64_t blocks, rows;      /* of queries */
     bool causal, has_scale;
     float scale, softcap, masked_score;
     enum pln_undefined_rows undefined;
@@ -118,6 +118,13 @@ static enum pln_status read_pages(const struct pln_launch *launch, struct heads 
     return PLN_OK;
 }
 
+/* Blocks of like size, of whole tiles where there are several. */
+static int64_t rows_of_block(int64_t rows, int64_t blocks)
+{
+    const int64_t each = (rows + blocks - 1) / blocks, tile = 6;
+    return blocks == 1 ? rows : PLN_MIN((each + tile - 1) / tile * tile, (int64_t)PLN_ATTENTION_ROWS);
+}
+
 static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
 {
     struct attention_state *state = state_memory;
@@ -134,7 +141,8 @@ static enum pln_status update(const struct pln_launch *launch, void *state_memor
     PLN_TRY(check_mask(launch, &q, &k, diag));
     state->scale = state->has_scale ? state->scale : (float)(1 / sqrt((double)q.size));
     state->blocks = (q.seq + PLN_ATTENTION_ROWS - 1) / PLN_ATTENTION_ROWS;
-    *prepared = (struct pln_prepared){ .n_tasks = q.batch * q.heads * state->blocks, .grain = 1, .scratch_bytes = (size_t)pln_attention_scratch(q.size, v.size) * sizeof(float), .shared_bytes = 64 };
+    state->rows = state->blocks > 0 ? rows_of_block(q.seq, state->blocks) : 0;
+    *prepared = (struct pln_prepared){ .n_tasks = q.batch * q.heads * state->blocks, .grain = 1, .scratch_bytes = (size_t)pln_attention_scratch(state->rows, q.size, v.size) * sizeof(float), .shared_bytes = 64 };
     if (launch->paged) prepared->scratch_bytes += (size_t)pln_attention_gathered(q.size, v.size) * sizeof(float);
     return PLN_OK;
 }
@@ -165,7 +173,7 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
                        y = heads_of(&launch->outputs[0], state->q_heads);
     const struct mask mask = mask_of(launch, launch->paged ? launch->paged->pages_a_row * k.seq : k.seq);
     for (int64_t task = first; task < last; task++) {
-        int64_t row = task % state->blocks * PLN_ATTENTION_ROWS, head = task / state->blocks % q.heads, b = task / state->blocks / q.heads;
+        int64_t row = task % state->blocks * state->rows, head = task / state->blocks % q.heads, b = task / state->blocks / q.heads;
         int64_t kv_head = head / (q.heads / k.heads);
         const int64_t kv_b = launch->paged ? 0 : b; /* page 0, or what the row has */
         struct pln_attention_pages pages;
@@ -175,7 +183,7 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
             .v = v.data + kv_b * v.batch_stride + kv_head * v.head_stride,
             .out = (float *)(uintptr_t)y.data + b * y.batch_stride + head * y.head_stride + row * y.row_stride,
             .q_row = q.row_stride, .q_col = q.col_stride, .k_row = k.row_stride, .v_row = v.row_stride, .out_row = y.row_stride, .out_col = y.col_stride,
-            .rows = PLN_MIN((int64_t)PLN_ATTENTION_ROWS, q.seq - row), .total = k.seq, .size = q.size, .v_size = v.size,
+            .rows = PLN_MIN(state->rows, q.seq - row), .rows_most = state->rows, .total = k.seq, .size = q.size, .v_size = v.size,
             .first_key_limit = state->causal ? row + 1 : INT64_MAX,
             .scale = state->scale, .softcap = state->softcap, .mask_is_bool = mask.is_bool, .masked_score = state->masked_score, .undefined = state->undefined, .scratch = scratch,
             .mask_row = mask.strides[2], .mask_col = mask.strides[3], .mask_keys = mask.keys,

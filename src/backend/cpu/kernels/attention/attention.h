@@ -9,7 +9,7 @@
 #include "kernel/attention.h"
 #include "kernel/kernel.h"
 
-#define PLN_ATTENTION_ROWS 32 /* queries of a task */
+#define PLN_ATTENTION_ROWS 84 /* queries of a task at most, whole tiles of every ISA: each block of keys is turned once for all of them */
 #define PLN_ATTENTION_KEYS 64 /* keys of a block */
 
 /* Keys and values of one row of the batch that lie in pages (kernel/paged.h). Strides in elements. */
@@ -25,7 +25,8 @@ struct pln_attention_task {
     const float *q, *k, *v;
     float *out;
     int64_t q_row, q_col, k_row, v_row, out_row, out_col;
-    int64_t rows, total, size, v_size; /* rows <= PLN_ATTENTION_ROWS */
+    int64_t rows, total, size, v_size;
+    int64_t rows_most; /* that the scratch is for, PLN_ATTENTION_ROWS at most */
     int64_t first_key_limit;           /* query i sees keys below first_key_limit + i; INT64_MAX: all */
     float scale, softcap;              /* softcap 0: none */
     const void *mask;                  /* of query 0 and key 0; NULL: none */
@@ -48,11 +49,17 @@ void pln_attention_portable(const struct pln_attention_task *task);
 void pln_attention_avx2(const struct pln_attention_task *task);
 void pln_attention_avx512(const struct pln_attention_task *task);
 
-/* Floats of scratch for these sizes: queries, one block of keys, scores, the output. */
-static inline int64_t pln_attention_scratch(int64_t size, int64_t v_size)
+/* Floats of a row of the output, whole vectors and lines. */
+static inline int64_t pln_attention_padded(int64_t v_size)
 {
-    int64_t padded = (v_size + 63) / 64 * 64;
-    return PLN_ATTENTION_ROWS * size + PLN_ATTENTION_KEYS * size + PLN_ATTENTION_ROWS * PLN_ATTENTION_KEYS + PLN_ATTENTION_ROWS * padded + 64;
+    return (v_size + 63) / 64 * 64;
+}
+
+/* Floats of scratch for these sizes: queries, one block of keys, scores, the output, one block of values, maxima and sums. */
+static inline int64_t pln_attention_scratch(int64_t rows, int64_t size, int64_t v_size)
+{
+    int64_t padded = pln_attention_padded(v_size);
+    return rows * size + PLN_ATTENTION_KEYS * size + rows * PLN_ATTENTION_KEYS + rows * padded + PLN_ATTENTION_KEYS * padded + 2 * rows + 64;
 }
 
 static inline int64_t pln_attention_gathered(int64_t size, int64_t v_size)

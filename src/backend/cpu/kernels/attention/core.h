@@ -1,60 +1,30 @@
-/* The computation of a task, compiled once an ISA. Defines run_task. */
+/* The computation of a task, compiled once an ISA, which defines TILE, TILE_ROWS and TILE_COLS: GEMM's (gemm/tile.h).
+ * Defines run_task. */
 #include <math.h>
 
 #include "backend/cpu/kernels/attention/attention.h"
-#include "backend/cpu/kernels/vec/vec_f32.h"
+#include "backend/cpu/kernels/gemm/tile.h"
+#include "backend/cpu/kernels/vec/transpose.h"
 #include "backend/cpu/kernels/vec/vec_math.h"
 
-#if VF_LANES >= 16
-#define STRIP 4 /* vectors of a strip of columns: 4 rows × 4 vectors are held in registers */
-#else
-#define STRIP 2
-#endif
-#define GROUP 4 /* rows */
+/* Fewer queries meet each key as it lies. */
+#define FEW_ROWS 4
 
-/* c[r][0..STRIP) (+)= a[r][0..k) b[0..k)[…] for `rows` rows, all vectors full. b rows are b_row floats apart. */
-static inline __attribute__((always_inline)) void strip(int rows, float *c, int64_t c_row, const float *a, int64_t a_row, const float *b, int64_t b_row, int64_t k, bool add)
-{
-    vf acc[GROUP][STRIP];
-    for (int r = 0; r < rows; r++)
-        for (int s = 0; s < STRIP; s++) acc[r][s] = add ? vf_load(c + r * c_row + s * VF_LANES) : vf_set(0);
-    for (int64_t i = 0; i < k; i++) {
-        vf line[STRIP];
-        for (int s = 0; s < STRIP; s++) line[s] = vf_load(b + i * b_row + s * VF_LANES);
-        for (int r = 0; r < rows; r++) {
-            vf x = vf_set(a[r * a_row + i]);
-            for (int s = 0; s < STRIP; s++) acc[r][s] = vf_fma(x, line[s], acc[r][s]);
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int s = 0; s < STRIP; s++) vf_store(c + r * c_row + s * VF_LANES, acc[r][s]);
-}
-
-/* One vector of columns, the last one perhaps not full. */
-static inline __attribute__((always_inline)) void narrow(int rows, float *c, int64_t c_row, const float *a, int64_t a_row, const float *b, int64_t b_row, int64_t k, bool add, int64_t lanes)
-{
-    vf acc[GROUP];
-    for (int r = 0; r < rows; r++) acc[r] = add ? vf_load_n(c + r * c_row, lanes) : vf_set(0);
-    for (int64_t i = 0; i < k; i++) {
-        vf line = vf_load_n(b + i * b_row, lanes);
-        for (int r = 0; r < rows; r++) acc[r] = vf_fma(vf_set(a[r * a_row + i]), line, acc[r]);
-    }
-    for (int r = 0; r < rows; r++) vf_store_n(c + r * c_row, acc[r], lanes);
-}
-
-static inline __attribute__((always_inline)) void group(int rows, float *c, int64_t c_row, const float *a, int64_t a_row, const float *b, int64_t b_row, int64_t k, int64_t n, bool add)
-{
-    int64_t j = 0;
-    for (; j + STRIP * VF_LANES <= n; j += STRIP * VF_LANES) strip(rows, c + j, c_row, a, a_row, b + j, b_row, k, add);
-    for (; j < n; j += VF_LANES) narrow(rows, c + j, c_row, a, a_row, b + j, b_row, k, add, PLN_MIN((int64_t)VF_LANES, n - j));
-}
-
-/* c[rows][n] (+)= a[rows][k] b[k][n]. */
+/* c[rows][n] (+)= a[rows][k] b[k][n]; rows of b hold whole vectors. */
 static void multiply(int64_t rows, float *c, int64_t c_row, const float *a, int64_t a_row, const float *b, int64_t b_row, int64_t k, int64_t n, bool add)
 {
-    int64_t r = 0;
-    for (; r + GROUP <= rows; r += GROUP) group(GROUP, c + r * c_row, c_row, a + r * a_row, a_row, b, b_row, k, n, add);
-    for (; r < rows; r++) group(1, c + r * c_row, c_row, a + r * a_row, a_row, b, b_row, k, n, add);
+    struct pln_gemm_tile tile = { .a_stride = a_row, .b_stride = b_row, .c_stride = c_row, .k = k, .add = add, .ahead = { (const char *)a, (const char *)a } };
+    for (int64_t j = 0; j < n; j += TILE_COLS) {
+        tile.b = b + j;
+        tile.b_second = tile.b + VF_LANES;
+        tile.cols = (int)PLN_MIN((int64_t)TILE_COLS, n - j);
+        for (int64_t r = 0; r < rows; r += tile.rows) {
+            tile.rows = (int)PLN_MIN((int64_t)TILE_ROWS, rows - r);
+            tile.a = a + r * a_row;
+            tile.c = c + r * c_row + j;
+            TILE(&tile);
+        }
+    }
 }
 
 static inline float sum_lanes(vf x)
@@ -96,10 +66,27 @@ static void dot_keys(const struct pln_attention_task *task, const float *query, 
 /* turned[i][j] = keys[j][i], PLN_ATTENTION_KEYS a row; columns behind n are 0. */
 static void turn_keys(const struct pln_attention_task *task, const struct pln_attention_block *block, int64_t n, float *turned)
 {
+    const int64_t size = task->size / VF_SQUARE * VF_SQUARE, keys = n / VF_SQUARE * VF_SQUARE;
+    for (int64_t j = 0; j < keys; j += VF_SQUARE)
+        for (int64_t i = 0; i < size; i += VF_SQUARE)
+            vf_transpose_square(block->k + j * block->k_row + i, block->k_row, turned + i * PLN_ATTENTION_KEYS + j, PLN_ATTENTION_KEYS);
     for (int64_t j = 0; j < PLN_ATTENTION_KEYS; j++) {
         const float *key = block->k + j * block->k_row;
-        for (int64_t i = 0; i < task->size; i++) turned[i * PLN_ATTENTION_KEYS + j] = j < n ? key[i] : 0;
+        for (int64_t i = j < keys ? size : 0; i < task->size; i++) turned[i * PLN_ATTENTION_KEYS + j] = j < n ? key[i] : 0;
     }
+}
+
+/* The values, in rows of whole vectors: where they lie, or copied. */
+static const float *whole_values(const struct pln_attention_task *task, const struct pln_attention_block *block, int64_t n, float *copy, int64_t *out_row)
+{
+    *out_row = block->v_row;
+    if (task->v_size % VF_LANES == 0) return block->v;
+    *out_row = (task->v_size + VF_LANES - 1) / VF_LANES * VF_LANES;
+    for (int64_t j = 0; j < n; j++) {
+        memcpy(copy + j * *out_row, block->v + j * block->v_row, (size_t)task->v_size * sizeof *copy);
+        memset(copy + j * *out_row + task->v_size, 0, (size_t)(*out_row - task->v_size) * sizeof *copy);
+    }
+    return copy;
 }
 
 /* The first key that causality hides from a query of the task. */
@@ -141,6 +128,13 @@ static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t
     for (int64_t j = PLN_MAX((int64_t)0, limit - first); j < n; j++) scores[j] = -INFINITY;
 }
 
+/* Weights too small for a normal number are 0: a denormal one takes the processor a hundred times as long. The order of operands lets NaN through. */
+static inline vf weight_of(vf x)
+{
+    vf least = vf_set(-87.0f);
+    return vf_select(vf_lt(x, least), vf_set(0), vf_exp_normal(vf_max(least, x)));
+}
+
 /* Turns scores into weights against the running maximum and scales what is there so far. */
 static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float *most, float *sum)
 {
@@ -158,14 +152,14 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
         return;
     }
     vf total = vf_set(0), shift = vf_set(largest);
-    for (j = 0; j < n; j += VF_LANES) {
-        int64_t lanes = PLN_MIN((int64_t)VF_LANES, n - j);
-        /* Weights too small for a normal number are 0: a denormal one takes the processor a hundred times as long. The order of operands lets
-         * NaN through. */
-        vf x = vf_load_n(scores + j, lanes) - shift, least = vf_set(-87.0f);
-        vf weight = vf_select(vf_lt(x, least), vf_set(0), vf_exp(vf_max(least, x)));
-        vf_store_n(scores + j, weight, lanes);
-        total += vf_load_n(scores + j, lanes);
+    for (j = 0; j + VF_LANES <= n; j += VF_LANES) {
+        vf weight = weight_of(vf_load(scores + j) - shift);
+        vf_store(scores + j, weight);
+        total += weight;
+    }
+    if (j < n) {
+        vf_store_n(scores + j, weight_of(vf_load_n(scores + j, n - j) - shift), n - j);
+        total += vf_load_n(scores + j, n - j);
     }
     float before = *most == -INFINITY ? 0 : expf(*most - largest);
     *sum = *sum * before + sum_lanes(total);
@@ -205,41 +199,49 @@ static void finish_undefined(const struct pln_attention_task *task, int64_t row,
     }
 }
 
+/* to[i] = from[i * step] * factor, i < n. */
+static void scale_row(const float *from, int64_t step, float factor, int64_t n, float *restrict to, int64_t to_step)
+{
+    if (step == 1 && to_step == 1)
+        for (int64_t i = 0; i < n; i++) to[i] = from[i] * factor;
+    else
+        for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * step] * factor;
+}
+
 static void run_task(const struct pln_attention_task *task)
 {
-    int64_t rows = task->rows, padded = (task->v_size + 63) / 64 * 64;
-    float *query = task->scratch, *turned = query + PLN_ATTENTION_ROWS * task->size;
-    float *scores = turned + PLN_ATTENTION_KEYS * task->size, *out = scores + PLN_ATTENTION_ROWS * PLN_ATTENTION_KEYS;
-    float most[PLN_ATTENTION_ROWS], sum[PLN_ATTENTION_ROWS];
+    const int64_t rows = task->rows, padded = pln_attention_padded(task->v_size);
+    float *query = task->scratch, *turned = query + task->rows_most * task->size;
+    float *scores = turned + PLN_ATTENTION_KEYS * task->size, *out = scores + task->rows_most * PLN_ATTENTION_KEYS;
+    float *values_copy = out + task->rows_most * padded, *most = values_copy + PLN_ATTENTION_KEYS * padded, *sum = most + task->rows_most;
     for (int64_t r = 0; r < rows; r++) {
         most[r] = -INFINITY;
         sum[r] = 0;
-        for (int64_t i = 0; i < task->size; i++) query[r * task->size + i] = task->q[r * task->q_row + i * task->q_col] * task->scale;
+        scale_row(task->q + r * task->q_row, task->q_col, task->scale, task->size, query + r * task->size, 1);
         memset(out + r * padded, 0, (size_t)task->v_size * sizeof *out);
     }
     int64_t end = task->total;
     if (task->first_key_limit != INT64_MAX) end = PLN_MIN(end, PLN_MAX((int64_t)0, task->first_key_limit + rows - 1));
     for (int64_t first = 0; first < end; first += PLN_ATTENTION_KEYS) {
-        int64_t n = PLN_MIN((int64_t)PLN_ATTENTION_KEYS, end - first);
+        int64_t n = PLN_MIN((int64_t)PLN_ATTENTION_KEYS, end - first), v_row;
         const struct pln_attention_block block = block_at(task, first, n);
-        if (rows < GROUP) {
+        if (rows < FEW_ROWS) {
             for (int64_t r = 0; r < rows; r++) dot_keys(task, query + r * task->size, &block, n, scores + r * PLN_ATTENTION_KEYS);
         } else {
             turn_keys(task, &block, n, turned);
-            multiply(rows, scores, PLN_ATTENTION_KEYS, query, task->size, turned, PLN_ATTENTION_KEYS, task->size, PLN_ATTENTION_KEYS, false);
+            multiply(rows, scores, PLN_ATTENTION_KEYS, query, task->size, turned, PLN_ATTENTION_KEYS, task->size, n, false);
         }
         for (int64_t r = 0; r < rows; r++) {
             mask_row(task, r, first, n, scores + r * PLN_ATTENTION_KEYS);
             fold_row(scores + r * PLN_ATTENTION_KEYS, n, out + r * padded, task->v_size, &most[r], &sum[r]);
         }
-        multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, block.v, block.v_row, n, task->v_size, true);
+        const float *values = whole_values(task, &block, n, values_copy, &v_row);
+        multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, values, v_row, n, task->v_size, true);
     }
     for (int64_t r = 0; r < rows; r++) {
-        if (most[r] == -INFINITY || sum[r] != sum[r]) {
+        if (most[r] == -INFINITY || sum[r] != sum[r])
             finish_undefined(task, r, sum[r]);
-            continue;
-        }
-        float inverse = 1 / sum[r];
-        for (int64_t i = 0; i < task->v_size; i++) task->out[r * task->out_row + i * task->out_col] = out[r * padded + i] * inverse;
+        else
+            scale_row(out + r * padded, 1, 1 / sum[r], task->v_size, task->out + r * task->out_row, task->out_col);
     }
 }

@@ -38,7 +38,7 @@ bool pln_attention_take_pages(const struct pln_launch *launch, int64_t b, int64_
                                       .k_page = k->strides[0],
                                       .v_page = v->strides[0],
                                       .fault = fault,
-                                      .gathered = task->scratch + pln_attention_scratch(task->size, task->v_size) };
+                                      .gathered = task->scratch + pln_attention_scratch(task->rows_most, task->size, task->v_size) };
     task->total = length;
     if (task->first_key_limit != INT64_MAX) task->first_key_limit = offset + row + 1;
     task->paged = out_pages;
