@@ -52,9 +52,8 @@ static uint32_t unpack(struct pln_emit *emit, uint32_t x, int64_t bits)
         part = pln_emit_ew2(emit, PLN_EW_BIT_AND, part, pln_emit_const_like(emit, x, (1 << bits) - 1));
         parts[n++] = pln_emit_unsqueeze_at(emit, part, -1);
     }
-    int rank = pln_emit_need_rank(emit, x);
     uint32_t columns = pln_ms_mul(emit, pln_emit_dim(emit, x, -1), pln_emit_const_int(emit, n)), shape = columns;
-    if (rank > 1) shape = pln_emit_concat(emit, (uint32_t[]){ pln_emit_shape_part(emit, x, 0, -1), columns }, 2, 0);
+    if (pln_emit_rank(emit, x) != 1) shape = pln_emit_concat(emit, (uint32_t[]){ pln_emit_shape_part(emit, x, 0, -1), columns }, 2, 0);
     return pln_emit_reshape_as(emit, pln_emit_concat(emit, parts, n, -1), shape);
 }
 
@@ -122,32 +121,42 @@ void pln_onnx_ms_matmul_nbits(struct pln_emit *emit)
 /* ---- GatherBlockQuantized ---- */
 
 /* Rows of x along an axis. Where an index is outside (false in `inside`) some row. */
-static uint32_t take(struct pln_emit *emit, uint32_t x, uint32_t indices, int axis)
+static uint32_t take(struct pln_emit *emit, uint32_t x, uint32_t indices, int64_t axis)
 {
     return x == PLN_NONE ? PLN_NONE : pln_emit_gather(emit, x, indices, axis);
 }
 
-/* Scales or zero points that have an extent of 1 where the data has more, which floats of 8 and 4 bits may: as many as the data on all axes but one. */
-static uint32_t spread(struct pln_emit *emit, uint32_t scale, uint32_t data, int axis)
-{
-    uint32_t parts[PLN_MAX_RANK];
-    int rank = pln_emit_need_rank(emit, data);
-    if (emit->status != PLN_OK) return PLN_NONE;
-    for (int d = 0; d < rank; d++) parts[d] = pln_emit_dim(emit, d == axis ? scale : data, d);
-    return pln_emit_expand(emit, scale, pln_emit_concat(emit, parts, (uint32_t)rank, 0));
-}
-
 struct gathered {
-    int rank, gather_axis, quantize_axis;
+    int rank; /* -1: only the run knows; the axes then may count from the end */
+    int64_t gather_axis, quantize_axis;
     int64_t bits, block; /* block 0: all of the axis */
     enum pln_dtype data_type;
     bool is_float;
     uint32_t data, scales, zeros;
 };
 
-/* (data - zeros) * scales, one scale for a block of elements along the axis. */
-static uint32_t dequantize(struct pln_emit *emit, const struct gathered *g, uint32_t data, uint32_t scales, uint32_t zeros, int axis)
+/* Which dim of the data that axis is, only known at run time: i64[1]. */
+static uint32_t axis_of(struct pln_emit *emit, const struct gathered *g, int64_t axis)
 {
+    uint32_t number = pln_emit_const_int(emit, axis);
+    return axis < 0 ? pln_ms_add(emit, number, pln_emit_dims(emit, g->data)) : number;
+}
+
+/* Scales that have an extent of 1 where the data has more, which floats of 8 and 4 bits may: as many as the data on all axes but one. */
+static uint32_t spread(struct pln_emit *emit, const struct gathered *g)
+{
+    uint32_t dims = pln_emit_range(emit, pln_ms_scalar(emit, pln_emit_dims(emit, g->data)));
+    uint32_t own = pln_emit_ew2(emit, PLN_EW_EQUAL, dims, axis_of(emit, g, g->quantize_axis));
+    return pln_emit_expand(emit, g->scales, pln_emit_ew3(emit, PLN_EW_WHERE, own, pln_emit_shape(emit, g->scales), pln_emit_shape(emit, g->data)));
+}
+
+/* (data - zeros) * scales, one scale for a block of elements along the axis. Data and zero points in bytes are taken apart. */
+static uint32_t dequantize(struct pln_emit *emit, const struct gathered *g, uint32_t data, uint32_t scales, uint32_t zeros, int64_t axis)
+{
+    data = unpack(emit, data, g->bits);
+    if (zeros != PLN_NONE && g->bits < 8) { /* whole bytes of each row, maybe more numbers than blocks */
+        zeros = pln_emit_slice(emit, unpack(emit, zeros, g->bits), pln_emit_const_int(emit, 0), pln_emit_dim(emit, scales, -1), pln_emit_const_int(emit, -1), PLN_NONE);
+    }
     if (g->is_float && g->block == 0) return pln_ms_mul(emit, pln_emit_cast(emit, data, pln_emit_dtype(emit, scales)), scales);
     if (g->data_type == PLN_U8 && zeros == PLN_NONE) { /* the middle of the range */
         uint32_t middle = pln_emit_const_number(emit, PLN_U8, (double)(1 << (g->bits - 1)));
@@ -159,55 +168,60 @@ static uint32_t dequantize(struct pln_emit *emit, const struct gathered *g, uint
     return pln_emit_end(emit, node);
 }
 
+/* Data, scales and zero points are of one rank. */
+static void read_rank(struct pln_emit *emit, struct gathered *g)
+{
+    const uint32_t values[] = { g->data, g->scales, g->zeros };
+    g->rank = -1;
+    for (size_t i = 0; i < PLN_COUNT_OF(values) && g->rank < 0; i++) g->rank = pln_emit_rank(emit, values[i]);
+    if (emit->status == PLN_OK && g->rank == 0) pln_emit_fail(emit, PLN_BAD_MODEL, "input 0 is of rank 0");
+    if (emit->status != PLN_OK || g->rank < 0) return;
+    pln_ms_check_rank(emit, 0, g->rank, g->rank);
+    pln_ms_check_rank(emit, 2, g->rank, g->rank);
+    pln_ms_check_rank(emit, 3, g->rank, g->rank);
+}
+
 static bool read_gathered(struct pln_emit *emit, struct gathered *g)
 {
     g->data = pln_emit_need(emit, 0), g->scales = pln_emit_need(emit, 2), g->zeros = pln_emit_in(emit, 3);
     g->data_type = pln_emit_dtype(emit, g->data);
     g->is_float = pln_dtype_is_float(g->data_type);
-    g->rank = pln_emit_need_rank(emit, g->data);
-    if (emit->status == PLN_OK && g->rank < 1) pln_emit_fail(emit, PLN_BAD_MODEL, "input 0 is of rank 0");
-    pln_ms_check_rank(emit, 2, g->rank, g->rank);
-    pln_ms_check_rank(emit, 3, g->rank, g->rank);
+    read_rank(emit, g);
     if (emit->status != PLN_OK) return false;
-    g->gather_axis = pln_emit_axis(emit, pln_emit_int(emit, "gather_axis", 0), g->rank);
-    g->quantize_axis = pln_emit_axis(emit, pln_emit_int(emit, "quantize_axis", 1), g->rank);
+    const int64_t gather_axis = pln_emit_int(emit, "gather_axis", 0), quantize_axis = pln_emit_int(emit, "quantize_axis", 1);
+    g->gather_axis = g->rank < 0 ? pln_emit_any_axis(emit, gather_axis) : pln_emit_axis(emit, gather_axis, g->rank);
+    g->quantize_axis = g->rank < 0 ? pln_emit_any_axis(emit, quantize_axis) : pln_emit_axis(emit, quantize_axis, g->rank);
     g->bits = g->data_type == PLN_U8 ? bits_of(emit) : 8;
     g->block = g->is_float && pln_emit_int(emit, "block_size", 128) == 0 ? 0 : block_size_of(emit, 128);
-    if (g->data_type == PLN_U8 && g->gather_axis != 0) pln_emit_fail(emit, PLN_BAD_MODEL, "gather_axis is %d; it must be 0 for data of u8", g->gather_axis);
+    if (g->data_type == PLN_U8 && g->gather_axis > 0) pln_emit_fail(emit, PLN_BAD_MODEL, "gather_axis is %lld; it must be 0 for data of u8", (long long)g->gather_axis);
     if (g->data_type == PLN_U8 && g->bits < 8 && g->quantize_axis == 0) pln_emit_fail(emit, PLN_BAD_MODEL, "gather_axis and quantize_axis are both 0, with data packed in u8");
     if (g->is_float && g->zeros != PLN_NONE) pln_emit_fail(emit, PLN_BAD_MODEL, "zero points for data that are floats");
     return emit->status == PLN_OK;
 }
 
-/* Rows of a table, dequantized after they were taken: only they are read. Indices from -s to s-1; others give zeros. */
+/* Rows of the table, dequantized after they were taken, so that only they are read; before, where rows and blocks lie along one axis, or may. */
+static uint32_t gather(struct pln_emit *emit, const struct gathered *g, uint32_t indices)
+{
+    if (g->rank < 0 || g->gather_axis == g->quantize_axis) return take(emit, dequantize(emit, g, g->data, g->scales, g->zeros, g->quantize_axis), indices, g->gather_axis);
+    int64_t axis = g->quantize_axis > g->gather_axis ? g->quantize_axis - g->rank : g->quantize_axis; /* behind the indices, whose rank may be any, from the end */
+    return dequantize(emit, g, take(emit, g->data, indices, g->gather_axis), take(emit, g->scales, indices, g->gather_axis), take(emit, g->zeros, indices, g->gather_axis), axis);
+}
+
+/* Indices from -s to s-1; others give zeros. */
 void pln_onnx_ms_gather_block_quantized(struct pln_emit *emit)
 {
     struct gathered g = { 0 };
     if (!read_gathered(emit, &g)) return;
     uint32_t indices = pln_emit_cast(emit, pln_emit_need(emit, 1), PLN_I64);
-    int q = pln_emit_need_rank(emit, indices);
-    if (q + g.rank - 1 > PLN_MAX_RANK) pln_emit_fail(emit, PLN_BAD_MODEL, "a result of rank %d", q + g.rank - 1);
-    if (g.is_float) g.scales = spread(emit, g.scales, g.data, g.quantize_axis);
+    int q = pln_emit_rank(emit, indices);
+    if (q >= 0 && q + g.rank - 1 > PLN_MAX_RANK) pln_emit_fail(emit, PLN_BAD_MODEL, "a result of rank %d", q + g.rank - 1);
+    if (g.is_float) g.scales = spread(emit, &g);
     uint32_t count = pln_ms_scalar(emit, pln_emit_dim(emit, g.data, g.gather_axis)), zero = pln_emit_const_index(emit, 0);
     uint32_t inside = pln_emit_ew2(emit, PLN_EW_AND, pln_emit_ew2(emit, PLN_EW_LESS, indices, count), pln_emit_ew2(emit, PLN_EW_GREATER_EQUAL, indices, pln_emit_ew1(emit, PLN_EW_NEG, count)));
-    uint32_t safe = pln_emit_ew3(emit, PLN_EW_WHERE, inside, indices, zero), y;
-    if (g.gather_axis == g.quantize_axis) {
-        y = take(emit, dequantize(emit, &g, g.data, g.scales, g.zeros, g.quantize_axis), safe, g.gather_axis);
-    } else {
-        int axis = g.quantize_axis > g.gather_axis ? g.quantize_axis - 1 + q : g.quantize_axis;
-        uint32_t rows = unpack(emit, take(emit, g.data, safe, g.gather_axis), g.bits), scales = take(emit, g.scales, safe, g.gather_axis);
-        uint32_t zeros = take(emit, g.zeros, safe, g.gather_axis);
-        if (zeros != PLN_NONE && g.bits < 8) { /* whole bytes of each row, maybe more numbers than blocks */
-            zeros = pln_emit_slice(emit, unpack(emit, zeros, g.bits), pln_emit_const_int(emit, 0), pln_emit_dim(emit, scales, -1), pln_emit_const_int(emit, -1), PLN_NONE);
-        }
-        y = dequantize(emit, &g, rows, scales, zeros, axis);
-    }
+    uint32_t y = gather(emit, &g, pln_emit_ew3(emit, PLN_EW_WHERE, inside, indices, zero));
     /* [indices] to [1…,indices,1…] */
-    int64_t axes[PLN_MAX_RANK];
-    uint32_t n = 0;
-    for (int d = g.gather_axis + q; d < q + g.rank - 1; d++) axes[n++] = d - g.gather_axis;
-    if (emit->status == PLN_OK && n) inside = pln_emit_unsqueeze(emit, inside, pln_emit_const_ints(emit, axes, n));
-    pln_emit_bind(emit, 0, pln_emit_ew3(emit, PLN_EW_WHERE, inside, y, pln_emit_const_like(emit, y, 0)));
+    uint32_t last = pln_ms_add(emit, pln_emit_dims(emit, g.data), pln_emit_const_int(emit, -1)), behind = pln_emit_ew2(emit, PLN_EW_SUB, last, axis_of(emit, &g, g.gather_axis));
+    pln_emit_bind(emit, 0, pln_emit_ew3(emit, PLN_EW_WHERE, pln_emit_append_ones(emit, inside, behind), y, pln_emit_const_like(emit, y, 0)));
 }
 
 /* ---- CropAndResize ---- */
