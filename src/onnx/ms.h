@@ -17,6 +17,16 @@ uint32_t pln_ms_add(struct pln_emit *emit, uint32_t x, uint32_t y);
 uint32_t pln_ms_mul(struct pln_emit *emit, uint32_t x, uint32_t y);
 /* A tensor of one element as a scalar. PLN_NONE stays. */
 uint32_t pln_ms_scalar(struct pln_emit *emit, uint32_t x);
+/* x as [b,n,l,h], of which only the run knows whether it is that or rows [b,l,n*h]; `heads`: n of the latter, i64[1]. */
+struct pln_ms_either {
+    uint32_t x;
+    uint32_t is_rows;                     /* bool[1] */
+    uint32_t batch, heads, length, size;  /* b, n, l, h; i64[1], as those below */
+    uint32_t left, right;                 /* dims that change places: l and n, or 1 and n*l, which leaves all where it is */
+};
+uint32_t pln_ms_by_head(struct pln_emit *emit, uint32_t x, uint32_t heads, struct pln_ms_either *out_form);
+/* y, [b,n,l,h] too, in the form that x had. */
+uint32_t pln_ms_as_before(struct pln_emit *emit, const struct pln_ms_either *form, uint32_t y);
 /* The last two axes exchanged. */
 uint32_t pln_ms_flip(struct pln_emit *emit, uint32_t x);
 
@@ -37,6 +47,7 @@ struct pln_ms_attention {
     uint32_t mask; /* mask_index, or PLN_NONE */
     uint32_t past; /* [2,b,n,p,h], or PLN_NONE */
     uint32_t bias; /* what is added to the scores, or PLN_NONE */
+    uint32_t past_length; /* rows of past that hold, one number, where past is a buffer; or PLN_NONE */
 };
 void pln_ms_attend(struct pln_emit *emit, const struct pln_ms_attention *attention);
 

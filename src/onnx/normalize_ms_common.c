@@ -51,6 +51,28 @@ uint32_t pln_ms_flip(struct pln_emit *emit, uint32_t x)
     return pln_emit_transpose(emit, x, perm, (uint32_t)rank);
 }
 
+static const int64_t middle_exchanged[] = { 0, 2, 1, 3 };
+
+uint32_t pln_ms_by_head(struct pln_emit *emit, uint32_t x, uint32_t heads, struct pln_ms_either *out_form)
+{
+    uint32_t one = pln_emit_const_int(emit, 1), width = pln_emit_dim(emit, x, -1), rows = pln_emit_ew2(emit, PLN_EW_EQUAL, pln_emit_dims(emit, x), pln_emit_const_int(emit, 3));
+    struct pln_ms_either form = { .x = x, .is_rows = rows, .batch = pln_emit_dim(emit, x, 0), .length = pln_emit_dim(emit, x, -2) };
+    form.heads = pln_emit_ew3(emit, PLN_EW_WHERE, rows, heads, pln_emit_dim(emit, x, 1));
+    form.size = pln_emit_ew3(emit, PLN_EW_WHERE, rows, pln_emit_ew2(emit, PLN_EW_DIV, width, heads), width);
+    form.left = pln_emit_ew3(emit, PLN_EW_WHERE, rows, form.length, one);
+    form.right = pln_emit_ew3(emit, PLN_EW_WHERE, rows, heads, pln_ms_mul(emit, form.heads, form.length));
+    *out_form = form;
+    uint32_t four = pln_emit_reshape_as(emit, x, pln_emit_concat(emit, (uint32_t[]){ form.batch, form.left, form.right, form.size }, 4, 0));
+    four = pln_emit_transpose(emit, four, middle_exchanged, 4);
+    return pln_emit_reshape_as(emit, four, pln_emit_concat(emit, (uint32_t[]){ form.batch, form.heads, form.length, form.size }, 4, 0));
+}
+
+uint32_t pln_ms_as_before(struct pln_emit *emit, const struct pln_ms_either *form, uint32_t y)
+{
+    uint32_t four = pln_emit_reshape_as(emit, y, pln_emit_concat(emit, (uint32_t[]){ form->batch, form->right, form->left, form->size }, 4, 0));
+    return pln_emit_reshape_as(emit, pln_emit_transpose(emit, four, middle_exchanged, 4), pln_emit_shape(emit, form->x));
+}
+
 uint32_t pln_ms_activation(struct pln_emit *emit, const char *name, const float *alpha, const float *beta, uint32_t x)
 {
     unsigned op, kind;
