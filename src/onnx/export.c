@@ -122,14 +122,18 @@ enum pln_status pln_exporter_tensor(struct pln_exporter *exporter, const char *n
 }
 
 /* Numbers, and else the expression as text: equal texts are equal extents. One with symbols that nobody has named ("?7") stays open. */
-static enum pln_status write_dim(struct pln_exporter *exporter, struct pln_dim dim, struct pln_onnx_dim *out)
+static enum pln_status write_dim(struct pln_exporter *exporter, struct pln_dim dim, enum pln_export_dims with, struct pln_onnx_dim *out)
 {
     struct pln_dim_table *dims = &exporter->graph->dims;
+    int64_t number;
     *out = (struct pln_onnx_dim){ .denotation = "", .param = "" };
-    if (pln_dim_value(dims, dim, &out->value)) {
+    if (with == PLN_EXPORT_RANKS) return PLN_OK;
+    if (pln_dim_value(dims, dim, &number)) {
         out->kind = PLN_ONNX_DIM_VALUE;
+        out->value = number;
         return PLN_OK;
     }
+    if (with == PLN_EXPORT_NUMBERS) return PLN_OK;
     struct pln_text text;
     pln_text_init(&text, exporter->graph->alloc);
     pln_dim_print(dims, dim, &text);
@@ -150,13 +154,13 @@ enum pln_status pln_exporter_type(struct pln_exporter *exporter, const struct pl
     if (type->kind == PLN_TENSOR) {
         out->kind = PLN_ONNX_TYPE_TENSOR;
         out->elem_type = (int32_t)type->dtype;
-        if (type->rank < 0 || with == PLN_EXPORT_NO_DIMS || (with == PLN_EXPORT_SCALARS && type->rank > 0)) return PLN_OK;
+        if (type->rank < 0 || with == PLN_EXPORT_NO_DIMS) return PLN_OK;
         out->shape = pln_arena_alloc(exporter->arena, sizeof *out->shape);
         struct pln_onnx_dim *dims = pln_arena_array(exporter->arena, (size_t)type->rank + 1, sizeof *dims);
         if (!out->shape || !dims) return no_memory(exporter);
         out->shape->dims.items = dims;
         out->shape->dims.count = (uint32_t)type->rank;
-        for (int d = 0; d < type->rank; d++) PLN_TRY(write_dim(exporter, type->dims[d], &dims[d]));
+        for (int d = 0; d < type->rank; d++) PLN_TRY(write_dim(exporter, type->dims[d], with, &dims[d]));
         return PLN_OK;
     }
     out->kind = type->kind == PLN_SEQUENCE ? PLN_ONNX_TYPE_SEQUENCE : type->kind == PLN_OPTIONAL ? PLN_ONNX_TYPE_OPTIONAL : PLN_ONNX_TYPE_MAP;
@@ -251,9 +255,15 @@ static enum pln_status write_bodies(struct pln_exporter *exporter, uint32_t id, 
     return PLN_OK;
 }
 
-static enum pln_export_dims block_dims(uint32_t block)
+static enum pln_export_dims block_dims(const struct pln_graph *graph, uint32_t block)
 {
-    return block == 0 ? PLN_EXPORT_ALL_DIMS : PLN_EXPORT_SCALARS;
+    if (block == 0) return PLN_EXPORT_ALL_DIMS;
+    while (block != 0) {
+        const struct pln_node *node = pln_graph_node(graph, graph->blocks[block].parent_node);
+        if (node->op == PLN_OP_IF) return PLN_EXPORT_RANKS;
+        block = node->block;
+    }
+    return PLN_EXPORT_NUMBERS;
 }
 
 /* Output `slot` under the name that it has outside; a node that copies where the value itself cannot be it. */
@@ -264,7 +274,7 @@ static enum pln_status write_output(struct pln_exporter *exporter, uint32_t bloc
     const bool own = is_own_output(graph, block, slot);
     const char *name = own ? exporter->names[id] : block == 0 ? output_name(graph, slot) : pln_exporter_name(exporter, exporter->names[id]);
     if (!name) return no_memory(exporter);
-    PLN_TRY(pln_exporter_info(exporter, name, &pln_graph_value(graph, id)->type, block_dims(block), &out->outputs.items[out->outputs.count++]));
+    PLN_TRY(pln_exporter_info(exporter, name, &pln_graph_value(graph, id)->type, block_dims(graph, block), &out->outputs.items[out->outputs.count++]));
     if (own) return PLN_OK;
     struct pln_onnx_node *copy = &out->nodes.items[out->nodes.count++];
     const char **names = pln_arena_array(exporter->arena, 2, sizeof *names);
@@ -288,7 +298,7 @@ static enum pln_status write_block(struct pln_exporter *exporter, uint32_t block
     out->outputs.items = pln_arena_array(exporter->arena, b->n_outputs + 1u, sizeof *out->outputs.items);
     if (!out->nodes.items || !out->inputs.items || !out->outputs.items) return no_memory(exporter);
     for (uint32_t i = 0; i < b->n_inputs; i++)
-        PLN_TRY(pln_exporter_info(exporter, exporter->names[b->inputs[i]], &pln_graph_value(graph, b->inputs[i])->type, block_dims(block), &out->inputs.items[out->inputs.count++]));
+        PLN_TRY(pln_exporter_info(exporter, exporter->names[b->inputs[i]], &pln_graph_value(graph, b->inputs[i])->type, block_dims(graph, block), &out->inputs.items[out->inputs.count++]));
     for (uint32_t id = b->first; id != PLN_NONE; id = pln_graph_node(graph, id)->next) {
         struct pln_onnx_node *node = &out->nodes.items[out->nodes.count++];
         PLN_TRY(pln_exporter_node(exporter, id, node));

@@ -38,7 +38,8 @@ enum pln_status pln_exporter_tensor(struct pln_exporter *exporter, const char *n
 /* How much of a shape is written. */
 enum pln_export_dims {
     PLN_EXPORT_NO_DIMS, /* elements of a sequence differ in theirs */
-    PLN_EXPORT_SCALARS, /* in bodies, where extents differ from run to run, and those of a branch that is not taken may be nonsense; but runtimes want to see scalars */
+    PLN_EXPORT_RANKS,   /* in branches: extents of one that is not taken may be such as other runtimes would not find in it */
+    PLN_EXPORT_NUMBERS, /* in bodies of loops, where extents that are no numbers differ from step to step */
     PLN_EXPORT_ALL_DIMS
 };
 enum pln_status pln_exporter_type(struct pln_exporter *exporter, const struct pln_type *type, enum pln_export_dims dims, struct pln_onnx_type *out_type);
