@@ -27,6 +27,20 @@ static uint32_t number(const struct gradient *gradient, uint32_t like, double va
     return pln_emit_const_like(gradient->emit, like, value);
 }
 
+/* The same where only the run knows ranks or extents: over all dims that x has as 1 or not at all. */
+static uint32_t to_run_shape(const struct gradient *gradient, uint32_t dy, uint32_t x)
+{
+    struct pln_emit *emit = gradient->emit;
+    uint32_t missing = ew2(gradient, PLN_EW_SUB, pln_emit_dims(emit, dy), pln_emit_dims(emit, x)), shape = pln_emit_shape(emit, x);
+    uint32_t all = pln_emit_concat(emit, (uint32_t[]){ pln_emit_repeat(emit, 1, missing), shape }, 2, 0);
+    uint32_t ones = ew2(gradient, PLN_EW_EQUAL, all, pln_emit_const_index(emit, 1));
+    uint32_t axes = pln_emit_squeeze(emit, pln_emit_end(emit, pln_emit_begin_named(emit, "NonZero", &ones, 1, 1)), pln_emit_const_int(emit, 0));
+    uint32_t node = pln_emit_begin(emit, PLN_OP_REDUCE, PLN_REDUCE_SUM, (uint32_t[]){ dy, axes }, 2, 1);
+    pln_emit_set_int(emit, node, "keepdims", 1);
+    pln_emit_set_int(emit, node, "noop_with_empty_axes", 1);
+    return pln_emit_reshape_as(emit, pln_emit_end(emit, node), shape);
+}
+
 /* Sums `dy` over what broadcasting has repeated of x. */
 static uint32_t to_shape(const struct gradient *gradient, uint32_t dy, uint32_t x)
 {
@@ -35,18 +49,12 @@ static uint32_t to_shape(const struct gradient *gradient, uint32_t dy, uint32_t 
     int64_t axes[PLN_MAX_RANK], one;
     uint32_t n = 0;
     if (emit->status != PLN_OK) return PLN_NONE;
-    if (from->rank < 0 || to->rank < 0 || from->rank < to->rank) {
-        pln_emit_fail(emit, PLN_UNSUPPORTED, "the gradient of '%s' needs its rank, which only the run knows", pln_graph_value(emit->graph, x)->name);
-        return PLN_NONE;
-    }
+    if (from->rank < 0 || to->rank < 0 || from->rank < to->rank) return to_run_shape(gradient, dy, x);
     const int more = from->rank - to->rank;
     for (int d = 0; d < from->rank; d++) {
         const bool is_new = d < more, is_one = !is_new && pln_dim_value(&emit->graph->dims, to->dims[d - more], &one) && one == 1;
         if (is_new || (is_one && !pln_dim_same(&emit->graph->dims, from->dims[d], to->dims[d - more]))) axes[n++] = d;
-        else if (!is_one && !pln_dim_same(&emit->graph->dims, from->dims[d], to->dims[d - more])) {
-            pln_emit_fail(emit, PLN_UNSUPPORTED, "the gradient of '%s' needs to know whether dim %d is repeated", pln_graph_value(emit->graph, x)->name, d);
-            return PLN_NONE;
-        }
+        else if (!is_one && !pln_dim_same(&emit->graph->dims, from->dims[d], to->dims[d - more])) return to_run_shape(gradient, dy, x);
     }
     if (!n) return dy;
     return pln_emit_reshape_as(emit, pln_emit_reduce(emit, PLN_REDUCE_SUM, dy, pln_emit_const_ints(emit, axes, n), true), pln_emit_shape(emit, x));

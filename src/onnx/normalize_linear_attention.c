@@ -16,12 +16,23 @@ static uint32_t padded_input(struct pln_emit *emit, uint32_t x, uint32_t state, 
     return pln_emit_concat(emit, (uint32_t[]){ state, x }, 2, 2);
 }
 
-static uint32_t depthwise(struct pln_emit *emit, uint32_t x, uint32_t weight, uint32_t bias)
+/* Of channels whose number only the run knows: each output element is a sum over k elements of its row. */
+static uint32_t depthwise_rows(struct pln_emit *emit, uint32_t x, uint32_t weight, uint32_t bias, uint32_t kept)
 {
-    int64_t channels = 1;
-    if (!pln_emit_extent(emit, weight, 0, &channels) && !pln_emit_extent(emit, x, 1, &channels)) {
-        pln_emit_fail(emit, PLN_UNSUPPORTED, "CausalConvWithState with a number of channels that is not known");
-    }
+    uint32_t steps = pln_emit_squeeze(emit, pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dim(emit, x, 2), kept), pln_emit_const_int(emit, 0));
+    uint32_t taps = pln_emit_squeeze(emit, pln_emit_dim(emit, weight, 2), pln_emit_const_int(emit, 0));
+    uint32_t places = pln_emit_ew2(emit, PLN_EW_ADD, pln_emit_unsqueeze_at(emit, pln_emit_range(emit, steps), 1), pln_emit_range(emit, taps));
+    uint32_t windows = pln_emit_cast(emit, pln_emit_gather(emit, x, places, 2), PLN_F32);
+    uint32_t products = pln_emit_ew2(emit, PLN_EW_MUL, windows, pln_emit_cast(emit, weight, PLN_F32));
+    uint32_t y = pln_emit_reduce(emit, PLN_REDUCE_SUM, products, pln_emit_const_int(emit, -1), false);
+    if (bias != PLN_NONE) y = pln_emit_ew2(emit, PLN_EW_ADD, y, pln_emit_unsqueeze_at(emit, pln_emit_cast(emit, bias, PLN_F32), 1));
+    return pln_emit_cast(emit, y, pln_emit_dtype(emit, x));
+}
+
+static uint32_t depthwise(struct pln_emit *emit, uint32_t x, uint32_t weight, uint32_t bias, uint32_t kept)
+{
+    int64_t channels;
+    if (!pln_emit_extent(emit, weight, 0, &channels) && !pln_emit_extent(emit, x, 1, &channels)) return depthwise_rows(emit, x, weight, bias, kept);
     uint32_t node = pln_emit_begin_named(emit, "Conv", (uint32_t[]){ x, weight, bias }, bias == PLN_NONE ? 2 : 3, 1);
     pln_emit_set_int(emit, node, "group", channels);
     return pln_emit_end(emit, node);
@@ -35,7 +46,7 @@ void pln_onnx_causal_conv(struct pln_emit *emit)
     if (!silu && strcmp(activation, "none") != 0) pln_emit_fail(emit, PLN_BAD_MODEL, "activation is '%s'", activation);
     uint32_t kept = pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_dim(emit, weight, 2), pln_emit_const_int(emit, 1));
     uint32_t all = padded_input(emit, x, pln_emit_in(emit, 3), kept);
-    uint32_t y = depthwise(emit, all, weight, pln_emit_in(emit, 2));
+    uint32_t y = depthwise(emit, all, weight, pln_emit_in(emit, 2), kept);
     if (silu) {
         uint32_t wide = pln_emit_cast(emit, y, PLN_F32);
         y = pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_MUL, wide, pln_emit_ew1(emit, PLN_EW_SIGMOID, wide)), pln_emit_dtype(emit, x));
