@@ -139,21 +139,53 @@ static uint32_t mask_index(struct pln_emit *emit, uint32_t mask, uint32_t ids)
     return pln_emit_reduce(emit, PLN_REDUCE_SUM, ones, pln_emit_const_int(emit, 1), false);
 }
 
-/* Rows of word, position and segment embeddings added and normalized. The position is that of the token unless told. */
+struct embedding {
+    uint32_t ids, segments, positions;       /* [b,s], positions also [1,s]; PLN_NONE: no segments, the position of the token */
+    uint32_t words, places, kinds;           /* tables of words, positions and segments */
+    uint32_t gamma, beta, mask;
+};
+
+/* Rows of word, position and segment embeddings added and normalized. */
+static void embed(struct pln_emit *emit, const struct embedding *e)
+{
+    uint32_t positions = e->positions;
+    if ((e->segments == PLN_NONE) != (e->kinds == PLN_NONE)) pln_emit_fail(emit, PLN_BAD_MODEL, "segment_ids and segment_embedding go together");
+    if (positions == PLN_NONE) positions = pln_emit_range(emit, pln_ms_scalar(emit, pln_emit_dim(emit, e->ids, 1)));
+    uint32_t sum = pln_ms_wide(emit, pln_emit_gather(emit, e->words, e->ids, 0));
+    sum = pln_ms_add(emit, sum, pln_ms_wide(emit, pln_emit_gather(emit, e->places, positions, 0)));
+    if (e->segments != PLN_NONE) sum = pln_ms_add(emit, sum, pln_ms_wide(emit, pln_emit_gather(emit, e->kinds, e->segments, 0)));
+    enum pln_dtype dtype = pln_emit_dtype(emit, e->words);
+    bind_layer_norm(emit, sum, e->gamma, e->beta, dtype, false);
+    if (pln_emit_wants(emit, 1)) pln_emit_bind(emit, 1, mask_index(emit, e->mask, e->ids));
+    if (pln_emit_wants(emit, 2)) pln_emit_bind(emit, 2, pln_emit_cast(emit, sum, dtype));
+}
+
+static void check_embed_ranks(struct pln_emit *emit)
+{
+    static const int ranks[] = { 2, 2, 2, 2, 2, 1, 1, 2 };
+    for (uint32_t i = 0; i < PLN_COUNT_OF(ranks); i++) pln_ms_check_rank(emit, i, ranks[i], ranks[i]);
+}
+
 void pln_onnx_ms_embed_layer_norm(struct pln_emit *emit)
 {
-    uint32_t ids = pln_emit_need(emit, 0), segments = pln_emit_in(emit, 1), words = pln_emit_need(emit, 2), positions = pln_emit_in(emit, 8);
-    static const int ranks[] = { 2, 2, 2, 2, 2, 1, 1, 2, 2 };
-    for (uint32_t i = 0; i < PLN_COUNT_OF(ranks); i++) pln_ms_check_rank(emit, i, ranks[i], ranks[i]);
-    if ((segments == PLN_NONE) != (pln_emit_in(emit, 4) == PLN_NONE)) pln_emit_fail(emit, PLN_BAD_MODEL, "segment_ids and segment_embedding go together");
-    if (positions == PLN_NONE) positions = pln_emit_range(emit, pln_ms_scalar(emit, pln_emit_dim(emit, ids, 1)));
-    uint32_t sum = pln_ms_wide(emit, pln_emit_gather(emit, words, ids, 0));
-    sum = pln_ms_add(emit, sum, pln_ms_wide(emit, pln_emit_gather(emit, pln_emit_need(emit, 3), positions, 0)));
-    if (segments != PLN_NONE) sum = pln_ms_add(emit, sum, pln_ms_wide(emit, pln_emit_gather(emit, pln_emit_in(emit, 4), segments, 0)));
-    enum pln_dtype dtype = pln_emit_dtype(emit, words);
-    bind_layer_norm(emit, sum, pln_emit_need(emit, 5), pln_emit_need(emit, 6), dtype, false);
-    if (pln_emit_wants(emit, 1)) pln_emit_bind(emit, 1, mask_index(emit, pln_emit_in(emit, 7), ids));
-    if (pln_emit_wants(emit, 2)) pln_emit_bind(emit, 2, pln_emit_cast(emit, sum, dtype));
+    check_embed_ranks(emit);
+    pln_ms_check_rank(emit, 8, 2, 2);
+    embed(emit, &(struct embedding){ .ids = pln_emit_need(emit, 0), .segments = pln_emit_in(emit, 1), .words = pln_emit_need(emit, 2), .places = pln_emit_need(emit, 3), .kinds = pln_emit_in(emit, 4),
+                                     .gamma = pln_emit_need(emit, 5), .beta = pln_emit_need(emit, 6), .mask = pln_emit_in(emit, 7), .positions = pln_emit_in(emit, 8) });
+}
+
+/* Its tables, gamma and beta are inputs 2 … 6, their scales 8 … 12, their zero points 13 … 17. Tables are dequantized as a whole: as constants now, else in each run. */
+void pln_onnx_ms_q_embed_layer_norm(struct pln_emit *emit)
+{
+    uint32_t values[5];
+    check_embed_ranks(emit);
+    for (uint32_t i = 8; i < 18; i++) pln_ms_check_rank(emit, i, 0, 1);
+    for (uint32_t i = 0; i < 5; i++) {
+        values[i] = pln_emit_in(emit, 2 + i);
+        if (values[i] != PLN_NONE) values[i] = pln_ms_dequantize(emit, values[i], pln_emit_need(emit, 8 + i), pln_emit_need(emit, 13 + i));
+    }
+    embed(emit, &(struct embedding){ .ids = pln_emit_need(emit, 0), .segments = pln_emit_in(emit, 1), .words = values[0], .places = values[1], .kinds = values[2],
+                                     .gamma = values[3], .beta = values[4], .mask = pln_emit_in(emit, 7), .positions = PLN_NONE });
 }
 
 /* ---- groups of channels ---- */

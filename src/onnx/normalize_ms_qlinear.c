@@ -34,6 +34,21 @@ void pln_onnx_ms_qlinear_leaky_relu(struct pln_emit *emit)
     bind_quantized(emit, pln_ms_activation(emit, "LeakyRelu", &alpha, NULL, operand(emit, 0)), 3);
 }
 
+void pln_onnx_ms_qlinear_where(struct pln_emit *emit)
+{
+    uint32_t condition = pln_emit_need(emit, 0), x = operand(emit, 1), y = operand(emit, 4);
+    enum pln_dtype dtype = pln_emit_dtype(emit, pln_emit_need(emit, 1));
+    pln_emit_bind(emit, 0, pln_ms_quantize(emit, pln_emit_ew3(emit, PLN_EW_WHERE, condition, x, y), pln_emit_need(emit, 7), pln_emit_in(emit, 8), dtype));
+}
+
+/* Axes are an attribute; without it, all. */
+void pln_onnx_ms_qlinear_reduce_mean(struct pln_emit *emit)
+{
+    const int64_t *axes;
+    uint32_t n = pln_emit_int_list(emit, "axes", &axes);
+    bind_quantized(emit, pln_emit_reduce(emit, PLN_REDUCE_MEAN, operand(emit, 0), n ? pln_emit_const_ints(emit, axes, n) : PLN_NONE, pln_emit_int(emit, "keepdims", 1) != 0), 3);
+}
+
 /* Softmax along an axis, or over all from `axis` on in models of an opset before 13. */
 void pln_onnx_ms_qlinear_softmax(struct pln_emit *emit)
 {
