@@ -41,6 +41,11 @@ uint32_t pln_ms_quantize(struct pln_emit *emit, uint32_t x, uint32_t scale, uint
 /* (a - a_zero) x (b - b_zero) as whole numbers in f32. Zero points: one, or one a column of b; PLN_NONE: 0. */
 uint32_t pln_ms_integer_product(struct pln_emit *emit, uint32_t a, uint32_t b, uint32_t a_zero, uint32_t b_zero);
 
+/* x[b,n,s,h] / scale as a cache holds it: i8; u8: two numbers of 4 bits a byte, [b,n,s,h/2]; f8e4m3fn. The scale, f32, broadcasts. */
+uint32_t pln_ms_cache_store(struct pln_emit *emit, uint32_t x, uint32_t scale, enum pln_dtype dtype);
+/* And back, in a type of floats. */
+uint32_t pln_ms_cache_load(struct pln_emit *emit, uint32_t x, uint32_t scale, enum pln_dtype dtype);
+
 /* What Attention and QAttention do behind their projection. */
 struct pln_ms_attention {
     uint32_t qkv;  /* [b,s,q+k+v features] */

@@ -4,6 +4,7 @@
  * rows of the query are all there is), else seqlens_k[b] + 1 - s. The new rows go to past[b] …, which TensorScatter says; a mask
  * tells what a query sees. Rows of padding at the end of a first run are computed like others. */
 #include <math.h>
+#include <string.h>
 
 #include "onnx/ms.h"
 
@@ -15,7 +16,9 @@ struct group_query {
     uint32_t fresh, total;       /* i64[1]: s, and the longest row behind this run */
     uint32_t lengths, past;      /* i64[b]: of each row behind this run, and before it */
     uint32_t is_first;           /* bool[1] */
+    enum pln_dtype stored;       /* of caches in few bits; PLN_DTYPE_NONE: as q */
     uint32_t present_key, present_value;
+    uint32_t keys, values;       /* the same as attention sees them */
 };
 
 /* [b,s,n*h] to [b,s,n,h]. */
@@ -65,6 +68,23 @@ static void read_lengths(struct pln_emit *emit, struct group_query *a)
     a->past = pln_emit_ew3(emit, PLN_EW_WHERE, a->is_first, zero, pln_emit_ew2(emit, PLN_EW_SUB, a->lengths, a->fresh));
 }
 
+/* In which type the cache holds keys and values: that of the past, or by the number of bits. */
+static void read_cache_type(struct pln_emit *emit, struct group_query *a)
+{
+    const char *key = pln_emit_string(emit, "k_quant_type", "NONE"), *value = pln_emit_string(emit, "v_quant_type", "NONE");
+    int64_t bits = pln_emit_int(emit, "kv_cache_bit_width", 0);
+    enum pln_dtype dtype = pln_emit_dtype(emit, pln_emit_need(emit, 0)), past = a->past_key == PLN_NONE ? PLN_DTYPE_NONE : pln_emit_dtype(emit, a->past_key);
+    const bool scaled = strcmp(key, "NONE") != 0;
+    a->stored = PLN_DTYPE_NONE;
+    if (scaled != (strcmp(value, "NONE") != 0)) pln_emit_fail(emit, PLN_BAD_MODEL, "k_quant_type is '%s', v_quant_type '%s': caches are of one type", key, value);
+    if (!scaled && past != PLN_DTYPE_NONE && past != dtype) pln_emit_fail(emit, PLN_BAD_MODEL, "a past of %s without k_quant_type", pln_dtype_name(past));
+    if (!scaled) return;
+    a->stored = past != PLN_DTYPE_NONE ? past : bits == 4 ? PLN_U8 : PLN_I8;
+    (void)pln_emit_need(emit, 12), (void)pln_emit_need(emit, 13);
+    if (pln_dtype_is_float(a->stored) ? a->stored != PLN_F8E4M3FN : bits != (a->stored == PLN_U8 ? 4 : 8))
+        pln_emit_fail(emit, PLN_BAD_MODEL, "kv_cache_bit_width is %lld for a quantized cache of %s", (long long)bits, pln_dtype_name(a->stored));
+}
+
 static void read_node(struct pln_emit *emit, struct group_query *a)
 {
     static const int ranks[][2] = { { 3, 3 }, { 3, 3 }, { 3, 3 }, { 4, 4 }, { 4, 4 }, { 1, 2 }, { 0, 1 }, { 2, 2 }, { 2, 2 }, { 2, 2 }, { 4, 4 }, { 1, 1 }, { 0, 4 }, { 0, 4 }, { 1, 1 }, { 1, 1 } };
@@ -82,8 +102,7 @@ static void read_node(struct pln_emit *emit, struct group_query *a)
     if ((a->past_key == PLN_NONE) != (a->past_value == PLN_NONE)) pln_emit_fail(emit, PLN_BAD_MODEL, "past_key and past_value go together");
     if ((pln_emit_in(emit, 14) == PLN_NONE) != (pln_emit_in(emit, 15) == PLN_NONE)) pln_emit_fail(emit, PLN_BAD_MODEL, "q_norm_weight and k_norm_weight go together");
     pln_ms_refuse(emit, "sliding_window_cache");
-    enum pln_dtype dtype = pln_emit_dtype(emit, pln_emit_need(emit, 0));
-    if (a->past_key != PLN_NONE && pln_emit_dtype(emit, a->past_key) != dtype) pln_emit_fail(emit, PLN_UNSUPPORTED, "a quantized KV cache is not built yet");
+    read_cache_type(emit, a);
 }
 
 /* ---- rotary positions ---- */
@@ -177,6 +196,20 @@ static uint32_t used_rows(struct pln_emit *emit, const struct group_query *a, ui
     return a->past_key == PLN_NONE ? x : pln_emit_slice(emit, x, pln_emit_const_int(emit, 0), a->total, pln_emit_const_int(emit, 2), PLN_NONE);
 }
 
+/* Keys and values into the cache. In few bits, attention sees the new ones as they are when they come out again. */
+static void store(struct pln_emit *emit, struct group_query *a)
+{
+    uint32_t now[2] = { a->k, a->v }, scales[2] = { pln_emit_in(emit, 12), pln_emit_in(emit, 13) };
+    const bool few = a->stored != PLN_DTYPE_NONE;
+    for (int i = 0; i < 2 && few; i++) now[i] = pln_ms_cache_store(emit, now[i], scales[i], a->stored);
+    a->present_key = a->keys = present(emit, a, a->past_key, now[0]);
+    a->present_value = a->values = present(emit, a, a->past_value, now[1]);
+    if (!few) return;
+    const enum pln_dtype dtype = pln_emit_dtype(emit, a->q);
+    a->keys = pln_ms_cache_load(emit, used_rows(emit, a, a->present_key), scales[0], dtype);
+    a->values = pln_ms_cache_load(emit, used_rows(emit, a, a->present_value), scales[1], dtype);
+}
+
 /* ---- a sink: one more score that no value belongs to ---- */
 
 static uint32_t with_zeros(struct pln_emit *emit, const struct group_query *a, uint32_t x)
@@ -205,12 +238,12 @@ static uint32_t attend(struct pln_emit *emit, const struct group_query *a, uint3
     uint32_t sink = pln_emit_in(emit, 11), bias = pln_emit_in(emit, 10);
     bool has_sink = sink != PLN_NONE || pln_emit_int(emit, "smooth_softmax", -1) > 0;
     bool plain = !has_sink && a->causal && !a->window && a->past_key == PLN_NONE; /* is_causal says all */
-    uint32_t inputs[4] = { a->q, a->present_key, a->present_value, bias };
+    uint32_t inputs[4] = { a->q, a->keys, a->values, bias };
     if (has_sink) {
-        inputs[1] = with_zeros(emit, a, a->present_key), inputs[2] = with_zeros(emit, a, a->present_value);
+        inputs[1] = with_zeros(emit, a, a->keys), inputs[2] = with_zeros(emit, a, a->values);
         inputs[3] = sink_mask(emit, a, bias, sink);
     } else if (!plain) {
-        inputs[1] = used_rows(emit, a, a->present_key), inputs[2] = used_rows(emit, a, a->present_value);
+        inputs[1] = used_rows(emit, a, a->keys), inputs[2] = used_rows(emit, a, a->values);
         inputs[3] = bias == PLN_NONE ? seen(emit, a) : seen_bias(emit, a, bias);
     }
     uint32_t node = pln_emit_begin(emit, PLN_OP_ATTENTION, 0, inputs, inputs[3] != PLN_NONE ? 4 : 3, n_outputs);
@@ -243,8 +276,7 @@ void pln_onnx_ms_group_query_attention(struct pln_emit *emit)
     read_operands(emit, &a);
     read_lengths(emit, &a);
     if (pln_emit_int(emit, "do_rotary", 0)) turn(emit, &a);
-    a.present_key = present(emit, &a, a.past_key, a.k);
-    a.present_value = present(emit, &a, a.past_value, a.v);
+    store(emit, &a);
     bool wants = pln_emit_wants(emit, 3);
     uint32_t node = attend(emit, &a, wants ? 4 : 1);
     pln_emit_bind(emit, 0, join_heads(emit, &a, pln_emit_output(emit, node, 0)));

@@ -1,0 +1,1 @@
+By2J`dÊYºF­g‹[w‡…zFWz¢Ú·j‡if¤l·—t©yÇgúˆD{šf‹¨Çš¦Ékt7¦‚HŠ˜§¶™Ç‡xœŒUiwxºº:fW‹b}º·u|v·Û{™‹Ävšºh¸‡Gew¯fªx

@@ -1,0 +1,1 @@
+By2JpEºh•—6}jÇ¦Z™¬L{x–¥xkšF¦ÆyÀª™Shj™ú‹xˆ˜ˆG«–V™%Õ«v‡u‡¼Æœ‡g~z„‹t”˜G‡kÇxhÔ™wgIY‰€£LŠ¦¼jG„™–”«ˆvwÇ¨‹“h©©§—™‡UºxŠ…ºh´T‹

@@ -1,0 +1,1 @@
+By2J дпЯSщОЮk]рRчт]ZрМeъжбтJUЕЩпeHSццдVу[щунXbeццъйIыдкkсPМт_ж`YрдdуQт^щнRgjVу^jTdрZшDйм)смNфlh`щWоfфNдтlДЭФIрзк_aрbЧ[к0фZKFЧmKb]жfOeткфj`aтрhрЪмcзZЬСVцфU^ш^уттшYыa
