@@ -304,34 +304,34 @@ static uint32_t rotate_rows(struct pln_emit *emit, uint32_t x, uint32_t cos, uin
     return pln_emit_reshape_as(emit, pln_emit_transpose(emit, y, perm, 4), pln_emit_shape(emit, x));
 }
 
-/* The positions [b,s] from themselves or, of rank 1, from the first, on which they count. */
+/* The positions [b,s] from themselves or from the first, one number, on which they count. */
 static uint32_t all_positions(struct pln_emit *emit, uint32_t ids, uint32_t x)
 {
     uint32_t fresh = pln_emit_dim(emit, x, -2), rows = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, x, 0), fresh }, 2, 0);
     int rank = pln_emit_rank(emit, ids);
     if (rank == 2) return ids;
-    if (rank == 1) return pln_emit_expand(emit, count_on(emit, ids, fresh), rows);
+    if (rank >= 0) return pln_emit_expand(emit, count_on(emit, ids, fresh), rows);
     uint32_t dims = pln_emit_dims(emit, ids), ones = pln_emit_repeat(emit, 1, pln_emit_ew2(emit, PLN_EW_SUB, pln_emit_const_int(emit, 2), dims));
     uint32_t start = pln_emit_reshape_as(emit, ids, pln_emit_concat(emit, (uint32_t[]){ ones, pln_emit_shape(emit, ids) }, 2, 0));
-    uint32_t counting = pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_EQUAL, dims, pln_emit_const_int(emit, 1)), PLN_I64);
+    uint32_t counting = pln_emit_cast(emit, pln_emit_ew2(emit, PLN_EW_LESS, dims, pln_emit_const_int(emit, 2)), PLN_I64);
     uint32_t further = pln_ms_mul(emit, pln_emit_range(emit, pln_ms_scalar(emit, fresh)), counting);
     return pln_emit_expand(emit, pln_ms_add(emit, start, further), rows);
 }
 
-/* ONNX's, with its inputs in another order; one position counts on. The size of a head comes from the cache where the number of heads is not told. */
+/* ONNX's, with its inputs in another order; one position counts on. The size of a head comes from the cache where the number of heads is not told. is_packed_batching says
+ * that there may be more rows than positions, which is no matter here. */
 void pln_onnx_ms_rotary_embedding(struct pln_emit *emit)
 {
     uint32_t x = pln_emit_need(emit, 0), ids = pln_emit_need(emit, 1), cos = pln_emit_need(emit, 2), sin = pln_emit_need(emit, 3), y;
     int64_t heads = pln_emit_int(emit, "num_heads", 0), turning = pln_emit_int(emit, "rotary_embedding_dim", 0);
     const int rank = pln_emit_rank(emit, x);
     pln_ms_check_rank(emit, 0, 3, 4);
-    pln_ms_check_rank(emit, 1, 1, 2);
+    pln_ms_check_rank(emit, 1, 0, 2);
     pln_ms_check_rank(emit, 2, 2, 2);
     pln_ms_check_rank(emit, 3, 2, 2);
     if (heads < 0 || turning < 0) pln_emit_fail(emit, PLN_BAD_MODEL, "num_heads is %lld, rotary_embedding_dim %lld", (long long)heads, (long long)turning);
     if (turning > 0 && heads == 0 && rank == 3) pln_emit_fail(emit, PLN_BAD_MODEL, "rotary_embedding_dim without num_heads");
     if (pln_emit_float(emit, "scale", 1.0f) != 1.0f) pln_emit_fail(emit, PLN_UNSUPPORTED, "scale of RotaryEmbedding is not built yet");
-    pln_ms_refuse(emit, "is_packed_batching");
     ids = all_positions(emit, ids, x);
     if (rank < 0) {
         struct pln_ms_either form;
