@@ -319,6 +319,20 @@ static void add_bias(struct pln_emit *emit, uint32_t *qkv, bool fresh, uint32_t 
     }
 }
 
+/* The past [b*w,n,p,h] of w beams each as they have it: row j of batch i takes position k from row source[i,j,k]. source: i32[b,w,p or more]. */
+static uint32_t of_beams(struct pln_emit *emit, uint32_t past, uint32_t source, uint32_t length)
+{
+    static const int64_t perm[] = { 0, 2, 1, 3 }, axes[] = { 1, 2 };
+    source = pln_emit_cast(emit, held_rows(emit, source, length), PLN_I64);
+    uint32_t batch = pln_emit_range(emit, pln_ms_scalar(emit, pln_emit_dim(emit, source, 0))), first = pln_ms_mul(emit, batch, pln_emit_dim(emit, source, 1));
+    uint32_t shape = pln_emit_concat(emit, (uint32_t[]){ pln_emit_dim(emit, past, 0), length }, 2, 0);
+    uint32_t rows = pln_emit_reshape_as(emit, pln_ms_add(emit, source, pln_emit_unsqueeze(emit, first, pln_emit_const_ints(emit, axes, 2))), shape);
+    uint32_t places = pln_emit_expand(emit, pln_emit_range(emit, pln_ms_scalar(emit, length)), shape);
+    uint32_t indices = pln_emit_concat(emit, (uint32_t[]){ pln_emit_unsqueeze_at(emit, rows, 2), pln_emit_unsqueeze_at(emit, places, 2) }, 2, 2);
+    uint32_t by_row = pln_emit_transpose(emit, past, perm, 4);
+    return pln_emit_transpose(emit, pln_emit_end(emit, pln_emit_begin_named(emit, "GatherND", (uint32_t[]){ by_row, indices }, 2, 1)), perm, 4);
+}
+
 static void read_past(struct pln_emit *emit, uint32_t *past, uint32_t *out_length, bool *out_shared)
 {
     past[0] = pln_emit_in(emit, 6), past[1] = pln_emit_in(emit, 7);
@@ -328,6 +342,7 @@ static void read_past(struct pln_emit *emit, uint32_t *past, uint32_t *out_lengt
     if (past[0] == PLN_NONE) return;
     *out_length = *out_shared ? read_length(emit, pln_emit_in(emit, 8)) : pln_emit_dim(emit, past[0], 2);
     for (int i = 0; i < 2 && *out_shared; i++) past[i] = held_rows(emit, past[i], *out_length);
+    for (int i = 0; i < 2 && pln_emit_in(emit, 9) != PLN_NONE; i++) past[i] = of_beams(emit, past[i], pln_emit_in(emit, 9), *out_length);
 }
 
 static void bind_present(struct pln_emit *emit, uint32_t node, const uint32_t *rows, bool shared, uint32_t length, int64_t heads)
@@ -347,7 +362,8 @@ void pln_onnx_ms_multi_head_attention(struct pln_emit *emit)
     pln_ms_check_rank(emit, 3, 1, 1);
     for (uint32_t i = 5; i < 8; i++) pln_ms_check_rank(emit, i, 4, 4);
     pln_ms_check_rank(emit, 8, 0, 1);
-    if (pln_emit_in(emit, 9) != PLN_NONE) pln_emit_fail(emit, PLN_UNSUPPORTED, "input 9, for caches that beams share, is not built yet");
+    pln_ms_check_rank(emit, 9, 3, 3);
+    if (pln_emit_in(emit, 9) != PLN_NONE && pln_emit_in(emit, 8) == PLN_NONE) pln_emit_fail(emit, PLN_BAD_MODEL, "cache_indirection without past_sequence_length");
     const enum form form = read_operands(emit, qkv);
     const bool fresh = form == FRESH;
     read_past(emit, past, &length, &shared);
