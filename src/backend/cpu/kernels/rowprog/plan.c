@@ -93,7 +93,7 @@ static void merge_axes(struct axes *axes, int n)
 static void place_operands(struct pln_rowprog_state *state, const struct axes *axes, const struct pln_tensor *inputs,
                            const struct pln_tensor *outputs)
 {
-    int n_inputs = state->n_inputs, rows = state->by_rows ? -1 : axes->n - 2;
+    int n_inputs = state->n_inputs, rows = axes->n - 2;
     for (int k = 0; k < state->n_places; k++) {
         const struct pln_tensor *tensor = k < n_inputs ? &inputs[k] : &outputs[k - n_inputs];
         struct pln_rowprog_place *place = &state->places[k];
@@ -116,11 +116,12 @@ static void cut(struct pln_rowprog_state *state, const struct axes *axes)
     state->n_outer = axes->n - 1;
     state->block_rows = 1;
     state->block_cols = PLN_MAX(1, PLN_MIN(state->cols, BLOCK));
-    if (!state->by_rows && axes->n > 1) {
+    if (axes->n > 1) {
         state->rows = axes->extent[axes->n - 2];
         state->n_outer--;
         if (state->cols > 0 && state->cols < BLOCK / 2)
             state->block_rows = PLN_MAX(1, PLN_MIN(BLOCK / state->cols, state->rows));
+        if (state->by_rows) state->block_rows = PLN_MIN(state->block_rows, PLN_VEC_ROWS);
     }
     for (int i = 0; i < state->n_outer; i++) state->outer[i] = axes->extent[i];
     state->n_row_blocks = (state->rows + state->block_rows - 1) / state->block_rows;
@@ -216,7 +217,7 @@ int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_gr
     int64_t n = state->n_row_blocks * state->n_col_blocks;
     for (int i = 0; i < state->n_outer; i++) n *= state->outer[i];
     /* About 16,000 elements and instructions, ten microseconds, at a time. */
-    int64_t work = state->by_rows ? state->cols : state->block_rows * state->block_cols;
+    int64_t work = state->by_rows ? state->block_rows * state->cols : state->block_rows * state->block_cols;
     *out_grain = 1 + 65536 / ((work + 64) * (1 + state->code.n_instrs));
     return n;
 }

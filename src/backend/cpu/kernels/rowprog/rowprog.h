@@ -2,8 +2,8 @@
  * instruction.
  *
  * Programs without reductions walk blocks of a few hundred elements, of whole rows where rows are short; axes that all
- * operands walk alike are one, and the innermost is that of the output. Programs with reductions take a row a task. All
- * strides are taken; an output may be the memory of an input that it has the strides of. micro: gives a struct
+ * operands walk alike are one, and the innermost is that of the output. Programs with reductions take whole rows, several at a
+ * time where they are short. All strides are taken; an output may be the memory of an input that it has the strides of. micro: gives a struct
  * pln_vec_isa. tile[0]: lanes of a vector. */
 #ifndef PLN_CPU_ROWPROG_H
 #define PLN_CPU_ROWPROG_H
@@ -30,10 +30,10 @@ struct pln_rowprog_place {
 
 struct pln_rowprog_state {
     const struct pln_vec_isa *isa;
-    bool by_rows; /* a row a task */
+    bool by_rows; /* whole rows a task */
     int n_outer;
     int64_t outer[PLN_MAX_RANK];
-    int64_t rows, cols; /* by_rows: rows is 1 */
+    int64_t rows, cols;
     int64_t block_rows, block_cols;
     int64_t n_row_blocks, n_col_blocks;
     int n_inputs, n_places; /* inputs, then outputs */
@@ -55,7 +55,7 @@ enum pln_status pln_rowprog_place(const char *name, const struct pln_rowprog *pr
 /* Op elementwise, or a cast, as a program of one instruction. NULL, or why it is none. inputs: those that are there, in order. */
 const char *pln_elementwise_of_problem(const struct pln_problem *problem, struct pln_rowprog *out_program);
 const char *pln_elementwise_of_launch(const struct pln_launch *launch, struct pln_rowprog *out_program, struct pln_tensor inputs[3]);
-/* A task of a program that does not go by rows: the block's rows and columns, and where it begins in each operand, in elements. */
+/* A task: the block's rows and columns (of those that go by rows, of its first pass), and where it begins in each operand, in elements. */
 void pln_rowprog_block(const struct pln_rowprog_state *state, int64_t task, int64_t *at, int64_t *out_rows, int64_t *out_cols);
 int64_t pln_rowprog_tasks(const struct pln_rowprog_state *state, int64_t *out_grain);
 size_t pln_rowprog_scratch_bytes(const struct pln_rowprog_state *state);

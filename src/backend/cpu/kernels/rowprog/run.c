@@ -6,10 +6,22 @@ static size_t block_floats(const struct pln_rowprog_state *s)
     return pln_align_up((size_t)(s->block_rows * s->block_cols), 16);
 }
 
+/* Floats of a register that passes share. */
+static int64_t row_floats(const struct pln_rowprog_state *s)
+{
+    return s->by_rows ? PLN_MAX(s->cols, s->block_rows * s->block_cols) : 0;
+}
+
+/* Floats of the runs that values of rows are spread to. */
+static size_t spread_floats(const struct pln_rowprog_state *s)
+{
+    return s->by_rows && s->block_rows > 1 ? 3 * block_floats(s) : 0;
+}
+
 size_t pln_rowprog_scratch_bytes(const struct pln_rowprog_state *s)
 {
-    size_t loaded = s->code.n_inputs * block_floats(s) * sizeof(float);
-    return loaded + pln_vec_scratch_bytes(&s->code, s->block_rows * s->block_cols, s->by_rows ? s->cols : 0);
+    size_t loaded = (s->code.n_inputs * block_floats(s) + spread_floats(s)) * sizeof(float);
+    return loaded + pln_vec_scratch_bytes(&s->code, s->block_rows * s->block_cols, row_floats(s));
 }
 
 struct runner {
@@ -44,11 +56,15 @@ static void load_input(struct runner *r, int i, int64_t rows, int64_t cols)
     const struct pln_rowprog_place *place = &s->places[i];
     unsigned reg = s->code.input_reg[i];
     float *loaded = r->loaded + (size_t)i * block_floats(s);
-    if (place->col == 0 && (place->row == 0 || rows == 1)) {
+    const bool same = place->row == 0 || rows == 1;
+    if (place->col == 0 && (same || s->code.splat[reg])) {
         /* Also of a row without elements: what is one value for a row is an output of it all the same. */
-        if (!place->is_empty) pln_vec_set_splat(&r->frame, reg, element(place, r->at[i]));
+        if (!place->is_empty && same) pln_vec_set_splat(&r->frame, reg, element(place, r->at[i]));
+        if (!place->is_empty && !same)
+            for (int64_t row = 0; row < rows; row++) r->frame.write[reg][row] = element(place, r->at[i] + row * place->row);
         r->frame.read[reg] = r->frame.write[reg];
         r->frame.step[reg] = 0;
+        r->frame.same[reg] = same;
         return;
     }
     r->frame.step[reg] = 1;
@@ -128,7 +144,7 @@ static void run_block(struct runner *r, int64_t task)
 
 /* ---- rows ---- */
 
-static void run_pass(struct runner *r, unsigned pass)
+static void run_pass(struct runner *r, unsigned pass, int64_t rows)
 {
     const struct pln_rowprog_state *s = r->s;
     int64_t start[PLN_ROWPROG_OPERANDS_MAX];
@@ -137,33 +153,32 @@ static void run_pass(struct runner *r, unsigned pass)
     do {
         int64_t cols = PLN_MIN(s->block_cols, s->cols - col);
         for (int k = 0; k < s->n_places; k++) r->at[k] = start[k] + col * s->places[k].col;
-        for (int i = 0; i < s->code.n_inputs; i++) load_input(r, i, 1, cols);
+        for (int i = 0; i < s->code.n_inputs; i++) load_input(r, i, rows, cols);
         aim_outputs(r);
-        pln_vec_run(&r->frame, pass, col, cols);
+        pln_vec_run(&r->frame, pass, col, rows * cols);
         for (int o = 0; o < s->code.n_outputs; o++)
             if (s->born[o] == pass && !s->direct[o] && !s->code.splat[s->code.output_reg[o]])
-                store_output(r, o, col, 1, cols);
+                store_output(r, o, col, rows, cols);
         col += cols;
     } while (col < s->cols);
     memcpy(r->at, start, sizeof start);
-    pln_vec_end_pass(&r->frame, pass, s->cols);
+    if (rows == 1) pln_vec_end_pass(&r->frame, pass, s->cols);
 }
 
-static void run_row(struct runner *r, int64_t task)
+static void run_rows(struct runner *r, int64_t task)
 {
     const struct pln_rowprog_state *s = r->s;
-    memset(r->at, 0, sizeof r->at);
-    for (int d = s->n_outer - 1; d >= 0; d--) {
-        int64_t index = task % s->outer[d];
-        task /= s->outer[d];
-        for (int k = 0; k < s->n_places; k++) r->at[k] += index * s->places[k].outer[d];
-    }
-    for (unsigned pass = 0; pass < s->code.n_passes; pass++) run_pass(r, pass);
+    int64_t rows, cols;
+    pln_rowprog_block(s, task, r->at, &rows, &cols);
+    r->frame.rows = rows;
+    for (unsigned pass = 0; pass < s->code.n_passes; pass++) run_pass(r, pass, rows);
     for (int o = 0; o < s->code.n_outputs; o++) {
-        if (!s->code.splat[s->code.output_reg[o]]) continue;
-        int k = s->code.n_inputs + o;
+        unsigned reg = s->code.output_reg[o];
+        const struct pln_rowprog_place *place = &s->places[s->code.n_inputs + o];
+        if (!s->code.splat[reg]) continue;
         /* One value: once where the output has no row axis, else all along it. */
-        store_output(r, o, 0, 1, s->places[k].col == 0 ? 1 : s->cols);
+        for (int64_t row = 0; row < rows; row++)
+            store_run(place, r->at[s->code.n_inputs + o] + row * place->row, r->frame.read[reg] + row, 0, place->col == 0 ? 1 : s->cols);
     }
 }
 
@@ -171,11 +186,12 @@ void pln_rowprog_run(const void *state, int64_t first, int64_t last, void *scrat
 {
     (void)shared;
     struct runner r = { .s = state, .loaded = scratch };
-    float *rest = r.loaded + r.s->code.n_inputs * block_floats(r.s);
-    pln_vec_bind(&r.s->code, r.s->isa, r.s->block_rows * r.s->block_cols, r.s->by_rows ? r.s->cols : 0, rest, &r.frame);
+    float *spread = r.loaded + r.s->code.n_inputs * block_floats(r.s), *rest = spread + spread_floats(r.s);
+    pln_vec_bind(&r.s->code, r.s->isa, r.s->block_rows * r.s->block_cols, row_floats(r.s), rest, &r.frame);
+    r.frame.spread = spread;
     for (int64_t task = first; task < last; task++) {
         if (r.s->by_rows)
-            run_row(&r, task);
+            run_rows(&r, task);
         else
             run_block(&r, task);
     }

@@ -185,6 +185,8 @@ void pln_vec_bind(const struct pln_vec_program *program, const struct pln_vec_is
     float *rows = blocks + program->n_slots * run_floats(block);
     frame->program = program;
     frame->isa = isa;
+    frame->rows = 1;
+    memset(frame->same, 0, sizeof frame->same);
     for (unsigned reg = 0; reg < program->n_regs; reg++) {
         uint8_t slot = program->slot[reg];
         frame->write[reg] = splats + (size_t)reg * PLN_VEC_SPLAT;
@@ -197,6 +199,7 @@ void pln_vec_bind(const struct pln_vec_program *program, const struct pln_vec_is
     }
     for (int i = 0; i < program->n_instrs; i++) {
         const struct pln_rowprog_instr *instr = &program->instrs[i];
+        frame->same[instr->dst] = instr->code == PLN_ROWPROG_CONST;
         if (instr->code == PLN_ROWPROG_CONST) pln_vec_set_splat(frame, instr->dst, (float)instr->imm);
     }
 }
@@ -206,48 +209,77 @@ static float start_of(unsigned kind)
     return kind == PLN_REDUCE_MAX ? -INFINITY : kind == PLN_REDUCE_MIN ? INFINITY : 0.0f;
 }
 
+/* total and n floats more. */
+static double reduce_more(const struct pln_vec_isa *isa, unsigned kind, double total, const float *x, int64_t n)
+{
+    switch ((enum pln_reduce)kind) {
+    case PLN_REDUCE_MAX: {
+        float y = isa->max(x, n);
+        return isnan(total) || total > y ? total : y;
+    }
+    case PLN_REDUCE_MIN: {
+        float y = isa->min(x, n);
+        return isnan(total) || total < y ? total : y;
+    }
+    case PLN_REDUCE_SUM_SQUARE:
+    case PLN_REDUCE_L2: return total + isa->sum_square(x, n, 0.0f);
+    case PLN_REDUCE_SUM:
+    case PLN_REDUCE_MEAN:
+    case PLN_REDUCE_L1:
+    case PLN_REDUCE_PROD:
+    case PLN_REDUCE_LOG_SUM:
+    case PLN_REDUCE_LOG_SUM_EXP:
+    case PLN_REDUCE_NONE:
+    case PLN_REDUCE_COUNT: break;
+    }
+    return total + isa->sum(x, n);
+}
+
+/* One value, which counts n times: rare, so it is spread out. */
+static double reduce_value(const struct pln_vec_isa *isa, unsigned kind, double total, float value, int64_t n)
+{
+    float spread[PLN_VEC_SPLAT];
+    for (int i = 0; i < PLN_VEC_SPLAT; i++) spread[i] = value;
+    for (; n > 0; n -= PLN_VEC_SPLAT) total = reduce_more(isa, kind, total, spread, PLN_MIN(n, PLN_VEC_SPLAT));
+    return total;
+}
+
+static float reduced(unsigned kind, double total, int64_t n)
+{
+    if (kind == PLN_REDUCE_MEAN) total /= (double)n;
+    if (kind == PLN_REDUCE_L2) total = sqrt(total);
+    return (float)total;
+}
+
 static void reduce(struct pln_vec_frame *frame, int i, int64_t at, int64_t n)
 {
     const struct pln_rowprog_instr *instr = &frame->program->instrs[i];
     unsigned reg = instr->src[0];
     if (at == 0) frame->total[i] = start_of(instr->kind);
     if (n == 0) return;
-    /* A splat under a reduction counts once an element: rare, so it is spread out. */
-    float spread[PLN_VEC_SPLAT];
     const float *x = frame->read[reg] + (frame->program->row[reg] ? at : 0);
-    int64_t left = n;
-    do {
-        int64_t part = left;
-        if (frame->step[reg] == 0) {
-            part = PLN_MIN(left, PLN_VEC_SPLAT);
-            memcpy(spread, frame->read[reg], sizeof spread);
-            x = spread;
-        }
-        double *total = &frame->total[i];
-        switch ((enum pln_reduce)instr->kind) {
-        case PLN_REDUCE_MAX: {
-            float y = frame->isa->max(x, part);
-            *total = isnan(*total) || *total > y ? *total : y;
-            break;
-        }
-        case PLN_REDUCE_MIN: {
-            float y = frame->isa->min(x, part);
-            *total = isnan(*total) || *total < y ? *total : y;
-            break;
-        }
-        case PLN_REDUCE_SUM_SQUARE:
-        case PLN_REDUCE_L2: *total += frame->isa->sum_square(x, part, 0.0f); break;
-        case PLN_REDUCE_SUM:
-        case PLN_REDUCE_MEAN:
-        case PLN_REDUCE_L1:
-        case PLN_REDUCE_PROD:
-        case PLN_REDUCE_LOG_SUM:
-        case PLN_REDUCE_LOG_SUM_EXP:
-        case PLN_REDUCE_NONE:
-        case PLN_REDUCE_COUNT: *total += frame->isa->sum(x, part); break;
-        }
-        left -= part;
-    } while (left > 0);
+    if (frame->step[reg] == 0) frame->total[i] = reduce_value(frame->isa, instr->kind, frame->total[i], *x, n);
+    else frame->total[i] = reduce_more(frame->isa, instr->kind, frame->total[i], x, n);
+}
+
+static void reduce_rows(struct pln_vec_frame *frame, const struct pln_rowprog_instr *instr, int64_t cols)
+{
+    unsigned reg = instr->src[0], kind = instr->kind;
+    const float *x = frame->read[reg];
+    for (int64_t row = 0; row < frame->rows; row++) {
+        double total = start_of(kind);
+        if (frame->step[reg] == 0) total = reduce_value(frame->isa, kind, total, x[row], cols);
+        else if (cols > 0) total = reduce_more(frame->isa, kind, total, x + row * cols, cols);
+        frame->write[instr->dst][row] = reduced(kind, total, cols);
+    }
+}
+
+/* A value a row as a run of rows. */
+static const float *spread_rows(const float *values, int64_t rows, int64_t cols, float *to)
+{
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = 0; i < cols; i++) to[row * cols + i] = values[row];
+    return to;
 }
 
 static void run_ew(struct pln_vec_frame *frame, const struct pln_rowprog_instr *instr, int64_t at, int64_t n)
@@ -255,18 +287,22 @@ static void run_ew(struct pln_vec_frame *frame, const struct pln_rowprog_instr *
     const struct pln_vec_program *program = frame->program;
     struct pln_vec_args args = { .alpha = instr->alpha, .beta = instr->beta };
     unsigned dst = instr->dst;
+    const bool splat = program->splat[dst];
     for (int s = 0; s < 3; s++) {
         unsigned reg = instr->src[s];
         if (reg == NO_REG) {
             args.src[s] = s == 1 ? below_all : above_all;
-            args.step[s] = 0;
+            args.step[s] = splat;
             continue;
         }
         args.src[s] = frame->read[reg] + (program->row[reg] ? at : 0);
-        args.step[s] = frame->step[reg];
+        args.step[s] = splat || frame->step[reg] != 0;
+        if (frame->rows == 1 || args.step[s] != 0 || frame->same[reg]) continue;
+        args.src[s] = spread_rows(args.src[s], frame->rows, n / frame->rows, frame->spread + s * n);
+        args.step[s] = 1;
     }
     args.dst = frame->write[dst] + (program->row[dst] ? at : 0);
-    args.n = program->splat[dst] ? PLN_VEC_SPLAT : n;
+    args.n = splat ? PLN_VEC_SPLAT : n;
     frame->isa->ew[instr->kind](&args);
 }
 
@@ -278,6 +314,8 @@ void pln_vec_run(struct pln_vec_frame *frame, unsigned pass, int64_t at, int64_t
         if (instr->pass != pass || instr->code == PLN_ROWPROG_CONST) continue;
         if (instr->code == PLN_ROWPROG_EW)
             run_ew(frame, instr, at, n);
+        else if (frame->rows > 1)
+            reduce_rows(frame, instr, n / frame->rows);
         else
             reduce(frame, i, at, n);
     }
@@ -289,9 +327,6 @@ void pln_vec_end_pass(struct pln_vec_frame *frame, unsigned pass, int64_t n_row)
     for (int i = 0; i < program->n_instrs; i++) {
         const struct pln_rowprog_instr *instr = &program->instrs[i];
         if (instr->pass != pass || instr->code != PLN_ROWPROG_REDUCE) continue;
-        double value = frame->total[i];
-        if (instr->kind == PLN_REDUCE_MEAN) value /= (double)n_row;
-        if (instr->kind == PLN_REDUCE_L2) value = sqrt(value);
-        pln_vec_set_splat(frame, instr->dst, (float)value);
+        pln_vec_set_splat(frame, instr->dst, reduced(instr->kind, frame->total[i], n_row));
     }
 }

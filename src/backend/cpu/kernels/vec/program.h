@@ -36,17 +36,24 @@ struct pln_vec_frame {
     size_t step[PLN_ROWPROG_MAX_REGS];
     float *write[PLN_ROWPROG_MAX_REGS];
     double total[PLN_ROWPROG_MAX_INSTRS]; /* of reductions, up to here */
+    /* A run of several rows, each whole: a splat then holds a value for each, except where `same` says that they are
+     * one. Room for three runs is in spread. */
+    int64_t rows;
+    bool same[PLN_ROWPROG_MAX_REGS];
+    float *spread;
 };
+/* The most rows of a run. */
+#define PLN_VEC_ROWS PLN_VEC_SPLAT
 
-/* scratch: pln_vec_scratch_bytes, aligned to 64. Fills the constants. */
+/* scratch: pln_vec_scratch_bytes, aligned to 64. Fills the constants; runs are of one row. */
 void pln_vec_bind(const struct pln_vec_program *program, const struct pln_vec_isa *isa, int64_t block, int64_t row,
                   void *scratch, struct pln_vec_frame *out_frame);
 /* The splat of a value that register reg holds. */
 void pln_vec_set_splat(struct pln_vec_frame *frame, unsigned reg, float value);
-/* Runs the instructions of one pass over n elements at element `at` of the row. Inputs are read where frame->read says.
- */
+/* Runs the instructions of one pass over n elements at element `at` of the row, or over frame->rows rows. Inputs are read
+ * where frame->read says. */
 void pln_vec_run(struct pln_vec_frame *frame, unsigned pass, int64_t at, int64_t n);
-/* After the last block of a pass over a row of n_row elements: makes the results of reductions known. */
+/* After the last block of a pass over one row of n_row elements: makes the results of reductions known. */
 void pln_vec_end_pass(struct pln_vec_frame *frame, unsigned pass, int64_t n_row);
 
 #endif
