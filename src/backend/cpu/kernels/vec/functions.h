@@ -231,9 +231,23 @@ static inline vf add_four(const float *x)
     return (vf_load(x) + vf_load(x + VF_LANES)) + (vf_load(x + 2 * VF_LANES) + vf_load(x + 3 * VF_LANES));
 }
 
+/* Few numbers: in f64 from the start. */
+#define SHORT_SUM 32
+
+static double sum_short(const float *x, int64_t n)
+{
+    double sums[4] = { 0, 0, 0, 0 };
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++) sums[k] += (double)x[i + k];
+    for (int k = 0; i < n; i++, k++) sums[k] += (double)x[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 /* A million floats keep the right digits, and the mean of equal ones is their value. What was lost on the way to infinity is none. */
 static double reduce_sum(const float *x, int64_t n)
 {
+    if (n <= SHORT_SUM) return sum_short(x, n);
     vf a = ZERO, a_lost = ZERO, b = ZERO, b_lost = ZERO;
     const float *from = x;
     int64_t left = n;
