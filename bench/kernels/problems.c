@@ -153,6 +153,8 @@ int bench_problems(struct bench_problem **out_problems)
     conv(32, 32, 112, 3, 1, 32);
     conv(240, 240, 28, 5, 1, 240);
     conv(16, 96, 112, 1, 1, 1);
+    conv(3, 32, 224, 3, 2, 1);
+    conv(16, 16, 64, 3, 1, 1);
     /* PP-OCR's detection, a U-Net, DCGAN. */
     conv_transpose(24, 24, 120, 2);
     conv_transpose(24, 1, 240, 2);

@@ -2,9 +2,10 @@
  * as epilogue.
  *
  * pln_cpu_conv_last: images n,h,w,c (strides n,c,h,w with c dense), weights packed. Pixels are the rows of a product,
- * patches are copied as rows of it; 1x1 reads the image in place. pln_cpu_conv_plain: images n,c,h,w, weights as they
+ * patches are copied as rows of it; 1x1 reads the image in place. pln_cpu_conv_rows: the same images and weights, rows of
+ * pixels at a time, read from a copy of the rows that they see. pln_cpu_conv_plain: images n,c,h,w, weights as they
  * are. Output channels are the rows, patches the columns. pln_cpu_depthwise_last, pln_cpu_depthwise_plain: one channel
- * a group. micro of the first two: a pln_gemm_isa; of the others: a pln_taps_isa. tile: as the family's inner function.
+ * a group. micro of the first three: a pln_gemm_isa; of the others: a pln_taps_isa. tile: as the family's inner function.
  *
  * pln_cpu_conv_transposed: transposed convolution, images n,h,w,c, weights packed; micro: a pln_gemm_isa.
  * pln_cpu_depthwise_transposed: the same of one channel a group; micro: a pln_taps_isa. */
@@ -14,7 +15,7 @@
 #include "backend/cpu/kernels/conv/image.h"
 #include "backend/cpu/kernels/gemm/gemm.h"
 
-extern const struct pln_kernel_family pln_cpu_conv_last, pln_cpu_conv_plain, pln_cpu_depthwise_last,
+extern const struct pln_kernel_family pln_cpu_conv_last, pln_cpu_conv_rows, pln_cpu_conv_plain, pln_cpu_depthwise_last,
     pln_cpu_depthwise_plain, pln_cpu_conv_transposed, pln_cpu_depthwise_transposed;
 
 /* Weights [o, c, …kernel] as panels of 16 outputs of rows (…kernel, c), and 16 floats behind that tiles may read. */

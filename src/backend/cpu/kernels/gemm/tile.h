@@ -1,8 +1,7 @@
 /* The inner product of GEMM and convolution: a tile of C in registers, row by row of B.
  *
  * c[i][j] (+)= sum over k of a[i][k] b[k][j], i < rows, j < cols. The sum over k runs in order, so that an element's
- * bits do not depend on the size of the tile that it lies in. Strides in elements; a's and c's elements lie side by
- * side along k and j. */
+ * bits do not depend on the size of the tile that it lies in. Strides in elements; c's lie side by side along j. */
 #ifndef PLN_CPU_GEMM_TILE_H
 #define PLN_CPU_GEMM_TILE_H
 
@@ -12,6 +11,7 @@
 struct pln_gemm_tile {
     const float *a;
     int64_t a_stride; /* from row to row */
+    const int32_t *offsets; /* of the elements of a row; NULL: they lie side by side */
     /* The row's first vector and, where cols is more than that, its second; both may be read whole. */
     const float *b, *b_second;
     int64_t b_stride;

@@ -17,9 +17,9 @@
 /* Sums of fewer terms than this end before C would have come from memory. */
 #define FETCH_C_K 256
 
-/* rows and wide are constants where this is inlined: what does not apply disappears. */
+/* rows, wide and placed (by offsets) are constants where this is inlined: what does not apply disappears. */
 static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_tile *t, const int rows,
-                                                          const bool wide)
+                                                          const bool wide, const bool placed)
 {
     const int64_t s = t->a_stride;
     const float *p0 = t->a, *p1 = rows > 3 ? p0 + 3 * s : p0;
@@ -57,6 +57,16 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
         vf b0 = vf_load(b + at_b), b1 = wide ? vf_load(second + at_b) : b0; \
         at_b += t->b_stride;                                            \
         EACH_ROW(MULTIPLY)                                              \
+    }
+    for (; placed && k > 0; k--) {
+        p0 = t->a + t->offsets[t->k - k];
+        p1 = rows > 3 ? p0 + 3 * s : p0;
+#if TILE_ROWS == 14
+        p2 = rows > 6 ? p0 + 6 * s : p0;
+        p3 = rows > 9 ? p0 + 9 * s : p0;
+        p4 = rows > 12 ? p0 + 12 * s : p0;
+#endif
+        STEP(0)
     }
     for (; k >= 4; k -= 4) {
         __builtin_prefetch(ahead, 0, 2);
@@ -99,30 +109,40 @@ static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_
 #define TILE(n)                                                   \
     static void tile_wide_##n(const struct pln_gemm_tile *tile)   \
     {                                                             \
-        tile_of(tile, n, true);                                   \
+        tile_of(tile, n, true, false);                            \
     }                                                             \
     static void tile_narrow_##n(const struct pln_gemm_tile *tile) \
     {                                                             \
-        tile_of(tile, n, false);                                  \
+        tile_of(tile, n, false, false);                           \
+    }                                                             \
+    static void placed_wide_##n(const struct pln_gemm_tile *tile) \
+    {                                                             \
+        tile_of(tile, n, true, true);                             \
+    }                                                             \
+    static void placed_narrow_##n(const struct pln_gemm_tile *tile) \
+    {                                                             \
+        tile_of(tile, n, false, true);                            \
     }
 TILES(TILE)
 #if TILE_ROWS == 14
 TILES_14(TILE)
 #endif
 
-#define WIDE(n)   tile_wide_##n,
-#define NARROW(n) tile_narrow_##n,
-static void (*const tiles[2][TILE_ROWS])(const struct pln_gemm_tile *tile) = {
+#define WIDE(n)          tile_wide_##n,
+#define NARROW(n)        tile_narrow_##n,
+#define PLACED_WIDE(n)   placed_wide_##n,
+#define PLACED_NARROW(n) placed_narrow_##n,
 #if TILE_ROWS == 14
-    { TILES(NARROW) TILES_14(NARROW) },
-    { TILES(WIDE) TILES_14(WIDE) },
+#define ALL(X) { TILES(X) TILES_14(X) }
 #else
-    { TILES(NARROW) },
-    { TILES(WIDE) },
+#define ALL(X) { TILES(X) }
 #endif
+static void (*const tiles[2][2][TILE_ROWS])(const struct pln_gemm_tile *tile) = {
+    { ALL(NARROW), ALL(WIDE) },
+    { ALL(PLACED_NARROW), ALL(PLACED_WIDE) },
 };
 
 static void run_tile(const struct pln_gemm_tile *tile)
 {
-    tiles[tile->cols > VF_LANES][tile->rows - 1](tile);
+    tiles[tile->offsets != NULL][tile->cols > VF_LANES][tile->rows - 1](tile);
 }
