@@ -40,6 +40,7 @@ struct pln_problem {
     const struct pln_rowprog *epilogue; /* NULL: none. Its inputs after the accumulator are the node's last inputs */
     const struct pln_rowprog *program;  /* row_program */
     uint64_t features;                  /* of the machine that the plan is for (pln_cpu_features) */
+    bool direct;                        /* convolutions multiply images and weights as they are: no row that transforms both first (Winograd) */
 };
 
 /* One execution with everything known. Absent inputs have dtype PLN_DTYPE_NONE. A packed input has its logical dtype and dims; data points to

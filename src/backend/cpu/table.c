@@ -3,6 +3,7 @@
 #include "backend/cpu/kernels/attention/attention.h"
 #include "backend/cpu/kernels/conv/conv.h"
 #include "backend/cpu/kernels/conv/taps.h"
+#include "backend/cpu/kernels/conv/winograd.h"
 #include "backend/cpu/kernels/gemm/gemm.h"
 #include "backend/cpu/kernels/integer/integer.h"
 #include "backend/cpu/kernels/norm/norm.h"
