@@ -156,7 +156,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
     struct keeping keeping = { 0 };
     const struct pln_build_options build = { .struct_size = sizeof build, .allocator = limit_allocator(options->max_memory), .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
-                                             .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .require_device = options->on.require_device,
+                                             .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on), .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder) };
     progress_begin(command, "build", true);
     int cached = 0;
@@ -204,10 +204,21 @@ bool model_tf32(const struct device_options *options)
     return options->tf32 && strcmp(options->tf32, "on") == 0;
 }
 
+bool model_no_winograd(const struct device_options *options)
+{
+    return options->winograd && strcmp(options->winograd, "off") == 0;
+}
+
+static int check_switch(const struct command *command, const char *name, const char *value)
+{
+    if (!value || strcmp(value, "on") == 0 || strcmp(value, "off") == 0) return 0;
+    return command_fail(command, 2, "--%s wants on or off, not '%s'", name, value);
+}
+
 int model_check_device(const struct command *command, const struct device_options *options)
 {
-    if (!options->tf32 || model_tf32(options) || strcmp(options->tf32, "off") == 0) return 0;
-    return command_fail(command, 2, "--tf32 wants on or off, not '%s'", options->tf32);
+    int bad = check_switch(command, "tf32", options->tf32);
+    return bad ? bad : check_switch(command, "winograd", options->winograd);
 }
 
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache)

@@ -15,6 +15,7 @@
 struct device_options {
     bool fp32, fp16, bf16, fp8, int8, best; /* permissions */
     const char *tf32;      /* on, off; NULL: off */
+    const char *winograd;  /* on, off; NULL: on */
     bool require_device;
 };
 
@@ -65,6 +66,7 @@ struct model_options {
     { "int8", 0, OPTION_FLAG, &(o).int8, "", "permits int8: this version uses it where the model has Q/DQ, else says so" }, \
     { "best", 0, OPTION_FLAG, &(o).best, "", "permits all of these" },                                                    \
     { "tf32", 0, OPTION_TEXT, &(o).tf32, "on|off", "products of floats may round them to tf32, 10 bits of fraction, on a GPU; sums stay f32 (off)" },        \
+    { "winograd", 0, OPTION_TEXT, &(o).winograd, "on|off", "convolutions of 3 x 3 taps may run as Winograd's: fewer products, errors of some times those of direct sums (on)" }, \
     { "fp32", 0, OPTION_FLAG, &(o).fp32, "", "floats stay as the model has them (default)" },                             \
     { "require-device", 0, OPTION_FLAG, &(o).require_device, "", "fail if any step would run elsewhere than on --device" }
 
@@ -135,9 +137,10 @@ int model_show_progress(void *user, const char *phase, int done, int total);
 void model_print_device(const struct model *model, FILE *out);
 /* Every name in --shapes and --dim must be one of the model's. 0, or 2 after "did you mean". */
 int model_check_shapes(const struct command *command, const struct model *model, const struct model_options *options);
-/* --tf32 must be on or off: 0, or 2 after saying so. model_open asks, too. */
+/* --tf32 and --winograd must be on or off: 0, or 2 after saying so. model_open asks, too. */
 int model_check_device(const struct command *command, const struct device_options *options);
 bool model_tf32(const struct device_options *options);
+bool model_no_winograd(const struct device_options *options);
 /* What --tune and --timing-cache ask for must be what this version does. 0, or 2 after saying so. model_open asks, too. */
 /* The element type that --fp16 or --bf16 permit; bf16 when both do. */
 enum pln_dtype model_half(const struct device_options *options);

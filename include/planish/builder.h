@@ -40,6 +40,9 @@ struct pln_build_options {
     pln_plugins *plugins;            /* custom operators (plugin.h); NULL: none. The engine keeps them as long as it needs them */
     const char *work_folder;         /* a plan of 64 MiB and more is put together in an unnamed file here, where there is room, so that its weights take no memory of their
                                         own; NULL: in memory. The file goes with the engine */
+    int no_winograd;                 /* convolutions multiply images and weights as they are. Without it those of 3 x 3 taps may run as Winograd's where that is
+                                        faster: in f32, with errors of some times those of direct sums; an infinite number in an image makes NaN of up to 8 x 8
+                                        outputs around; plans are larger */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -221,7 +221,7 @@ static enum pln_status compile(struct build *build)
     struct pln_diag *diag = options->diagnostics;
     bool again = !build->file;
     const char *device = options->device ? options->device : again ? build->old.target : "cpu";
-    struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed };
+    struct pln_lower_options lower = { .device = device, .placement_seed = options->placement_seed, .direct = options->no_winograd != 0 };
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
     PLN_TRY(parse_target(build, lower.backend, ordinal, diag));

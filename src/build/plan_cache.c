@@ -123,6 +123,7 @@ static void add_options(struct pln_cache_key *key, const struct pln_build_option
     pln_cache_key_add_number(key, options->require_device != 0);
     pln_cache_key_add_number(key, options->no_rebuild != 0);
     pln_cache_key_add_number(key, options->tf32 != 0);
+    pln_cache_key_add_number(key, options->no_winograd != 0);
     pln_cache_key_add_number(key, options->plugins != NULL);
 }
 

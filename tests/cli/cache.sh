@@ -71,6 +71,7 @@ misses "$p" inspect m.onnx --target portable,x86-64-v3
 misses "$p" inspect m.onnx --fp16
 misses "$p" inspect m.onnx --bf16
 misses "$p" inspect m.onnx --tf32 on
+misses "$p" inspect m.onnx --winograd off
 misses "$p" inspect m.onnx --require-device
 # shellcheck disable=SC2086
 misses "$p" bench m.onnx --no-rebuild $quick

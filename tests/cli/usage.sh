@@ -117,6 +117,13 @@ for command in build run bench inspect compare check; do
 done
 expect 2 "only --tune off is there" "$p" bench "$model" --tune=fast
 expect 2 "--tune wants off, fast or full, not 'most'" "$p" build "$model" -o x.plan --tune most
+
+# Winograd's convolution is chosen, unless it is not wanted.
+unet=$source/tests/models/zoo/unet.ts/model.onnx
+expect 0 "conv_f32_winograd" "$p" inspect "$unet" --target portable
+expect 0 "conv_f32_winograd" "$p" inspect "$unet" --target portable --winograd on
+! "$p" inspect "$unet" --target portable --winograd off 2>&1 | grep conv_f32_winograd || wrong "--winograd off: it is there"
+expect 2 "--winograd wants on or off, not 'no'" "$p" bench "$unet" --winograd no
 expect 2 "keeps no timings" "$p" build "$model" -o x.plan --timing-cache t.cache
 expect 2 "give -o FILE.plan" "$p" build "$model"
 expect 1 "No such file or directory" "$p" build "$model" -o "$scratch/none/x.plan"
