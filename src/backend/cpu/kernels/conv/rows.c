@@ -137,7 +137,7 @@ struct block {
     bool finishes;
 };
 
-/* Outputs [j, j + tile->cols) of all pixels, terms [k0, k0 + tile->k). */
+/* Outputs [j, j + tile->cols) of all pixels, terms [k0, k0 + tile->k), in tiles of even heights. */
 static void multiply(const struct block *block, int64_t j, int64_t k0, bool finish, struct pln_gemm_tile *tile)
 {
     const struct rows_state *s = block->s;
@@ -145,9 +145,10 @@ static void multiply(const struct block *block, int64_t j, int64_t k0, bool fini
     const int64_t width = conv->y.dims[2];
     tile->a_stride = conv->window.stride[2] * conv->x.c;
     tile->offsets = s->offsets + k0;
+    const int64_t strips = (width + s->isa->rows - 1) / s->isa->rows;
     for (int64_t y = 0; y < block->rows; y++)
-        for (int64_t x = 0; x < width; x += tile->rows) {
-            tile->rows = (int)PLN_MIN(s->isa->rows, width - x);
+        for (int64_t x = 0, strip = 0; strip < strips; strip++, x += tile->rows) {
+            tile->rows = (int)((width - x + strips - strip - 1) / (strips - strip));
             tile->a = block->lines + y * conv->window.stride[1] * s->line + x * tile->a_stride;
             tile->c = block->c + (y * width + x) * block->c_row + j;
             if (finish) pln_epilogue_finish(block->epilogue, y * width + x, j, &tile->finish);

@@ -135,15 +135,17 @@ static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *
     tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + tile->ahead_step / 2;
 }
 
-/* Columns [j, end); finish: with the epilogue. */
+/* Columns [j, end), in as few strips of rows as the tile allows, of even heights: in a low one every product waits for
+ * the one before it. finish: with the epilogue. */
 static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, bool finish)
 {
+    const int64_t strips = divide_up(block->rows, block->isa->rows);
     struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
     for (; j < end; j += tile.cols) {
         place_b(block, piece, j, &tile);
         fetch_ahead(block, piece, &tile);
-        for (int64_t row = 0; row < block->rows; row += tile.rows) {
-            tile.rows = (int)PLN_MIN(block->isa->rows, block->rows - row);
+        for (int64_t row = 0, strip = 0; strip < strips; strip++, row += tile.rows) {
+            tile.rows = (int)divide_up(block->rows - row, strips - strip);
             tile.a = piece->a + row * piece->a_row;
             tile.c = block->c + row * block->c_row + j;
             if (finish) pln_epilogue_finish(block->epilogue, row, j, &tile.finish);
