@@ -59,12 +59,13 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     return NULL;
 }
 
-/* The work in operations of conv_last's products, whose scale this is. Measured on one core of a Zen 2, AVX2:
- * transforming a tile of a channel, there and back, takes as long as IN and OUT operations; bringing one more float of
- * the weights to a core, as WEIGHT. */
+/* On the scale of conv_last's. Measured on one core of a Zen 2, AVX2: transforming a tile of a channel, there and back,
+ * takes as long as IN and OUT operations of products; bringing one more float of the weights to a core, as 22, which is
+ * WEIGHT_NS: memory is not faster where vectors are wider. */
+#define WEIGHT_NS 0.14
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    enum { IN2 = 150, OUT2 = 110, IN4 = 1100, OUT4 = 750, WEIGHT = 22 };
+    enum { IN2 = 150, OUT2 = 110, IN4 = 1100, OUT4 = 750 };
     const struct pln_operand *w = &problem->inputs[1], *y = &problem->outputs[0];
     const int side = kernel->tile[2], span = side + TAPS - 1;
     double tiles = 1;
@@ -78,8 +79,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     const double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
     double operations = 2.14 * span * span * tiles * weights / used;
     operations += tiles * (side == 2 ? IN2 * in + OUT2 * out : IN4 * in + OUT4 * out);
-    operations += (span * span - TAPS * TAPS) * weights * WEIGHT;
-    return operations / gflops + 500;
+    return operations / gflops + (span * span - TAPS * TAPS) * weights * WEIGHT_NS + 500;
 }
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
