@@ -7,6 +7,8 @@
  * are. Output channels are the rows, patches the columns. pln_cpu_depthwise_last, pln_cpu_depthwise_plain: one channel
  * a group. micro of the first three: a pln_gemm_isa; of the others: a pln_taps_isa. tile: as the family's inner function.
  *
+ * pln_cpu_conv_winograd: winograd.h.
+ *
  * pln_cpu_conv_transposed: transposed convolution, images n,h,w,c, weights packed; micro: a pln_gemm_isa.
  * pln_cpu_depthwise_transposed: the same of one channel a group; micro: a pln_taps_isa. */
 #ifndef PLN_CPU_CONV_H

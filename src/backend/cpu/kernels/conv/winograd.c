@@ -7,10 +7,11 @@ enum { TAPS = PLN_WINOGRAD_TAPS, SPAN = PLN_WINOGRAD_SPAN, SIDE = PLN_WINOGRAD_S
 /* Outputs of a task: with fewer, transforming the same pixels again for others would cost more than a tenth of the
  * products. */
 #define TASK_COLS 64
-/* Tiles of a task: enough to be worth the weights' way from memory; more, where what is transformed of them stays in
- * the second cache. */
-#define TILES_LEAST  32
-#define BLOCK_FLOATS (128 * 1024)
+/* Tiles of a task: enough to be worth the weights' way from memory, unless a worker would need too much of it; more,
+ * where what is transformed of them stays in the second cache. */
+#define TILES_WORTH    32
+#define SCRATCH_FLOATS (1024 * 1024)
+#define BLOCK_FLOATS   (128 * 1024)
 /* Many blocks of tiles are made a multiple of this, so that threads have equally many. */
 #define BLOCKS_EVEN 4
 /* Fewer channels do not fill a vector; outputs of a group are whole panels. */
@@ -95,7 +96,9 @@ static struct pln_gemm_cut cut_of(const struct winograd_state *s)
     cut.cols = PLN_MIN(TASK_COLS, divide_up(cut.n, PANEL) * PANEL);
     cut.n_col_blocks = divide_up(cut.n, cut.cols);
     cut.cols_most = cut.n_col_blocks * cut.cols;
-    const int64_t most = PLN_MAX(BLOCK_FLOATS / (s->span * s->span * (s->v_row + cut.cols)), TILES_LEAST);
+    const int64_t floats = s->span * s->span * (s->v_row + cut.cols); /* of a tile */
+    const int64_t worth = PLN_MIN(TILES_WORTH, PLN_MAX(SCRATCH_FLOATS / floats, 1));
+    const int64_t most = PLN_MAX(BLOCK_FLOATS / floats, worth);
     cut.n_row_blocks = divide_up(cut.m, most);
     if (cut.n_row_blocks > 2) cut.n_row_blocks = divide_up(cut.n_row_blocks, BLOCKS_EVEN) * BLOCKS_EVEN;
     cut.rows = divide_up(cut.m, cut.n_row_blocks);

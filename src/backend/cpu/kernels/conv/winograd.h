@@ -14,13 +14,15 @@
  * ±1, ±2 they are 13.5e-6 and 16.6e-5.
  *
  * Error: with u = 2^-24, to first order in u,
- *     |Y - exact| <= (channels + PLN_WINOGRAD_ROUNDINGS) u K  sum over channels of max|d| sum|g|,
- * max over the tile's pixels; K is 16 for m 2 and 160 for m 4: the square of the largest sum over positions p of
- * |A^T[i][p]| |G[p][k]| sum over j of |B^T[p][j]|, i an output and k a tap (4 and 12.6). Real errors are far below,
- * since roundings cancel. Pixels and weights even in [-1, 1], root of the mean square and largest of 11,424 outputs,
- * AVX2 (tests/kernels/winograd_test.c holds them to a little more): channels   m 2                  m 4 conv_last 16
- * 5.8e-7   3.4e-6      16.7e-7  10.7e-6     7.9e-7   7.5e-6 64         2.0e-6   9.9e-6       5.6e-6  45.8e-6     2.3e-6
- * 19.4e-6 256        7.5e-6  37.4e-6      22.3e-6   178e-6     5.4e-6  32.0e-6
+ *     |Y - exact| <= (channels + 16) u K  sum over channels of max|d| sum|g|,
+ * max over the tile's pixels, 16 for the roundings on a pixel's, a weight's and an output's way. K is 16 for m 2 and 160
+ * for m 4: the square of the largest sum over positions p of |A^T[i][p]| |G[p][k]| sum over j of |B^T[p][j]|, i an output
+ * and k a tap (4 and 12.6). (By an output's own sum of |d g| nothing is bounded: pixels that its window does not meet may
+ * be larger than those that it does.) Real errors are far below, since roundings cancel. Pixels and weights even in [-1, 1], root
+ * of the mean square and largest of 11,424 outputs, AVX2 (tests/kernels/winograd_test.c holds them to a little more):
+ * - 16 channels: m 2 5.8e-7, 3.4e-6; m 4 16.7e-7, 10.7e-6; conv_last 7.9e-7, 7.5e-6
+ * - 64 channels: m 2 2.0e-6, 9.9e-6; m 4 5.6e-6, 45.8e-6; conv_last 2.3e-6, 19.4e-6
+ * - 256 channels: m 2 7.5e-6, 37.4e-6; m 4 22.3e-6, 178e-6; conv_last 5.4e-6, 32.0e-6
  *
  * An infinite number in the image, or NaN, makes NaN of all outputs of the tiles that read it (up to 8 x 8); in direct
  * convolution it shows only where a window meets it, and may stay infinite there. One in the weights does so in all
@@ -38,7 +40,6 @@ enum {
     PLN_WINOGRAD_TAPS = 3,
     PLN_WINOGRAD_SIDE = 4, /* the largest m */
     PLN_WINOGRAD_SPAN = PLN_WINOGRAD_SIDE + PLN_WINOGRAD_TAPS - 1,
-    PLN_WINOGRAD_ROUNDINGS = 16, /* of a pixel's, a weight's and an output's way: 6 + 1 + 9 at most */
 };
 
 #define PLN_WINOGRAD_NEAR 0.6875f /* 11/16 */
