@@ -165,6 +165,7 @@ int bench_problems(struct bench_problem **out_problems)
     unary("log", PLN_OP_ELEMENTWISE, PLN_EW_LOG, 64, 4096);
     unary("tanh", PLN_OP_ELEMENTWISE, PLN_EW_TANH, 64, 4096);
     unary("erf", PLN_OP_ELEMENTWISE, PLN_EW_ERF, 64, 4096);
+    unary("swish", PLN_OP_ELEMENTWISE, PLN_EW_SWISH, 128, 3072);
     unary("gelu", PLN_OP_ELEMENTWISE, PLN_EW_GELU, 64, 4096);
     unary("relu", PLN_OP_ELEMENTWISE, PLN_EW_RELU, 64, 4096);
     unary("softmax", PLN_OP_SOFTMAX, PLN_SOFTMAX_SOFTMAX, 1536, 128);

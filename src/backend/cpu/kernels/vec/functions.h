@@ -128,7 +128,7 @@ FUNCTION1(sign, sign_of_value(x))
 FUNCTION1(softplus, vf_softplus(x))
 FUNCTION1(softsign, x / (ONE + vf_abs(x)))
 FUNCTION1(sqrt, vf_sqrt(x))
-FUNCTION1(swish, x *vf_sigmoid(alpha *x))
+FUNCTION1(swish, vf_swish(x, alpha *x))
 FUNCTION1(tanh, vf_tanh(x))
 FUNCTION1(thresholded_relu, vf_select(vf_lt(alpha, x), x, ZERO))
 
