@@ -16,7 +16,7 @@ const struct pln_gemm_isa *pln_gemm_isa_avx2(void)
 
 const struct pln_gemm_isa *pln_gemm_isa_avx512(void)
 {
-    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx512, 14, 32, 192, &pln_vec_avx512 };
+    static const struct pln_gemm_isa isa = { pln_gemm_tile_avx512, 14, 32, 384, &pln_vec_avx512 };
     return &isa;
 }
 #endif
