@@ -166,6 +166,11 @@ static int profile(struct bench *bench, pln_context *context)
         if (pln_engine_step(bench->model->engine, i, &bench->steps[i].info) != PLN_OK) bench->steps[i].info = (struct pln_step_info){ .op = "", .kernel = "", .device = "", .name = "" };
     }
     profile_free(&times);
+    if (status == 0 && options.profile) {
+        progress_begin(&command_bench, "measure what the device can do", false);
+        bench->has_roof = roof_measure(&command_bench, bench->model, &bench->roof);
+        progress_end();
+    }
     return status;
 }
 

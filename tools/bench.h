@@ -4,6 +4,7 @@
 
 #include "peer.h"
 #include "profile.h"
+#include "roof.h"
 #include "summary.h"
 #include "text.h"
 
@@ -31,6 +32,8 @@ struct bench {
     bool print_steps;
     int n_steps;
     double profiled_ms; /* of a run with its steps timed */
+    bool has_roof;      /* with --profile, where the device's limits could be measured */
+    struct roof roof;
     struct trivial trivial;
     /* with --vs */
     const struct peer *peer;

@@ -36,14 +36,25 @@ static int by_time(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* "12.3" thousand millions a second; "" where they are not counted. At most two live at a time. */
-static const char *rate(double work, const struct bench_step *step)
+/* Thousand millions a second; NAN where they are not counted. */
+static double rate(double work, const struct bench_step *step)
 {
-    static char texts[2][24];
-    static int next;
-    char *text = texts[next++ & 1];
+    return step->ms > 0 ? work * (double)step->count / (step->ms * 1e6) : NAN;
+}
+
+static double share_of_roof(const struct bench *bench, const struct bench_step *step)
+{
+    return bench->has_roof ? roof_share(&bench->roof, rate(step->work.flops, step), rate(step->work.bytes, step)) : NAN;
+}
+
+/* "" for NAN. At most three live at a time. */
+static const char *number_text(const char *format, double value)
+{
+    static char texts[3][24];
+    static unsigned next;
+    char *text = texts[next++ % 3];
     text[0] = '\0';
-    if (isfinite(work) && step->ms > 0) snprintf(text, sizeof texts[0], "%.1f", work * (double)step->count / (step->ms * 1e6));
+    if (isfinite(value)) snprintf(text, sizeof texts[0], format, value);
     return text;
 }
 
@@ -56,8 +67,9 @@ static void print_profile(FILE *out, const struct bench *bench)
     memcpy(sorted, bench->steps, (size_t)bench->n_steps * sizeof *sorted);
     qsort(sorted, (size_t)bench->n_steps, sizeof *sorted, by_time);
     for (int i = 0; i < bench->n_steps; i++) sum += sorted[i].ms;
-    say(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n%10s %6s %9s %7s  %-28s %s\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms), "ms", "share", "Gflop/s",
-            "GB/s", "kernel", "ONNX nodes");
+    say(out, "\nsteps, slowest first (%d, %s of %s in kernels)\n", bench->n_steps, text_ms(sum), text_ms(bench->profiled_ms));
+    if (bench->has_roof) say(out, "roof: %.0f Gflop/s in a large product, %.1f GB/s in adding large tensors, measured just now\n", bench->roof.gflops, bench->roof.gbytes);
+    say(out, "%10s %6s %9s %7s %6s  %-28s %s\n", "ms", "share", "Gflop/s", "GB/s", "roof", "kernel", "ONNX nodes");
     for (int i = 0; i < bench->n_steps; i++) {
         if (i >= 40 && verbosity <= 0) {
             say(out, "%10s (%d more: -v lists all)\n", "", bench->n_steps - i);
@@ -67,7 +79,8 @@ static void print_profile(FILE *out, const struct bench *bench)
         bool plain = strcmp(info->kernel, "ref") == 0; /* the reference kernel of an op is named by the op */
         char kernel[80];
         snprintf(kernel, sizeof kernel, "%s%s%s", info->kernel, plain ? " " : "", plain ? info->op : "");
-        say(out, "%10.4f %5.1f%% %9s %7s  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, rate(sorted[i].work.flops, &sorted[i]), rate(sorted[i].work.bytes, &sorted[i]), kernel, info->name);
+        say(out, "%10.4f %5.1f%% %9s %7s %6s  %-28s %.100s\n", sorted[i].ms, sum > 0 ? 100 * sorted[i].ms / sum : 0, number_text("%.1f", rate(sorted[i].work.flops, &sorted[i])),
+            number_text("%.1f", rate(sorted[i].work.bytes, &sorted[i])), number_text("%.0f%%", 100 * share_of_roof(bench, &sorted[i])), kernel, info->name);
     }
     free(sorted);
 }
@@ -147,6 +160,14 @@ static void write_shapes(FILE *out, const struct bench *bench)
 static void write_steps(FILE *out, const struct bench *bench)
 {
     if (!bench->print_steps) return;
+    fputs(",\"roof\":", out);
+    if (bench->has_roof) {
+        fputs("{\"gflops\":", out);
+        json_number(out, bench->roof.gflops);
+        fputs(",\"gbytes\":", out);
+        json_number(out, bench->roof.gbytes);
+        fputc('}', out);
+    } else fputs("null", out);
     fputs(",\"steps\":[", out);
     for (int i = 0; i < bench->n_steps; i++) {
         const struct bench_step *step = &bench->steps[i];
@@ -157,9 +178,9 @@ static void write_steps(FILE *out, const struct bench *bench)
         fputs(",\"onnx_nodes\":", out);
         json_text(out, step->info.name);
         number(out, "ms", step->ms);
-        const double runs = (double)step->count;
-        number(out, "gflops", step->ms > 0 ? step->work.flops * runs / (step->ms * 1e6) : NAN);
-        number(out, "gbytes", step->ms > 0 ? step->work.bytes * runs / (step->ms * 1e6) : NAN);
+        number(out, "gflops", rate(step->work.flops, step));
+        number(out, "gbytes", rate(step->work.bytes, step));
+        number(out, "of_roof", share_of_roof(bench, step));
         fputc('}', out);
     }
     fputs("]", out);

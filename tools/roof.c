@@ -85,6 +85,11 @@ static double sum_shape(int k, int64_t *rows, int64_t *columns)
     return 3 * 4 * (double)*rows * (double)*columns;
 }
 
+double roof_share(const struct roof *roof, double gflops, double gbytes)
+{
+    return fmax(gflops / roof->gflops, gbytes / roof->gbytes); /* of NAN and a number, the number */
+}
+
 bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof)
 {
     struct pln_engine_summary summary;

@@ -9,6 +9,9 @@ struct roof {
     double gbytes; /* a second, read and written, in adding two large tensors */
 };
 
+/* The share of the lower of the two roofs over its work that a step of so many Gflop/s and GB/s reached (Williams, Waterman, Patterson, "Roofline", 2009); NAN: neither
+ * is known. */
+double roof_share(const struct roof *roof, double gflops, double gbytes);
 /* Measures both on the model's device with its threads; about half a second. false: it could not be (the reference interpreter is not asked). */
 bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof);
 
