@@ -145,7 +145,7 @@ static inline vf vf_swish(vf x, vf z)
     vf y = vf_max(vf_set(-80.0f), vf_neg(z)), bounded = vf_min(vf_set(94.0f), y);
     vi n;
     vf r = vf_exp_reduce(bounded, &n);
-    vf e = (vf_expm1_core(r) + vf_set(1.0f)) * vf_exp2_int(vi_sub(n, vi_set(8)));
+    vf e = (vf_expm1_core(r) + vf_set(1.0f)) * vf_of_bits(vi_shift_left(vi_add(n, vi_set(127 - 8)), 23));
     /* What is over the bound makes -infinity NaN. */
     return x * scale / (e + scale + (y - bounded));
 }
