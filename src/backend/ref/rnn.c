@@ -13,7 +13,7 @@ struct recurrent {
     int64_t seq, batch, in, hidden;
     const double *x, *w, *r, *b, *initial_h, *initial_c, *peephole;
     const int64_t *lengths;
-    struct pln_ref_activation activations[6];
+    struct pln_rnn_activation activations[6];
     double *gates_x;           /* [gates * hidden]: x W + Wb, then also + h R + Rb */
     double *gates_h;           /* [gates * hidden]: h R + Rb */
     double *h, *c, *reset, *y; /* state: [directions, batch, hidden]; reset: [hidden]; y: [seq, directions, batch, hidden] */
@@ -149,32 +149,19 @@ static enum pln_status check_shapes(struct pln_call *call, const struct recurren
 
 static enum pln_status read_kind(struct pln_call *call, struct recurrent *rnn)
 {
-    static const enum pln_ref_act lstm[] = { PLN_REF_ACT_SIGMOID, PLN_REF_ACT_TANH, PLN_REF_ACT_TANH };
-    static const enum pln_ref_act plain[] = { PLN_REF_ACT_TANH };
-    const enum pln_ref_act *defaults = plain;
     rnn->kind = call->kind;
-    rnn->gates = rnn->activations_each = 1;
-    if (rnn->kind == PLN_RNN_GRU) {
-        rnn->gates = 3;
-        rnn->activations_each = 2;
-        defaults = lstm;
-    } else if (rnn->kind == PLN_RNN_LSTM) {
-        rnn->gates = 4;
-        rnn->activations_each = 3;
-        defaults = lstm;
-    }
-    const char *direction = pln_attrs_string(call->attrs, "direction", "forward");
-    rnn->directions = pln_str_equal(direction, "bidirectional") ? 2 : 1;
-    rnn->reverse_first = pln_str_equal(direction, "reverse");
-    if (rnn->directions == 1 && !rnn->reverse_first && !pln_str_equal(direction, "forward")) {
-        return pln_call_fail(call, PLN_BAD_MODEL, "direction is none of forward, reverse, bidirectional");
-    }
+    rnn->gates = pln_rnn_gates(rnn->kind);
+    rnn->activations_each = pln_rnn_functions(rnn->kind);
+    rnn->directions = pln_rnn_directions(call->attrs);
+    rnn->reverse_first = pln_str_equal(pln_attrs_string(call->attrs, "direction", "forward"), "reverse");
+    if (rnn->directions == 0) return pln_call_fail(call, PLN_BAD_MODEL, "direction is none of forward, reverse, bidirectional");
     rnn->by_batch = pln_attrs_int(call->attrs, "layout", 0) != 0;
     rnn->has_clip = pln_attrs_has(call->attrs, "clip");
     rnn->clip = fabs((double)pln_attrs_float(call->attrs, "clip", 0));
     rnn->input_forget = pln_attrs_int(call->attrs, "input_forget", 0) != 0;
     rnn->linear_before_reset = pln_attrs_int(call->attrs, "linear_before_reset", 0) != 0;
-    return pln_ref_activations(call, rnn->directions, rnn->activations_each, defaults, rnn->activations);
+    const char *why = pln_rnn_activations(call->attrs, rnn->kind, rnn->directions, rnn->activations);
+    return why ? pln_call_fail(call, PLN_BAD_MODEL, "%s", why) : PLN_OK;
 }
 
 static enum pln_status read_inputs(struct pln_call *call, struct recurrent *rnn)

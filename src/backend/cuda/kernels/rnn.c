@@ -6,87 +6,38 @@
 
 #include "backend/cuda/device/rnn_params.h"
 #include "backend/cuda/kernels/walk.h"
+#include "kernel/rnn.h"
 
 #define BLOCK_BYTES_MOST 49152 /* without asking for more (CUDA C++ Programming Guide, "Shared Memory") */
 
 /* ---- activations ---- */
 
-struct act_row {
-    const char *name;
-    int act;
-    bool has_alpha, has_beta;
-    float alpha, beta; /* defaults: those of the ONNX operators of the same names, and of the LSTM text */
+static const int device_acts[] = {
+    [PLN_RNN_ACT_RELU] = PLN_CUDA_RNN_RELU,
+    [PLN_RNN_ACT_TANH] = PLN_CUDA_RNN_TANH,
+    [PLN_RNN_ACT_SIGMOID] = PLN_CUDA_RNN_SIGMOID,
+    [PLN_RNN_ACT_AFFINE] = PLN_CUDA_RNN_AFFINE,
+    [PLN_RNN_ACT_LEAKY_RELU] = PLN_CUDA_RNN_LEAKY_RELU,
+    [PLN_RNN_ACT_THRESHOLDED_RELU] = PLN_CUDA_RNN_THRESHOLDED_RELU,
+    [PLN_RNN_ACT_SCALED_TANH] = PLN_CUDA_RNN_SCALED_TANH,
+    [PLN_RNN_ACT_HARD_SIGMOID] = PLN_CUDA_RNN_HARD_SIGMOID,
+    [PLN_RNN_ACT_ELU] = PLN_CUDA_RNN_ELU,
+    [PLN_RNN_ACT_SOFTSIGN] = PLN_CUDA_RNN_SOFTSIGN,
+    [PLN_RNN_ACT_SOFTPLUS] = PLN_CUDA_RNN_SOFTPLUS,
 };
 
-static const struct act_row acts[] = {
-    { "Relu", PLN_CUDA_RNN_RELU, false, false, 0, 0 },
-    { "Tanh", PLN_CUDA_RNN_TANH, false, false, 0, 0 },
-    { "Sigmoid", PLN_CUDA_RNN_SIGMOID, false, false, 0, 0 },
-    { "Affine", PLN_CUDA_RNN_AFFINE, true, true, 1, 0 },
-    { "LeakyRelu", PLN_CUDA_RNN_LEAKY_RELU, true, false, 0.01f, 0 },
-    { "ThresholdedRelu", PLN_CUDA_RNN_THRESHOLDED_RELU, true, false, 1, 0 },
-    { "ScaledTanh", PLN_CUDA_RNN_SCALED_TANH, true, true, 1, 1 },
-    { "HardSigmoid", PLN_CUDA_RNN_HARD_SIGMOID, true, true, 0.2f, 0.5f },
-    { "Elu", PLN_CUDA_RNN_ELU, true, false, 1, 0 },
-    { "Softsign", PLN_CUDA_RNN_SOFTSIGN, false, false, 0, 0 },
-    { "Softplus", PLN_CUDA_RNN_SOFTPLUS, false, false, 0, 0 },
-};
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Exporters write names in any case. */
-static const struct act_row *find_act(const char *name, size_t size_bytes)
-{
-    for (size_t i = 0; i < PLN_COUNT_OF(acts); i++) {
-        size_t n = strlen(acts[i].name), at = 0;
-        while (at < n && n == size_bytes && lower(acts[i].name[at]) == lower(name[at])) at++;
-        if (at == n) return &acts[i];
-    }
-    return NULL;
-}
-
-/* Functions of all directions, in order; alpha and beta are used up by those that have them. NULL, or why not. */
+/* NULL, or why not. */
 static const char *read_activations(const struct pln_attrs *attrs, unsigned kind, int directions,
                                     struct pln_cuda_rnn_activation *out)
 {
-    static const char *const gated[] = { "Sigmoid", "Tanh", "Tanh" };
-    const struct pln_attr *names = pln_attrs_find(attrs, "activations");
-    const float *alphas = NULL, *betas = NULL;
-    int64_t n_alphas = pln_attrs_floats(attrs, "activation_alpha", &alphas),
-            n_betas = pln_attrs_floats(attrs, "activation_beta", &betas), next_alpha = 0, next_beta = 0;
-    int each = kind == PLN_RNN_LSTM ? 3 : kind == PLN_RNN_GRU ? 2 : 1;
-    if (names && (names->kind != PLN_ATTR_STRINGS || (names->n != 0 && names->n != directions * each)))
-        return "activations are not as many names as there are functions";
-    for (int i = 0; i < directions * each; i++) {
-        const char *preset = kind == PLN_RNN_RNN ? "Tanh" : gated[i % each];
-        bool told = names && names->n != 0;
-        const struct act_row *row = told ? find_act(names->u.strings[i].data, names->u.strings[i].size_bytes)
-                                         : find_act(preset, strlen(preset));
-        if (!row) return "there is no activation function of this name";
-        out[i].act = row->act;
-        out[i].alpha = row->has_alpha && next_alpha < n_alphas ? alphas[next_alpha++] : row->alpha;
-        out[i].beta = row->has_beta && next_beta < n_betas ? betas[next_beta++] : row->beta;
-    }
-    return NULL;
+    struct pln_rnn_activation read[2 * PLN_RNN_FUNCTIONS_MAX];
+    const char *why = pln_rnn_activations(attrs, kind, directions, read);
+    for (int i = 0; why == NULL && i < directions * pln_rnn_functions(kind); i++)
+        out[i] = (struct pln_cuda_rnn_activation){ device_acts[read[i].act], read[i].alpha, read[i].beta };
+    return why;
 }
 
 /* ---- the problem ---- */
-
-/* 0: none of the names. */
-static int directions_of(const struct pln_attrs *attrs)
-{
-    const char *direction = pln_attrs_string(attrs, "direction", "forward");
-    if (pln_str_equal(direction, "bidirectional")) return 2;
-    return pln_str_equal(direction, "forward") || pln_str_equal(direction, "reverse");
-}
-
-static int gates_of(unsigned kind)
-{
-    return kind == PLN_RNN_LSTM ? 4 : kind == PLN_RNN_GRU ? 3 : 1;
-}
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
@@ -100,7 +51,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     for (int i = 0; i < problem->n_inputs; i++)
         if (i != 4 && problem->inputs[i].present && problem->inputs[i].dtype != dtype)
             return "the operands differ in type";
-    int directions = directions_of(problem->attrs);
+    int directions = pln_rnn_directions(problem->attrs);
     if (directions == 0) return "direction is none of forward, reverse, bidirectional";
     const char *why = pln_cuda_ints_supports(problem, 4);
     return why ? why : read_activations(problem->attrs, problem->kind, directions, activations);
@@ -122,7 +73,7 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
     pln_text_printf(out_source,
                     "#define PLN_T %s\n#define PLN_ACC %s\n#define PLN_GATES %d\n#define PLN_THREADS %d\n#include "
                     "\"backend/cuda/device/rnn.cuh\"\n",
-                    pln_cuda_type(dtype), dtype == PLN_F64 ? "double" : "float", gates_of(problem->kind),
+                    pln_cuda_type(dtype), dtype == PLN_F64 ? "double" : "float", pln_rnn_gates(problem->kind),
                     (int)kernel->tile[0]);
     return PLN_OK;
 }
@@ -140,7 +91,7 @@ static bool fits(const struct pln_tensor *tensor, enum pln_dtype dtype, int rank
 
 static bool inputs_fit(const struct pln_launch *launch, const struct pln_cuda_rnn_params *params)
 {
-    const int64_t gates = gates_of(launch->kind), n = params->hidden, dirs = params->directions, rows = gates * n;
+    const int64_t gates = pln_rnn_gates(launch->kind), n = params->hidden, dirs = params->directions, rows = gates * n;
     const int64_t shapes[8][3] = {
         { params->by_batch ? params->batch : params->seq, params->by_batch ? params->seq : params->batch, params->in },
         { dirs, rows, params->in },
@@ -208,7 +159,7 @@ static const char *read_launch(const struct pln_launch *launch, struct pln_cuda_
     params->batch = x->dims[params->by_batch ? 0 : 1];
     params->in = x->dims[2];
     params->hidden = r->dims[2];
-    params->directions = directions_of(attrs);
+    params->directions = pln_rnn_directions(attrs);
     params->reverse_first = pln_str_equal(pln_attrs_string(attrs, "direction", "forward"), "reverse");
     params->has_clip = pln_attrs_has(attrs, "clip");
     params->clip = fabsf(pln_attrs_float(attrs, "clip", 0));
@@ -234,7 +185,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     *out_prepared = (struct pln_prepared){ .n_tasks = params->hidden == 0 ? 0 : params->directions * params->batch,
                                            .grain = 1,
                                            .block_threads = kernel->tile[0] };
-    params->state_words = params->hidden * (3 + 2 * gates_of(launch->kind));
+    params->state_words = params->hidden * (3 + 2 * pln_rnn_gates(launch->kind));
     size_t bytes, all;
     if (!pln_mul_size((size_t)params->state_words,
                       (size_t)pln_dtype_bits(launch->inputs[0].dtype == PLN_F64 ? PLN_F64 : PLN_F32) / 8, &bytes) ||
