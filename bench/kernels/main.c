@@ -85,10 +85,11 @@ static bool set_up(struct bench *b)
     for (int i = 0; i < b->problem->n_inputs; i++) {
         b->inputs[i] = b->problem->inputs[i];
         place(&b->inputs[i], last && (i == 0 || i > 2), true);
-        if (i != family->packed_input || b->problem->keep_plain) continue;
+        if (!pln_kernel_family_packs(family, i) || b->problem->keep_plain) continue;
         const struct pln_pack_format *format = family->pack(b->kernel);
-        if (!format->bytes(&b->inputs[i], &b->launch.packed_bytes)) return false;
-        void *packed = memory(b->launch.packed_bytes);
+        size_t *bytes = i == family->packed_input ? &b->launch.packed_bytes : &b->launch.second_packed_bytes;
+        if (!format->bytes(&b->inputs[i], bytes)) return false;
+        void *packed = memory(*bytes);
         format->pack(&b->inputs[i], packed);
         free(b->inputs[i].data);
         b->inputs[i].data = packed;
@@ -122,6 +123,7 @@ static double best_ns(const struct bench *b)
     int64_t end = pln_clock_ns() + 200000000;
     for (int round = 0; round < 3 || pln_clock_ns() < end; round++) {
         int64_t start = pln_clock_ns();
+        if (b->prepared.cleared_bytes > 0) memset(b->shared, 0, b->prepared.cleared_bytes);
         b->kernel->family->run(b->state, 0, b->prepared.n_tasks, b->scratch, b->shared);
         double ns = (double)(pln_clock_ns() - start);
         if (best == 0 || ns < best) best = ns;

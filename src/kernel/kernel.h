@@ -44,7 +44,7 @@ struct pln_problem {
 };
 
 /* One execution with everything known. Absent inputs have dtype PLN_DTYPE_NONE. A packed input has its logical dtype and dims; data points to
- * the packed bytes, packed_bytes of them, in the format that the row's family names. */
+ * the packed bytes, packed_bytes (or second_packed_bytes) of them, in the format that the row's family names. */
 struct pln_launch {
     uint16_t op, kind;
     const struct pln_attrs *attrs;
@@ -52,7 +52,7 @@ struct pln_launch {
     const struct pln_rowprog *epilogue, *program; /* verified */
     int n_inputs, n_outputs;
     const struct pln_tensor *inputs, *outputs;
-    size_t packed_bytes; /* of the family's packed input; 0: it is plain */
+    size_t packed_bytes, second_packed_bytes; /* of the family's packed inputs; 0: it is plain */
     const struct pln_paged *paged; /* attention: keys and values lie in pages (kernel/paged.h). NULL in all other launches */
 };
 
@@ -72,6 +72,7 @@ struct pln_prepared {
     int64_t grain;             /* tasks worth handing to one thread at a time, >= 1 */
     size_t scratch_bytes;      /* per worker */
     size_t shared_bytes;       /* scratch shared by all tasks of the launch, or 0 */
+    size_t cleared_bytes;      /* CPU rows: of it, from its start, that are zero when the tasks start; a multiple of 8 */
     /* Kernels that are device code: a task is one block's work. */
     int32_t block_threads;     /* threads a block */
     uint32_t block_bytes;      /* dynamic shared memory a block */
@@ -111,6 +112,7 @@ struct pln_kernel_family {
      * (pln_operand.known, which `supports` asks for). */
     uint32_t host_inputs;
     int packed_input;                    /* which input is taken packed; -1: none */
+    int second_packed_input;             /* another one, in the same form; 0, as when it is left out: none */
     const struct pln_pack_format *(*pack)(const struct pln_kernel *kernel); /* its form; NULL when packed_input is -1 */
     /* prepare again, where types, ranks and parameters of the launch, and whether it has pages, are those of the last prepare or update that went well, and so are state and
      * prepared; extents, strides and addresses may be others, and what depends on them is checked as prepare does. For kernels whose
@@ -131,6 +133,12 @@ enum pln_kernel_flag {
     PLN_KERNEL_PAGED = 64,           /* takes launches with pages */
     PLN_KERNEL_KEEPS_ORDER = 128,    /* beside both STRIDED: the output is best stored in the order of an image that comes in */
 };
+
+/* Does the family take this input packed, where it is a weight? */
+static inline bool pln_kernel_family_packs(const struct pln_kernel_family *family, int input)
+{
+    return input >= 0 && (input == family->packed_input || (input > 0 && input == family->second_packed_input));
+}
 
 struct pln_kernel {
     const char *name;

@@ -160,7 +160,7 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
         uint32_t value = pln_graph_node(lower->graph, node_id)->inputs[i];
         step->inputs[i] = PLN_NONE;
         if (value == PLN_NONE) continue;
-        if (kernel && (int)i == kernel->family->packed_input && pln_graph_value(lower->graph, value)->data) {
+        if (kernel && pln_kernel_family_packs(kernel->family, (int)i) && pln_graph_value(lower->graph, value)->data) {
             uint32_t weight, slot = pln_lower_new_slot(lower, value, PLN_PLACE_WEIGHT, space);
             if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
             PLN_TRY(pln_lower_weight(lower, value, kernel->family->pack(kernel), &weight));

@@ -125,6 +125,15 @@ static bool makes_nothing(const struct pln_launch *launch)
     return true;
 }
 
+/* Of an input that is a packed weight; else 0. */
+static size_t packed_bytes(const struct pln_program *program, const struct pln_step *step, int input)
+{
+    if (input < 0 || (uint32_t)input >= step->n_inputs || step->inputs[input] == PLN_NONE) return 0;
+    const struct pln_slot *slot = &program->slots[step->inputs[input]];
+    const bool packed = slot->place == PLN_PLACE_WEIGHT && program->weights[slot->index].pack;
+    return packed ? program->weights[slot->index].size_bytes : 0;
+}
+
 static enum pln_status fill_command(struct pln_context *context, struct pln_segment_state *state, uint32_t position, uint32_t step_id, uint8_t *kernel_state)
 {
     const struct pln_program *program = context->engine->program;
@@ -152,12 +161,8 @@ static enum pln_status fill_command(struct pln_context *context, struct pln_segm
     }
     const struct pln_kernel_family *family = kernel->family;
     PLN_TRY(check_strides(context, kernel, launch, step));
-    int packed = family->packed_input;
-    launch->packed_bytes = 0;
-    if (packed >= 0 && (uint32_t)packed < step->n_inputs && step->inputs[packed] != PLN_NONE) {
-        const struct pln_slot *slot = &program->slots[step->inputs[packed]];
-        if (slot->place == PLN_PLACE_WEIGHT && program->weights[slot->index].pack) launch->packed_bytes = program->weights[slot->index].size_bytes;
-    }
+    launch->packed_bytes = packed_bytes(program, step, family->packed_input);
+    launch->second_packed_bytes = family->second_packed_input > 0 ? packed_bytes(program, step, family->second_packed_input) : 0;
     size_t bytes = pln_align_up(family->state_bytes, 64);
     memset(kernel_state, 0, bytes);
     command->kind = PLN_COMMAND_LAUNCH;

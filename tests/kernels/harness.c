@@ -374,7 +374,9 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
     assert_true(family->fault == NULL || prepared.shared_bytes >= 64);
     struct guarded scratch = guarded_alloc(prepared.scratch_bytes, 64, 0xff),
                    shared = guarded_alloc(prepared.shared_bytes, 64, 0xff);
+    assert_true(prepared.cleared_bytes <= prepared.shared_bytes);
     if (family->fault != NULL) memset(shared.data, 0, sizeof(uint64_t));
+    memset(shared.data, 0, prepared.cleared_bytes);
     if (reversed)
         for (int64_t t = prepared.n_tasks - 1; t >= 0; t--) family->run(state, t, t + 1, scratch.data, shared.data);
     else
@@ -459,8 +461,8 @@ static void run_attempt(const struct attempt *attempt)
     for (int i = 0; i < c->n_inputs; i++) {
         if (!c->inputs[i].present) continue;
         const struct pln_tensor *plain = &attempt->oracle->items[i].tensor;
-        if (attempt->packed && i == kernel->family->packed_input) {
-            in_memory[i] = place_packed(kernel, plain, &launch.packed_bytes);
+        if (attempt->packed && c->inputs[i].constant && pln_kernel_family_packs(kernel->family, i)) {
+            in_memory[i] = place_packed(kernel, plain, i == kernel->family->packed_input ? &launch.packed_bytes : &launch.second_packed_bytes);
             inputs[i] = *plain;
             inputs[i].data = in_memory[i].data;
             continue;

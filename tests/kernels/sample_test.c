@@ -1,4 +1,4 @@
-/* Resampling of images, and recurrent networks. */
+/* Resampling of images. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,95 +264,6 @@ static void roi_align(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_ROI_ALIGN), 0);
 }
 
-/* ---- recurrent networks ---- */
-
-struct rnn_case {
-    const char *direction;
-    int64_t seq, batch, in, hidden, layout;
-    const int64_t *lengths;
-    bool bias, initial, peephole, outputs, clip, special;
-};
-
-/* Few steps where there are many units: random weights make each step some times as wrong as the one before. */
-static const struct rnn_case rnns[] = {
-    { "forward", 5, 2, 3, 4, 0, NULL, true, false, false, true, false, false },
-    { "bidirectional", 3, 3, 33, 65, 0, (const int64_t[]){ 3, 0, 2 }, true, true, true, true, true, true },
-    { "reverse", 4, 2, 5, 7, 1, (const int64_t[]){ 2, 4 }, false, true, false, true, false, true },
-    { "bidirectional", 3, 1, 2, 5, 1, NULL, true, true, true, false, false, false },
-    { "forward", 2, 1, 3, 1300, 0, NULL, true, true, false, true, false, false }, /* more than shared memory holds */
-    { "reverse", 0, 2, 3, 4, 0, NULL, true, true, false, true, false, false },
-};
-
-static void rnn_state(struct kernel_case *c, const struct rnn_case *v, int64_t dirs)
-{
-    if (!v->initial)
-        absent(c);
-    else if (v->layout)
-        kernel_case_input(c, SHAPE(v->batch, dirs, v->hidden));
-    else
-        kernel_case_input(c, SHAPE(dirs, v->batch, v->hidden));
-}
-
-static void rnn_one(const struct rnn_case *v, unsigned kind, int option)
-{
-    struct kernel_case c;
-    static const struct pln_string names[] = { { "relu", 4 },        { "HardSigmoid", 11 }, { "Affine", 6 },
-                                               { "ScaledTanh", 10 }, { "Elu", 3 },          { "Softsign", 8 } };
-    int64_t gates = kind == PLN_RNN_LSTM  ? 4
-                    : kind == PLN_RNN_GRU ? 3
-                                          : 1,
-            each = kind == PLN_RNN_LSTM  ? 3
-                   : kind == PLN_RNN_GRU ? 2
-                                         : 1;
-    int64_t dirs = strcmp(v->direction, "bidirectional") == 0 ? 2 : 1, rows = gates * v->hidden;
-    kernel_case_init(&c, pln_op_kind_name(PLN_OP_RNN, kind), PLN_OP_RNN, kind);
-    if (v->layout)
-        kernel_case_input(&c, SHAPE(v->batch, v->seq, v->in));
-    else
-        kernel_case_input(&c, SHAPE(v->seq, v->batch, v->in));
-    kernel_case_input(&c, SHAPE(dirs, rows, v->in));
-    kernel_case_input(&c, SHAPE(dirs, rows, v->hidden));
-    if (v->bias)
-        kernel_case_input(&c, SHAPE(dirs, 2 * rows));
-    else
-        absent(&c);
-    if (v->lengths)
-        ints(&c, v->batch, v->lengths);
-    else
-        absent(&c);
-    rnn_state(&c, v, dirs);
-    if (kind == PLN_RNN_LSTM) {
-        rnn_state(&c, v, dirs);
-        if (v->peephole) kernel_case_input(&c, SHAPE(dirs, 3 * v->hidden));
-    }
-    set_text(&c, "direction", v->direction);
-    set_int(&c, "layout", v->layout);
-    set_int(&c, "hidden_size", v->hidden);
-    set_int(&c, "linear_before_reset", option);
-    set_int(&c, "input_forget", option);
-    if (v->clip) assert_true(pln_attrs_set_float(&c.attrs, &c.arena, "clip", 0.7f));
-    if (v->special) {
-        const struct pln_attr attr = {
-            .name = "activations", .kind = PLN_ATTR_STRINGS, .n = dirs * each, .u.strings = names
-        };
-        assert_true(pln_attrs_set(&c.attrs, &c.arena, &attr));
-    }
-    c.n_outputs = v->outputs ? (kind == PLN_RNN_LSTM ? 3 : 2) : 1;
-    c.rtol = 1e-4;
-    c.atol = 2e-5;
-    kernel_case_run(&c);
-    kernel_case_deinit(&c);
-}
-
-static void rnn(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < PLN_COUNT_OF(rnns); i++)
-        for (unsigned kind = PLN_RNN_RNN; kind <= PLN_RNN_LSTM; kind++)
-            for (int option = 0; option < 2; option++) rnn_one(&rnns[i], kind, option);
-    assert_int_equal(kernel_rows_untested(PLN_OP_RNN), 0);
-}
-
 static void all_rows_were_run(void **state)
 {
     (void)state;
@@ -363,7 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resize),    cmocka_unit_test(resize_special), cmocka_unit_test(grid_sample), cmocka_unit_test(affine_grid),
-        cmocka_unit_test(roi_align), cmocka_unit_test(rnn),         cmocka_unit_test(all_rows_were_run),
+        cmocka_unit_test(roi_align), cmocka_unit_test(all_rows_were_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,7 +145,8 @@ static enum pln_status launch(struct pln_queue *queue, const struct pln_command 
     struct launch_job job = { command, queue };
     const struct pln_kernel_family *family = command->kernel->family;
     uint64_t code = 0;
-    if (family->fault != NULL) memcpy(queue->shared, &code, sizeof code);
+    const size_t cleared_bytes = PLN_MAX(prepared->cleared_bytes, family->fault != NULL ? sizeof code : 0);
+    if (cleared_bytes > 0) memset(queue->shared, 0, cleared_bytes);
     if (prepared->n_tasks == 1)
         run_tasks(&job, 0, 1, 0);
     else
