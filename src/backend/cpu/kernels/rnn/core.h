@@ -10,15 +10,15 @@ enum { PANEL = PLN_GEMM_PANEL, VECTORS = PANEL / VF_LANES };
 #define FEW 3
 /* Panels that one row, or two or three, meet: 8 sums, 8 or 12. */
 enum { PANELS_ONE = 8 / VECTORS, PANELS_FEW = 4 / VECTORS };
-/* Terms that are added up one by one, before their sum joins the others: sums of many thousand terms keep some bits more, and a piece of a panel stays in
- * the first cache while all rows meet it. */
-#define DEPTH 64
+/* Terms that are added up one by one before their sum joins the others. For few rows: sums of many terms keep some bits more. For many: a piece of a panel
+ * stays in the first cache while all rows meet it. */
+enum { DEPTH_FEW = 64, DEPTH_MANY = 256 };
 
 /* Terms [first, end). rows and panels are constants where this is inlined. */
 static inline __attribute__((always_inline)) void few_terms(const int rows, const int n_panels, const float *a, int64_t a_row, int64_t k, int64_t first,
                                                             const float *panels, float *c, int64_t c_row)
 {
-    const int64_t end = PLN_MIN(first + DEPTH, k);
+    const int64_t end = PLN_MIN(first + DEPTH_FEW, k);
     vf sum[FEW][8];
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < n_panels * VECTORS; i++) sum[r][i] = vf_set(0.0f);
@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) void few_terms(const int rows, cons
 static inline __attribute__((always_inline)) void few_rows(const int rows, const int n_panels, const float *a, int64_t a_row, int64_t k,
                                                            const float *panels, float *c, int64_t c_row)
 {
-    for (int64_t first = 0; first < k; first += DEPTH) few_terms(rows, n_panels, a, a_row, k, first, panels, c, c_row);
+    for (int64_t first = 0; first < k; first += DEPTH_FEW) few_terms(rows, n_panels, a, a_row, k, first, panels, c, c_row);
 }
 
 /* Panels that are left over meet the rows in smaller groups. */
@@ -62,8 +62,8 @@ static void many(int64_t rows, const float *a, int64_t a_row, int64_t k, const f
     struct pln_gemm_tile tile = { .a_stride = a_row, .b_stride = PANEL, .c_stride = c_row, .ahead = { (const char *)a, (const char *)a } };
     for (int64_t j = 0; j < cols; j += tile.cols) {
         tile.cols = (int)PLN_MIN((int64_t)isa->cols, cols - j);
-        for (int64_t first = 0; first < k; first += DEPTH) {
-            tile.k = PLN_MIN((int64_t)DEPTH, k - first);
+        for (int64_t first = 0; first < k; first += DEPTH_MANY) {
+            tile.k = PLN_MIN((int64_t)DEPTH_MANY, k - first);
             tile.add = first > 0;
             tile.b = panels + j / PANEL * PANEL * k + first * PANEL + j % PANEL;
             tile.b_second = tile.cols <= VF_LANES ? tile.b : tile.b + (isa->cols > PANEL ? k * PANEL : VF_LANES);

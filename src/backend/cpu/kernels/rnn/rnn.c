@@ -12,6 +12,9 @@
 #define ROWS_LEAST  16
 /* Rows of inputs that are multiplied before their steps. */
 #define CHUNK_ROWS 128
+/* Columns of a slice of the products of inputs are a multiple of this: two panels; enough that copying the inputs costs little beside them. */
+#define COLS_LEAST  32
+#define COLS_COPIED 256
 /* A phase has a 32-bit number. */
 #define STEPS_MAX ((int64_t)1 << 29)
 
@@ -77,11 +80,20 @@ static void cut_step(struct pln_rnn_state *s)
     s->n_row_blocks = (int)divide_up(s->batch, s->row_block);
 }
 
+/* Sequence behind sequence, step behind step. */
+static int64_t row_stride(const struct pln_rnn_state *s)
+{
+    if (s->lengths.data != NULL) return 0;
+    if (s->batch == 1) return s->x.step;
+    return s->seq == 1 || s->x.step == s->batch * s->x.batch ? s->x.batch : 0;
+}
+
 static void cut(struct pln_rnn_state *s)
 {
     s->chunk_steps = PLN_MAX(PLN_MIN(CHUNK_ROWS / s->batch, s->seq), (int64_t)1);
+    s->x_row = row_stride(s);
     const int products = slices_of((double)(s->chunk_steps * s->batch) * (double)s->columns * (double)s->in);
-    const int64_t wide = 2 * PLN_GEMM_PANEL;
+    const int64_t wide = s->x_row != 0 ? COLS_LEAST : COLS_COPIED;
     s->product_cols = divide_up(divide_up(s->columns, products), wide) * wide;
     s->n_products = (int)divide_up(s->columns, s->product_cols);
     s->phases_a_step = s->kind == PLN_RNN_GRU && !s->gates[0].linear_before_reset ? 2 : 1;

@@ -44,7 +44,7 @@ struct pln_rnn_units {
 
 struct pln_rnn_isa {
     const struct pln_gemm_isa *(*gemm)(void);
-    /* c[rows][16 n_panels] = a[rows][k] times panels (PLN_GEMM_PANEL), k > 0. A row's bits do not depend on the others. */
+    /* c[rows][16 n_panels] = a[rows][k] times panels (PLN_GEMM_PANEL), k > 0. */
     void (*multiply)(int64_t rows, const float *a, int64_t a_row, int64_t k, const float *panels, int64_t n_panels, float *c, int64_t c_row);
     void (*lstm)(const struct pln_rnn_units *units);
     void (*gru)(const struct pln_rnn_units *units); /* linear_before_reset */
@@ -76,7 +76,7 @@ struct pln_rnn_weights {
 
 /* Where the arrays of a job lie in the memory that threads share, in floats from the job's first. */
 struct pln_rnn_places {
-    int64_t x; /* [chunk_steps][batch][columns] */
+    int64_t x; /* [chunk_steps][batch][columns], in the order of steps or, where x_row is not 0, of time */
     int64_t h; /* [2][batch][row]: of even steps, of odd steps */
     int64_t c, z, reset_h; /* [batch][row] */
     int64_t bias, peephole; /* [gates + 1][row], [3][row] */
@@ -100,6 +100,7 @@ struct pln_rnn_state {
     int n_products, n_unit_blocks, n_row_blocks, phases_a_step;
     uint32_t n_phases;
     int widest; /* slices of the widest phase but the first */
+    int64_t x_row;     /* stride of the rows of a chunk's inputs, in the order of time; 0: they are no matrix as they lie, and are copied */
     int64_t a_scratch; /* floats */
 };
 

@@ -39,12 +39,23 @@ static void store(const float *from, int64_t n, float *to, int64_t stride)
     for (int64_t j = 0; j < n; j++) to[j * stride] = from != NULL ? from[j] : 0.0f;
 }
 
+static bool is_reverse(const struct pln_rnn_job *job)
+{
+    return job->direction == 1 || job->s->reverse_first;
+}
+
 /* The element of a sequence that a step meets; -1: the sequence is over. */
 static int64_t place_of(const struct pln_rnn_job *job, int64_t sequence, int64_t step)
 {
     const int64_t length = pln_rnn_length(job->s, sequence);
     if (step >= length) return -1;
-    return job->direction == 1 || job->s->reverse_first ? length - 1 - step : step;
+    return is_reverse(job) ? length - 1 - step : step;
+}
+
+/* Steps of a chunk. */
+static int64_t chunk_length(const struct pln_rnn_state *s, int64_t chunk)
+{
+    return PLN_MIN(s->chunk_steps, s->seq - chunk * s->chunk_steps);
 }
 
 /* ---- the beginning ---- */
@@ -143,17 +154,29 @@ static void multiply_inputs(const struct pln_rnn_job *job, int64_t chunk, int sl
     const struct pln_epilogue none = { 0 };
     struct pln_epilogue_run epilogue = { .epilogue = &none };
     struct inputs inputs = { .job = job, .first_step = chunk * s->chunk_steps };
-    const int64_t rows = PLN_MIN(s->chunk_steps, s->seq - inputs.first_step) * s->batch, col = slice * s->product_cols;
-    struct pln_gemm_block block = { .isa = s->gemm, .cols = PLN_MIN(s->product_cols, s->columns - col), .k = s->in, .fill_a = fill_inputs, .user = &inputs };
+    const int64_t steps = chunk_length(s, chunk), rows = steps * s->batch, col = slice * s->product_cols;
+    const float *x = float_at(&s->x, 0, 0, is_reverse(job) ? s->seq - inputs.first_step - steps : inputs.first_step);
+    struct pln_gemm_block block = { .isa = s->gemm, .cols = PLN_MIN(s->product_cols, s->columns - col), .k = s->in, .a_row = s->x_row, .a_col = 1, .user = &inputs };
+    if (s->x_row == 0) block.fill_a = fill_inputs;
     block.panels = panels_of(job, &s->w) + col * s->in;
     block.c_row = s->columns;
     block.epilogue = &epilogue;
     block.scratch_a = job->scratch;
     for (; inputs.first_row < rows; inputs.first_row += PRODUCT_ROWS) {
         block.rows = PLN_MIN((int64_t)PRODUCT_ROWS, rows - inputs.first_row);
+        block.a = x + inputs.first_row * s->x_row;
         block.c = job->arrays + s->at.x + inputs.first_row * s->columns + col;
         pln_gemm_block_run(&block);
     }
+}
+
+/* The product of the input that a sequence meets at a step. */
+static const float *product_of(const struct pln_rnn_job *job, int64_t step, int64_t sequence)
+{
+    const struct pln_rnn_state *s = job->s;
+    int64_t at = step % s->chunk_steps;
+    if (s->x_row != 0 && is_reverse(job)) at = chunk_length(s, step / s->chunk_steps) - 1 - at;
+    return job->arrays + s->at.x + (at * s->batch + sequence) * s->columns;
 }
 
 /* ---- steps ---- */
@@ -211,7 +234,7 @@ static void step_sequence(const struct pln_rnn_job *job, const struct part *part
 {
     const struct pln_rnn_state *s = job->s;
     const int64_t at = sequence * s->row + part->unit, place = place_of(job, sequence, part->step);
-    const float *x = job->arrays + s->at.x + (part->step % s->chunk_steps * s->batch + sequence) * s->columns + part->unit;
+    const float *x = product_of(job, part->step, sequence) + part->unit;
     const float *h = state_of(job, part->step) + at;
     float *h_next = state_of(job, part->step + 1) + at, *arrays = job->arrays;
     struct pln_rnn_units units = { .gates = &s->gates[job->direction], .n = part->n_units, .bias = arrays + s->at.bias + part->unit, .bias_gate = s->row };
