@@ -123,6 +123,23 @@ static void attention(int64_t heads, int64_t queries, int64_t keys, int64_t size
     count_bytes(p);
 }
 
+static void recurrent(unsigned kind, int64_t seq, int64_t batch, int64_t in, int64_t hidden, bool both)
+{
+    struct bench_problem *p = add(PLN_OP_RNN, kind);
+    const int64_t gates = kind == PLN_RNN_LSTM ? 4 : kind == PLN_RNN_GRU ? 3 : 1, directions = both ? 2 : 1;
+    snprintf(p->name, sizeof p->name, "%s %lldx%lldx%lld to %lld%s", pln_op_kind_name(PLN_OP_RNN, kind), (long long)seq, (long long)batch, (long long)in,
+             (long long)hidden, both ? ", bidirectional" : "");
+    if (both) pln_attrs_set_string(&p->attrs, &arena, "direction", "bidirectional", 13);
+    p->n_inputs = 4;
+    p->inputs[0] = SHAPE(3, seq, batch, in);
+    p->inputs[1] = SHAPE(3, directions, gates * hidden, in);
+    p->inputs[2] = SHAPE(3, directions, gates * hidden, hidden);
+    p->inputs[3] = SHAPE(2, directions, 2 * gates * hidden);
+    p->output = SHAPE(4, seq, directions, batch, hidden);
+    p->flops = 2.0 * (double)(seq * batch * directions) * (double)(gates * hidden) * (double)(in + hidden);
+    count_bytes(p);
+}
+
 int bench_problems(struct bench_problem **out_problems)
 {
     *out_problems = problems;
@@ -176,5 +193,9 @@ int bench_problems(struct bench_problem **out_problems)
     attention(12, 512, 512, 64, CAUSAL);
     attention(12, 1, 512, 64, NO_MASK);
     attention(12, 1, 512, 64, SELECTED);
+    recurrent(PLN_RNN_LSTM, 64, 1, 128, 256, true);
+    recurrent(PLN_RNN_LSTM, 16, 32, 256, 256, false);
+    recurrent(PLN_RNN_GRU, 32, 4, 512, 512, false);
+    recurrent(PLN_RNN_RNN, 50, 1, 64, 128, false);
     return n_problems;
 }

@@ -1,5 +1,6 @@
 /* Recurrent networks. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -207,57 +208,121 @@ static void special_values(void **state)
         }
 }
 
-/* What a row of the CPU says of sequences of 3 steps, two in a batch, with these lengths; NULL: nothing. */
+/* ---- rows of the CPU, without the harness ---- */
+
+/* An LSTM in both directions with random operands, prepared. */
+struct launched {
+    const struct pln_kernel *kernel;
+    struct pln_tensor inputs[5], y;
+    struct pln_attrs attrs;
+    struct pln_arena arena;
+    struct pln_launch launch;
+    struct pln_prepared prepared;
+    void *state, *shared;
+};
+
+static void *numbers(int64_t n)
+{
+    float *to = malloc((size_t)n * sizeof *to);
+    for (int64_t i = 0; i < n; i++) to[i] = (float)(i * 7919 % 1999 - 999) / 8000.0f;
+    return to;
+}
+
+static void launched_init(struct launched *l, const struct pln_kernel *kernel, int64_t seq, int64_t batch, int64_t hidden, const int64_t *lengths)
+{
+    struct pln_diag diag;
+    *l = (struct launched){ .kernel = kernel };
+    pln_arena_init(&l->arena, NULL, 0);
+    assert_true(pln_attrs_set_string(&l->attrs, &l->arena, "direction", "bidirectional", 13));
+    pln_tensor_init(&l->inputs[0], PLN_F32, 3, DIMS(seq, batch, 4), numbers(seq * batch * 4));
+    pln_tensor_init(&l->inputs[1], PLN_F32, 3, DIMS(2, 4 * hidden, 4), numbers(32 * hidden));
+    pln_tensor_init(&l->inputs[2], PLN_F32, 3, DIMS(2, 4 * hidden, hidden), numbers(8 * hidden * hidden));
+    if (lengths != NULL) pln_tensor_init(&l->inputs[4], PLN_I64, 1, DIMS(batch), (void *)(uintptr_t)lengths);
+    pln_tensor_init(&l->y, PLN_F32, 4, DIMS(seq, 2, batch, hidden), numbers(seq * 2 * batch * hidden));
+    l->launch = (struct pln_launch){ .op = PLN_OP_RNN, .kind = PLN_RNN_LSTM, .attrs = &l->attrs, .n_inputs = 5, .n_outputs = 1, .inputs = l->inputs, .outputs = &l->y };
+    l->state = aligned_alloc(64, pln_align_up(kernel->family->state_bytes, 64));
+    memset(l->state, 0, kernel->family->state_bytes);
+    pln_diag_init(&diag);
+    assert_int_equal(pln_kernel_prepare(kernel, &l->launch, l->state, &l->prepared, &diag), PLN_OK);
+    l->shared = aligned_alloc(64, pln_align_up(l->prepared.shared_bytes, 64));
+    memset(l->shared, 0, l->prepared.cleared_bytes);
+}
+
+static void launched_deinit(struct launched *l)
+{
+    for (int i = 0; i < 3; i++) free(l->inputs[i].data);
+    free(l->y.data);
+    free(l->state);
+    free(l->shared);
+    pln_arena_deinit(&l->arena);
+}
+
+static void *run_all(void *user)
+{
+    const struct launched *l = user;
+    void *scratch = aligned_alloc(64, pln_align_up(l->prepared.scratch_bytes, 64));
+    l->kernel->family->run(l->state, 0, l->prepared.n_tasks, scratch, l->shared);
+    free(scratch);
+    return NULL;
+}
+
 static const char *fault_of(const struct pln_kernel *kernel, const int64_t *lengths)
 {
-    static float values[256];
-    static const int64_t dims[][3] = { { 3, 2, 4 }, { 1, 20, 4 }, { 1, 20, 5 } };
-    struct pln_tensor inputs[5] = { { 0 } }, y;
-    struct pln_attrs none = { 0 };
-    struct pln_launch launch = { .op = PLN_OP_RNN, .kind = PLN_RNN_LSTM, .attrs = &none, .n_inputs = 5, .n_outputs = 1, .inputs = inputs, .outputs = &y };
-    struct pln_prepared prepared;
-    struct pln_diag diag;
+    struct launched l;
     uint64_t code;
-    for (int i = 0; i < 3; i++) pln_tensor_init(&inputs[i], PLN_F32, 3, dims[i], values);
-    pln_tensor_init(&inputs[4], PLN_I64, 1, DIMS(2), (void *)(uintptr_t)lengths);
-    pln_tensor_init(&y, PLN_F32, 4, DIMS(3, 1, 2, 5), values);
-    void *state = aligned_alloc(64, pln_align_up(kernel->family->state_bytes, 64));
-    memset(state, 0, kernel->family->state_bytes);
-    pln_diag_init(&diag);
-    assert_int_equal(pln_kernel_prepare(kernel, &launch, state, &prepared, &diag), PLN_OK);
-    void *scratch = aligned_alloc(64, pln_align_up(prepared.scratch_bytes, 64)), *shared = aligned_alloc(64, pln_align_up(prepared.shared_bytes, 64));
-    memset(shared, 0, prepared.cleared_bytes);
-    for (int64_t task = 0; task < prepared.n_tasks; task++) kernel->family->run(state, task, task + 1, scratch, shared);
-    memcpy(&code, shared, sizeof code);
-    const char *said = code == 0 ? NULL : kernel->family->fault(state, code);
-    free(state);
-    free(scratch);
-    free(shared);
+    launched_init(&l, kernel, 3, 2, 5, lengths);
+    run_all(&l);
+    memcpy(&code, l.shared, sizeof code);
+    const char *said = code == 0 ? NULL : kernel->family->fault(l.state, code);
+    launched_deinit(&l);
     return said;
 }
 
 /* The reference kernel refuses them, so that there is nothing to compare with. */
-static void wrong_lengths(void **state)
+static void check_lengths(const struct pln_kernel *kernel)
+{
+    static const int64_t right[] = { 0, 3 }, wrong[] = { -1, 4, INT64_MAX, INT64_MIN };
+    assert_null(fault_of(kernel, right));
+    for (size_t i = 0; i < PLN_COUNT_OF(wrong); i++) {
+        const int64_t lengths[] = { 3, wrong[i] };
+        const char *said = fault_of(kernel, lengths);
+        assert_non_null(said);
+        assert_non_null(strstr(said, "sequence_lens"));
+    }
+}
+
+/* The team: several threads at a time give the bits that one gives alone. */
+static void check_threads(const struct pln_kernel *kernel, int64_t seq, int64_t batch, int64_t hidden)
+{
+    enum { THREADS = 4 };
+    struct launched alone, together;
+    pthread_t threads[THREADS];
+    launched_init(&alone, kernel, seq, batch, hidden, NULL);
+    launched_init(&together, kernel, seq, batch, hidden, NULL);
+    run_all(&alone);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, run_all, &together), 0);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    assert_memory_equal(alone.y.data, together.y.data, pln_tensor_bytes(&alone.y));
+    launched_deinit(&alone);
+    launched_deinit(&together);
+}
+
+static void rows_of_the_cpu(void **state)
 {
     (void)state;
-    static const int64_t right[] = { 0, 3 }, wrong[] = { -1, 4, INT64_MAX, INT64_MIN };
     const struct pln_backend *backend;
     int ordinal;
     assert_int_equal(pln_backend_find("cpu", NULL, &backend, &ordinal), PLN_OK);
     for (const struct pln_kernel *const *row = backend->kernels; *row != NULL; row++) {
         if ((*row)->op != PLN_OP_RNN || ((*row)->needs & ~pln_cpu_features_raw()) != 0) continue;
-        assert_null(fault_of(*row, right));
-        for (size_t i = 0; i < PLN_COUNT_OF(wrong); i++) {
-            const int64_t lengths[] = { 3, wrong[i] };
-            const char *said = fault_of(*row, lengths);
-            assert_non_null(said);
-            assert_non_null(strstr(said, "sequence_lens"));
-        }
+        check_lengths(*row);
+        check_threads(*row, 40, 3, 130);
+        check_threads(*row, 7, 1, 9);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(rnn), cmocka_unit_test(activations), cmocka_unit_test(special_values), cmocka_unit_test(wrong_lengths) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(rnn), cmocka_unit_test(activations), cmocka_unit_test(special_values), cmocka_unit_test(rows_of_the_cpu) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

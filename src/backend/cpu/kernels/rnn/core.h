@@ -124,13 +124,14 @@ static inline vf sum_of(const struct pln_rnn_units *u, int gate, int64_t j)
     return vf_load(u->x[gate] + j) + vf_load(u->bias + gate * u->bias_gate + j) + vf_load(u->r[gate] + j);
 }
 
-/* Gates i, o, f, c; peepholes i, o, f. */
+/* Gates i, o, f, c; peepholes i, o, f. In two loops, whose chains of dependent operations are shorter than one's. */
 static inline __attribute__((always_inline)) void lstm_units(const struct pln_rnn_units *u, const bool usual)
 {
     const struct pln_rnn_gates *g = u->gates;
     const float *p = u->peephole;
     for (int64_t j = 0; j < u->n; j += VF_LANES) {
-        vf c = vf_load(u->c + j), in = sum_of(u, 0, j), out = sum_of(u, 1, j), forget = sum_of(u, 2, j);
+        const vf c = vf_load(u->c + j);
+        vf in = sum_of(u, 0, j), forget = sum_of(u, 2, j);
         if (p != NULL) in = vf_fma(vf_load(p + j), c, in);
         if (p != NULL) forget = vf_fma(vf_load(p + 2 * u->bias_gate + j), c, forget);
         in = activate(g, 0, usual, true, in);
@@ -138,12 +139,17 @@ static inline __attribute__((always_inline)) void lstm_units(const struct pln_rn
             forget = vf_set(1.0f) - in;
         else
             forget = activate(g, 0, usual, true, forget);
-        c = vf_fma(in, activate(g, 1, usual, false, sum_of(u, 3, j)), forget * c);
+        vf_store(u->c + j, vf_fma(in, activate(g, 1, usual, false, sum_of(u, 3, j)), forget * c));
+    }
+    for (int64_t j = 0; j < u->n; j += VF_LANES) {
+        const vf c = vf_load(u->c + j);
+        vf out = sum_of(u, 1, j), h;
         if (p != NULL) out = vf_fma(vf_load(p + u->bias_gate + j), c, out);
-        out = activate(g, 0, usual, true, out);
-        vf_store(u->c + j, c);
-        /* No clip here. */
-        vf_store(u->h_next + j, out * (usual ? vf_tanh(c) : apply(&g->activations[2], c)));
+        if (usual)
+            h = vf_tanh(c);
+        else
+            h = apply(&g->activations[2], c); /* no clip here */
+        vf_store(u->h_next + j, activate(g, 0, usual, true, out) * h);
     }
 }
 

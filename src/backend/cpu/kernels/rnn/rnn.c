@@ -10,8 +10,6 @@
 /* Hidden units of a slice are a multiple of this: enough panels to meet one row together. */
 #define UNITS_LEAST 64
 #define ROWS_LEAST  16
-/* Rows of inputs that are multiplied before their steps. */
-#define CHUNK_ROWS 128
 /* Columns of a slice of the products of inputs are a multiple of this: two panels; enough that copying the inputs costs little beside them. */
 #define COLS_LEAST  32
 #define COLS_COPIED 256
@@ -90,7 +88,7 @@ static int64_t row_stride(const struct pln_rnn_state *s)
 
 static void cut(struct pln_rnn_state *s)
 {
-    s->chunk_steps = PLN_MAX(PLN_MIN(CHUNK_ROWS / s->batch, s->seq), (int64_t)1);
+    s->chunk_steps = PLN_MAX(PLN_MIN(PLN_RNN_INPUT_ROWS / s->batch, s->seq), (int64_t)1);
     s->x_row = row_stride(s);
     const int products = slices_of((double)(s->chunk_steps * s->batch) * (double)s->columns * (double)s->in);
     const int64_t wide = s->x_row != 0 ? COLS_LEAST : COLS_COPIED;
@@ -100,7 +98,7 @@ static void cut(struct pln_rnn_state *s)
     s->n_phases = (uint32_t)(2 + divide_up(s->seq, s->chunk_steps) + s->seq * s->phases_a_step);
     cut_step(s);
     s->widest = PLN_MAX(s->n_products, s->n_unit_blocks * s->n_row_blocks);
-    s->a_scratch = pln_gemm_scratch_a(s->gemm, PLN_MIN((int64_t)CHUNK_ROWS, s->chunk_steps * s->batch), s->in);
+    s->a_scratch = pln_gemm_scratch_a(s->gemm, PLN_MIN((int64_t)PLN_RNN_INPUT_ROWS, s->chunk_steps * s->batch), s->in);
 }
 
 /* ---- shared memory ---- */

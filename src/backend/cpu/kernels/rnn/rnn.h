@@ -129,8 +129,9 @@ int64_t pln_rnn_length(const struct pln_rnn_state *s, int64_t sequence);
 int pln_rnn_slices(const struct pln_rnn_state *s, uint32_t phase);
 void pln_rnn_run_slice(const struct pln_rnn_job *job, uint32_t phase, int slice);
 
-/* Rows of a state that meet the recurrence weights together. */
-#define PLN_RNN_ROWS 48
+/* Rows of inputs that are multiplied together, of a chunk if there are so many; of a state. */
+#define PLN_RNN_INPUT_ROWS 128
+#define PLN_RNN_ROWS       48
 /* Floats of the products of a state, of one row. */
 int64_t pln_rnn_product_floats(const struct pln_rnn_state *s);
 

@@ -3,8 +3,6 @@
 
 /* Slices of a weight that is packed. */
 #define PACK_SLICES 8
-/* Rows of inputs that are multiplied at a time. */
-#define PRODUCT_ROWS 128
 
 int64_t pln_rnn_length(const struct pln_rnn_state *s, int64_t sequence)
 {
@@ -151,7 +149,7 @@ static void fill_inputs(const void *user, int64_t row, int64_t n, int64_t k0, in
 static void multiply_inputs(const struct pln_rnn_job *job, int64_t chunk, int slice)
 {
     const struct pln_rnn_state *s = job->s;
-    const struct pln_epilogue none = { 0 };
+    static const struct pln_epilogue none;
     struct pln_epilogue_run epilogue = { .epilogue = &none };
     struct inputs inputs = { .job = job, .first_step = chunk * s->chunk_steps };
     const int64_t steps = chunk_length(s, chunk), rows = steps * s->batch, col = slice * s->product_cols;
@@ -162,8 +160,8 @@ static void multiply_inputs(const struct pln_rnn_job *job, int64_t chunk, int sl
     block.c_row = s->columns;
     block.epilogue = &epilogue;
     block.scratch_a = job->scratch;
-    for (; inputs.first_row < rows; inputs.first_row += PRODUCT_ROWS) {
-        block.rows = PLN_MIN((int64_t)PRODUCT_ROWS, rows - inputs.first_row);
+    for (; inputs.first_row < rows; inputs.first_row += PLN_RNN_INPUT_ROWS) {
+        block.rows = PLN_MIN((int64_t)PLN_RNN_INPUT_ROWS, rows - inputs.first_row);
         block.a = x + inputs.first_row * s->x_row;
         block.c = job->arrays + s->at.x + inputs.first_row * s->columns + col;
         pln_gemm_block_run(&block);
