@@ -23,6 +23,8 @@ struct pln_cache_key {
 void pln_cache_key_add(struct pln_cache_key *key, const void *data, size_t size_bytes);
 void pln_cache_key_add_text(struct pln_cache_key *key, const char *text); /* NULL is not "" */
 void pln_cache_key_add_number(struct pln_cache_key *key, uint64_t number);
+/* The version and the code of this library. Errors: PLN_UNSUPPORTED: one build of it cannot be told from another. */
+enum pln_status pln_cache_key_add_own_code(struct pln_cache_key *key, struct pln_diag *diag);
 
 /* Makes `folder` and the kind's sub-folder where they are missing, private to the user. NULL, or why that cannot be, in `why`. */
 const char *pln_cache_make_folder(const char *folder, enum pln_cache_kind kind, char *why, size_t why_bytes);

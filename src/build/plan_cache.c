@@ -1,15 +1,10 @@
-#define _GNU_SOURCE
-
 #include "build/plan_cache.h"
 
 #include <errno.h>
-#include <link.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/text.h"
-#include "plan/format.h"
-#include "planish/planish.h"
 
 #define LEAST_BYTES 64 /* less is no plan */
 
@@ -36,60 +31,6 @@ void pln_plan_cache_init(struct pln_plan_cache *cache, const char *folder, const
 }
 
 /* ---- the key ---- */
-
-/* The programs or libraries that hold this library's two halves: a change of their code may change plans, whatever its version says. */
-struct own_code {
-    uintptr_t inside[2];
-    int found; /* of them with a build ID */
-    struct pln_cache_key key;
-};
-
-/* The linker's hash of all that it has linked (NT_GNU_BUILD_ID; System V gABI, "Note Section"). */
-static bool add_build_id(struct own_code *own, const uint8_t *notes, size_t size_bytes)
-{
-    ElfW(Nhdr) note;
-    for (size_t at = 0; size_bytes - at >= sizeof note;) {
-        memcpy(&note, notes + at, sizeof note);
-        const size_t name = at + sizeof note, id = name + (((size_t)note.n_namesz + 3) & ~(size_t)3), end = id + (((size_t)note.n_descsz + 3) & ~(size_t)3);
-        if (end > size_bytes) return false;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0) {
-            pln_cache_key_add(&own->key, notes + id, note.n_descsz);
-            return true;
-        }
-        at = end;
-    }
-    return false;
-}
-
-static int add_object(struct dl_phdr_info *info, size_t info_bytes, void *user)
-{
-    struct own_code *own = user;
-    int ours = 0;
-    bool found = false;
-    (void)info_bytes;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        const uintptr_t start = (uintptr_t)info->dlpi_addr + part->p_vaddr;
-        for (int k = 0; k < 2; k++) ours += part->p_type == PT_LOAD && own->inside[k] - start < part->p_memsz;
-    }
-    for (int i = 0; ours && !found && i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
-        found = part->p_type == PT_NOTE && add_build_id(own, (const uint8_t *)((uintptr_t)info->dlpi_addr + part->p_vaddr), part->p_memsz);
-    }
-    if (found) own->found += ours;
-    return 0;
-}
-
-static enum pln_status add_own_code(struct pln_cache_key *key, struct pln_diag *diag)
-{
-    struct own_code own = { .inside = { (uintptr_t)pln_build_file, (uintptr_t)pln_engine_load_file }, .key = *key };
-    pln_cache_key_add_text(&own.key, pln_version());
-    pln_cache_key_add_number(&own.key, PLN_PLAN_VERSION);
-    pln_cache_key_add_number(&own.key, PLN_KERNEL_ABI);
-    dl_iterate_phdr(add_object, &own);
-    *key = own.key;
-    return own.found == 2 ? PLN_OK : pln_fail(diag, PLN_UNSUPPORTED, "this program was linked without --build-id, so plans of other versions cannot be told from its own");
-}
 
 static void add_machine(struct pln_cache_key *key, const struct pln_backend *backend, const struct pln_target *target)
 {
@@ -133,7 +74,7 @@ enum pln_status pln_plan_cache_key(const struct pln_plan_cache *cache, struct pl
     struct pln_cache_key key = { 0 };
     *out_key = key;
     PLN_TRY(pln_onnx_externals_open(&model->externals, &model->model, diag));
-    PLN_TRY(add_own_code(&key, diag));
+    PLN_TRY(pln_cache_key_add_own_code(&key, diag));
     add_machine(&key, backend, target);
     add_options(&key, options);
     for (const char *const *file = cache->files; file && *file; file++) {
