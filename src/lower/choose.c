@@ -1,4 +1,4 @@
-/* Choosing a kernel row for a node: the cheapest that supports the problem. */
+/* Choosing a kernel row for a node: of those that support the problem the cheapest, or what the caller picks. */
 #include "base/text.h"
 #include "lower/state.h"
 
@@ -72,19 +72,62 @@ enum pln_status pln_lower_copy_code(struct pln_lower *lower, const struct pln_sl
 
 /* ---- the choice ---- */
 
-static const struct pln_kernel *cheapest(const struct pln_lower *lower, const struct pln_backend *backend, const struct pln_problem *problem)
+size_t pln_candidate_cheapest(const struct pln_candidate *candidates, size_t n)
 {
-    const struct pln_kernel *best = NULL;
-    double best_cost = 0;
-    for (const struct pln_kernel *const *row = backend->kernels; row && *row; row++) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (candidates[i].estimate_ns < candidates[best].estimate_ns) best = i;
+    return best;
+}
+
+static enum pln_status find_candidates(struct pln_lower *lower, const struct pln_backend *backend, const struct pln_problem *problem, struct pln_candidate **out_candidates, size_t *out_n)
+{
+    size_t n = 0;
+    for (const struct pln_kernel *const *row = backend->kernels; *row; row++) n += (*row)->op == problem->op;
+    struct pln_candidate *candidates = pln_arena_array(lower->arena, n + 1, sizeof *candidates);
+    if (!candidates) return pln_fail_memory(lower->diag, "candidates", 0);
+    *out_candidates = candidates;
+    *out_n = 0;
+    for (const struct pln_kernel *const *row = backend->kernels; *row; row++) {
         const struct pln_kernel *kernel = *row;
         if (kernel->op != problem->op || (kernel->needs & ~problem->features) || kernel->family->supports(kernel, problem)) continue;
-        double cost = lower->options->cost ? lower->options->cost(lower->options->cost_user, kernel, problem) : kernel->family->cost(kernel, problem);
-        if (best && cost >= best_cost) continue;
-        best = kernel;
-        best_cost = cost;
+        candidates[(*out_n)++] = (struct pln_candidate){ kernel, kernel->family->cost(kernel, problem) };
     }
-    return best;
+    return PLN_OK;
+}
+
+/* The operands, with the extents of a usual run. NULL: no memory. */
+static struct pln_operand *usual_operands(struct pln_lower *lower, const struct pln_node *node, const struct pln_operand *operands)
+{
+    const uint32_t n = node->n_inputs + node->n_outputs;
+    struct pln_operand *usual = pln_arena_array(lower->arena, n + 1u, sizeof *usual);
+    if (!usual) return NULL;
+    memcpy(usual, operands, n * sizeof *usual);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t value = i < node->n_inputs ? node->inputs[i] : node->outputs[i - node->n_inputs];
+        for (int d = 0; d < usual[i].rank; d++)
+            if (usual[i].dims[d] < 0) usual[i].dims[d] = pln_lower_usual_extent(lower, pln_graph_value(lower->graph, value)->type.dims[d]);
+    }
+    return usual;
+}
+
+static enum pln_status pick(struct pln_lower *lower, const struct pln_node *node, const struct pln_backend *backend, const struct pln_problem *problem, const struct pln_kernel **out_kernel)
+{
+    struct pln_candidate *candidates;
+    size_t n;
+    PLN_TRY(find_candidates(lower, backend, problem, &candidates, &n));
+    if (n == 0) return PLN_OK;
+    size_t best = pln_candidate_cheapest(candidates, n);
+    if (lower->options->pick) {
+        struct pln_problem usual = *problem;
+        struct pln_operand *operands = usual_operands(lower, node, problem->inputs);
+        if (!operands) return pln_fail_memory(lower->diag, "operands", 0);
+        usual.inputs = operands;
+        usual.outputs = operands + node->n_inputs;
+        best = lower->options->pick(lower->options->pick_user, &usual, candidates, n);
+    }
+    *out_kernel = candidates[best].kernel;
+    return PLN_OK;
 }
 
 enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool on_host, const struct pln_kernel **out_kernel, uint32_t *out_code)
@@ -103,6 +146,6 @@ enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool
                                    .outputs = operands + node->n_inputs, .features = other ? lower->options->host_features : lower->options->features, .direct = lower->options->direct };
     PLN_TRY(read_program(lower, node, "epilogue", &problem.epilogue));
     PLN_TRY(read_program(lower, node, "program", &problem.program));
-    *out_kernel = cheapest(lower, backend, &problem);
+    PLN_TRY(pick(lower, node, backend, &problem, out_kernel));
     return emit(lower, *out_kernel, &problem, out_code);
 }

@@ -7,8 +7,17 @@
 #include "kernel/program.h"
 #include "ops/op.h"
 
-/* Nanoseconds of a candidate; NULL callbacks use the family's estimate. */
-typedef double (*pln_lower_cost)(void *user, const struct pln_kernel *kernel, const struct pln_problem *problem);
+/* A row that takes a problem, with the nanoseconds that its family estimates. */
+struct pln_candidate {
+    const struct pln_kernel *kernel;
+    double estimate_ns;
+};
+/* The one of the least estimate, of several the first. n >= 1. */
+size_t pln_candidate_cheapest(const struct pln_candidate *candidates, size_t n);
+
+/* Which of n >= 1 candidates, in the device's order, runs a problem. usual: the problem, with extents of a usual run where only a run knows them (-1: not even
+ * then). What it points to lies in the arena that pln_lower was given, and in the graph. NULL callbacks: the cheapest estimate. */
+typedef size_t (*pln_lower_pick)(void *user, const struct pln_problem *usual, const struct pln_candidate *candidates, size_t n);
 
 struct pln_lower_options {
     const struct pln_backend *backend; /* whose kernels are used */
@@ -19,8 +28,8 @@ struct pln_lower_options {
     bool oracle;                       /* reference device: one host call a node, no views, every value an item */
     bool direct;                       /* pln_problem.direct */
     uint64_t placement_seed;           /* device with own memory: 0 all that can on the device, else at random */
-    pln_lower_cost cost;
-    void *cost_user;
+    pln_lower_pick pick;
+    void *pick_user;
 };
 
 /* The program lies in arena, its weights are the graph's constants, to be packed by whoever writes the plan; both outlive it. */

@@ -17,6 +17,12 @@ struct pln_lower_block {
     uint32_t parent, parent_position; /* the control step that it belongs to; PLN_NONE for the main block */
 };
 
+/* Values of the graph's symbols and expressions in a usual run, where somebody picks kernels. */
+struct pln_lower_usual {
+    int64_t *symbols, *dims;
+    size_t n_symbols, symbols_capacity, n_dims, dims_capacity;
+};
+
 struct pln_lower {
     struct pln_graph *graph;
     const struct pln_lower_options *options;
@@ -37,6 +43,7 @@ struct pln_lower {
     size_t n_bound;
     bool *dim_bound; /* by expression; valid while dim_known == dims.count and not stale */
     size_t dim_known, dim_capacity;
+    struct pln_lower_usual usual;
     bool device_memory; /* the device has memory of its own: space 1 */
     uint64_t random;
 };
@@ -79,6 +86,8 @@ enum pln_status pln_lower_block_of(struct pln_lower *lower, uint32_t graph_block
 
 /* choose.c: the best row of the device (or of the host) for a node; *out_kernel NULL: none. *out_code: what pln_step.code says of it. */
 enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node, bool on_host, const struct pln_kernel **out_kernel, uint32_t *out_code);
+/* usual.c: the extent in a usual run; -1: it is not known then, either, or there is no memory. */
+int64_t pln_lower_usual_extent(struct pln_lower *lower, struct pln_dim dim);
 /* The code of the device's copies for a value's type and rank, as pln_step.code says it. */
 enum pln_status pln_lower_copy_code(struct pln_lower *lower, const struct pln_slot *from, uint32_t *out_code);
 
