@@ -12,6 +12,21 @@ extern "C" {
  * whatever unit suits the phase; total 0: not known. Return 0 to stop the build with PLN_CANCELLED. */
 typedef int (*pln_progress)(void *user, const char *phase, int done, int total);
 
+/* How kernels are chosen where several fit. Measuring is for the CPU; other devices go by estimates. */
+enum pln_tune {
+    PLN_TUNE_OFF = 0,  /* by their estimates: the same plan on every machine */
+    PLN_TUNE_FAST = 1, /* those whose estimates are close are measured, for about 2 s at most, what takes longest first */
+    PLN_TUNE_FULL = 2  /* all are, for about 30 s */
+};
+
+/* Distinct problems with a choice of kernels, by what decided. */
+struct pln_tune_report {
+    int measured;  /* in this build */
+    int found;     /* in the timing cache */
+    int estimated; /* there was no time, or they cannot be measured */
+    int reserved[5];
+};
+
 /* Zero is the default everywhere. Strings live only during the call. */
 struct pln_build_options {
     size_t struct_size; /* sizeof(struct pln_build_options) */
@@ -43,6 +58,11 @@ struct pln_build_options {
     int no_winograd;                 /* convolutions multiply images and weights as they are. Without it those of 3 x 3 taps may run as Winograd's where that is
                                         faster: in f32, with errors of some times those of direct sums; an infinite number in an image makes NaN of up to 8 x 8
                                         outputs around; plans are larger */
+    enum pln_tune tune;              /* with the pool's threads: build with as many as will run */
+    const char *timing_cache;        /* tune: a file of timings, which are taken from here and added; builds may share it at the same time, and machines one after the other. With
+                                        what it holds afterwards the next build gives the same plan, byte for byte. A damaged one is a warning, and begun anew; another kind
+                                        of file is an error. NULL: one in cache_folder; without that nothing is kept */
+    struct pln_tune_report *tune_report; /* tune: filled; NULL: nobody asks */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -8,6 +8,7 @@
 #include "build/keep.h"
 #include "build/plan_cache.h"
 #include "build/target.h"
+#include "build/tuning.h"
 #include "lower/lower.h"
 #include "onnx/check.h"
 #include "onnx/import.h"
@@ -158,17 +159,21 @@ static enum pln_status restore_graph(struct build *build)
     return pln_graph_restore(&build->old, build->path, &build->alloc, &build->arena, build->options->plugins, build->options->diagnostics, &build->graph);
 }
 
+static enum pln_status lower_part(const struct build *build, const struct pln_target_part *part, struct pln_lower_options *lower, struct pln_arena *arena, struct pln_program *out_program)
+{
+    lower->host_features = part->level;
+    lower->features = lower->backend->arch_features ? part->features : part->level;
+    if (!build->options->tf32) lower->features &= ~PLN_FEATURE_TF32;
+    return pln_lower(build->graph, lower, arena, build->options->diagnostics, out_program);
+}
+
 /* A program a part of the target. They share the expressions of the graph, of which each adds some. */
 static enum pln_status lower_all(struct build *build, struct pln_lower_options *lower)
 {
     struct pln_diag *diag = build->options->diagnostics;
-    PLN_TRY(pln_target_split(&build->target, lower->backend, diag, build->parts, &build->n_programs));
     for (uint32_t i = 0; i < build->n_programs; i++) {
         struct pln_program *program = &build->programs[i];
-        lower->host_features = build->parts[i].level;
-        lower->features = lower->backend->arch_features ? build->parts[i].features : build->parts[i].level;
-        if (!build->options->tf32) lower->features &= ~PLN_FEATURE_TF32;
-        PLN_TRY(pln_lower(build->graph, lower, &build->arena, diag, program));
+        PLN_TRY(lower_part(build, &build->parts[i], lower, &build->arena, program));
         program->for_archs = build->parts[i].for_archs;
         if (build->options->require_device && program->n_devices) PLN_TRY(pln_target_require_device(program, &build->alloc, diag));
         if (!build->file) program->n_nodes = build->old.n_nodes; /* origins that no node names are not in the text */
@@ -180,6 +185,32 @@ static enum pln_status lower_all(struct build *build, struct pln_lower_options *
         build->programs[i].n_symbols = (uint32_t)build->graph->dims.n_symbols;
     }
     return PLN_OK;
+}
+
+/* First lowers for the problems that there are; those programs are not kept. */
+static enum pln_status measure_kernels(struct build *build, const struct pln_lower_options *options, struct pln_tuning *tuning)
+{
+    const struct pln_watch watch = { tell_progress, build };
+    struct pln_lower_options lower = *options;
+    struct pln_program program;
+    lower.pick = pln_tuner_collect;
+    lower.pick_user = &tuning->tuner;
+    for (uint32_t i = 0; i < build->n_programs; i++) PLN_TRY(lower_part(build, &build->parts[i], &lower, &tuning->arena, &program));
+    return pln_tuning_measure(tuning, &watch);
+}
+
+static enum pln_status choose_kernels(struct build *build, struct pln_lower_options *lower)
+{
+    struct pln_tuning tuning;
+    PLN_TRY(pln_target_split(&build->target, lower->backend, build->options->diagnostics, build->parts, &build->n_programs));
+    if (!pln_tuning_wanted(build->options, lower->backend)) return lower_all(build, lower);
+    enum pln_status status = pln_tuning_begin(&tuning, build->options, lower->backend, &build->alloc);
+    if (status == PLN_OK) status = measure_kernels(build, lower, &tuning);
+    lower->pick = pln_tuner_pick;
+    lower->pick_user = &tuning.tuner;
+    if (status == PLN_OK) status = lower_all(build, lower);
+    pln_tuning_end(&tuning);
+    return status;
 }
 
 static enum pln_status compile_code(struct build *build, const struct pln_backend *backend)
@@ -236,7 +267,7 @@ static enum pln_status compile(struct build *build)
     /* What a plan keeps has been through the passes, but for the reference device's. */
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(begin_phase(build, "choose kernels"));
-    PLN_TRY(lower_all(build, &lower));
+    PLN_TRY(choose_kernels(build, &lower));
     PLN_TRY(compile_code(build, lower.backend));
     return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->programs[0], diag);
 }

@@ -1,4 +1,4 @@
-/* The folder of caches: what is in it, and keeping it small. What entries hold is the business of code_cache.c and plan_cache.c. */
+/* The folder of caches: what is in it, and keeping it small. What entries hold is the business of code_cache.c, plan_cache.c and tune/timings.c. */
 #define _GNU_SOURCE
 
 #include "build/cache.h"
@@ -22,7 +22,7 @@
 
 static const struct {
     const char *folder, *suffix;
-} kinds[] = { [PLN_CACHE_CODE] = { "code", ".bin" }, [PLN_CACHE_PLAN] = { "plans", ".plan" } };
+} kinds[] = { [PLN_CACHE_CODE] = { "code", ".bin" }, [PLN_CACHE_PLAN] = { "plans", ".plan" }, [PLN_CACHE_TIMINGS] = { "timings", ".times" } };
 
 /* ---- keys ---- */
 

@@ -13,7 +13,7 @@
 #define PLN_CACHE_KEY_DIGITS 32
 #define PLN_CACHE_PATH_BYTES 4096
 
-enum pln_cache_kind { PLN_CACHE_CODE, PLN_CACHE_PLAN };
+enum pln_cache_kind { PLN_CACHE_CODE, PLN_CACHE_PLAN, PLN_CACHE_TIMINGS };
 
 /* 128 bits. Not against who chooses collisions: the folder belongs to one user. */
 struct pln_cache_key {

@@ -66,6 +66,12 @@ static void add_options(struct pln_cache_key *key, const struct pln_build_option
     pln_cache_key_add_number(key, options->tf32 != 0);
     pln_cache_key_add_number(key, options->no_winograd != 0);
     pln_cache_key_add_number(key, options->plugins != NULL);
+    pln_cache_key_add_number(key, (uint64_t)options->tune);
+    if (options->tune == PLN_TUNE_OFF) return;
+    /* A plan that was measured stays good when others add to the timings. */
+    const struct pln_pool *pool = options->pool ? options->pool : pln_pool_shared();
+    pln_cache_key_add_number(key, pool ? (uint64_t)pln_pool_workers(pool) : 0);
+    pln_cache_key_add_text(key, options->timing_cache);
 }
 
 enum pln_status pln_plan_cache_key(const struct pln_plan_cache *cache, struct pln_onnx_file *model, const struct pln_build_options *options, const struct pln_backend *backend,
