@@ -14,7 +14,7 @@
 static int run(int argc, char **argv);
 const struct command command_build = {
     "build", "[options] MODEL.onnx -o MODEL.plan", "Imports and optimizes a model, chooses its kernels and writes the plan.",
-    "  planish build resnet50.onnx -o resnet50.plan\n  planish build bert.onnx -o bert.plan --target x86-64-v3\n  planish build model.onnx -o model.plan --disable-pass fold -v\n",
+    "  planish build resnet50.onnx -o resnet50.plan\n  planish build bert.onnx -o bert.plan --target x86-64-v3\n  planish build model.onnx -o model.plan --disable-pass fold -v\n  planish build model.onnx -o model.plan --tune full --timing-cache ci.times\n",
     run, false
 };
 
@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     { "device", 0, OPTION_TEXT, &options.model.device, "NAME", DEVICE_HELP },
     { "target", 0, OPTION_TEXT, &options.model.target, "LIST", TARGET_HELP },
     { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
-    TUNE_ROWS(options.model),
+    TUNE_ROWS(options.model, "fast"),
     DEVICE_ROWS(options.model.on),
     { "preprocess", 0, OPTION_TEXT, &options.model.preprocess, "SPEC", PREPROCESS_HELP "; kept in the plan" },
     PROFILE_ROWS(options.model),
@@ -54,6 +54,7 @@ static void write_json(FILE *out, const struct model *model, const char *from, u
     json_number(out, model->build_ms);
     fputs(",\"save_ms\":", out);
     json_number(out, save_ms);
+    model_write_tuned_json(out, model);
     fputs(",", out);
     steps_write_json(out, model->engine);
     fputs("}\n", out);
@@ -77,6 +78,7 @@ static int save(const struct model *model, const char *from, struct output *outp
     if (verbosity >= 0) {
         steps_print_kernels(output->text, model->engine);
         steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
+        model_print_tuned(output->text, model);
     }
     say(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
     if (output->json) write_json(output->json, model, from, bytes, save_ms);
@@ -100,6 +102,7 @@ static int run(int argc, char **argv)
         return command_fail(&command_build, 2, "where shall the plan go? give -o FILE.plan");
     }
     options.model.result = options.output;
+    options.model.default_tune = "fast";
     status = model_check_result(&command_build, words.items[0], options.output, true);
     if (status == 0) status = model_check_result(&command_build, words.items[0], options.json, false);
     if (status == 0) status = model_check_results(&command_build, "--output", options.output, "--json", options.json);

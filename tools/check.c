@@ -30,7 +30,7 @@ static const struct option_row rows[] = {
     { "jobs", 'j', OPTION_COUNT, &options.jobs, "N", "cases at a time (the number of CPUs)" },
     { "process-cases", 0, OPTION_COUNT, &options.process_cases, "N", "cases that a process takes, one after the other (1; 64 on a GPU, which takes long to open)" },
     { "timeout", 0, OPTION_COUNT, &options.timeout, "S", "seconds for one case (60)" },
-    TUNE_ROWS(options),
+    TUNE_ROWS(options, "off"),
     DEVICE_ROWS(options.on),
     { "disable-pass", 0, OPTION_LIST, &options.disabled, "PASS", "switch an optimization off (may be given again; planish ops --passes lists them)" },
     { "placement-seed", 0, OPTION_INT, &options.seed, "N", "place steps at random, on devices with memory of their own" },

@@ -118,7 +118,7 @@ static bool open_case(struct check_runner *runner, struct judge *judge)
     snprintf(path, sizeof path, "%s/model.onnx", judge->folder);
     enum pln_status status = runner->pool ? PLN_OK : pln_thread_pool_create(1, &runner->pool);
     const struct pln_build_options build = { .struct_size = sizeof build, .allocator = limit_allocator(options->max_memory), .device = options->device, .diagnostics = diagnostics, .pool = runner->pool, .disabled_passes = options->disabled.items,
-                                             .placement_seed = (uint64_t)options->seed, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on),
+                                             .placement_seed = (uint64_t)options->seed, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on), .tune = model_tune(options->tune), .timing_cache = options->timing_cache,
                                              .require_device = options->on.require_device,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .plugins = options->loaded };
     if (status == PLN_OK) status = pln_build_file(path, &build, &engine);

@@ -28,7 +28,7 @@ static struct {
 static const struct option_row rows[] = {
     { "device", 0, OPTION_TEXT, &options.model.device, "NAME", DEVICE_HELP },
     { "target", 0, OPTION_TEXT, &options.model.target, "LIST", TARGET_HELP },
-    TUNE_ROWS(options.model),
+    TUNE_ROWS(options.model, "off"),
     DEVICE_ROWS(options.model.on),
     { "disable-pass", 0, OPTION_LIST, &options.model.disabled, "PASS", "switch an optimization off (may be given again)" },
     { "dump-after", 0, OPTION_TEXT, &options.model.dump_after, "PASS", "print the graph after a pass" },
@@ -148,6 +148,7 @@ static void print(FILE *out, const char *path, const struct model *model)
     print_bytes(out, model);
     steps_print_kernels(out, model->engine);
     steps_print_fused(out, model->engine, verbosity > 0 ? 1000000 : 8);
+    model_print_tuned(out, model);
     if (options.steps) steps_print_table(out, model->engine);
 }
 
@@ -183,7 +184,9 @@ static void write_json(FILE *out, const char *path, const struct model *model)
         fputc(':', out);
         json_text(out, pln_engine_metadata(model->engine, key));
     }
-    fputs("},", out);
+    fputs("}", out);
+    model_write_tuned_json(out, model);
+    fputc(',', out);
     steps_write_json(out, model->engine);
     fputs("}\n", out);
 }

@@ -141,6 +141,12 @@ static const char *work_folder(const struct model_options *options, char *buffer
     return kept && is_folder(kept) ? kept : temporary && *temporary ? temporary : "/tmp";
 }
 
+/* What is measured and forgotten would make another plan each time: that is for those who ask for it. */
+static const char *tune_of(const struct model_options *options)
+{
+    return options->tune ? options->tune : options->timing_cache || !options->no_cache ? options->default_tune : NULL;
+}
+
 static enum pln_status build_model(const struct command *command, const char *path, const struct model_options *options, struct model *model, double start)
 {
     struct preprocess pictures;
@@ -157,7 +163,8 @@ static enum pln_status build_model(const struct command *command, const char *pa
     const struct pln_build_options build = { .struct_size = sizeof build, .allocator = limit_allocator(options->max_memory), .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on), .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder) };
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder),
+                                             .tune = model_tune(tune_of(options)), .timing_cache = options->timing_cache, .tune_report = &model->tuned };
     progress_begin(command, "build", true);
     int cached = 0;
     enum pln_status status;
@@ -223,11 +230,15 @@ int model_check_device(const struct command *command, const struct device_option
 
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache)
 {
-    if (timing_cache) return command_fail(command, 2, "--timing-cache: this version chooses kernels by estimate and keeps no timings; leave it out");
-    if (!tune || strcmp(tune, "off") == 0) return 0;
-    if (strcmp(tune, "fast") == 0 || strcmp(tune, "full") == 0)
-        return command_fail(command, 2, "--tune %s: this version chooses kernels by estimate, without measuring: only --tune off is there", tune);
-    return command_fail(command, 2, "--tune wants off, fast or full, not '%s'", tune);
+    if (tune && strcmp(tune, "off") != 0 && strcmp(tune, "fast") != 0 && strcmp(tune, "full") != 0) return command_fail(command, 2, "--tune wants off, fast or full, not '%s'", tune);
+    if (timing_cache && !*timing_cache) return command_fail(command, 2, "--timing-cache wants the name of a file");
+    if (timing_cache && model_tune(tune) == PLN_TUNE_OFF) return command_fail(command, 2, "--timing-cache: nothing is measured; --tune fast or full does");
+    return 0;
+}
+
+enum pln_tune model_tune(const char *tune)
+{
+    return !tune || strcmp(tune, "off") == 0 ? PLN_TUNE_OFF : strcmp(tune, "full") == 0 ? PLN_TUNE_FULL : PLN_TUNE_FAST;
 }
 
 /* Each part of the lists of --dim must be NAME=N (or NAME:N) with a whole number; whether the model has NAME is asked elsewhere. */
@@ -261,7 +272,7 @@ static void tell_precision(const struct command *command, const struct device_op
 
 int model_open(const struct command *command, const char *path, const struct model_options *options, struct model *out_model)
 {
-    int bad = model_check_tune(command, options->tune, options->timing_cache);
+    int bad = model_check_tune(command, tune_of(options), options->timing_cache);
     if (bad == 0) bad = model_check_device(command, &options->on);
     if (!bad) bad = check_dim_values(command, &options->dims);
     struct preprocess pictures;
@@ -303,6 +314,24 @@ void model_print_device(const struct model *model, FILE *out)
     struct pln_engine_summary summary;
     pln_engine_summarize(model->engine, &summary);
     say(out, "device %s%s%s, %d thread%s\n", summary.device, summary.device_name[0] ? ": " : "", summary.device_name, model->threads, model->threads == 1 ? "" : "s");
+}
+
+static bool is_tuned(const struct model *model)
+{
+    return model->tuned.measured + model->tuned.found + model->tuned.estimated > 0;
+}
+
+void model_print_tuned(FILE *out, const struct model *model)
+{
+    const struct pln_tune_report *tuned = &model->tuned;
+    if (is_tuned(model)) say(out, "kernels chosen: %d problems measured, %d found in the timing cache, %d by estimate\n", tuned->measured, tuned->found, tuned->estimated);
+}
+
+void model_write_tuned_json(FILE *out, const struct model *model)
+{
+    const struct pln_tune_report *tuned = &model->tuned;
+    if (is_tuned(model)) fprintf(out, ",\"tuned\":{\"measured\":%d,\"found\":%d,\"estimated\":%d}", tuned->measured, tuned->found, tuned->estimated);
+    else fputs(",\"tuned\":null", out);
 }
 
 void model_close(struct model *model)

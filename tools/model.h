@@ -23,6 +23,7 @@ struct model_options {
     const char *device;  /* --device; NULL: the default */
     const char *target;  /* --target */
     const char *tune, *timing_cache; /* --tune, --timing-cache */
+    const char *default_tune; /* where --tune is not given; NULL: off */
     bool no_cache; /* --no-cache */
     long max_memory; /* --max-memory, bytes; 0: no limit */
     long threads;        /* --threads, 0: all */
@@ -51,10 +52,10 @@ struct model_options {
 #define TARGET_HELP "native (default), portable, x86-64-v3, x86-64-v4, …; cuda:sm_90a,sm_80: GPUs; a list makes a plan for all of them"
 
 /* Rows of every command that may build. */
-#define TUNE_ROWS(o)                                                                                                      \
+#define TUNE_ROWS(o, standard)                                                                                                      \
     PLUGIN_ROW((o).plugins),                                                                                              \
-    { "tune", 0, OPTION_TEXT, &(o).tune, "off", "choose kernels by estimate, without measuring: all that this version does (off)" }, \
-    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, NULL, NULL },                                                    \
+    { "tune", 0, OPTION_TEXT, &(o).tune, "off|fast|full", "measure kernels of the CPU where several are close, for 2 s at most, or all of them, for 30 s; off: by estimate (" standard ")" }, \
+    { "timing-cache", 0, OPTION_TEXT, &(o).timing_cache, "FILE", "where what was measured is taken from, and added (one of this machine in the folder of caches)" }, \
     { "max-memory", 0, OPTION_INT, &(o).max_memory, "BYTES", "what may be allocated at a time, without what is mapped from files, such as weights: 4G (no limit)" }, \
     { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "build anew, and keep neither plans nor device code: planish cache dir says where they are kept" }
 
@@ -81,7 +82,7 @@ struct model_options {
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", DEVICE_HELP },                                                       \
     { "target", 0, OPTION_TEXT, &(o).target, "LIST", TARGET_HELP },                                                       \
     { "threads", 'j', OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
-    TUNE_ROWS(o),                                                                                                         \
+    TUNE_ROWS(o, "off"),                                                                                                         \
     DEVICE_ROWS((o).on),                                                                                                  \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs; one * in a name stands for any letters" },                                     \
     PROFILE_ROWS(o),                                                                                                       \
@@ -119,6 +120,7 @@ struct model {
     int threads;
     bool is_plan;
     bool no_cache;  /* as the options said */
+    struct pln_tune_report tuned; /* of the build */
     bool is_cached; /* no plan, but its plan was in the cache, and was loaded */
 };
 
@@ -131,6 +133,9 @@ bool model_is_loaded(const struct model *model);
 const char *model_origin(const struct model *model);
 /* Prints what is odd about a model, and with -v what else is told. */
 extern const struct pln_logger model_logger;
+/* What kernels were chosen by, where some were measured: a line, or ,"tuned":{…}, which is null for plans and where nothing was to be measured. */
+void model_print_tuned(FILE *out, const struct model *model);
+void model_write_tuned_json(FILE *out, const struct model *model);
 /* A pln_progress that shows. */
 int model_show_progress(void *user, const char *phase, int done, int total);
 /* The first line of every output: the device, its name, threads. */
@@ -141,10 +146,12 @@ int model_check_shapes(const struct command *command, const struct model *model,
 int model_check_device(const struct command *command, const struct device_options *options);
 bool model_tf32(const struct device_options *options);
 bool model_no_winograd(const struct device_options *options);
-/* What --tune and --timing-cache ask for must be what this version does. 0, or 2 after saying so. model_open asks, too. */
 /* The element type that --fp16 or --bf16 permit; bf16 when both do. */
 enum pln_dtype model_half(const struct device_options *options);
+/* --tune must be off, fast or full; --timing-cache is for the last two. 0, or 2 after saying so. model_open asks, too. */
 int model_check_tune(const struct command *command, const char *tune, const char *timing_cache);
+/* NULL: off. */
+enum pln_tune model_tune(const char *tune);
 /* Which node a message is about, as it is put before the text: "node 'name' (Op): ", "node 3 (Op): " where it has no name, or "". In room. */
 #define MODEL_NODE_BYTES 700
 const char *model_node(const struct pln_message *message, char *room, size_t size);

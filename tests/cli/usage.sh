@@ -112,10 +112,10 @@ expect 0 "fuse" "$p" ops --passes
 expect 0 '"passes":["fold"' "$p" ops --passes --json
 for command in build run bench inspect compare check; do
     case $command in build) output="-o x.plan" ;; *) output= ;; esac
-    expect 2 "only --tune off is there" "$p" $command --tune full $output "$model"
-    expect 0 "--tune off" "$p" $command --help
+    expect 2 "--timing-cache: nothing is measured; --tune fast or full does" "$p" $command --tune off --timing-cache x.times $output "$model"
+    expect 0 "--tune off|fast|full" "$p" $command --help
 done
-expect 2 "only --tune off is there" "$p" bench "$model" --tune=fast
+expect 2 "--timing-cache: nothing is measured" "$p" bench "$model" --timing-cache x.times
 expect 2 "--tune wants off, fast or full, not 'most'" "$p" build "$model" -o x.plan --tune most
 
 # Winograd's convolution is chosen, unless it is not wanted.
