@@ -88,6 +88,7 @@ enum pln_status pln_tuning_begin(struct pln_tuning *tuning, const struct pln_bui
     else warn(tuning, "timings are not kept: ", &quiet, status);
     struct pln_tuner_options *own = &tuning->tuner.options;
     own->full = options->tune == PLN_TUNE_FULL;
+    tuning->timings.fills = own->full;
     own->budget_ns = own->full ? FULL_NS : FAST_NS;
     own->features = pln_cpu_features();
     own->machine = (struct pln_hash128){ .lo = key.lo, .hi = key.hi };

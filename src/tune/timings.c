@@ -126,7 +126,7 @@ static const char *find_damage(const uint8_t *data, size_t size_bytes, const str
     return NULL;
 }
 
-/* Both are sorted. Of a key that both have, what was measured wins, the file's first. */
+/* Both are sorted. Of a key that both have, the file's wins. */
 static bool merge(struct pln_timings *timings, const uint8_t *entries, size_t count)
 {
     struct pln_timings both;
@@ -137,13 +137,14 @@ static bool merge(struct pln_timings *timings, const uint8_t *entries, size_t co
         struct pln_timing entry = { 0 };
         if (i < count) memcpy(&entry, entries + i * sizeof entry, sizeof entry);
         const int order = i == count ? 1 : own == timings->n ? -1 : compare(entry.key, timings->items[own].key);
-        if (order > 0 || (order == 0 && entry.ns == 0)) entry = timings->items[own];
+        if (order > 0 || (order == 0 && entry.ns == 0 && timings->fills)) entry = timings->items[own];
         both.asked[both.n] = order >= 0 && timings->asked[own];
         both.items[both.n++] = entry;
         i += order <= 0;
         own += order >= 0;
     }
     both.changed = timings->changed;
+    both.fills = timings->fills;
     pln_timings_deinit(timings);
     *timings = both;
     return true;

@@ -3,8 +3,8 @@
  * The file is a head and entries of 24 bytes in the order of their keys, little-endian. A key is a hash of all that a time depends on: the CPU and what of it is used, the
  * library, the kernel row and the problem. So a file may hold those of many machines and versions; what does not fit is never found.
  *
- * Saving merges: under a lock on the file, what other builds have written meanwhile is read again, and wins where both have measured. A build that chooses by
- * what it has after that chooses as the next one will. The file is replaced as a whole. */
+ * Saving merges: under a lock on the file, what other builds have written meanwhile is read again, and wins. A build that chooses by what it has after that chooses as
+ * the next one will. The file is replaced as a whole. */
 #ifndef PLN_TUNE_TIMINGS_H
 #define PLN_TUNE_TIMINGS_H
 
@@ -25,6 +25,7 @@ struct pln_timings {
     bool *asked;              /* of each: this build has looked for it, or made it */
     size_t n, capacity;
     bool changed; /* there is something to save */
+    bool fills;   /* set by the owner: what is measured here wins over what others have left */
 };
 
 void pln_timings_init(struct pln_timings *timings, const struct pln_allocator *alloc);
