@@ -77,8 +77,8 @@ static int save(const struct model *model, const char *from, struct output *outp
     say(output->text, "model %s: %d ONNX nodes became %d steps\n", from, summary.onnx_nodes, summary.steps);
     if (verbosity >= 0) {
         steps_print_kernels(output->text, model->engine);
-        steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
         model_print_tuned(output->text, model);
+        steps_print_fused(output->text, model->engine, verbosity > 0 ? 1000000 : 8);
     }
     say(output->text, "plan %s: %s, weights %s; built in %s, written in %s\n", options.output, text_bytes(bytes), text_bytes(summary.weights_bytes), text_ms(model->build_ms), text_ms(save_ms));
     if (output->json) write_json(output->json, model, from, bytes, save_ms);

@@ -147,8 +147,8 @@ static void print(FILE *out, const char *path, const struct model *model)
     }
     print_bytes(out, model);
     steps_print_kernels(out, model->engine);
-    steps_print_fused(out, model->engine, verbosity > 0 ? 1000000 : 8);
     model_print_tuned(out, model);
+    steps_print_fused(out, model->engine, verbosity > 0 ? 1000000 : 8);
     if (options.steps) steps_print_table(out, model->engine);
 }
 

@@ -324,7 +324,7 @@ static bool is_tuned(const struct model *model)
 void model_print_tuned(FILE *out, const struct model *model)
 {
     const struct pln_tune_report *tuned = &model->tuned;
-    if (is_tuned(model)) say(out, "kernels chosen: %d problems measured, %d found in the timing cache, %d by estimate\n", tuned->measured, tuned->found, tuned->estimated);
+    if (is_tuned(model)) say(out, "kernels chosen: %d measured, %d found in the timing cache, %d by estimate\n", tuned->measured, tuned->found, tuned->estimated);
 }
 
 void model_write_tuned_json(FILE *out, const struct model *model)

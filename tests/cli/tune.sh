@@ -26,7 +26,7 @@ for model in m u b; do
     all=$((measured + found + estimated))
     is $found 0 "found in an empty cache ($model)"
     measured_first=$measured estimated_first=$estimated
-    built $model.second "kernels chosen: 0 problems measured, "
+    built $model.second "kernels chosen: 0 measured, "
     is $measured 0 "measured again ($model)"
     is $((found + estimated)) $all "problems of $model"
     is $found $measured_first "found of $model"
@@ -46,7 +46,7 @@ is "$found" 0 "found for another CPU"
 unset PLANISH_CPU_ISA
 # In a file of the user's.
 built u.named "kernels chosen: " --timing-cache my.times --tune full
-built u.named2 "kernels chosen: 0 problems measured, " --timing-cache my.times --tune full
+built u.named2 "kernels chosen: 0 measured, " --timing-cache my.times --tune full
 same u.named u.named2
 for model in u.named u.more; do expect 0 "" "$rt_run" $model; done
 
@@ -59,13 +59,13 @@ for how in "--tune off" "--tune off --no-cache" "--no-cache"; do
 done
 expect 0 '"tuned":null' "$p" inspect u.onnx --json
 expect 0 "kernels chosen: " "$p" inspect u.onnx --tune fast --no-cache
-expect 0 "kernels chosen: 0 problems measured" "$p" inspect u.onnx --tune full --timing-cache my.times
+expect 0 "kernels chosen: 0 measured" "$p" inspect u.onnx --tune full --timing-cache my.times
 
 # Damaged: said, and begun anew. Another kind of file: refused, and left alone.
 cp my.times whole.times
 head -c 50 whole.times >my.times
 expect 0 "the timing cache 'my.times' is not used" "$p" build u.onnx -o u.plan --timing-cache my.times
-built u.third "kernels chosen: 0 problems measured, " --timing-cache my.times
+built u.third "kernels chosen: 0 measured, " --timing-cache my.times
 same u.plan u.third
 printf 'x' | dd of=my.times bs=1 seek=60 conv=notrunc 2>/dev/null
 expect 0 "its checksum does not fit" "$p" build u.onnx -o u.plan --timing-cache my.times
@@ -77,7 +77,7 @@ expect 1 "folder" "$p" build u.onnx -o u.plan --timing-cache folder
 expect 0 "timings are not kept: " "$p" build u.onnx -o u.plan --timing-cache no/such/folder.times
 for file in "$PLANISH_CACHE_DIR"/timings/*; do echo text >"$file"; done
 expect 0 "warning: " "$p" build m.onnx -o m.plan
-built m.third "kernels chosen: 0 problems measured, "
+built m.third "kernels chosen: 0 measured, "
 same m.plan m.third
 
 # Builds at the same time: each plan is what the cache, as all have left it, gives again.
@@ -85,7 +85,7 @@ for model in m u b; do "$p" build $model.onnx -o $model.at -q --timing-cache all
 "$p" build u.onnx -o u.too -q --timing-cache all.times &
 wait
 for model in m u b; do
-    built $model.after "kernels chosen: 0 problems measured, " --timing-cache all.times
+    built $model.after "kernels chosen: 0 measured, " --timing-cache all.times
     same $model.at $model.after
 done
 same u.too u.after

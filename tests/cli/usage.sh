@@ -124,7 +124,6 @@ expect 0 "conv_f32_winograd" "$p" inspect "$unet" --target portable
 expect 0 "conv_f32_winograd" "$p" inspect "$unet" --target portable --winograd on
 ! "$p" inspect "$unet" --target portable --winograd off 2>&1 | grep conv_f32_winograd || wrong "--winograd off: it is there"
 expect 2 "--winograd wants on or off, not 'no'" "$p" bench "$unet" --winograd no
-expect 2 "keeps no timings" "$p" build "$model" -o x.plan --timing-cache t.cache
 expect 2 "give -o FILE.plan" "$p" build "$model"
 expect 1 "No such file or directory" "$p" build "$model" -o "$scratch/none/x.plan"
 expect 2 "--vs can be onnxruntime or a folder" "$p" compare "$model" --vs nothing
