@@ -12,6 +12,7 @@
 #define HOPELESS    1.5      /* times the limit: the row will not be the one */
 #define PATTERN     1021     /* random numbers, repeated: a prime, so that they do not fall into step with extents */
 #define MOST_INPUTS 64
+#define SETUP_NS    2 /* a byte: new pages, writing it, packing it, and its line's share of some evictions */
 
 enum pln_status pln_measurer_open(struct pln_measurer *measurer, const struct pln_backend *backend, struct pln_pool *pool, const struct pln_allocator *alloc, struct pln_diag *diag)
 {
@@ -46,6 +47,17 @@ bool pln_measure_can(const struct pln_problem *problem)
     for (int i = 0; can && i < problem->n_inputs; i++) can = can_fill(&problem->inputs[i]);
     for (int i = 0; can && i < problem->n_outputs; i++) can = can_fill(&problem->outputs[i]);
     return can;
+}
+
+double pln_measure_setup_ns(const struct pln_problem *problem)
+{
+    double sum_bytes = 0;
+    for (int i = 0; i < problem->n_inputs + problem->n_outputs; i++) {
+        const struct pln_operand *operand = i < problem->n_inputs ? &problem->inputs[i] : &problem->outputs[i - problem->n_inputs];
+        size_t size_bytes;
+        if (operand->present && pln_shape_bytes(operand->dtype, operand->rank, operand->dims, &size_bytes)) sum_bytes += (double)size_bytes;
+    }
+    return sum_bytes * SETUP_NS;
 }
 
 /* ---- operands ---- */

@@ -28,6 +28,8 @@ enum pln_status pln_measurer_open(struct pln_measurer *measurer, const struct pl
 void pln_measurer_close(struct pln_measurer *measurer);
 /* Whether random numbers can stand for the problem's operands: all extents are known, and nothing that is read depends on them. */
 bool pln_measure_can(const struct pln_problem *problem);
+/* Nanoseconds that measuring a row will take beside its runs: making, packing and evicting the operands of a problem that can be measured. */
+double pln_measure_setup_ns(const struct pln_problem *problem);
 /* user: the measurer. What takes much longer than limit_ns (0: none) is run but once. */
 struct pln_measured pln_measure(void *user, const struct pln_kernel *kernel, const struct pln_problem *problem, double limit_ns);
 

@@ -190,6 +190,11 @@ static int by_weight(const void *a, const void *b)
     return memcmp(&x->key, &y->key, sizeof x->key);
 }
 
+static double expected_ns(const struct pln_tuned *tuned)
+{
+    return USUAL_RUNS * tuned->estimate_ns + (double)tuned->n * pln_measure_setup_ns(&tuned->problem);
+}
+
 /* Problems that are to be measured, the heaviest first. The others are counted. */
 static size_t find_work(struct pln_tuner *tuner, struct pln_tuned **work)
 {
@@ -214,7 +219,7 @@ enum pln_status pln_tuner_run(struct pln_tuner *tuner, const struct pln_watch *w
     const size_t n = tuner->failed ? 0 : find_work(tuner, work);
     for (size_t i = 0; i < n && !tuner->failed; i++) {
         PLN_TRY(pln_watch_tell(watch, "measure kernels", i, n));
-        const bool fits = USUAL_RUNS * work[i]->estimate_ns <= (double)(tuner->options.budget_ns - spent_ns);
+        const bool fits = expected_ns(work[i]) <= (double)(tuner->options.budget_ns - spent_ns);
         const bool measured = fits && measure_all(tuner, work[i], &spent_ns);
         if (!measured) note_left(tuner, work[i]);
         if (measured) tuner->counts.measured++;
