@@ -113,8 +113,8 @@ static struct pln_operand *usual_operands(struct pln_lower *lower, const struct 
 
 static enum pln_status pick(struct pln_lower *lower, const struct pln_node *node, const struct pln_backend *backend, const struct pln_problem *problem, const struct pln_kernel **out_kernel)
 {
-    struct pln_candidate *candidates;
-    size_t n;
+    struct pln_candidate *candidates = NULL;
+    size_t n = 0;
     PLN_TRY(find_candidates(lower, backend, problem, &candidates, &n));
     if (n == 0) return PLN_OK;
     size_t best = pln_candidate_cheapest(candidates, n);
