@@ -1,4 +1,4 @@
-/* planish cache: the folder where plans and compiled code are kept. */
+/* planish cache: the folder where plans, compiled code and times of kernels are kept. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +12,7 @@
 
 static int run(int argc, char **argv);
 const struct command command_cache = {
-    "cache", "[options] dir|list|clean", "Shows or empties the folder where plans built on the fly and compiled device code are kept.",
+    "cache", "[options] dir|list|clean", "Shows or empties the folder where plans built on the fly, compiled device code and times of kernels are kept.",
     "  planish cache list\n  planish cache clean\n  planish cache clean --keep 1G\n  PLANISH_CACHE_DIR=/tmp/cache planish cache dir\n", run, false
 };
 

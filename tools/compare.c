@@ -325,6 +325,8 @@ static void print_command(FILE *out, const struct reduced *reduced)
     print_option(out, "--target", model->target);
     print_option(out, "--tf32", on->tf32);
     print_option(out, "--winograd", on->winograd);
+    print_option(out, "--tune", model->tune);
+    print_option(out, "--timing-cache", model->timing_cache);
     fprintf(out, "%s%s%s%s%s", on->fp16 ? " --fp16" : "", on->bf16 ? " --bf16" : "", on->fp8 ? " --fp8" : "", on->int8 ? " --int8" : "", on->best ? " --best" : "");
     for (size_t i = 0; i < model->disabled.count; i++) print_option(out, "--disable-pass", model->disabled.items[i]);
     for (size_t i = 0; i < model->plugins.count; i++) print_option(out, "--plugin", model->plugins.items[i]);

@@ -74,7 +74,7 @@ static void print_rest(struct output *output)
     char peer[40];
     find_peer(peer, sizeof peer);
     fprintf(output->text, "%-8s .png%s\n", "pictures", picture_has_jpeg ? ", .jpg" : "; .jpg not: this build had no libjpeg (Debian: apt-get install libjpeg-dev, then build again)");
-    fprintf(output->text, "%-8s %s\n", "cache", cache ? cache : "none: set PLANISH_CACHE_DIR, XDG_CACHE_HOME or HOME to keep plans and compiled device code");
+    fprintf(output->text, "%-8s %s\n", "cache", cache ? cache : "none: set PLANISH_CACHE_DIR, XDG_CACHE_HOME or HOME to keep plans, compiled device code and times of kernels");
     if (peer[0]) fprintf(output->text, "%-8s onnxruntime %s in python3, for --vs onnxruntime\n", "peer", peer);
     else fprintf(output->text, "%-8s no onnxruntime in python3: --vs onnxruntime wants one (python3 -m venv peer; peer/bin/pip install onnxruntime), named with --python peer/bin/python\n", "peer");
     if (!output->json) return;

@@ -49,7 +49,7 @@ struct pln_build_options {
     int require_device;              /* fail with PLN_UNSUPPORTED, naming them, when steps would run on the host though another device was asked for */
     int no_rebuild;                  /* leave the graph out of the plan: it is smaller, and runs where its kernels and CPU features are, nowhere else */
     int tf32;                        /* products of f32 may round their operands to tf32 (10 bits of fraction) on devices that gain by it; sums stay f32 */
-    const char *cache_folder;        /* device code is kept here once it is compiled, and taken from here; made where it is missing. NULL: nowhere. One that
+    const char *cache_folder;        /* device code is kept here once it is compiled, times of kernels once they are measured, and taken from here; made where it is missing. NULL: nowhere. One that
                                         cannot be used is a warning. experimental/cache.h lists and empties it */
     const char *const *metadata;     /* key, value, key, value, …, ended by NULL: what the plan shall say besides the model's own; a key of the model's is replaced */
     pln_plugins *plugins;            /* custom operators (plugin.h); NULL: none. The engine keeps them as long as it needs them */

@@ -13,7 +13,8 @@ struct pln_tuned {
     struct pln_hash128 key;
     struct pln_problem problem;
     struct pln_candidate *contenders;
-    size_t n;
+    size_t n;           /* 0: there is no choice, or none that can be made here */
+    bool is_foreign;    /* the latter: one of them needs another machine */
     double weight_ns;   /* of all nodes that have it, by estimate */
     double estimate_ns; /* of all its contenders */
 };
@@ -77,17 +78,19 @@ static bool is_contender(const struct pln_tuner *tuner, const struct pln_candida
     return tuner->options.full || candidate->estimate_ns <= CLOSE * best->estimate_ns;
 }
 
-/* Into out, which has room for all. 0: there is no choice, or none that can be measured here. */
-static size_t find_contenders(const struct pln_tuner *tuner, const struct pln_candidate *candidates, size_t n, struct pln_candidate *out)
+/* tuned->contenders has room for all. */
+static void find_contenders(const struct pln_tuner *tuner, const struct pln_candidate *candidates, size_t n, struct pln_tuned *tuned)
 {
     const struct pln_candidate *best = &candidates[pln_candidate_cheapest(candidates, n)];
     size_t count = 0;
+    bool foreign = false;
     for (size_t i = 0; i < n; i++) {
         if (!is_contender(tuner, &candidates[i], best)) continue;
-        if (!candidates[i].kernel->family->run || (candidates[i].kernel->needs & ~tuner->options.features)) return 0;
-        out[count++] = candidates[i];
+        foreign = foreign || !candidates[i].kernel->family->run || (candidates[i].kernel->needs & ~tuner->options.features);
+        tuned->contenders[count++] = candidates[i];
     }
-    return count > 1 ? count : 0;
+    tuned->is_foreign = foreign && count > 1;
+    tuned->n = count > 1 && !foreign ? count : 0;
 }
 
 static struct pln_tuned *find_tuned(const struct pln_tuner *tuner, const struct pln_hash128 *key)
@@ -102,7 +105,7 @@ static struct pln_tuned *add_tuned(struct pln_tuner *tuner, const struct pln_has
     if (!tuned || !pln_arena_grow(&tuner->arena, (void **)&tuner->tuned, &tuner->capacity, tuner->n + 1, sizeof(struct pln_tuned *))) return NULL;
     *tuned = (struct pln_tuned){ .key = *key, .problem = *problem, .contenders = pln_arena_array(&tuner->arena, n, sizeof *candidates) };
     if (!tuned->contenders || !pln_map_set(&tuner->by_key, (const char *)&tuned->key, sizeof tuned->key, (uint32_t)tuner->n)) return NULL;
-    tuned->n = find_contenders(tuner, candidates, n, tuned->contenders);
+    find_contenders(tuner, candidates, n, tuned);
     for (size_t i = 0; i < tuned->n; i++) tuned->estimate_ns += tuned->contenders[i].estimate_ns;
     tuner->tuned[tuner->n++] = tuned;
     return tuned;
@@ -201,6 +204,7 @@ static size_t find_work(struct pln_tuner *tuner, struct pln_tuned **work)
     size_t n = 0;
     for (size_t i = 0; i < tuner->n; i++) {
         struct pln_tuned *tuned = tuner->tuned[i];
+        tuner->counts.estimated += tuned->is_foreign;
         if (tuned->n == 0) continue;
         const enum knowledge known = pln_measure_can(&tuned->problem) ? look_up(tuner, tuned, NULL) : LEFT;
         if (known == KNOWN) tuner->counts.found++;

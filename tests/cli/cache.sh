@@ -73,6 +73,12 @@ misses "$p" inspect m.onnx --bf16
 misses "$p" inspect m.onnx --tf32 on
 misses "$p" inspect m.onnx --winograd off
 misses "$p" inspect m.onnx --require-device
+misses "$p" inspect m.onnx --tune fast
+misses "$p" inspect m.onnx --tune full
+misses "$p" inspect m.onnx --tune full --timing-cache my.times
+"$p" build m.onnx -o m.plan --tune full --disable-pass fold >/dev/null
+hits "$p" inspect m.onnx --tune fast # others' times do not make it another plan
+misses "$p" inspect m.onnx --tune fast --threads $(($(nproc) + 1))
 # shellcheck disable=SC2086
 misses "$p" bench m.onnx --no-rebuild $quick
 # shellcheck disable=SC2086

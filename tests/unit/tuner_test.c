@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/cpu.h"
+#include "planish/network.h"
 #include "test_alloc.h"
 #include "tune/tuner.h"
 
@@ -123,9 +124,9 @@ static void test_contenders(void **state)
     pln_timings_init(&timings, NULL);
     fake.a_ns = 100;
     fake.far_ns = 10;
-    expect_counts(build(&timings, false, 1, 1000, given, 4), 0, 0, 0);
+    expect_counts(build(&timings, false, 1, 1000, given, 4), 0, 0, 2);
     for (int i = 0; i < 4; i++) assert_int_equal(given[i].picked, 0);
-    expect_counts(build(&timings, true, 1, 1000, given, 4), 1, 0, 0); /* those far off, too */
+    expect_counts(build(&timings, true, 1, 1000, given, 4), 1, 0, 2); /* those far off, too */
     assert_int_equal(given[0].picked, 1);
     for (int i = 1; i < 4; i++) assert_int_equal(given[i].picked, 0);
     pln_timings_deinit(&timings);
@@ -269,12 +270,46 @@ static void test_what_can_be_measured(void **state)
     assert_true(pln_measure_can(&problem));
 }
 
+/* ---- a build ---- */
+
+static pln_network *make_network(void)
+{
+    static float w[4 * 32];
+    static const int64_t w_dims[2] = { 4, 32 }, x_dims[2] = { -1, 4 };
+    static const char *const names[2] = { "batch", NULL }, *const inputs[] = { "x", "w" };
+    static const char *const output = "y";
+    pln_network *network = pln_network_create("tuned", 17);
+    pln_network_add_input(network, "x", PLN_F32, 2, x_dims, names);
+    pln_network_add_weights(network, "w", PLN_F32, 2, w_dims, w);
+    pln_network_add_node(network, &(struct pln_network_node){ .op_type = "MatMul", .inputs = inputs, .input_count = 2, .outputs = &output, .output_count = 1 });
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    return network;
+}
+
+/* Whatever rows this machine has: its choice is reported, and nothing is when it is not tuned. */
+static void test_build(void **state)
+{
+    (void)state;
+    pln_network *network = make_network();
+    for (int tune = PLN_TUNE_OFF; tune <= PLN_TUNE_FULL + 1; tune++) {
+        pln_engine *engine = NULL;
+        struct pln_tune_report report = { 0 };
+        const struct pln_build_options options = { .struct_size = sizeof options, .tune = (enum pln_tune)tune, .tune_report = &report };
+        assert_int_equal(pln_build_network(network, &options, &engine), tune > PLN_TUNE_FULL ? PLN_INVALID_ARGUMENT : PLN_OK);
+        assert_int_equal(report.found, 0); /* nothing is kept */
+        if (tune == PLN_TUNE_OFF || tune > PLN_TUNE_FULL) assert_int_equal(report.measured + report.estimated, 0);
+        else assert_true(report.measured + report.estimated <= 1);
+        pln_engine_release(engine);
+    }
+    pln_network_destroy(network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fastest),   cmocka_unit_test(test_contenders), cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cancelled), cmocka_unit_test(test_measure),    cmocka_unit_test(test_cannot_be_measured),
-        cmocka_unit_test(test_what_can_be_measured),
+        cmocka_unit_test(test_what_can_be_measured), cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The folder where builds keep compiled device code and plans (pln_build_options.cache_folder). Still moving: may change in any version. In libplanish, not in
+/* The folder where builds keep compiled device code, plans and times of kernels (pln_build_options.cache_folder). Still moving: may change in any version. In libplanish, not in
  * libplanish_rt. */
 #ifndef PLANISH_EXPERIMENTAL_CACHE_H
 #define PLANISH_EXPERIMENTAL_CACHE_H
@@ -19,7 +19,7 @@ extern "C" {
 
 /* One file of the cache. Strings live only during the call that hands it over. */
 struct pln_cache_entry {
-    const char *name;    /* below the folder: "code/….bin", "plans/….plan" */
+    const char *name;    /* below the folder: "code/….bin", "plans/….plan", "timings/….times" */
     uint64_t size_bytes;
     int64_t used_seconds; /* when it was last used, since 1970 */
     uint64_t reserved[4];
