@@ -17,8 +17,23 @@
 /* Sums of fewer terms than this end before C would have come from memory. */
 #define FETCH_C_K 256
 
+/* Sanitizers make a hundred instructions of an access: there one body serves all sizes, as a copy for each took a compiler
+ * minutes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+#ifdef SANITIZED
+#define FOR_EACH_SIZE __attribute__((noinline))
+#else
+#define FOR_EACH_SIZE inline __attribute__((always_inline))
+#endif
+
 /* rows, wide and placed (by offsets) are constants where this is inlined: what does not apply disappears. */
-static inline __attribute__((always_inline)) void tile_of(const struct pln_gemm_tile *t, const int rows,
+static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
                                                           const bool wide, const bool placed)
 {
     const int64_t s = t->a_stride;
