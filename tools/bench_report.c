@@ -160,14 +160,7 @@ static void write_shapes(FILE *out, const struct bench *bench)
 static void write_steps(FILE *out, const struct bench *bench)
 {
     if (!bench->print_steps) return;
-    fputs(",\"roof\":", out);
-    if (bench->has_roof) {
-        fputs("{\"gflops\":", out);
-        json_number(out, bench->roof.gflops);
-        fputs(",\"gbytes\":", out);
-        json_number(out, bench->roof.gbytes);
-        fputc('}', out);
-    } else fputs("null", out);
+    roof_write_json(out, bench->has_roof ? &bench->roof : NULL);
     fputs(",\"steps\":[", out);
     for (int i = 0; i < bench->n_steps; i++) {
         const struct bench_step *step = &bench->steps[i];

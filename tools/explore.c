@@ -133,13 +133,7 @@ static void write_plan(FILE *out, const struct explored *plan)
     json_number(out, plan->profile.n_steps ? plan->profile.run_ms : NAN);
     fputs(",\"why\":", out);
     json_text(out, plan->why);
-    if (plan->has_roof) {
-        fputs(",\"roof\":{\"gflops\":", out);
-        json_number(out, plan->roof.gflops);
-        fputs(",\"gbytes\":", out);
-        json_number(out, plan->roof.gbytes);
-        fputc('}', out);
-    } else fputs(",\"roof\":null", out);
+    roof_write_json(out, plan->has_roof ? &plan->roof : NULL);
     write_ios(out, "inputs", plan, PLN_VALUE_INPUT);
     write_ios(out, "outputs", plan, PLN_VALUE_OUTPUT);
     fputs(",\n\"steps\":[", out);

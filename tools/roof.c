@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "json.h"
 #include "planish/network.h"
 #include "profile.h"
 
@@ -88,6 +89,18 @@ static double sum_shape(int k, int64_t *rows, int64_t *columns)
 double roof_share(const struct roof *roof, double gflops, double gbytes)
 {
     return fmax(gflops / roof->gflops, gbytes / roof->gbytes); /* of NAN and a number, the number */
+}
+
+void roof_write_json(FILE *out, const struct roof *roof)
+{
+    fputs(",\"roof\":", out);
+    if (roof) {
+        fputs("{\"gflops\":", out);
+        json_number(out, roof->gflops);
+        fputs(",\"gbytes\":", out);
+        json_number(out, roof->gbytes);
+    }
+    fputs(roof ? "}" : "null", out);
 }
 
 bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof)

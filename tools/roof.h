@@ -2,6 +2,8 @@
 #ifndef PLANISH_TOOLS_ROOF_H
 #define PLANISH_TOOLS_ROOF_H
 
+#include <stdio.h>
+
 #include "model.h"
 
 struct roof {
@@ -12,6 +14,8 @@ struct roof {
 /* The share of the lower of the two roofs over its work that a step of so many Gflop/s and GB/s reached (Williams, Waterman, Patterson, "Roofline", 2009); NAN: neither
  * is known. */
 double roof_share(const struct roof *roof, double gflops, double gbytes);
+/* ,"roof":{"gflops":…,"gbytes":…}; null for NULL. */
+void roof_write_json(FILE *out, const struct roof *roof);
 /* Measures both on the model's device with its threads; about half a second. false: it could not be (the reference interpreter is not asked). */
 bool roof_measure(const struct command *command, const struct model *model, struct roof *out_roof);
 
