@@ -128,6 +128,14 @@ enum pln_status pln_cpu_conv_read(const struct pln_kernel *kernel, const struct 
     return read_epilogue(kernel, launch, diag, conv);
 }
 
+void pln_cpu_conv_walk(struct pln_conv *conv, bool rows_are_pixels)
+{
+    for (int i = 0; i < conv->epilogue.n_operands; i++) {
+        conv->epilogue.operands[i].row = rows_are_pixels ? conv->e_pixel[i] : conv->e_c[i];
+        conv->epilogue.operands[i].col = rows_are_pixels ? conv->e_c[i] : conv->e_pixel[i];
+    }
+}
+
 void pln_cpu_conv_place(const struct pln_conv *conv, int64_t n, int64_t c, int64_t p, struct pln_epilogue_run *run)
 {
     for (int i = 0; i < conv->epilogue.n_operands; i++)

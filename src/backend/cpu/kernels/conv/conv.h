@@ -47,6 +47,8 @@ bool pln_cpu_conv_is_depthwise(const struct pln_problem *problem);
 double pln_cpu_conv_flops(const struct pln_problem *problem);
 enum pln_status pln_cpu_conv_read(const struct pln_kernel *kernel, const struct pln_launch *launch,
                                   struct pln_diag *diag, struct pln_conv *out_conv);
+/* How the epilogue's operands are walked: rows are pixels and columns channels, or the other way round. */
+void pln_cpu_conv_walk(struct pln_conv *conv, bool rows_are_pixels);
 /* Sets the offsets of the epilogue's operands to image n, channel c, pixel p. */
 void pln_cpu_conv_place(const struct pln_conv *conv, int64_t n, int64_t c, int64_t p, struct pln_epilogue_run *run);
 

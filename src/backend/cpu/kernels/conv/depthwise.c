@@ -84,10 +84,7 @@ static enum pln_status last_prepare(const struct pln_kernel *kernel, const struc
     if (!conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must be packed", kernel->name);
     if (conv->x.c_stride != 1)
         return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_pixel[i];
-        conv->epilogue.operands[i].col = conv->e_c[i];
-    }
+    pln_cpu_conv_walk(conv, true);
     s->stores = conv->y.c_stride != 1 || conv->y_is_bool;
     s->line = (int64_t)pln_align_up((size_t)conv->y.c, 16);
     set_prepared(s, conv->y.n * conv->y.dims[0] * conv->y.dims[1], conv->y.dims[2] * conv->y.c, out_prepared);
@@ -163,10 +160,7 @@ static enum pln_status plain_prepare(const struct pln_kernel *kernel, const stru
     *out_prepared = (struct pln_prepared){ .grain = 1 };
     PLN_TRY(read(kernel, launch, diag, s));
     if (conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must not be packed", kernel->name);
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_c[i];
-        conv->epilogue.operands[i].col = conv->e_pixel[i];
-    }
+    pln_cpu_conv_walk(conv, false);
     s->stores = conv->y.pixel_stride != 1 || conv->y_is_bool;
     s->line = (int64_t)pln_align_up((size_t)conv->y.dims[2], 16);
     if (!pln_phases_plan(&conv->window, &conv->x, &conv->y, 0.0f, &s->phases))

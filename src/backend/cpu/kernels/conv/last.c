@@ -161,10 +161,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_pixel[i];
-        conv->epilogue.operands[i].col = conv->e_c[i];
-    }
+    pln_cpu_conv_walk(conv, true);
     int64_t floats = pln_gemm_scratch_a(s->isa, s->cut.rows, conv->k) + s->c_scratch;
     out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
                                   pln_epilogue_scratch_bytes(&conv->epilogue, pln_gemm_epilogue_cols(s->cut.cols_most));
@@ -187,9 +184,7 @@ static void run_span(const struct last_state *s, const struct pln_gemm_span *spa
     pln_cpu_conv_place(conv, n, channel, row, block->epilogue);
     pln_gemm_block_run(block);
     if (s->c_scratch == 0) return;
-    int64_t elem_bytes = conv->y_is_bool ? 1 : (int64_t)sizeof(float);
-    pln_gemm_block_store(block, conv->y.data + at * elem_bytes, conv->y_is_bool, conv->y.pixel_stride,
-                         conv->y.c_stride);
+    pln_gemm_block_store(block, conv->y.data, at, conv->y_is_bool, conv->y.pixel_stride, conv->y.c_stride);
 }
 
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)

@@ -99,10 +99,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     s->b_scratch = pln_gemm_scratch_b(s->isa, conv->k, s->cut.cols_most);
     if (conv->y.pixel_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_c[i];
-        conv->epilogue.operands[i].col = conv->e_pixel[i];
-    }
+    pln_cpu_conv_walk(conv, false);
     int64_t floats = pln_gemm_scratch_a(s->isa, s->cut.rows, conv->k) + s->b_scratch + s->c_scratch + s->cut.cols_most;
     out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
                                   pln_epilogue_scratch_bytes(&conv->epilogue, pln_gemm_epilogue_cols(s->cut.cols_most));
@@ -127,9 +124,7 @@ static void run_span(const struct plain_state *s, const struct pln_gemm_span *sp
     pln_cpu_conv_place(conv, n, channel, col, block->epilogue);
     pln_gemm_block_run(block);
     if (s->c_scratch == 0) return;
-    int64_t elem_bytes = conv->y_is_bool ? 1 : (int64_t)sizeof(float);
-    pln_gemm_block_store(block, conv->y.data + at * elem_bytes, conv->y_is_bool, conv->y.c_stride,
-                         conv->y.pixel_stride);
+    pln_gemm_block_store(block, conv->y.data, at, conv->y_is_bool, conv->y.c_stride, conv->y.pixel_stride);
 }
 
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)

@@ -10,9 +10,6 @@
 #define ROWS_MAX   8
 #define TASKS_LEAST 8
 #define IMAGE_FLOATS (64 * 1024)
-/* Columns that the epilogue meets while they are in the first two caches. */
-#define EPILOGUE_COLS 128
-
 struct rows_state {
     struct pln_conv conv;
     const struct pln_gemm_isa *isa;
@@ -98,10 +95,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     find_offsets(s);
     out_prepared->n_tasks = conv->y.pixels > 0 ? conv->y.n * s->n_blocks : 0;
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->rows * conv->y.dims[2] * conv->y.c;
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_pixel[i];
-        conv->epilogue.operands[i].col = conv->e_c[i];
-    }
+    pln_cpu_conv_walk(conv, true);
     out_prepared->scratch_bytes = (size_t)(s->image_rows * s->line + s->c_scratch) * sizeof(float) +
                                   pln_epilogue_scratch_bytes(&conv->epilogue, PLN_EPILOGUE_RUN);
     return PLN_OK;
@@ -170,8 +164,8 @@ static void run_block(const struct block *block)
 {
     const struct rows_state *s = block->s;
     const int64_t outputs = s->conv.y.c, depth = pln_gemm_depth(s->isa, s->conv.k), pixels = block->rows * s->conv.y.dims[2];
-    for (int64_t first = 0; first < outputs; first += EPILOGUE_COLS) {
-        const int64_t end = PLN_MIN(first + EPILOGUE_COLS, outputs);
+    for (int64_t first = 0; first < outputs; first += PLN_GEMM_EPILOGUE_COLS) {
+        const int64_t end = PLN_MIN(first + PLN_GEMM_EPILOGUE_COLS, outputs);
         for (int64_t k0 = 0; k0 == 0 || k0 < s->conv.k; k0 += depth) {
             struct pln_gemm_tile tile = { .k = PLN_MIN(depth, s->conv.k - k0), .c_stride = block->c_row, .add = k0 > 0 };
             for (int64_t j = first; j < end; j += s->isa->cols) {
@@ -181,16 +175,6 @@ static void run_block(const struct block *block)
         }
         if (s->conv.epilogue.present && !block->finishes) pln_epilogue_rows(block->epilogue, 0, pixels, first, block->c + first, block->c_row, end - first);
     }
-}
-
-static void store(const struct rows_state *s, const float *from, int64_t pixels, int64_t at)
-{
-    const struct pln_image *y = &s->conv.y;
-    for (int64_t i = 0; i < pixels; i++, from += y->c, at += y->pixel_stride)
-        for (int64_t c = 0; c < y->c; c++) {
-            if (s->conv.y_is_bool) ((uint8_t *)y->data)[at + c * y->c_stride] = from[c] != 0.0f;
-            else ((float *)y->data)[at + c * y->c_stride] = from[c];
-        }
 }
 
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
@@ -212,7 +196,9 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
         block.c_row = s->c_scratch > 0 ? conv->y.c : conv->y.pixel_stride;
         pln_cpu_conv_place(conv, n, 0, pixel, &epilogue);
         run_block(&block);
-        if (s->c_scratch > 0) store(s, c_scratch, block.rows * conv->y.dims[2], at);
+        if (s->c_scratch == 0) continue;
+        const struct pln_gemm_block done = { .rows = block.rows * conv->y.dims[2], .cols = conv->y.c, .c = c_scratch, .c_row = conv->y.c };
+        pln_gemm_block_store(&done, conv->y.data, at, conv->y_is_bool, conv->y.pixel_stride, conv->y.c_stride);
     }
 }
 

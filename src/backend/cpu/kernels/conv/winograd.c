@@ -149,10 +149,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->m_row = s->cut.cols;
     s->m_step = step_of(s->cut.rows * s->m_row);
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->lines = s->side * s->side * s->cut.rows * s->cut.cols;
-    for (int i = 0; i < conv->epilogue.n_operands; i++) {
-        conv->epilogue.operands[i].row = conv->e_pixel[i];
-        conv->epilogue.operands[i].col = conv->e_c[i];
-    }
+    pln_cpu_conv_walk(conv, true);
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     const int64_t floats = s->span * s->span * (s->v_step + s->m_step) + s->lines + s->v_row + s->cut.cols;
     out_prepared->scratch_bytes =
@@ -218,9 +215,7 @@ static void finish(struct worker *w, int64_t n, int64_t channel, int64_t cols, i
     if (w->s->lines == 0) return;
     const struct pln_gemm_block block = { .rows = pixels, .cols = cols, .c = c, .c_row = c_row };
     const int64_t at = n * conv->y.n_stride + channel * conv->y.c_stride + pixel * conv->y.pixel_stride;
-    const int64_t elem_bytes = conv->y_is_bool ? 1 : (int64_t)sizeof(float);
-    pln_gemm_block_store(&block, conv->y.data + at * elem_bytes, conv->y_is_bool, conv->y.pixel_stride,
-                         conv->y.c_stride);
+    pln_gemm_block_store(&block, conv->y.data, at, conv->y_is_bool, conv->y.pixel_stride, conv->y.c_stride);
 }
 
 /* Tiles [first, end) of one row of tiles, whose sums lie at m: their pixels, then their epilogue. */

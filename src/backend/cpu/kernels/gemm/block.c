@@ -7,10 +7,9 @@ enum { PANEL = PLN_GEMM_PANEL };
 /* Rows of A, and what of it stays in the second cache: 384 KiB. */
 #define ROWS_MAX 240
 #define A_FLOATS (96 * 1024)
-/* Columns of a task, of a block, and those that the epilogue meets while they are in the second cache. */
-#define TASK_COLS     32
-#define BLOCK_COLS    1024
-#define EPILOGUE_COLS 128
+/* Columns of a task, and of a block. */
+#define TASK_COLS  32
+#define BLOCK_COLS 1024
 /* Where B has to be copied, its piece stays in the second cache, too. */
 #define PLAIN_COLS 256
 
@@ -36,7 +35,7 @@ int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t co
 
 int64_t pln_gemm_epilogue_cols(int64_t cols)
 {
-    return cols > EPILOGUE_COLS ? EPILOGUE_COLS : PLN_EPILOGUE_RUN;
+    return cols > PLN_GEMM_EPILOGUE_COLS ? PLN_GEMM_EPILOGUE_COLS : PLN_EPILOGUE_RUN;
 }
 
 /* A piece of k, ready: where A and B lie. */
@@ -165,8 +164,8 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
         const bool finish = last && pln_epilogue_finishes(block->epilogue->epilogue);
         prepare_b(block, piece.k0, piece.kn);
         prepare_a(block, &piece);
-        for (int64_t j = 0; j < block->cols; j += EPILOGUE_COLS) {
-            const int64_t end = PLN_MIN(j + EPILOGUE_COLS, block->cols);
+        for (int64_t j = 0; j < block->cols; j += PLN_GEMM_EPILOGUE_COLS) {
+            const int64_t end = PLN_MIN(j + PLN_GEMM_EPILOGUE_COLS, block->cols);
             multiply(block, &piece, j, end, finish);
             if (last && !finish) pln_epilogue_rows(block->epilogue, 0, block->rows, j, block->c + j, block->c_row, end - j);
         }
@@ -174,16 +173,16 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
     } while (piece.k0 < block->k);
 }
 
-void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_bool, int64_t row_stride,
+void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, int64_t at, bool is_bool, int64_t row_stride,
                           int64_t col_stride)
 {
     for (int64_t i = 0; i < block->rows; i++) {
         const float *from = block->c + i * block->c_row;
         if (is_bool) {
-            uint8_t *row = (uint8_t *)to + i * row_stride;
+            uint8_t *row = (uint8_t *)to + at + i * row_stride;
             for (int64_t j = 0; j < block->cols; j++) row[j * col_stride] = from[j] != 0.0f;
         } else {
-            float *row = (float *)to + i * row_stride;
+            float *row = (float *)to + at + i * row_stride;
             for (int64_t j = 0; j < block->cols; j++) row[j * col_stride] = from[j];
         }
     }

@@ -40,12 +40,14 @@ int64_t pln_gemm_depth(const struct pln_gemm_isa *isa, int64_t k);
 /* Floats of scratch_a, for blocks of at most rows rows; of scratch_b, of at most cols columns, when B is not packed. */
 int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t rows, int64_t k);
 int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t cols);
+/* Columns that the epilogue meets while they are in the second cache. */
+#define PLN_GEMM_EPILOGUE_COLS 128
 /* Elements that the epilogue gets at a time, of a row of cols columns or of several. */
 int64_t pln_gemm_epilogue_cols(int64_t cols);
 void pln_gemm_block_run(const struct pln_gemm_block *block);
 
-/* Copies the block's C to memory of any strides, as f32 or as bools. */
-void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, bool is_bool, int64_t row_stride,
+/* Copies the block's C to memory of any strides, from element `at` on, as f32 or as bools. */
+void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, int64_t at, bool is_bool, int64_t row_stride,
                           int64_t col_stride);
 
 /* How `outer` products C[m,n] are cut into tasks: rows by rows, cols by cols. Tasks are numbered along the columns

@@ -274,8 +274,7 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
         block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->c_row;
         pln_gemm_block_run(&block);
         if (s->c_scratch > 0)
-            pln_gemm_block_store(&block, s->c + c_at * (s->c_is_bool ? 1 : (int64_t)sizeof(float)), s->c_is_bool,
-                                 s->c_row, s->c_col);
+            pln_gemm_block_store(&block, s->c, c_at, s->c_is_bool, s->c_row, s->c_col);
         first += span.tasks;
     }
 }

@@ -4,6 +4,16 @@
 #include "backend/cpu/kernels/gemm/tile.h"
 #include "backend/cpu/kernels/vec/finish_rows.h"
 
+/* X(pointer, its first row) */
+#if TILE_ROWS == 14
+#define EACH_POINTER(X) X(p0, 0) X(p1, 3) X(p2, 6) X(p3, 9) X(p4, 12)
+#else
+#define EACH_POINTER(X) X(p0, 0) X(p1, 3)
+#endif
+#define DECLARE(p, first)   const float *p = rows > first ? begin + first * s : begin;
+#define AIM(p, first)       p = rows > first ? begin + first * s : begin;
+#define ADVANCE_1(p, first) p++;
+#define ADVANCE_4(p, first) p += 4;
 /* X(row, its pointer, offset from it) */
 #define ROWS_6(X) X(0, p0, 0) X(1, p0, s) X(2, p0, 2 * s) X(3, p1, 0) X(4, p1, s) X(5, p1, 2 * s)
 #if TILE_ROWS == 14
@@ -37,10 +47,8 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
                                                           const bool wide, const bool placed)
 {
     const int64_t s = t->a_stride;
-    const float *p0 = t->a, *p1 = rows > 3 ? p0 + 3 * s : p0;
-#if TILE_ROWS == 14
-    const float *p2 = rows > 6 ? p0 + 6 * s : p0, *p3 = rows > 9 ? p0 + 9 * s : p0, *p4 = rows > 12 ? p0 + 12 * s : p0;
-#endif
+    const float *begin = t->a;
+    EACH_POINTER(DECLARE)
 #define ZERO(i, p, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
     EACH_ROW(ZERO)
 #undef ZERO
@@ -74,13 +82,8 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
         EACH_ROW(MULTIPLY)                                              \
     }
     for (; placed && k > 0; k--) {
-        p0 = t->a + t->offsets[t->k - k];
-        p1 = rows > 3 ? p0 + 3 * s : p0;
-#if TILE_ROWS == 14
-        p2 = rows > 6 ? p0 + 6 * s : p0;
-        p3 = rows > 9 ? p0 + 9 * s : p0;
-        p4 = rows > 12 ? p0 + 12 * s : p0;
-#endif
+        begin = t->a + t->offsets[t->k - k];
+        EACH_POINTER(AIM)
         STEP(0)
     }
     for (; k >= 4; k -= 4) {
@@ -92,23 +95,11 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
         STEP(3)
         ahead += t->ahead_step;
         ahead_second += t->ahead_step;
-        p0 += 4;
-        p1 += 4;
-#if TILE_ROWS == 14
-        p2 += 4;
-        p3 += 4;
-        p4 += 4;
-#endif
+        EACH_POINTER(ADVANCE_4)
     }
     for (; k > 0; k--) {
         STEP(0)
-        p0++;
-        p1++;
-#if TILE_ROWS == 14
-        p2++;
-        p3++;
-        p4++;
-#endif
+        EACH_POINTER(ADVANCE_1)
     }
 #undef STEP
 #undef MULTIPLY
