@@ -31,8 +31,15 @@
 /* Long enough to bridge the gap between two kernels of a model, short enough not to burn a CPU between two requests. */
 #define SPIN_NS         50000
 #define SPINS_PER_CLOCK 32
-/* Chunks a worker, so that a slow one leaves less behind. */
+/* Chunks a worker, so that a slow one leaves less behind. Fewer than 2 to the power INDEX_BITS in all. */
 #define CHUNKS_PER_WORKER 4
+#define INDEX_BITS        16
+
+/* A worker's own run of chunks: what it wrote in one step, it often reads in the next. The number of the job, and below
+ * it the next chunk. Who first comes to it in a job starts it: a job begins without a write for each worker. */
+struct share {
+    _Alignas(128) _Atomic uint64_t next;
+};
 
 struct pool_thread {
     struct pln_pool *pool;
@@ -48,6 +55,7 @@ struct pln_pool {
     unsigned fork_generation;
     int64_t spin_ns;
     struct pool_thread *threads;
+    struct share *shares;
     _Atomic bool stop;
 
     _Alignas(128) _Atomic uint32_t state;
@@ -55,8 +63,9 @@ struct pln_pool {
     pln_pool_fn fn;
     void *user;
     int64_t n_tasks, chunk, n_chunks;
+    int n_shares;
+    uint64_t job;
 
-    _Alignas(128) _Atomic int64_t next_chunk;
     _Alignas(128) _Atomic uint32_t busy;
     _Atomic uint32_t joined; /* what a sleeping caller waits on */
     _Alignas(128) _Atomic uint32_t sleepers;
@@ -135,13 +144,30 @@ static bool spin_on(struct spinner *spin, int64_t spin_ns)
 
 /* ---- workers ---- */
 
+/* The next chunk of a share; -1: none is left. */
+static int64_t take_chunk(struct pln_pool *pool, int share)
+{
+    const uint64_t begin = pool->job << INDEX_BITS | (uint64_t)(pool->n_chunks * share / pool->n_shares);
+    const uint64_t end = pool->job << INDEX_BITS | (uint64_t)(pool->n_chunks * (share + 1) / pool->n_shares);
+    _Atomic uint64_t *next = &pool->shares[share].next;
+    uint64_t seen = atomic_load_explicit(next, memory_order_relaxed);
+    for (;;) {
+        const uint64_t chunk = seen >> INDEX_BITS == pool->job ? seen : begin;
+        if (chunk >= end) return -1;
+        if (atomic_compare_exchange_weak_explicit(next, &seen, chunk + 1, memory_order_relaxed, memory_order_relaxed))
+            return (int64_t)(chunk & (((uint64_t)1 << INDEX_BITS) - 1));
+    }
+}
+
+/* First a worker's own share, then what others left. */
 static void run_chunks(struct pln_pool *pool, int worker)
 {
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&pool->next_chunk, 1, memory_order_relaxed);
-        if (i >= pool->n_chunks) return;
-        int64_t first = i * pool->chunk;
-        pool->fn(pool->user, first, first + PLN_MIN(pool->chunk, pool->n_tasks - first), worker);
+    for (int i = 0; i < pool->n_shares; i++) {
+        const int share = (worker + i) % pool->n_shares;
+        for (int64_t chunk; (chunk = take_chunk(pool, share)) >= 0;) {
+            int64_t first = chunk * pool->chunk;
+            pool->fn(pool->user, first, first + PLN_MIN(pool->chunk, pool->n_tasks - first), worker);
+        }
     }
 }
 
@@ -222,12 +248,13 @@ enum pln_status pln_pool_create(int workers, const struct pln_allocator *alloc, 
     int usable = pln_cpu_usable_count();
     if (workers == 0) workers = usable;
     workers = PLN_MIN(workers, WORKERS_MAX);
-    size_t memory_bytes = sizeof(struct pln_pool) + (size_t)workers * sizeof(struct pool_thread);
+    size_t memory_bytes = sizeof(struct pln_pool) + (size_t)workers * (sizeof(struct share) + sizeof(struct pool_thread));
     struct pln_pool *pool = pln_alloc_zeroed(alloc, memory_bytes, _Alignof(struct pln_pool));
     if (pool == NULL) return pln_fail_memory(diag, "a thread pool", memory_bytes);
     pool->alloc = alloc;
     pool->memory_bytes = memory_bytes;
-    pool->threads = (struct pool_thread *)(pool + 1);
+    pool->shares = (struct share *)(pool + 1);
+    pool->threads = (struct pool_thread *)(pool->shares + workers);
     pool->fork_generation = atomic_load_explicit(&fork_generation, memory_order_relaxed);
     /* More threads than CPUs: who spins keeps from running who would work. */
     pool->spin_ns = workers <= usable ? SPIN_NS : 0;
@@ -265,8 +292,9 @@ static void open_job(struct pln_pool *pool, int64_t n_tasks, int64_t grain, pln_
     pool->chunk = PLN_MAX(even, grain);
     pool->n_chunks = n_tasks / pool->chunk + (n_tasks % pool->chunk != 0);
     int helpers = (int)PLN_MIN(pool->n_chunks - 1, pool->workers - 1);
+    pool->n_shares = helpers + 1;
+    pool->job = (pool->job + 1) & (UINT64_MAX >> INDEX_BITS);
     atomic_store_explicit(&pool->helpers, helpers, memory_order_relaxed);
-    atomic_store_explicit(&pool->next_chunk, 0, memory_order_relaxed);
     uint32_t epoch = (atomic_load_explicit(&pool->state, memory_order_relaxed) & EPOCH_MASK) + EPOCH_ONE;
     atomic_store(&pool->state, epoch | OPEN);
     uint32_t sleepers = atomic_load(&pool->sleepers);

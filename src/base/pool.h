@@ -18,7 +18,8 @@ enum pln_status pln_pool_create(int workers, const struct pln_allocator *alloc, 
 void pln_pool_destroy(struct pln_pool *pool); /* NULL is fine */
 int pln_pool_workers(const struct pln_pool *pool);
 
-/* Runs fn over [0, n_tasks), in chunks of at least `grain` tasks handed out dynamically. Returns when all are done. */
+/* Runs fn over [0, n_tasks), in chunks of at least `grain` tasks: each worker takes those of its own part of the range, in
+ * order, then what others have left of theirs. Returns when all are done. */
 void pln_pool_run(struct pln_pool *pool, int64_t n_tasks, int64_t grain, pln_pool_fn fn, void *user);
 
 /* The pool of the process, made at the first call and kept until exit; after a fork the child gets a new one. NULL: no memory. */
