@@ -160,10 +160,11 @@ static bool add_node(struct fusion *f, uint32_t node)
     return true;
 }
 
-/* A function alone has kernels of its own; what is made of several steps has not. */
+/* A function or a reduction alone has kernels of its own; what is made of several steps has not. */
 static bool pays(const struct fusion *f, const struct group *group)
 {
-    return group->n > 1 || pln_graph_node(f->graph, group->members[0])->op != PLN_OP_ELEMENTWISE;
+    const unsigned op = pln_graph_node(f->graph, group->members[0])->op;
+    return group->n > 1 || (op != PLN_OP_ELEMENTWISE && op != PLN_OP_REDUCE);
 }
 
 static void materialize(struct fusion *f, const struct group *group, bool *out_changed)
