@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Writes the C source of planish._native, the binding of the C API: python native.py COMPILER INCLUDE OUT.c
+
+Declarations come from the public headers themselves, through the compiler's preprocessor, so that nothing is said twice. cffi (API mode) makes the source, which
+keeps to CPython's limited API: one module for all Pythons. Calls let go of the GIL; callbacks take it again.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HEADERS = ["planish/planish.h", "planish/experimental/cache.h", "planish/experimental/save.h", "planish/experimental/value.h"]
+# Types that cffi knows by itself.
+KNOWN = ["stddef.h", "stdint.h", "string.h"]
+
+# Functions of Python that the library calls: bodies stand where they are used (ffi.def_extern).
+CALLBACKS = """
+#define PLN_PLUGIN_ABI ...
+#define PLN_MAX_RANK ...
+extern "Python" int planish_on_progress(void *user, const char *phase, int done, int total);
+extern "Python" void planish_on_log(void *user, enum pln_log_level level, const char *text);
+extern "Python" void planish_on_line(void *user, const char *text);
+extern "Python" void *planish_on_output(void *user, const struct pln_output_request *request);
+extern "Python" void planish_on_tap(void *user, const char *name, const struct pln_buffer *value);
+extern "Python" void planish_on_release(void *user);
+extern "Python" enum pln_status planish_on_shape(struct pln_plugin_call *call);
+extern "Python" enum pln_status planish_on_compute(struct pln_plugin_call *call);
+enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text);
+"""
+# What has no place in the headers: a variadic function pointer that Python can call.
+HELPERS = """
+static enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text)
+{
+    return call->fail(call, status, "%s", text);
+}
+"""
+
+
+def without_bodies(text):
+    """The declarations, without the functions that headers define."""
+    out, at = [], 0
+    for found in re.finditer(r"static inline [^;{]*\{", text):
+        if found.start() < at:
+            continue
+        out.append(text[at : found.start()])
+        depth, at = 1, found.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[at], 0)
+            at += 1
+    return "".join(out) + text[at:]
+
+
+def ours(text):
+    """Without what plugins define."""
+    return re.sub(r"enum pln_status planish_plugin_register\([^;]*;", "", text)
+
+
+def declarations(compiler, include):
+    with tempfile.TemporaryDirectory() as folder:
+        for name in KNOWN:
+            (pathlib.Path(folder) / name).write_text("")
+        source = "".join(f'#include "{name}"\n' for name in HEADERS)
+        command = [compiler, "-E", "-P", "-nostdinc", "-U__GNUC__", "-I", folder, "-I", include, "-x", "c", "-"]
+        return ours(without_bodies(subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout))
+
+
+def main():
+    import cffi
+
+    compiler, include, out = sys.argv[1:]
+    ffi = cffi.FFI()
+    ffi.cdef(declarations(compiler, include) + CALLBACKS)
+    ffi.set_source("planish._native", "".join(f'#include "{name}"\n' for name in HEADERS) + HELPERS)
+    ffi.emit_c_code(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""From a model to an engine."""
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
+
+from . import handles
+from ._native import ffi, lib
+from .engine import Engine
+from .errors import InvalidArgument, check
+
+_TUNE = {"off": 0, "fast": 1, "full": 2}
+_HALF = {None: 0, "fp16": 10, "bf16": 16}
+LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_VERBOSE = range(4)
+
+
+class _Show:
+    """Progress for people: one line of stderr, ten times a second at the most."""
+
+    def __init__(self) -> None:
+        self.shown = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.shown >= 0.1:
+            self.shown = now
+            text = f"{phase}: {100 * done // total} %" if total > 0 else phase
+            print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self.shown:
+            print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
+
+
+def cache_folder() -> str:
+    """Where compiled device code, plans and times of kernels are kept: $PLANISH_CACHE_DIR, else ~/.cache/planish, as for the planish command."""
+    told = os.environ.get("PLANISH_CACHE_DIR")
+    return told or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "planish")
+
+
+def build(
+    model: Any,
+    *,
+    device: Optional[str] = None,
+    target: Optional[str] = None,
+    fp16: bool = False,
+    bf16: bool = False,
+    tf32: bool = False,
+    winograd: bool = True,
+    tune: str = "off",
+    timing_cache: Any = None,
+    require_device: bool = False,
+    rebuildable: bool = True,
+    taps: Union[Sequence[str], str, None] = None,
+    disabled_passes: Sequence[str] = (),
+    memory_limit: int = 0,
+    metadata: Optional[Mapping[str, str]] = None,
+    ops: Any = None,
+    cache: Union[bool, str] = False,
+    external_data: Any = None,
+    threads: Optional["Threads"] = None,
+    progress: Union[bool, Callable[[str, int, int], Any]] = False,
+    logger: Optional[Callable[[int, str], Any]] = None,
+) -> Engine:
+    """Builds an engine.
+
+    model: the path of an ONNX file, its bytes, or an onnx.ModelProto. external_data: the folder of its external data when it is no path.
+    device: "cpu" (default), "cuda:0", "ref". target: "native" (default), "x86-64-v3,x86-64-v4", "cuda:sm_90a": the machines that the plan is for.
+    fp16, bf16: floats may be stored in 16 bits on devices that gain by it. tf32: products of floats may round their operands. winograd: convolutions of 3 x 3 taps may run as
+    Winograd's. tune: "off", "fast" (2 s) or "full" (30 s): kernels are measured; timing_cache: the file of their times.
+    require_device: an error where a layer would run elsewhere. rebuildable: the plan keeps its graph, to be built again on other machines. taps: names of values to make
+    visible (Context.on_value), or "*". ops: custom operators (planish.Ops). cache: keep and take compiled device code here; True: the default folder.
+    memory_limit: bytes that the build may take; 0: any. progress: True, or a function of (phase, done, total) that returns False to stop. logger: a function of
+    (level, text), level one of planish.LOG_ERROR … LOG_VERBOSE.
+
+    The GIL is released. Raises planish.Error: BadModel and Unsupported name the node; Cancelled; KeyboardInterrupt ends a build.
+    """
+    if fp16 and bf16:
+        raise InvalidArgument("fp16 and bf16: choose one")
+    if tune not in _TUNE:
+        raise InvalidArgument(f"tune is one of {', '.join(_TUNE)}, not {tune!r}")
+    keeper = handles.Keeper()
+    show = _Show() if progress is True else None
+    watcher = handles.Watcher(show or progress or None, logger)
+    options = ffi.new("struct pln_build_options *")
+    options.struct_size = ffi.sizeof("struct pln_build_options")
+    options.device, options.target = keeper.text(device), keeper.text(target)
+    options.half = _HALF["fp16" if fp16 else "bf16" if bf16 else None]
+    options.tf32, options.no_winograd, options.tune = int(tf32), int(not winograd), _TUNE[tune]
+    options.require_device, options.no_rebuild = int(require_device), int(not rebuildable)
+    options.taps, options.disabled_passes = keeper.texts([taps] if isinstance(taps, str) else taps), keeper.texts(disabled_passes)
+    options.memory_limit_bytes = memory_limit
+    options.metadata = keeper.texts([str(x) for pair in (metadata or {}).items() for x in pair])
+    options.cache_folder = keeper.text(cache_folder() if cache is True else cache or None)
+    options.timing_cache = keeper.text(os.fspath(timing_cache) if timing_cache is not None else None)
+    options.plugins = ops._pointer if ops is not None else ffi.NULL
+    options.pool = threads._pointer if threads is not None else ffi.NULL
+    handle = keeper.handle(watcher)
+    options.progress, options.progress_user = lib.planish_on_progress, handle
+    if logger is not None:
+        log = ffi.new("struct pln_logger *", {"user": handle, "log": lib.planish_on_log})
+        keeper.kept.append(log)
+        options.logger = log
+    out = ffi.new("pln_engine **")
+    with handles.Diagnostics() as d:
+        options.diagnostics = d.pointer
+        try:
+            status = _build(model, options, external_data, out)
+        finally:
+            if show:
+                show.end()
+        watcher.reraise()
+        check(status, d.pointer, "the build")
+    # What the engine may call later must live as long as it.
+    return Engine(out[0], (keeper, watcher, ops, threads))
+
+
+def _build(model: Any, options: Any, folder: Any, out: Any) -> int:
+    if hasattr(model, "SerializeToString"):
+        model = model.SerializeToString()
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        data = ffi.from_buffer(model)
+        return lib.pln_build_memory(data, len(data), os.fsencode(folder) if folder is not None else ffi.NULL, options, out)
+    if not isinstance(model, (str, os.PathLike)):
+        raise InvalidArgument(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
+    return lib.pln_build_file(os.fsencode(model), options, out)
+
+
+class Threads:
+    """A pool of threads that engines share. count 0: as many as the process may use."""
+
+    def __init__(self, count: int = 0) -> None:
+        out = ffi.new("pln_thread_pool **")
+        check(lib.pln_thread_pool_create(count, out), what=f"a pool of {count} threads")
+        self._pointer = ffi.gc(out[0], lib.pln_thread_pool_destroy)
+
+    def __len__(self) -> int:
+        return lib.pln_thread_pool_threads(self._pointer)
+
+
+def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: Optional[Threads] = None, verify: Optional[bool] = None, foreign: bool = False) -> Engine:
+    """Loads a plan: a path (mapped and used in place) or its bytes.
+
+    device: another one of its kind ("cuda:1"). verify: check the weights whatever their size (True) or never (False); None: up to 256 MiB. foreign: a plan for another
+    machine gives an engine that can be looked at and saved. Raises BadPlan (damaged), Incompatible (another version or machine), InputOutputError, DeviceError.
+    """
+    keeper, out = handles.Keeper(), ffi.new("pln_engine **")
+    options = ffi.new("struct pln_engine_options *")
+    options.struct_size, options.device = ffi.sizeof("struct pln_engine_options"), keeper.text(device)
+    options.verify_weights = 0 if verify is None else 1 if verify else -1
+    options.may_be_foreign = int(foreign)
+    options.plugins = ops._pointer if ops is not None else ffi.NULL
+    options.pool = threads._pointer if threads is not None else ffi.NULL
+    with handles.Diagnostics() as d:
+        options.diagnostics = d.pointer
+        if isinstance(plan, (bytes, bytearray, memoryview)):
+            # Aligned to 64, and ours, so that nobody changes it.
+            room = ffi.new("char[]", len(plan) + 64)
+            start = ffi.cast("char *", (int(ffi.cast("uintptr_t", room)) + 63) // 64 * 64)
+            ffi.memmove(start, plan, len(plan))
+            keeper.kept.append(room)
+            status = lib.pln_engine_load_memory(start, len(plan), options, out)
+        elif isinstance(plan, (str, os.PathLike)):
+            status = lib.pln_engine_load_file(os.fsencode(plan), options, out)
+        else:
+            raise InvalidArgument(f"a plan is a path or bytes, not {type(plan).__name__}")
+        check(status, d.pointer, "the plan")
+    return Engine(out[0], (keeper, ops, threads))
+
+
+def run(model: Any, inputs: Optional[Mapping[str, Any]] = None, **options: Any) -> Dict[str, Any]:
+    """Builds a model, or loads a plan, and runs it once: a dict of outputs by name. Options as for `build`."""
+    plan = isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(".plan")
+    return (load(model, **options) if plan else build(model, **options))(dict(inputs or {}))

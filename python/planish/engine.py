@@ -1,0 +1,558 @@
+"""Engines and contexts: built models, and running them."""
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from . import arrays, dtypes, handles
+from ._native import ffi, lib
+from .errors import InvalidArgument, check, make
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_KINDS = ("tensor", "sequence", "optional", "map")
+# Contexts that an engine keeps for its next calls.
+CONTEXTS_KEPT = 8
+
+
+class TensorInfo(NamedTuple):
+    """An input or output. `shape`: extents; a dynamic one is its name or None; None in place of the tuple: not even the rank is known before a run. `dtype`: of
+    the numpy arrays. `kind`: "tensor", "sequence" (a list), "optional" (None or the value) or "map" (a dict). `is_state`: part of a state such as a KV
+    cache, which grows along `state_axis`."""
+
+    name: str
+    dtype: Any
+    shape: Optional[Tuple[Union[int, str, None], ...]]
+    kind: str
+    is_state: bool
+    state_axis: int
+    code: int
+
+
+class Layer(NamedTuple):
+    """A step of the plan: what is computed, by which kernel, on which device, for which ONNX nodes."""
+
+    op: str
+    kernel: str
+    device: str
+    name: str
+    inputs: int
+    outputs: int
+    block: int
+
+
+def _string(pointer: Any) -> str:
+    return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
+
+
+def _info(told: Any) -> TensorInfo:
+    shape = None
+    if told.rank >= 0:
+        dims = ((told.dims[d], _string(told.dim_names[d]) or None) for d in range(told.rank))
+        shape = tuple(extent if extent >= 0 else name for extent, name in dims)
+    return TensorInfo(_string(told.name), dtypes.to_numpy(told.dtype) if told.dtype else None, shape, _KINDS[told.kind], bool(told.is_state), told.state_axis, told.dtype)
+
+
+class Engine:
+    """A built model. Made by `planish.build` and `planish.load`; immutable, so it may be used by several threads at once.
+
+    Called with arrays it runs: `engine(x)`, `engine({"input.name": x})`, `engine(input_ids=ids)`; the result is a dict of numpy arrays by output name. `context()` gives
+    more control.
+    """
+
+    def __init__(self, pointer: Any, keep: Any = None) -> None:
+        """Takes over one reference of a `pln_engine *`; keep: what must live as long."""
+        self._keep = keep
+        self._pointer = ffi.gc(pointer, lib.pln_engine_release)
+        self._inputs = self._read(lib.pln_engine_input_count, lib.pln_engine_input)
+        self._outputs = self._read(lib.pln_engine_output_count, lib.pln_engine_output)
+        self._names = frozenset(i.name for i in self._inputs)
+        self._free: List["Context"] = []
+
+    def _read(self, count: Any, one: Any) -> Tuple[TensorInfo, ...]:
+        told, out = ffi.new("struct pln_tensor_info *"), []
+        for i in range(count(self._pointer)):
+            check(one(self._pointer, i, told))
+            out.append(_info(told))
+        return tuple(out)
+
+    # ---- what it is ----
+
+    @property
+    def inputs(self) -> Tuple[TensorInfo, ...]:
+        """In the model's order."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Tuple[TensorInfo, ...]:
+        """In the model's order."""
+        return self._outputs
+
+    def _summary(self) -> Any:
+        told = ffi.new("struct pln_engine_summary *")
+        lib.pln_engine_summarize(self._pointer, told)
+        return told
+
+    @property
+    def name(self) -> str:
+        """Of the model's graph."""
+        return _string(self._summary().name)
+
+    @property
+    def device(self) -> str:
+        """"cpu", "cuda:0", …"""
+        return _string(self._summary().device)
+
+    @property
+    def targets(self) -> str:
+        """What the plan is for: "x86-64-v3, x86-64-v4; sm_90a"."""
+        return _string(self._summary().targets)
+
+    @property
+    def weights_bytes(self) -> int:
+        """As stored in the plan."""
+        return self._summary().weights_bytes
+
+    @property
+    def metadata(self) -> Dict[str, str]:
+        """The model's, and what the build was given."""
+        out, i = {}, 0
+        while True:
+            key = lib.pln_engine_metadata_key(self._pointer, i)
+            if not key:
+                return out
+            out[_string(key)] = _string(lib.pln_engine_metadata(self._pointer, key))
+            i += 1
+
+    def __len__(self) -> int:
+        """Layers."""
+        return self._summary().steps
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, index: int) -> Layer:
+        index = index + len(self) if index < 0 else index
+        told = ffi.new("struct pln_step_info *")
+        if index < 0 or lib.pln_engine_step(self._pointer, index, told) != 0:
+            raise IndexError(f"there are {len(self)} layers")
+        return Layer(_string(told.op), _string(told.kernel), _string(told.device), _string(told.name), told.inputs, told.outputs, told.block)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def layers(self) -> List[Layer]:
+        """In the plan's order: which kernel stands for which ONNX nodes."""
+        return list(self)
+
+    def dump(self) -> str:
+        """Everything in the plan, line by line; for people."""
+        lines: List[str] = []
+        handle = ffi.new_handle(lines)
+        check(lib.pln_engine_dump(self._pointer, lib.planish_on_line, handle), what="dump")
+        return "\n".join(lines)
+
+    def memory(self, shapes: Mapping[str, Sequence[int]]) -> int:
+        """Bytes of activations that a run with these input shapes holds (a lower bound where shapes depend on data)."""
+        keeper, told = handles.Keeper(), ffi.new("struct pln_tensor_info[]", max(len(shapes), 1))
+        for i, (name, shape) in enumerate(shapes.items()):
+            if len(shape) > arrays.MAX_RANK:
+                raise InvalidArgument(f"a shape has at most {arrays.MAX_RANK} dims")
+            told[i].name, told[i].rank = keeper.text(name), len(shape)
+            for d, extent in enumerate(shape):
+                told[i].dims[d] = extent
+        out = ffi.new("size_t *")
+        with handles.Diagnostics() as d:
+            check(lib.pln_engine_memory(self._pointer, told, len(shapes), d.pointer, out), d.pointer, "memory")
+        return out[0]
+
+    # ---- keeping it ----
+
+    def save(self, path: Any) -> None:
+        """Writes the plan: under a temporary name, renamed when complete."""
+        with handles.Diagnostics() as d:
+            check(lib.pln_engine_save(self._pointer, os.fsencode(path), d.pointer), d.pointer, str(path))
+
+    def to_bytes(self) -> bytes:
+        """The plan's bytes, as `planish.load` takes them."""
+        size = ffi.new("size_t *")
+        data = lib.pln_engine_plan(self._pointer, size)
+        return ffi.buffer(data, size[0])[:] if data else b""
+
+    def __reduce__(self) -> Any:
+        from . import load
+
+        return load, (self.to_bytes(),)
+
+    # ---- running it ----
+
+    def context(self, memory_limit: int = 0) -> "Context":
+        """A new context: the state of one running inference, for one thread at a time. memory_limit: bytes of activations and values of a run; 0: none."""
+        return Context(self, memory_limit)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Dict[str, Any]:
+        """Runs once: inputs as a dict by name, in the model's order, or as keywords. Returns a dict of outputs by name."""
+        inputs = self.arguments(args, kwargs)
+        if len(inputs) < len(self._inputs) or not self._names.issubset(inputs):
+            missing = [i.name for i in self._inputs if i.name not in inputs]
+            raise InvalidArgument(f"input{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} {'were' if len(missing) > 1 else 'was'} not given")
+        try:
+            context = self._free.pop()
+        except IndexError:
+            context = Context(self)
+        try:
+            return context.run(inputs)
+        finally:
+            context._held.clear()  # all are bound anew by the next call
+            if len(self._free) < CONTEXTS_KEPT:
+                self._free.append(context)
+
+    def arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
+        """Inputs by name, of what a call was given."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], (dict, Mapping)) and not (self._inputs and self._inputs[0].kind == "map"):
+            return dict(args[0])
+        wanted = [i for i in self._inputs if not i.is_state] if len(args) <= sum(not i.is_state for i in self._inputs) else list(self._inputs)
+        if len(args) > len(wanted):
+            raise InvalidArgument(f"{len(args)} inputs were given, the model has {len(self._inputs)}: {', '.join(i.name for i in self._inputs)}")
+        inputs = {info.name: value for info, value in zip(wanted, args)}
+        for name in kwargs:
+            if name in inputs:
+                raise InvalidArgument(f"input '{name}' was given twice")
+        return {**inputs, **kwargs}
+
+    def state_store(self, capacity: int, **dims: int) -> "StateStore":
+        """Room for the model's states (a KV cache) of `capacity` positions; dims: values of other symbolic dims of theirs, such as batch (1)."""
+        return StateStore(self, capacity, dims)
+
+    def profile(self, *args: Any, runs: int = 10, **kwargs: Any) -> Any:
+        """Runs and times each layer: a `planish.Profile`. Inputs as for a call."""
+        from .report import profile
+
+        return profile(self, self.arguments(args, kwargs), runs)
+
+    def __repr__(self) -> str:
+        def side(infos: Sequence[TensorInfo]) -> str:
+            return ", ".join(f"{i.name}: {_describe(i)}" for i in infos)
+
+        return f"<planish.Engine {self.name!r} on {self.device}, {len(self)} layers; in {side(self._inputs)}; out {side(self._outputs)}>"
+
+    def _repr_html_(self) -> str:
+        from .report import engine_html
+
+        return engine_html(self)
+
+
+def _describe(info: TensorInfo) -> str:
+    shape = "[*]" if info.shape is None else "[" + ",".join("?" if d is None else str(d) for d in info.shape) + "]"
+    text = (dtypes.name(info.code) if info.code else "?") + shape
+    return text if info.kind == "tensor" else f"{info.kind} of {text}"
+
+
+class StateStore:
+    """Memory for states that live across runs. A run with it writes only what is new. For one context at a time."""
+
+    def __init__(self, engine: Engine, capacity: int, dims: Mapping[str, int]) -> None:
+        keeper, out = handles.Keeper(), ffi.new("pln_state_store **")
+        options = ffi.new("struct pln_state_options *")
+        names, values = ffi.new("char *[]", [keeper.text(n) for n in dims] or [ffi.NULL]), ffi.new("int64_t[]", list(dims.values()) or [0])
+        options.struct_size, options.capacity = ffi.sizeof("struct pln_state_options"), capacity
+        options.dim_names, options.dim_values, options.dim_count = names, values, len(dims)
+        with handles.Diagnostics() as d:
+            check(lib.pln_state_store_create(engine._pointer, options, d.pointer, out), d.pointer, "a state store")
+        self._pointer = ffi.gc(out[0], lib.pln_state_store_destroy)
+        self.engine = engine
+
+    def __len__(self) -> int:
+        """Positions held."""
+        return lib.pln_state_store_length(self._pointer)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def truncate(self, length: int) -> None:
+        """Forgets the positions from `length` on."""
+        check(lib.pln_state_store_truncate(self._pointer, length), what=f"the store holds {len(self)} positions, not {length}")
+
+
+class _Asked:
+    """An output allocator of Python: a function of (name, bytes, numpy dtype, shape) that gives a writable array or an address."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.held, self.raised = function, None, None
+
+
+def _asked_failed(kind: Any, raised: Any, trace: Any) -> None:
+    user = trace.tb_frame.f_locals.get("user") if trace else None
+    if user is not None:
+        ffi.from_handle(user).raised = raised
+
+
+@ffi.def_extern(error=ffi.NULL, onerror=_asked_failed)
+def planish_on_output(user, request):
+    asked = ffi.from_handle(user)
+    shape = tuple(request.dims[i] for i in range(request.rank))
+    given = asked.function(_string(request.name), request.size_bytes, dtypes.to_numpy(request.dtype), shape)
+    if given is None:
+        return ffi.NULL
+    if isinstance(given, int):
+        return ffi.cast("void *", given)
+    memory = arrays.memory_of(given)
+    if not memory.writable or memory.nbytes < request.size_bytes or memory.strides:
+        raise InvalidArgument(f"the memory for output '{_string(request.name)}' must be writable, row-major and of {request.size_bytes} bytes at least")
+    asked.held = given
+    return ffi.cast("void *", memory.address)
+
+
+class _Slot:
+    """An input as it was bound last: the next array of the same type and shape only has another address."""
+
+    __slots__ = ("buffer", "name", "dtype", "shape")
+
+    def __init__(self, name: Any) -> None:
+        self.buffer, self.name = ffi.new("struct pln_buffer *"), name
+        self.dtype: Any = None
+        self.shape: Any = None
+
+
+class Context:
+    """The state of one running inference. One run at a time: calls from several threads wait for each other."""
+
+    def __init__(self, engine: Engine, memory_limit: int = 0) -> None:
+        options, out = ffi.new("struct pln_context_options *"), ffi.new("pln_context **")
+        options.struct_size, options.memory_limit_bytes = ffi.sizeof("struct pln_context_options"), memory_limit
+        with handles.Diagnostics() as d:
+            options.diagnostics = d.pointer
+            check(lib.pln_context_create(engine._pointer, options, out), d.pointer, "a context")
+        self.engine = engine
+        self._pointer = ffi.gc(out[0], lib.pln_context_destroy)
+        self._lock = threading.RLock()
+        self._names = {i.name: ffi.new("char[]", i.name.encode()) for i in engine.inputs + engine.outputs}
+        self._infos = {i.name: i for i in engine.inputs}
+        self._outputs = {i.name: i for i in engine.outputs}
+        self._slots = {i.name: _Slot(self._names[i.name]) for i in engine.inputs if i.kind == "tensor" and i.code != dtypes.STRING}
+        self._buffer = ffi.new("struct pln_buffer *")
+        self._held: Dict[str, Any] = {}  # what is bound, by name
+        self._given: Dict[str, Any] = {}  # outputs in the caller's memory
+        self._store: Optional[StateStore] = None
+        self._taps: Any = None
+        self._shapes: Dict[Any, Any] = {}
+
+    def _check(self, status: int, what: str = "") -> None:
+        if status != 0:
+            raise make(status, lib.pln_context_diagnostics(self._pointer), what)
+
+    # ---- binding ----
+
+    def bind(self, name: str, value: Any) -> None:
+        """Binds an input for the runs to come: the memory of an array, read during each run; or a list, a dict or None for what is no tensor."""
+        slot = self._slots.get(name)
+        with self._lock:
+            if slot is None:
+                self._bind_value(name, value)
+                return
+            if type(value) is np.ndarray and value.dtype is slot.dtype and value.shape == slot.shape and value.flags.c_contiguous:
+                slot.buffer.data = ffi.from_buffer(value)
+                held = value
+            else:
+                held = self._bind_memory(slot, self._infos[name], value)
+            self._check(lib.pln_context_bind_input(self._pointer, slot.name, slot.buffer), name)
+            self._held[name] = held
+
+    def _bind_memory(self, slot: _Slot, info: TensorInfo, value: Any) -> Any:
+        memory = arrays.memory_of(value, info.code)
+        if memory.code == dtypes.STRING:
+            raise InvalidArgument(f"input '{info.name}' wants {_describe(info)}, not strings")
+        strides = arrays.fill_buffer(slot.buffer, memory)
+        plain = memory.where == arrays.HOST and memory.owner is value and memory.strides is None
+        slot.dtype, slot.shape = (value.dtype, value.shape) if plain else (None, None)
+        return memory, strides
+
+    def _bind_value(self, name: str, value: Any) -> None:
+        info = self._infos.get(name)
+        if info is None:
+            raise InvalidArgument(f"the model has no input '{name}'; it has {', '.join(self._infos) or 'none'}")
+        held = arrays.make_value(value, _KINDS.index(info.kind), info.code)
+        self._check(lib.pln_context_bind_value(self._pointer, self._names[name], held), name)
+        self._held[name] = held
+
+    def bind_output(self, name: str, value: Any) -> None:
+        """Binds the memory of a writable row-major array for an output; a function of (name, bytes, dtype, shape) that gives such memory, or its address, when the run
+        knows what it wants; None: the context's own memory again."""
+        info = self._outputs.get(name)
+        if info is None:
+            raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
+        with self._lock:
+            self._given.pop(name, None)
+            if value is None:
+                self._check(lib.pln_context_bind_output(self._pointer, self._names[name], ffi.NULL), name)
+            elif callable(value) and not arrays.is_tensor_like(value):
+                asked = _Asked(value)
+                handle = ffi.new_handle(asked)
+                self._check(lib.pln_context_set_output_allocator(self._pointer, self._names[name], lib.planish_on_output, handle), name)
+                self._given[name] = (asked, handle)
+            else:
+                memory = arrays.memory_of(value)
+                if not memory.writable:
+                    raise InvalidArgument(f"the array for output '{name}' is read-only")
+                if memory.strides or memory.code == dtypes.STRING or dtypes.bits(memory.code) < 8:
+                    raise InvalidArgument(f"the array for output '{name}' must be row-major, of elements of 8 bits and more, and no strings")
+                if info.code and memory.code != info.code:
+                    raise InvalidArgument(f"output '{name}' is {dtypes.name(info.code)}, its array {dtypes.name(memory.code)}")
+                self._given[name] = (memory, arrays.fill_buffer(self._buffer, memory))
+                self._check(lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer), name)
+
+    def bind_states(self, store: Optional[StateStore]) -> None:
+        """The store holds the model's states in the runs to come; None: no more."""
+        with self._lock:
+            self._check(lib.pln_context_bind_states(self._pointer, store._pointer if store else ffi.NULL), "states")
+            self._store = store
+
+    def on_value(self, function: Optional[Callable[[str, Any], Any]]) -> None:
+        """Called with name and array of each value that the build made visible (`taps`), as soon as it is known; None: no more."""
+        with self._lock:
+            self._taps = None
+            if function is not None:
+                self._taps = ffi.new_handle(lambda name, buffer: function(name, arrays.copy_out(buffer)))
+            lib.pln_context_set_tap(self._pointer, lib.planish_on_tap if function else ffi.NULL, self._taps or ffi.NULL)
+
+    # ---- running ----
+
+    def run(self, inputs: Optional[Mapping[str, Any]] = None, outputs: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+        """Runs once. inputs: arrays by name; those bound before need not be given again. outputs: memory for outputs, as bind_output takes it, for this and the runs to come.
+
+        Returns the outputs by name: the caller's arrays where memory was given, else new numpy arrays; states in a store are left out."""
+        with self._lock:
+            for name, value in (inputs or {}).items():
+                self.bind(name, value)
+            for name, value in (outputs or {}).items():
+                self.bind_output(name, value)
+            status = lib.pln_context_run(self._pointer)
+            if status != 0:
+                self._fail(status)
+            out, buffer = {}, self._buffer
+            for info in self.engine.outputs:
+                name = info.name
+                if info.is_state and self._store:
+                    continue
+                if info.kind == "tensor" and name not in self._given and lib.pln_context_output(self._pointer, self._names[name], buffer) == 0 and buffer.memory == arrays.HOST:
+                    out[name] = arrays.copy_out(buffer)
+                else:
+                    out[name] = self.output(name)
+            return out
+
+    def _fail(self, status: int) -> None:
+        failed = make(status, lib.pln_context_diagnostics(self._pointer), "the run")
+        for given in self._given.values():
+            if isinstance(given[0], _Asked) and given[0].raised is not None:
+                raised, given[0].raised = given[0].raised, None
+                raise failed from raised
+        raise failed
+
+    def output(self, name: str) -> Any:
+        """An output of the last run: the caller's array where memory of the right shape was given, else a copy."""
+        info = self._outputs.get(name)
+        if info is None:
+            raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
+        with self._lock:
+            if info.kind != "tensor":
+                out = ffi.new("pln_host_value **")
+                self._check(lib.pln_context_output_value(self._pointer, self._names[name], out), name)
+                return arrays.read_value(ffi.gc(out[0], lib.pln_host_value_destroy))
+            buffer = self._buffer
+            self._check(lib.pln_context_output(self._pointer, self._names[name], buffer), name)
+            given = self._given.get(name)
+            if given is not None:
+                return self._in_place(given[0], buffer)
+            if buffer.memory != arrays.HOST:
+                raise InvalidArgument(f"output '{name}' is in the device's memory: bind an array for it")
+            return arrays.copy_out(buffer)
+
+    def _in_place(self, given: Any, buffer: Any) -> Any:
+        shape = tuple(buffer.dims[i] for i in range(buffer.rank))
+        if isinstance(given, _Asked):
+            return given.held if given.held is not None else arrays.copy_out(buffer)
+        owner = given.owner
+        if isinstance(owner, tuple):  # what DLPack gave it
+            owner = owner[0]
+        if given.shape == shape or not isinstance(owner, np.ndarray):
+            return owner
+        count = math.prod(shape)
+        return owner.reshape(-1)[:count].reshape(shape)
+
+    def run_async(self, inputs: Optional[Mapping[str, Any]] = None, outputs: Optional[Mapping[str, Any]] = None) -> "Future[Dict[str, Any]]":
+        """`run` in a thread of its own: a concurrent.futures.Future of its result. Arrays must stay as they are until it is done."""
+        from concurrent.futures import Future
+
+        future: "Future[Dict[str, Any]]" = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(self.run(inputs, outputs))
+            except BaseException as raised:  # told by the future
+                future.set_exception(raised)
+
+        threading.Thread(target=work, name="planish-run", daemon=True).start()
+        return future
+
+    def enqueue(self, stream: int) -> None:
+        """Puts a run onto a stream (a CUstream as a number, such as torch.cuda.Stream.cuda_stream) of the engine's GPU. Inputs and outputs lie in its memory and are read and
+        written in the stream's order."""
+        options = ffi.new("struct pln_enqueue_options *")
+        options.struct_size, options.stream = ffi.sizeof("struct pln_enqueue_options"), ffi.cast("void *", stream)
+        with self._lock:
+            self._check(lib.pln_context_enqueue(self._pointer, options), "the run")
+
+    def cancel(self) -> None:
+        """Ends the run under way soon, with `planish.Cancelled`; from any thread."""
+        lib.pln_context_cancel(self._pointer)
+
+    # ---- asking ----
+
+    def output_shape(self, name: str) -> Optional[Tuple[int, ...]]:
+        """For the inputs as bound; None: only a run can tell."""
+        rank, dims = ffi.new("int *"), ffi.new(f"int64_t[{arrays.MAX_RANK}]")
+        if name not in self._outputs:
+            raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
+        with self._lock:
+            status = lib.pln_context_output_shape(self._pointer, self._names[name], rank, dims)
+            if status == 9:
+                return None
+            self._check(status, name)
+        return tuple(dims[i] for i in range(rank[0]))
+
+    @property
+    def memory(self) -> int:
+        """Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data)."""
+        out = ffi.new("size_t *")
+        with self._lock:
+            self._check(lib.pln_context_memory(self._pointer, out), "memory")
+        return out[0]
+
+    @property
+    def stats(self) -> Dict[str, int]:
+        """Counters since the context was made: runs, memory_plans, allocator_calls, bytes held, nanoseconds of the last run."""
+        told = ffi.new("struct pln_context_stats *")
+        lib.pln_context_get_stats(self._pointer, told)
+        return {name: getattr(told, name) for name, _ in ffi.typeof("struct pln_context_stats").fields if name != "reserved"}
+
+    def set_profiling(self, on: bool) -> None:
+        """Every layer of the runs to come is timed."""
+        with self._lock:
+            lib.pln_context_set_profiling(self._pointer, int(on))
+
+    def layer_times(self) -> List[Tuple[int, int]]:
+        """Nanoseconds and count of each layer in the last run, in the order of engine.layers."""
+        ns, count, out = ffi.new("uint64_t *"), ffi.new("uint64_t *"), []
+        with self._lock:
+            for i in range(len(self.engine)):
+                self._check(lib.pln_context_step_time(self._pointer, i, ns, count), "profiling")
+                out.append((ns[0], count[0]))
+        return out

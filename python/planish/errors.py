@@ -1,0 +1,124 @@
+"""Errors: one class a status code of the C API, each with the messages behind it."""
+from __future__ import annotations
+
+from typing import List, NamedTuple
+
+from ._native import ffi, lib
+
+
+class Message(NamedTuple):
+    """One message: what, why, what to do; of an ONNX node its name, operator and place in the model (else "", "" and -1)."""
+
+    text: str
+    node: str
+    op: str
+    node_index: int
+
+
+class Error(Exception):
+    """What the library says no to. `status` is its code (docs/errors.md), `messages` say why."""
+
+    status = 11
+
+    def __init__(self, text: str, messages: "List[Message] | None" = None):
+        super().__init__(text)
+        self.messages: List[Message] = messages or [Message(text, "", "", -1)]
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidArgument(Error, ValueError):
+    """The caller's: a shape, a type, a name."""
+
+    status = 1
+
+
+class BadModel(Error, ValueError):
+    """The ONNX file breaks a rule of ONNX."""
+
+    status = 2
+
+
+class BadPlan(Error, ValueError):
+    """A plan or cache file is damaged or forged."""
+
+    status = 3
+
+
+class Unsupported(Error, NotImplementedError):
+    """Valid, but not built yet."""
+
+    status = 4
+
+
+class Incompatible(Error):
+    """Made for another version or machine."""
+
+    status = 5
+
+
+class OutOfMemory(Error, MemoryError):
+    """An allocation failed, or a limit of memory was met."""
+
+    status = 6
+
+
+class InputOutputError(Error, OSError):
+    """The file system said no."""
+
+    status = 7
+
+
+class DeviceError(Error, RuntimeError):
+    """A device is missing or failed."""
+
+    status = 8
+
+
+class NotFound(Error, LookupError):
+    """No such name."""
+
+    status = 9
+
+
+class Cancelled(Error):
+    """A run was cancelled, or a callback or a time limit said stop."""
+
+    status = 10
+
+
+class InternalError(Error):
+    """A bug of ours; please report it."""
+
+    status = 11
+
+
+_CLASSES = {c.status: c for c in Error.__subclasses__()}
+
+
+def _text(pointer) -> str:
+    return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
+
+
+def _messages(diagnostics) -> List[Message]:
+    out = []
+    message = ffi.new("struct pln_message *")
+    for i in range(lib.pln_diagnostics_count(diagnostics) if diagnostics else 0):
+        if lib.pln_diagnostics_get(diagnostics, i, message) == 0:
+            out.append(Message(_text(message.text), _text(message.node), _text(message.op), message.node_index))
+    return out
+
+
+def make(status: int, diagnostics=ffi.NULL, what: str = "") -> Error:
+    """The exception for a status; `diagnostics` are the library's, `what` says what was tried when they are empty."""
+    messages = _messages(diagnostics)
+    lines = [m.text if not m.node or m.node in m.text else f"{m.op} '{m.node}': {m.text}" for m in messages]
+    text = "\n".join(lines) or ": ".join(filter(None, [what, _text(lib.pln_status_text(status))]))
+    return _CLASSES.get(status, Error)(text, messages)
+
+
+def check(status: int, diagnostics=ffi.NULL, what: str = "") -> None:
+    """Raises unless the status is 0."""
+    if status != 0:
+        raise make(status, diagnostics, what)

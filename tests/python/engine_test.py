@@ -1,0 +1,223 @@
+"""Building, loading and running."""
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper
+
+import models
+import planish
+
+
+class Engines(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model, expected = models.linear()
+        cls.expected = staticmethod(expected)
+        cls.engine = planish.build(cls.model)
+        cls.x = np.random.default_rng(1).standard_normal((5, 4)).astype(np.float32)
+
+    def holds(self, got, x=None):
+        np.testing.assert_allclose(got["y"] if isinstance(got, dict) else got, self.expected(self.x if x is None else x), rtol=1e-5, atol=1e-6)
+
+    def test_calls(self):
+        for got in (self.engine(self.x), self.engine({"x": self.x}), self.engine(x=self.x), planish.run(self.model.SerializeToString(), {"x": self.x})):
+            self.holds(got)
+        self.assertEqual(self.engine(np.empty((0, 4), np.float32))["y"].shape, (0, 3))
+        self.holds(self.engine(self.x.tolist()))
+
+    def test_any_order_in_memory(self):
+        for x in (np.asfortranarray(self.x), np.repeat(self.x, 2, axis=0)[::2], self.x[::-1][::-1], np.flip(np.ascontiguousarray(np.flip(self.x))), self.x.astype(">f4")):
+            self.holds(self.engine(x))
+        reversed_rows = self.x[::-1]
+        self.holds(self.engine(reversed_rows), reversed_rows)
+        still = self.x.copy()
+        still.flags.writeable = False
+        self.holds(self.engine(still))
+
+    def test_what_it_says_of_itself(self):
+        x, y = self.engine.inputs[0], self.engine.outputs[0]
+        self.assertEqual((x.name, x.dtype, x.shape, x.kind), ("x", np.float32, ("batch", 4), "tensor"))
+        self.assertEqual(y.shape, ("batch", 3))
+        self.assertEqual(self.engine.device, "cpu")
+        self.assertEqual(len(self.engine), len(self.engine.layers))
+        self.assertIn("product", self.engine[0].name)
+        self.assertIn("x: f32[batch,4]", repr(self.engine))
+        self.assertGreater(self.engine.memory({"x": (5, 4)}), -1)
+        with self.assertRaises(IndexError):
+            self.engine[99]
+        self.assertIn("gemm", self.engine.dump())
+        tagged = planish.build(self.model, metadata={"who": "me"})
+        self.assertEqual(tagged.metadata["who"], "me")
+
+    def test_keeping(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "m.plan")
+            self.engine.save(path)
+            for again in (planish.load(path), planish.load(self.engine.to_bytes()), pickle.loads(pickle.dumps(self.engine))):
+                self.assertTrue(np.array_equal(again(self.x)["y"], self.engine(self.x)["y"]))
+            onnx_path = os.path.join(folder, "m.onnx")
+            with open(onnx_path, "wb") as file:
+                file.write(self.model.SerializeToString())
+            self.holds(planish.run(onnx_path, {"x": self.x}))
+            self.holds(planish.run(path, {"x": self.x}))
+        data = self.engine.to_bytes()
+        for cut in (0, 1, 63, 64, 100, len(data) // 2, len(data) - 1):
+            with self.assertRaises(planish.Error):
+                planish.load(data[:cut])
+
+    def test_outputs_in_given_memory(self):
+        context, out = self.engine.context(), np.zeros((5, 3), np.float32)
+        self.assertIs(context.run({"x": self.x}, {"y": out})["y"], out)
+        self.holds(out)
+        asked = []
+        context.bind_output("y", lambda *what: asked.append(what) or np.empty(what[3], what[2]))
+        self.holds(context.run())
+        self.assertEqual(asked, [("y", 60, np.dtype("float32"), (5, 3))])
+        context.bind_output("y", None)
+        self.holds(context.run())
+        roomy = np.zeros(100, np.float32)
+        self.holds(context.run({}, {"y": roomy}))
+
+    def test_bad_outputs(self):
+        context = self.engine.context()
+        context.bind("x", self.x)
+        frozen = np.zeros((5, 3), np.float32)
+        frozen.flags.writeable = False
+        for wrong in (frozen, np.zeros((5, 3), np.float64), np.zeros((5, 6), np.float32)[:, ::2], np.zeros(3, np.float32), lambda *_: frozen, lambda *_: None, lambda *_: 1 // 0):
+            with self.assertRaises(planish.Error):
+                context.run({}, {"y": wrong})
+            context.bind_output("y", None)
+        self.holds(context.run())
+        with self.assertRaises(planish.InvalidArgument):
+            context.bind_output("z", np.zeros(1, np.float32))
+
+    def test_bad_inputs(self):
+        for wrong in (self.x.astype(np.float64), self.x[:, :3], self.x[0], self.x.astype(complex), np.array(["a"]), object()):
+            with self.assertRaises((planish.Error, TypeError, ValueError)):
+                self.engine(wrong)
+        for call in (lambda: self.engine(), lambda: self.engine({"z": self.x}), lambda: self.engine(self.x, self.x), lambda: self.engine(self.x, x=self.x)):
+            with self.assertRaises(planish.InvalidArgument):
+                call()
+        self.engine(self.x)
+        with self.assertRaises(planish.InvalidArgument):
+            self.engine({})  # what was given before does not count
+        with self.assertRaisesRegex(planish.InvalidArgument, "'x'.*dim 1 is 3, the model wants 4"):
+            self.engine(self.x[:, :3])
+
+    def test_bad_models(self):
+        for wrong in (b"", b"no model", self.model.SerializeToString()[:50], "/nowhere.onnx"):
+            with self.assertRaises(planish.Error):
+                planish.build(wrong)
+        with self.assertRaises(planish.InvalidArgument):
+            planish.build(42)
+        node = helper.make_node("NoSuchOp", ["x"], ["y"], name="odd one")
+        with self.assertRaises(planish.Error) as caught:
+            planish.build(models.model([node], [("x", TensorProto.FLOAT, [1])], [("y", TensorProto.FLOAT, [1])]))
+        self.assertEqual((caught.exception.messages[0].node, caught.exception.messages[0].op), ("odd one", "NoSuchOp"))
+        with self.assertRaises(planish.Error):
+            planish.build(self.model, device="cuda:99")
+        for options in ({"fp16": True, "bf16": True}, {"tune": "much"}, {"target": "nothing"}, {"disabled_passes": ["nothing"]}):
+            with self.assertRaises(planish.Error):
+                planish.build(self.model, **options)
+
+    def test_asynchronous(self):
+        context = self.engine.context()
+        self.holds(context.run_async({"x": self.x}).result(60))
+        with self.assertRaises(planish.InvalidArgument):
+            self.engine.context().run_async({"x": self.x[:, :2]}).result(60)
+
+    def test_threads(self):
+        """One engine called, and one context run, by many threads."""
+        context, failed = self.engine.context(), []
+
+        def work(seed):
+            try:
+                for i in range(50):
+                    x = np.random.default_rng(100 * seed + i).standard_normal((i % 7 + 1, 4)).astype(np.float32)
+                    self.holds(self.engine(x), x)
+                    self.holds(context.run({"x": x}), x)
+            except BaseException as raised:
+                failed.append(raised)
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failed, [])
+
+    def test_cancel(self):
+        body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",
+                                 [helper.make_tensor_value_info(n, t, []) for n, t in (("i", TensorProto.INT64), ("c", TensorProto.BOOL), ("v", TensorProto.FLOAT))],
+                                 [helper.make_tensor_value_info(n, t, []) for n, t in (("d", TensorProto.BOOL), ("w", TensorProto.FLOAT))])  # fmt: skip
+        loop = helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)
+        made = models.model([loop], [("n", TensorProto.INT64, []), ("x", TensorProto.FLOAT, [])], [("y", TensorProto.FLOAT, [])], [("yes", np.array(True))])
+        context = planish.build(made).context()
+        future = context.run_async({"n": np.array(1 << 60), "x": np.array(1, np.float32)})
+        while not future.done():
+            context.cancel()
+        with self.assertRaises(planish.Cancelled):
+            future.result()
+
+    def test_profile(self):
+        profile = self.engine.profile(self.x, runs=3)
+        self.assertEqual(len(profile), len(self.engine))
+        self.assertIn("kernel", str(profile))
+        self.assertIn("<table>", self.engine._repr_html_())
+        self.assertIn("<table>", profile._repr_html_())
+
+    def test_taps(self):
+        seen = {}
+        context = planish.build(self.model, taps="*", device="ref").context()
+        context.on_value(lambda name, array: seen.__setitem__(name, array))
+        context.run({"x": self.x})
+        self.holds(np.maximum(seen["h"], 0))
+
+    def test_progress(self):
+        told = []
+        planish.build(self.model, progress=lambda *what: told.append(what))
+        self.assertTrue(told and all(isinstance(phase, str) for phase, _, _ in told))
+        with self.assertRaises(planish.Cancelled):
+            planish.build(self.model, progress=lambda *_: False)
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            planish.build(self.model, progress=interrupt)
+
+    def test_lifetimes(self):
+        """A context outlives its engine's name; nothing is freed twice."""
+        context = planish.build(self.model).context()
+        gc.collect()
+        self.holds(context.run({"x": self.x}))
+        for _ in range(100):
+            planish.load(self.engine.to_bytes())(self.x)
+
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork")
+    def test_fork(self):
+        program = ("import os, sys, numpy as np, models, planish\nm, f = models.linear()\ne = planish.build(m)\nx = np.ones((500, 4), np.float32)\ne(x)\npid = os.fork()\n"
+                   "ok = np.allclose(planish.build(m)(x)['y'], f(x), atol=1e-5)\nif pid == 0: os._exit(0 if ok else 3)\nsys.exit(os.waitpid(pid, 0)[1] >> 8 if ok else 4)")  # fmt: skip
+        self.assertEqual(subprocess.run([sys.executable, "-c", program], cwd=os.path.dirname(__file__), timeout=120).returncode, 0)
+
+    def test_end_of_the_interpreter(self):
+        """Engines and contexts in globals, and a run in a daemon thread, when Python ends."""
+        program = ("import threading, numpy as np, models, planish\nm, f = models.linear()\ne = planish.build(m)\nc = e.context()\nc.run({'x': np.ones((2, 4), np.float32)})\n"
+                   "d = e.context()\nx = np.ones((200000, 4), np.float32)\ndef work():\n    while True: d.run({'x': x})\nthreading.Thread(target=work, daemon=True).start()\n")  # fmt: skip
+        for _ in range(3):
+            self.assertEqual(subprocess.run([sys.executable, "-c", program], cwd=os.path.dirname(__file__), timeout=120).returncode, 0)
+
+    def test_import_is_light(self):
+        program = "import sys, planish; print(sorted(m for m in ('onnx', 'pandas', 'torch', 'ml_dtypes', 'concurrent.futures') if m in sys.modules))"
+        self.assertEqual(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60).stdout.strip(), "[]")
+
+
+if __name__ == "__main__":
+    unittest.main()

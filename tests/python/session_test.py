@@ -1,0 +1,44 @@
+"""The shapes that other programs know: ONNX Runtime's session, onnx's backend."""
+import unittest
+
+import numpy as np
+import onnxruntime
+from onnx import helper
+
+import models
+import planish
+import planish.backend
+
+
+class Sessions(unittest.TestCase):
+    def test_one_line_switch(self):
+        model, x = models.linear()[0], np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+        results = []
+        for kind in (onnxruntime.InferenceSession, planish.InferenceSession):
+            session = kind(model.SerializeToString(), providers=["CPUExecutionProvider"])
+            told = [(i.name, i.type, i.shape) for i in session.get_inputs() + session.get_outputs()]
+            results.append((told, session.get_providers(), session.run(None, {"x": x})[0], session.run(["y"], {"x": x})[0]))
+        self.assertEqual(results[0][:2], results[1][:2])
+        for a, b in zip(results[0][2:], results[1][2:]):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        with self.assertRaises(planish.InvalidArgument):
+            session.run(["z"], {"x": x})
+
+    def test_backend(self):
+        model, expected = models.linear()
+        x = np.ones((2, 4), np.float32)
+        np.testing.assert_allclose(planish.backend.run_model(model, [x])[0], expected(x), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(planish.backend.prepare(model).run({"x": x})[0], expected(x), rtol=1e-5, atol=1e-6)
+        self.assertTrue(planish.backend.supports_device("CPU"))
+        self.assertFalse(planish.backend.supports_device("TPU"))
+        node = helper.make_node("Add", ["a", "b"], ["c"])
+        self.assertEqual(planish.backend.run_node(node, [x, x])[0].tolist(), (x + x).tolist())
+
+    def test_devices(self):
+        names = {d.name: d for d in planish.devices()}
+        self.assertTrue(names["cpu"].usable)
+        self.assertTrue(names["cpu"].memory_bytes > 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
