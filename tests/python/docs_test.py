@@ -1,4 +1,4 @@
-"""Runs the Python blocks of docs/python.md, one after the other, and holds its list of errors against the module."""
+"""Runs the Python blocks of the documents, those of a page one after the other."""
 import contextlib
 import io
 import os
@@ -9,15 +9,16 @@ import tempfile
 import unittest
 
 import planish
+import planish.tensorrt
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Docs(unittest.TestCase):
-    def test_blocks(self):
-        text = (ROOT / "docs/python.md").read_text()
-        blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-        self.assertGreater(len(blocks), 5)
+    def run_blocks(self, page):
+        """What the blocks of the page print."""
+        blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+        self.assertGreater(len(blocks), 2)
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(ROOT / "tests/models/zoo/mobilenet_v2.ts/model.onnx", pathlib.Path(folder) / "mobilenet.onnx")
             before, scope, printed = os.getcwd(), {}, io.StringIO()
@@ -25,14 +26,20 @@ class Docs(unittest.TestCase):
             try:
                 with contextlib.redirect_stdout(printed):
                     for block in blocks:
-                        exec(compile(block, "docs/python.md", "exec"), scope)
+                        exec(compile(block, page, "exec"), scope)
             finally:
                 os.chdir(before)
-        self.assertIn("input 'x': dim 1 is 2, the model wants 3", printed.getvalue())
+        return printed.getvalue()
+
+    def test_python(self):
+        self.assertIn("input 'x': dim 1 is 2, the model wants 3", self.run_blocks("docs/python.md"))
+
+    def test_tensorrt(self):
+        self.run_blocks("docs/tensorrt.md")
 
     def test_everything_has_a_docstring(self):
-        for name in planish.__all__:
-            thing = getattr(planish, name)
+        for module, name in [(m, n) for m in (planish, planish.tensorrt) for n in m.__all__]:
+            thing = getattr(module, name)
             if callable(thing):
                 self.assertTrue(thing.__doc__, name)
                 for part, value in vars(thing).items() if isinstance(thing, type) else ():

@@ -1,0 +1,164 @@
+"""Small things that programs written for TensorRT use: generations, types, dims, host memory, weights."""
+from __future__ import annotations
+
+import enum
+import functools
+import operator
+from typing import Any, Iterable, List, Optional
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import InvalidArgument
+
+# Versions of TensorRT whose Python API is meant: scripts compare `__version__`, and attributes came and went.
+VERSIONS = {8: "8.6.1", 10: "10.13.0", 11: "11.1.0"}
+_generation = 8
+
+
+def generation() -> int:
+    """8 (the default), 10 or 11."""
+    return _generation
+
+
+def set_generation(number: int) -> None:
+    """Chooses the generation, before engines and builders are made: it sets `__version__`; in generation 8 INT64 inputs and outputs are INT32, as TensorRT 8 had them."""
+    global _generation
+    if number not in VERSIONS:
+        raise InvalidArgument(f"generations are {', '.join(map(str, VERSIONS))}, not {number}")
+    _generation = number
+
+
+class DataType(enum.IntEnum):
+    """Element types, by TensorRT's numbers."""
+
+    FLOAT, HALF, INT8, INT32, BOOL, UINT8, FP8, BF16, INT64, INT4, FP4, E8M0 = range(12)
+
+    @property
+    def itemsize(self) -> float:
+        """Bytes of an element; 0.5 for types of 4 bits."""
+        return dtypes.bits(_CODES[self]) / 8
+
+
+_CODES = {DataType.FLOAT: 1, DataType.HALF: 10, DataType.INT8: 3, DataType.INT32: 6, DataType.BOOL: 9, DataType.UINT8: 2, DataType.FP8: 17, DataType.BF16: 16, DataType.INT64: 7,
+          DataType.INT4: 22, DataType.FP4: 23, DataType.E8M0: 24}  # fmt: skip
+_TYPES = {code: dtype for dtype, code in _CODES.items()}
+
+
+def code_of(dtype: DataType) -> int:
+    """The library's element type."""
+    return _CODES[DataType(dtype)]
+
+
+def type_of(code: int) -> DataType:
+    """TensorRT's element type, of the library's."""
+    if code not in _TYPES:
+        raise InvalidArgument(f"TensorRT has no element type {dtypes.name(code)}: use planish.build and planish.Engine for this model")
+    return _TYPES[code]
+
+
+def nptype(dtype: DataType) -> Any:
+    """The numpy type; TypeError where numpy has none (BF16, FP8, INT4, FP4)."""
+    if code_of(dtype) > 15:
+        raise TypeError(f"numpy has no type for {DataType(dtype)!s}")
+    return dtypes.to_numpy(code_of(dtype)).type
+
+
+def volume(shape: Iterable[int]) -> int:
+    """Elements of a shape; of none: 0, as TensorRT says; dynamic extents count as -1."""
+    shape = tuple(shape)
+    return functools.reduce(operator.mul, shape) if shape else 0
+
+
+class Dims(tuple):
+    """A shape: a tuple, whatever it was made of."""
+
+    MAX_DIMS = 8
+
+    def __new__(cls, shape: Iterable[int] = ()) -> "Dims":
+        return super().__new__(cls, (int(d) for d in shape))
+
+    @property
+    def nbDims(self) -> int:
+        """Dims of it."""
+        return len(self)
+
+    def numel(self) -> int:
+        """Elements, -1 where an extent is dynamic."""
+        return -1 if any(d < 0 for d in self) else functools.reduce(operator.mul, self, 1)
+
+
+class IHostMemory(bytes):
+    """Bytes of a plan, a timing cache, …"""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return len(self)
+
+    @property
+    def dtype(self) -> DataType:
+        """Of its elements."""
+        return DataType.UINT8
+
+
+class Weights:
+    """Weights of a layer: a numpy array, kept alive as long as this."""
+
+    def __init__(self, array: Any = None, *_: Any) -> None:
+        self.array = np.zeros(0, np.float32) if array is None else np.ascontiguousarray(array)
+        code = dtypes.from_numpy(self.array.dtype)
+        if code is None or code not in _TYPES:
+            raise TypeError(f"weights of {self.array.dtype} are not known")
+        self.dtype = _TYPES[code]
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return self.array.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes."""
+        return self.array.nbytes
+
+    def numpy(self) -> Any:
+        """The array."""
+        return self.array
+
+    def __len__(self) -> int:
+        return self.array.size
+
+
+class Flags:
+    """A set of flags as bits."""
+
+    def __init__(self) -> None:
+        self.bits = 0
+
+    def set(self, flag: Any, on: bool = True) -> None:
+        self.bits = self.bits | (1 << int(flag)) if on else self.bits & ~(1 << int(flag))
+
+    def has(self, flag: Any) -> bool:
+        return bool(self.bits >> int(flag) & 1)
+
+    def names(self, kind: Any) -> List[Any]:
+        return [f for f in kind if self.has(f)]
+
+
+class Reports:
+    """Something that fails as TensorRT does: with a line in the log and None or False, and with the error recorder where one is set."""
+
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+        self.error_recorder: Optional[Any] = None
+
+    def report(self, raised: BaseException) -> None:
+        """Logs an error."""
+        from .log import ErrorCode, Severity
+
+        status = getattr(raised, "status", 11)
+        code = {1: ErrorCode.INVALID_ARGUMENT, 2: ErrorCode.INVALID_CONFIG, 6: ErrorCode.FAILED_ALLOCATION, 4: ErrorCode.UNSUPPORTED_STATE}.get(status, ErrorCode.INTERNAL_ERROR)
+        if self.error_recorder is not None:
+            self.error_recorder.report_error(code, str(raised))
+        self.logger.log(Severity.ERROR, str(raised))

@@ -1,0 +1,153 @@
+"""Loggers, error recorders, progress monitors: what programs subclass."""
+from __future__ import annotations
+
+import enum
+import sys
+import time
+from typing import Any, List, Tuple
+
+
+class Severity(enum.IntEnum):
+    """How much a message matters."""
+
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+
+class ErrorCode(enum.IntEnum):
+    """What kind of error was reported."""
+
+    SUCCESS, UNSPECIFIED_ERROR, INTERNAL_ERROR, INVALID_ARGUMENT, INVALID_CONFIG, FAILED_ALLOCATION, FAILED_INITIALIZATION, FAILED_EXECUTION, FAILED_COMPUTATION, INVALID_STATE, UNSUPPORTED_STATE = range(11)
+
+
+class ILogger:
+    """Subclass it and define log(severity, message)."""
+
+    Severity = Severity
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
+
+    def __init__(self) -> None:
+        pass
+
+    def log(self, severity: Severity, msg: str) -> None:
+        """Takes a message."""
+        raise NotImplementedError("a logger defines log(severity, msg)")
+
+
+class Logger(ILogger):
+    """Prints messages of min_severity and worse to stderr."""
+
+    def __init__(self, min_severity: Severity = Severity.WARNING) -> None:
+        super().__init__()
+        self.min_severity = min_severity
+
+    def log(self, severity: Severity, msg: str) -> None:
+        """Prints it."""
+        if severity <= self.min_severity:
+            print(f"[{time.strftime('%m/%d/%Y-%H:%M:%S')}] [TRT] [{'FEWIV'[severity]}] {msg}", file=sys.stderr, flush=True)
+
+
+class IErrorRecorder:
+    """Subclass it: report_error(code, description) is called for every error of the object that has it."""
+
+    def __init__(self) -> None:
+        self.errors: List[Tuple[ErrorCode, str]] = []
+
+    def report_error(self, code: ErrorCode, desc: str) -> bool:
+        """Records an error; True: the object cannot go on."""
+        self.errors.append((code, desc))
+        return False
+
+    def num_errors(self) -> int:
+        """Errors since the last clear()."""
+        return len(self.errors)
+
+    def get_error_code(self, index: int) -> ErrorCode:
+        """Of error `index`."""
+        return self.errors[index][0]
+
+    def get_error_desc(self, index: int) -> str:
+        """Of error `index`."""
+        return self.errors[index][1]
+
+    def has_overflowed(self) -> bool:
+        """Never: all are kept."""
+        return False
+
+    def clear(self) -> None:
+        """Forgets them."""
+        self.errors.clear()
+
+
+class IProgressMonitor:
+    """Subclass it: phase_start(name, parent, steps), step_complete(name, step) -> go on?, phase_finish(name)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def phase_start(self, phase_name: str, parent_phase: Any, num_steps: int) -> None:
+        """A phase begins."""
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        """A step of it is done; False ends the build."""
+        return True
+
+    def phase_finish(self, phase_name: str) -> None:
+        """It ends."""
+
+
+class Phases:
+    """Tells a monitor what the library's progress says."""
+
+    def __init__(self, monitor: IProgressMonitor) -> None:
+        self.monitor, self.phase, self.step = monitor, "", 0
+
+    def __call__(self, phase: str, done: int, total: int) -> bool:
+        if phase != self.phase:
+            self.finish()
+            self.phase, self.step = phase, 0
+            self.monitor.phase_start(phase, None, max(total, 1))
+        if total > 0 and done > self.step:
+            self.step = done
+            return self.monitor.step_complete(phase, done - 1) is not False
+        return True
+
+    def finish(self) -> None:
+        if self.phase:
+            self.monitor.phase_finish(self.phase)
+
+
+class IProfiler:
+    """Subclass it and define report_layer_time(name, ms)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        """The time of a layer in a run."""
+        raise NotImplementedError("a profiler defines report_layer_time(layer_name, ms)")
+
+
+class Profiler(IProfiler):
+    """Prints times of layers."""
+
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        """Prints it."""
+        print(f"{layer_name}: {ms:.4f} ms")
+
+
+class IOutputAllocator:
+    """Subclass it: reallocate_output(name, memory, size, alignment) -> address, notify_shape(name, shape)."""
+
+    def __init__(self) -> None:
+        pass
+
+    def reallocate_output(self, tensor_name: str, memory: Any, size: int, alignment: int) -> int:
+        """An address with room for `size` bytes."""
+        raise NotImplementedError("an output allocator defines reallocate_output(tensor_name, memory, size, alignment)")
+
+    def reallocate_output_async(self, tensor_name: str, memory: Any, size: int, alignment: int, stream: int) -> int:
+        """The same on a stream."""
+        return self.reallocate_output(tensor_name, memory, size, alignment)
+
+    def notify_shape(self, tensor_name: str, shape: Any) -> None:
+        """The output's shape is known."""

@@ -1,0 +1,205 @@
+"""Programs written for TensorRT, of both generations."""
+import contextlib
+import io
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper
+
+import models
+import planish
+import planish.pycuda.autoinit  # noqa: F401
+import planish.pycuda.driver as cuda
+import planish.tensorrt as trt
+
+
+class Quiet(trt.ILogger):
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def log(self, severity, msg):
+        self.lines.append((severity, msg))
+
+
+def build(model, logger, profile=True):
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse(model.SerializeToString()), parser.get_error(0).desc()
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, 1 << 30)
+    config.set_flag(trt.BuilderFlag.FP16)
+    if profile:
+        shapes = builder.create_optimization_profile()
+        shapes.set_shape("x", (1, 4), (2, 4), (8, 4))
+        config.add_optimization_profile(shapes)
+    return builder.build_serialized_network(network, config)
+
+
+class Programs(unittest.TestCase):
+    def setUp(self):
+        self.logger = Quiet()
+        self.model, self.expected = models.linear()
+        self.x = np.random.default_rng(2).standard_normal((5, 4)).astype(np.float32)
+
+    def test_bindings(self):
+        """The style of 8: bindings in a list, pycuda, streams."""
+        with trt.Runtime(self.logger) as runtime, runtime.deserialize_cuda_engine(build(self.model, self.logger)) as engine, engine.create_execution_context() as context:
+            context.set_binding_shape(0, self.x.shape)
+            host, device, bindings, stream = {}, {}, [], cuda.Stream()
+            for binding in engine:
+                index = engine.get_binding_index(binding)
+                size, dtype = trt.volume(context.get_binding_shape(index)), trt.nptype(engine.get_binding_dtype(binding))
+                host[binding] = cuda.pagelocked_empty(size, dtype)
+                device[binding] = cuda.mem_alloc(host[binding].nbytes)
+                bindings.append(int(device[binding]))
+            self.assertEqual([engine.binding_is_input(b) for b in engine], [True, False])
+            np.copyto(host["x"], self.x.ravel())
+            cuda.memcpy_htod_async(device["x"], host["x"], stream)
+            self.assertTrue(context.execute_async_v2(bindings=bindings, stream_handle=stream.handle))
+            cuda.memcpy_dtoh_async(host["y"], device["y"], stream)
+            stream.synchronize()
+            np.testing.assert_allclose(host["y"].reshape(5, 3), self.expected(self.x), rtol=1e-5, atol=1e-6)
+            self.assertTrue(context.execute_v2(bindings))
+
+    def test_names(self):
+        """The style of 10: names and addresses."""
+        engine = trt.Runtime(self.logger).deserialize_cuda_engine(build(self.model, self.logger))
+        context, memory = engine.create_execution_context(), {}
+        self.assertEqual(context.infer_shapes(), ["x"])
+        self.assertTrue(context.set_input_shape("x", self.x.shape))
+        for i in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(i)
+            memory[name] = np.zeros(context.get_tensor_shape(name), trt.nptype(engine.get_tensor_dtype(name)))
+            self.assertTrue(context.set_tensor_address(name, memory[name].ctypes.data))
+        memory["x"][...] = self.x
+        self.assertTrue(context.execute_async_v3(cuda.Stream().handle))
+        np.testing.assert_allclose(memory["y"], self.expected(self.x), rtol=1e-5, atol=1e-6)
+        self.assertEqual(engine.get_tensor_mode("x"), trt.TensorIOMode.INPUT)
+        self.assertEqual((tuple(engine.get_tensor_shape("x")), tuple(context.get_tensor_shape("y")), tuple(context.get_tensor_strides("y"))), ((-1, 4), (5, 3), (3, 1)))
+        self.assertEqual([tuple(s) for s in engine.get_tensor_profile_shape("x", 0)], [(1, 4), (2, 4), (8, 4)])
+        self.assertEqual(context.get_max_output_size("y"), 60)
+
+    def test_what_is_missing_is_told(self):
+        context = trt.Runtime(self.logger).deserialize_cuda_engine(build(self.model, self.logger)).create_execution_context()
+        for call, text in ((lambda: context.execute_v2([1, 2]), "set_input_shape('x'"), (lambda: context.set_input_shape("x", (5, 3)), "(5, 3)"), (lambda: context.set_input_shape("y", (5, 3)), "output"),
+                           (lambda: context.execute_v2([1]), "1 bindings"), (lambda: context.set_tensor_address("z", 1), "'z'")):  # fmt: skip
+            self.logger.lines.clear()
+            self.assertFalse(call())
+            self.assertIn(text, self.logger.lines[-1][1])
+            self.assertEqual(self.logger.lines[-1][0], trt.Logger.ERROR)
+        context.set_input_shape("x", (1, 4))
+        self.assertFalse(context.execute_async_v3(0))
+        self.assertIn("set_tensor_address('x'", self.logger.lines[-1][1])
+        context.error_recorder = trt.IErrorRecorder()
+        self.assertFalse(context.execute_async_v3(0))
+        self.assertEqual((context.error_recorder.num_errors(), context.error_recorder.get_error_code(0)), (1, trt.ErrorCode.INVALID_ARGUMENT))
+        self.assertIsNone(trt.Runtime(self.logger).deserialize_cuda_engine(b"no engine"))
+        network = trt.Builder(self.logger).create_network()
+        parser = trt.OnnxParser(network, self.logger)
+        odd = models.model([helper.make_node("NoSuchOp", ["x"], ["y"], name="odd")], [("x", TensorProto.FLOAT, [1])], [("y", TensorProto.FLOAT, [1])])
+        self.assertFalse(parser.parse(odd.SerializeToString()))
+        self.assertEqual((parser.num_errors, parser.get_error(0).node_name(), parser.get_error(0).node_operator()), (1, "odd", "NoSuchOp"))
+        self.assertIsNone(trt.Builder(self.logger).build_serialized_network(network, trt.Builder(self.logger).create_builder_config()))
+        with self.assertRaises(planish.Unsupported):
+            network.add_convolution_nd()
+        with self.assertRaises(AttributeError):
+            trt.NoSuchThing
+
+    def test_int64_of_generation_8(self):
+        made = models.model([helper.make_node("Add", ["i", "i"], ["j"])], [("i", TensorProto.INT64, ["n"])], [("j", TensorProto.INT64, ["n"])])
+        for generation, dtype, kind in ((8, trt.int32, np.int32), (10, trt.int64, np.int64), (11, trt.int64, np.int64)):
+            trt.set_generation(generation)
+            try:
+                self.assertEqual(int(trt.__version__.split(".")[0]), generation)
+                plan = build(made, self.logger, profile=False)
+            finally:
+                trt.set_generation(8)
+            engine = trt.Runtime(self.logger).deserialize_cuda_engine(plan)
+            self.assertEqual((engine.get_binding_dtype(0), engine.get_binding_dtype(1)), (dtype, dtype))
+            context, i, j = engine.create_execution_context(), np.arange(5, dtype=kind), np.zeros(5, kind)
+            context.set_input_shape("i", (5,))
+            self.assertTrue(context.execute_v2([i.ctypes.data, j.ctypes.data]), self.logger.lines)
+            self.assertEqual(j.tolist(), [0, 2, 4, 6, 8])
+
+    def test_output_allocator(self):
+        """An output whose size depends on data."""
+        made = models.model([helper.make_node("NonZero", ["x"], ["y"])], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.INT64, [1, "m"])])
+        trt.set_generation(10)
+        try:
+            engine = trt.Runtime(self.logger).deserialize_cuda_engine(build(made, self.logger, profile=False))
+        finally:
+            trt.set_generation(8)
+
+        class Allocator(trt.IOutputAllocator):
+            def reallocate_output(self, name, memory, size, alignment):
+                self.memory = np.zeros(size // 8, np.int64)
+                return self.memory.ctypes.data
+
+            def notify_shape(self, name, shape):
+                self.shape = tuple(shape)
+
+        context, x, allocator = engine.create_execution_context(), np.array([0, 1, 0, 2], np.float32), Allocator()
+        context.set_input_shape("x", (4,))
+        context.set_tensor_address("x", x.ctypes.data)
+        self.assertFalse(context.execute_v2([x.ctypes.data, x.ctypes.data]))
+        self.assertIn("set_output_allocator('y'", self.logger.lines[-1][1])
+        context.set_output_allocator("y", allocator)
+        self.assertTrue(context.execute_async_v3(0), self.logger.lines)
+        self.assertEqual((allocator.memory.tolist(), allocator.shape), ([1, 3], (1, 2)))
+
+    def test_profiler_inspector_monitor(self):
+        class Monitor(trt.IProgressMonitor):
+            def __init__(self):
+                super().__init__()
+                self.phases = []
+
+            def phase_start(self, name, parent, steps):
+                self.phases.append(name)
+
+            def phase_finish(self, name):
+                self.phases.append(f"end of {name}")
+
+        builder, monitor = trt.Builder(self.logger), Monitor()
+        network, config = builder.create_network(), builder.create_builder_config()
+        self.assertTrue(trt.OnnxParser(network, self.logger).parse(self.model.SerializeToString()))
+        self.assertEqual((network.num_inputs, network.get_input(0).name, tuple(network.get_input(0).shape), network.get_input(0).dtype), (1, "x", (-1, 4), trt.float32))
+        config.progress_monitor = monitor
+        engine = builder.build_engine_with_config(network, config)
+        self.assertEqual(sum(p.startswith("end of") for p in monitor.phases) * 2, len(monitor.phases))
+        context, times = engine.create_execution_context(), []
+
+        class Times(trt.IProfiler):
+            def report_layer_time(self, name, ms):
+                times.append((name, ms))
+
+        context.profiler = Times()
+        context.set_input_shape("x", (1, 4))
+        y = np.zeros((1, 3), np.float32)
+        self.assertTrue(context.execute_v2([self.x.ctypes.data, y.ctypes.data]))
+        self.assertEqual(len(times), engine.num_layers)
+        self.assertIn('"Layers"', engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+
+    def test_small_things(self):
+        self.assertEqual((trt.volume((2, 3)), trt.volume((-1, 3)), trt.nptype(trt.float16), trt.DataType.INT4.itemsize), (6, -3, np.float16, 0.5))
+        with self.assertRaises(TypeError):
+            trt.nptype(trt.bfloat16)
+        with self.assertRaises(ValueError):
+            trt.IOptimizationProfile().set_shape("x", (2,), (1,), (3,))
+        shown = io.StringIO()
+        with contextlib.redirect_stderr(shown):
+            trt.Logger(trt.Logger.INFO).log(trt.Logger.WARNING, "careful")
+            trt.Logger(trt.Logger.ERROR).log(trt.Logger.WARNING, "not shown")
+        self.assertIn("[W] careful", shown.getvalue())
+        self.assertNotIn("not shown", shown.getvalue())
+        self.assertTrue(trt.init_libnvinfer_plugins(None, ""))
+        freed = cuda.mem_alloc(4)
+        freed.free()
+        for call in (lambda: int(freed), lambda: cuda.memcpy_htod(cuda.mem_alloc(3), np.zeros(4, np.uint8)), lambda: cuda.mem_alloc(-1)):
+            with self.assertRaises(cuda.Error):
+                call()
+
+
+if __name__ == "__main__":
+    unittest.main()
