@@ -63,6 +63,8 @@ struct pln_build_options {
                                         what it holds afterwards the next build gives the same plan, byte for byte. A damaged one is a warning, and begun anew; another kind
                                         of file is an error. NULL: one in cache_folder; without that nothing is kept */
     struct pln_tune_report *tune_report; /* tune: filled; NULL: nobody asks */
+    int int32_io;                    /* inputs and outputs of 64-bit integers, but for states, become ones of 32 bits, as TensorRT 8 has them; what 32 bits do not hold
+                                        loses its high bits. Of an ONNX model; a plan keeps what it has */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "build/keep.h"
+#include "build/narrow.h"
 #include "build/plan_cache.h"
 #include "build/target.h"
 #include "build/tuning.h"
@@ -138,7 +139,8 @@ static enum pln_status import_model(struct build *build)
     log_notes(build);
     PLN_TRY(begin_phase(build, "import"));
     const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .plugins = options->plugins, .warn = log_warning, .warn_user = build };
-    return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
+    PLN_TRY(pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph));
+    return options->int32_io ? pln_narrow_io(build->graph, options->diagnostics) : PLN_OK;
 }
 
 static enum pln_status run_passes(struct build *build)

@@ -13,8 +13,8 @@ from .base import DataType, Dims, Flags, IHostMemory, Reports, generation, type_
 from .enums import BuilderFlag, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TensorFormat, TensorLocation
 from .log import Phases, Severity
 
-# The plan's metadata keys that keep what TensorRT keeps in its engines.
-PROFILES, GENERATION = "planish.tensorrt.profiles", "planish.tensorrt.generation"
+# The plan's metadata key for what TensorRT keeps in its engines.
+PROFILES = "planish.tensorrt.profiles"
 
 
 def default_device() -> str:
@@ -193,9 +193,8 @@ class ITensor:
 
     @property
     def dtype(self) -> DataType:
-        """Its element type; of INT64 INT32 in generation 8."""
-        dtype = type_of(self.info.code)
-        return DataType.INT32 if dtype == DataType.INT64 and generation() == 8 else dtype
+        """Its element type; INT32 in place of INT64 in generation 8."""
+        return type_of(self.info.code)
 
 
 class INetworkDefinition:
@@ -292,7 +291,7 @@ class Builder(Reports):
                 self.logger.log(Severity.WARNING, f"{flag.name} is permitted, but not used by this version, except where the model has Q/DQ")
         try:
             return build(network.model, device=default_device(), fp16=config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), bf16=config.get_flag(BuilderFlag.BF16),
-                         tf32=config.get_flag(BuilderFlag.TF32), metadata={PROFILES: json.dumps(kept), GENERATION: str(generation())}, progress=phases or False,
+                         tf32=config.get_flag(BuilderFlag.TF32), int32_io=generation() == 8, metadata={PROFILES: json.dumps(kept)}, progress=phases or False,
                          logger=lambda level, text: self.logger.log(Severity(level + 1), text))  # fmt: skip
         finally:
             if phases:
@@ -389,7 +388,7 @@ class OnnxParser:
     def _parse(self, model: Any, folder: Optional[str]) -> bool:
         try:
             # As imported, which is what a network shows; the builder builds the model itself.
-            self.network.parsed = build(model, device="ref", external_data=folder)
+            self.network.parsed = build(model, device="ref", external_data=folder, int32_io=generation() == 8)
         except Error as raised:
             self._errors += [ParserError(m, raised.status) for m in raised.messages]
             for error in self._errors:

@@ -12,11 +12,11 @@ import numpy as np
 
 from .. import arrays, dtypes
 from .. import engine as _engine
-from .._native import ffi, lib
+from .._native import lib
 from ..build import load
 from ..errors import Error, InvalidArgument, NotFound
 from .base import DataType, Dims, IHostMemory, Reports, type_of
-from .builder import GENERATION, PROFILES
+from .builder import PROFILES
 from .enums import LayerInformationFormat, TensorFormat, TensorIOMode, TensorLocation
 
 I32, I64 = 6, 7
@@ -57,9 +57,7 @@ class ICudaEngine:
         self.engine, self.logger = engine, logger
         self.infos = {i.name: i for i in engine.inputs + engine.outputs}
         self.names = list(self.infos)
-        told = engine.metadata
-        self._profiles: List[Dict[str, Any]] = json.loads(told.get(PROFILES, "[]"))
-        self._narrow = told.get(GENERATION, "8") == "8"
+        self._profiles: List[Dict[str, Any]] = json.loads(engine.metadata.get(PROFILES, "[]"))
 
     @property
     def name(self) -> str:
@@ -91,9 +89,8 @@ class ICudaEngine:
         return Dims(d if isinstance(d, int) else -1 for d in self._info(name).shape or ())
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        """Of a plan of generation 8 INT64 is INT32."""
-        dtype = type_of(self._info(name).code)
-        return DataType.INT32 if dtype == DataType.INT64 and self._narrow else dtype
+        """INT32 in place of INT64 in an engine that was built in generation 8."""
+        return type_of(self._info(name).code)
 
     def get_tensor_location(self, name: str) -> Any:
         """Where the address given for it must point."""
@@ -356,21 +353,12 @@ class IExecutionContext(Reports):
         shape = self.get_tensor_shape(name)
         return -1 if any(d < 0 for d in shape) else int(np.prod(shape, dtype=np.int64) * self.engine.get_tensor_dtype(name).itemsize)
 
-    def _narrowed(self, info: _engine.TensorInfo) -> bool:
-        return info.code == I64 and self.engine.get_tensor_dtype(info.name) == DataType.INT32
-
     def _memory(self, address: int, code: int, shape: Sequence[int], keep: Any = None) -> arrays.Memory:
         return arrays.Memory(address, (int(np.prod(shape, dtype=np.int64)) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, keep)
 
     def _bind_input(self, info: _engine.TensorInfo, address: Optional[int]) -> None:
         shape = self._shape(info.name)
-        if address is None or self._narrowed(info):
-            if address is not None and self._where == arrays.DEVICE:
-                raise InvalidArgument(f"input '{info.name}' is INT64 in the model; INT32 on a GPU is not built yet: set planish.tensorrt.set_generation(10) when the engine is built, and give INT64")
-            array = np.zeros(shape, dtypes.to_numpy(info.code)) if address is None else _at(address, np.int32, shape).astype(np.int64)
-            memory = arrays.memory_of(array)
-        else:
-            memory = self._memory(address, info.code, shape)
+        memory = self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
         slot = self.context._slots[info.name]
         slot.dtype = slot.shape = None
         held = (memory, arrays.fill_buffer(slot.buffer, memory))
@@ -391,11 +379,6 @@ class IExecutionContext(Reports):
             return
         if not address:
             raise InvalidArgument(f"output '{name}' has no address: call context.set_tensor_address('{name}', address), or give it in the bindings")
-        if self._narrowed(info):
-            if self._where == arrays.DEVICE:
-                raise InvalidArgument(f"output '{name}' is INT64 in the model; INT32 on a GPU is not built yet: set planish.tensorrt.set_generation(10) when the engine is built")
-            self.context.bind_output(name, None)
-            return
         shape = self.context.output_shape(name)
         if shape is None:
             raise InvalidArgument(f"only the run can tell how large output '{name}' is: call context.set_output_allocator('{name}', allocator)")
@@ -414,12 +397,6 @@ class IExecutionContext(Reports):
         for info in self.engine.engine.outputs:
             self._bind_output(info, addresses.get(info.name))
 
-    def _widen_back(self, addresses: Dict[str, int]) -> None:
-        for info in self.engine.engine.outputs:
-            if self._narrowed(info) and info.name not in self._allocators:
-                value = self.context.output(info.name)
-                _at(addresses[info.name], np.int32, value.shape)[...] = value.astype(np.int32)
-
     def _run(self, addresses: Dict[str, int], stream: int) -> bool:
         try:
             self._bind(addresses)
@@ -427,7 +404,6 @@ class IExecutionContext(Reports):
                 self.context.enqueue(stream)
             else:
                 self.context._check(lib.pln_context_run(self.context._pointer), "the run")
-            self._widen_back(addresses)
         except Error as raised:
             self.report(raised)
             return False
@@ -477,11 +453,4 @@ class IExecutionContext(Reports):
 
     def __exit__(self, *_: Any) -> None:
         pass
-
-
-def _at(address: int, dtype: Any, shape: Sequence[int]) -> Any:
-    """The host memory at an address as an array."""
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    return np.frombuffer(ffi.buffer(ffi.cast("char *", address), size), dtype).reshape(tuple(shape)) if size else np.empty(tuple(shape), dtype)
-
 
