@@ -15,123 +15,22 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "bench/kernels/peak.h"
-#include "bench/kernels/problems.h"
+#include "bench/kernels/row.h"
 
-static void *memory(size_t size_bytes)
-{
-    void *p = aligned_alloc(64, (size_bytes + 127) / 64 * 64);
-    if (p == NULL) exit(1);
-    memset(p, 0, size_bytes);
-    return p;
-}
-
-static void place(struct pln_tensor *tensor, bool last, bool fill)
-{
-    pln_tensor_set_contiguous(tensor);
-    if (last && tensor->rank > 2) {
-        int64_t c = tensor->dims[1], stride = c;
-        tensor->strides[1] = 1;
-        for (int d = tensor->rank - 1; d >= 2; d--) {
-            tensor->strides[d] = stride;
-            stride *= tensor->dims[d];
-        }
-        tensor->strides[0] = stride;
-    }
-    int64_t count = pln_tensor_count(tensor);
-    tensor->data = memory((size_t)count * sizeof(float) + 64);
-    for (int64_t i = 0; fill && i < count; i++) {
-        if (tensor->dtype == PLN_BOOL) ((uint8_t *)tensor->data)[i] = i * 7919 % 1999 % 4 > 0;
-        else ((float *)tensor->data)[i] = (float)(i * 7919 % 1999) / 1000.0f - 1.0f;
-    }
-}
-
-struct bench {
-    const struct pln_kernel *kernel;
-    const struct bench_problem *problem;
-    struct pln_tensor inputs[BENCH_INPUTS], output;
-    struct pln_launch launch;
-    void *state, *scratch, *shared;
-    struct pln_prepared prepared;
-};
-
-static bool set_up(struct bench *b)
-{
-    const struct pln_kernel_family *family = b->kernel->family;
-    struct pln_operand inputs[BENCH_INPUTS] = { 0 }, output = { 0 };
-    bool last = (b->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
-    for (int i = 0; i < b->problem->n_inputs; i++) {
-        const struct pln_tensor *t = &b->problem->inputs[i];
-        inputs[i] = (struct pln_operand){ .present = true, .constant = i > 0, .dtype = t->dtype, .rank = t->rank };
-        memcpy(inputs[i].dims, t->dims, sizeof t->dims);
-    }
-    output = (struct pln_operand){ .present = true, .dtype = PLN_F32, .rank = b->problem->output.rank };
-    memcpy(output.dims, b->problem->output.dims, sizeof output.dims);
-    struct pln_problem problem = { .op = (uint16_t)b->problem->op,
-                                   .kind = (uint16_t)b->problem->kind,
-                                   .attrs = &b->problem->attrs,
-                                   .n_inputs = b->problem->n_inputs,
-                                   .n_outputs = 1,
-                                   .inputs = inputs,
-                                   .outputs = &output,
-                                   .features = pln_cpu_features() };
-    if (family->supports(b->kernel, &problem) != NULL) return false;
-    b->launch = (struct pln_launch){ .op = problem.op,
-                                     .kind = problem.kind,
-                                     .attrs = problem.attrs,
-                                     .n_inputs = problem.n_inputs,
-                                     .n_outputs = 1,
-                                     .inputs = b->inputs,
-                                     .outputs = &b->output };
-    for (int i = 0; i < b->problem->n_inputs; i++) {
-        b->inputs[i] = b->problem->inputs[i];
-        place(&b->inputs[i], last && (i == 0 || i > 2), true);
-        if (!pln_kernel_family_packs(family, i) || b->problem->keep_plain) continue;
-        const struct pln_pack_format *format = family->pack(b->kernel);
-        size_t *bytes = i == family->packed_input ? &b->launch.packed_bytes : &b->launch.second_packed_bytes;
-        if (!format->bytes(&b->inputs[i], bytes)) return false;
-        void *packed = memory(*bytes);
-        format->pack(&b->inputs[i], packed);
-        free(b->inputs[i].data);
-        b->inputs[i].data = packed;
-    }
-    b->output = b->problem->output;
-    place(&b->output, last, false);
-    b->state = memory(family->state_bytes);
-    struct pln_diag diag;
-    pln_diag_init(&diag);
-    if (family->prepare(b->kernel, &b->launch, b->state, &b->prepared, &diag) != PLN_OK) {
-        fprintf(stderr, "%s: %s\n", b->kernel->name, diag.entries[0].text);
-        return false;
-    }
-    b->scratch = memory(b->prepared.scratch_bytes);
-    b->shared = memory(b->prepared.shared_bytes);
-    return true;
-}
-
-static void tear_down(struct bench *b)
-{
-    for (int i = 0; i < b->problem->n_inputs; i++) free(b->inputs[i].data);
-    free(b->output.data);
-    free(b->state);
-    free(b->scratch);
-    free(b->shared);
-}
-
-static double best_ns(const struct bench *b)
+static double best_ns(const struct bench_row *b)
 {
     double best = 0;
     int64_t end = pln_clock_ns() + 200000000;
     for (int round = 0; round < 3 || pln_clock_ns() < end; round++) {
         int64_t start = pln_clock_ns();
-        if (b->prepared.cleared_bytes > 0) memset(b->shared, 0, b->prepared.cleared_bytes);
-        b->kernel->family->run(b->state, 0, b->prepared.n_tasks, b->scratch, b->shared);
+        bench_row_run(b);
         double ns = (double)(pln_clock_ns() - start);
         if (best == 0 || ns < best) best = ns;
     }
     return best;
 }
 
-static void report(const struct bench *b)
+static void report(const struct bench_row *b)
 {
     double ns = best_ns(b), peak = bench_peak_gflops(b->kernel->needs), gflops = b->problem->flops / ns;
     printf("{\"kernel\": \"%s\", \"problem\": \"%s\", \"us\": %.2f", b->kernel->name, b->problem->name, ns / 1000);
@@ -158,14 +57,14 @@ static int64_t thread_ns(void)
 }
 
 /* The median over rounds of GFLOP/s of the kernel over that of FMAs, each for some milliseconds. */
-static double share_of_peak(const struct bench *b)
+static double share_of_peak(const struct bench_row *b)
 {
     enum { ROUNDS = 15, ENOUGH_NS = 2000000 };
     double shares[ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
         int64_t start = thread_ns(), ns, runs = 0;
         do {
-            b->kernel->family->run(b->state, 0, b->prepared.n_tasks, b->scratch, b->shared);
+            bench_row_run(b);
             runs++;
             ns = thread_ns() - start;
         } while (ns < ENOUGH_NS);
@@ -176,7 +75,7 @@ static double share_of_peak(const struct bench *b)
 }
 
 /* Some seconds of a neighbour's work may fall upon one side alone: a few tries. */
-static bool reaches(const struct bench *b, double least)
+static bool reaches(const struct bench_row *b, double least)
 {
     double share = 0;
     for (int try = 0; try < 3 && share < least; try++) share = share_of_peak(b);
@@ -213,7 +112,7 @@ static int gate(const struct pln_backend *backend, const char *path)
     }
     while (fgets(line, sizeof line, file) != NULL) {
         if (line[0] == '#' || line[0] == '\n') continue;
-        struct bench b = { 0 };
+        struct bench_row b = { 0 };
         if (sscanf(line, "%79[^|]|%79[^|]|%lf", kernel, problem, &least) == 3) {
             b.kernel = find_row(backend, kernel);
             b.problem = find_problem(problem);
@@ -224,8 +123,8 @@ static int gate(const struct pln_backend *backend, const char *path)
             continue;
         }
         if ((b.kernel->needs & ~pln_cpu_features()) != 0) continue;
-        if (!set_up(&b) || !reaches(&b, least)) status = 1;
-        tear_down(&b);
+        if (!bench_row_set_up(&b) || !reaches(&b, least)) status = 1;
+        bench_row_tear_down(&b);
     }
     fclose(file);
     return status;
@@ -243,13 +142,11 @@ int main(int argc, char **argv)
     printf("{\"machine\": \"%s\", \"peak_gflops\": %.1f}\n", pln_cpu_name(), bench_peak_gflops(pln_cpu_features()));
     for (const struct pln_kernel *const *row = backend->kernels; *row != NULL; row++)
         for (int i = 0; i < n_problems; i++) {
-            struct bench b = { .kernel = *row, .problem = &problems[i] };
+            struct bench_row b = { .kernel = *row, .problem = &problems[i] };
             bool wanted = strstr((*row)->name, want) != NULL || strstr(problems[i].name, want) != NULL;
             if ((*row)->op != problems[i].op || !wanted || ((*row)->needs & ~pln_cpu_features()) != 0) continue;
-            if (set_up(&b)) {
-                report(&b);
-                tear_down(&b);
-            }
+            if (bench_row_set_up(&b)) report(&b);
+            bench_row_tear_down(&b);
         }
     return 0;
 }

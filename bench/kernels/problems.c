@@ -150,7 +150,11 @@ int bench_problems(struct bench_problem **out_problems)
     matmul(1, 128, 768, 768, false);
     matmul(1, 128, 3072, 768, false);
     matmul(1, 128, 768, 3072, false);
+    matmul(1, 197, 768, 3072, false);
+    matmul(1, 197, 3072, 768, false);
     matmul(1, 1, 768, 768, false);
+    matmul(1, 1, 3072, 768, false);
+    matmul(1, 1, 768, 3072, false);
     matmul(1, 1, 4096, 4096, false);
     matmul(1, 8, 4096, 4096, false);
     matmul(12, 128, 128, 64, true);
@@ -160,10 +164,17 @@ int bench_problems(struct bench_problem **out_problems)
     conv(64, 64, 56, 1, 1, 1);
     conv(64, 64, 56, 3, 1, 1);
     conv(64, 256, 56, 1, 1, 1);
+    conv(256, 64, 56, 1, 1, 1);
+    conv(128, 128, 56, 3, 2, 1);
     conv(128, 128, 28, 3, 1, 1);
+    conv(128, 512, 28, 1, 1, 1);
+    conv(512, 128, 28, 1, 1, 1);
     conv(256, 512, 56, 1, 2, 1);
+    conv(256, 1024, 14, 1, 1, 1);
+    conv(1024, 256, 14, 1, 1, 1);
     conv(256, 256, 14, 3, 1, 1);
     conv(512, 512, 7, 3, 1, 1);
+    conv(512, 2048, 7, 1, 1, 1);
     conv(2048, 512, 7, 1, 1, 1);
     conv(96, 96, 112, 3, 2, 96);
     conv(192, 192, 28, 3, 1, 192);
@@ -172,6 +183,13 @@ int bench_problems(struct bench_problem **out_problems)
     conv(32, 32, 112, 3, 1, 32);
     conv(240, 240, 28, 5, 1, 240);
     conv(16, 96, 112, 1, 1, 1);
+    conv(96, 24, 56, 1, 1, 1);
+    conv(24, 144, 56, 1, 1, 1);
+    conv(192, 32, 28, 1, 1, 1);
+    conv(64, 384, 14, 1, 1, 1);
+    conv(384, 64, 14, 1, 1, 1);
+    conv(160, 960, 7, 1, 1, 1);
+    conv(960, 160, 7, 1, 1, 1);
     conv(3, 32, 224, 3, 2, 1);
     conv(16, 16, 64, 3, 1, 1);
     /* PP-OCR's detection, a U-Net, DCGAN. */
