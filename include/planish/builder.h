@@ -54,7 +54,7 @@ struct pln_build_options {
     const char *const *metadata;     /* key, value, key, value, …, ended by NULL: what the plan shall say besides the model's own; a key of the model's is replaced */
     pln_plugins *plugins;            /* custom operators (plugin.h); NULL: none. The engine keeps them as long as it needs them */
     const char *work_folder;         /* a plan of 64 MiB and more is put together in an unnamed file here, where there is room, so that its weights take no memory of their
-                                        own; NULL: in memory. The file goes with the engine */
+                                        own; NULL: in memory. The file goes with the engine, unless pln_engine_save gives it a name */
     int no_winograd;                 /* convolutions multiply images and weights as they are. Without it those of 3 x 3 taps may run as Winograd's where that is
                                         faster: in f32, with errors of some times those of direct sums; an infinite number in an image makes NaN of up to 8 x 8
                                         outputs around; plans are larger */
@@ -80,7 +80,9 @@ PLN_API PLN_MUST_USE enum pln_status pln_build_memory(const void *data, size_t s
  * NULL: the plan's. Passes run only when a plan of "ref", whose graph is as imported, is built for another device. Errors: those of
  * pln_engine_load_file but for features and kernels; PLN_NOT_FOUND: the plan keeps no graph. */
 PLN_API PLN_MUST_USE enum pln_status pln_build_plan_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
-/* Writes the engine as a plan: under a temporary name, renamed when complete. Errors: PLN_IO, PLN_NO_MEMORY. diagnostics may be NULL. */
+/* Writes the engine as a plan: under a temporary name, renamed when complete. It does not wait for the disk: should the system crash within seconds, loading tells that the
+ * plan is damaged. The file may be what the engine has its weights in (work_folder), as that of a loaded plan is: replace it by another, do not write into it. Errors: PLN_IO,
+ * PLN_NO_MEMORY. diagnostics may be NULL. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_save(const pln_engine *engine, const char *path, pln_diagnostics *diagnostics);
 /* Names of the passes in order; NULL after the last. */
 PLN_API const char *pln_pass_name(int index);

@@ -29,7 +29,7 @@ struct pln_engine_options {
     pln_diagnostics *diagnostics;      /* NULL: codes only */
     const struct pln_logger *logger;   /* NULL: silent; copied, `user` outlives the engine */
     const char *device;                /* NULL: the one that the plan was built for; or another of its kind: "cuda:1" */
-    int verify_weights;                /* 1: check weights of any size; 0: up to 256 MiB; -1: none */
+    int verify_weights;                /* 1: check weights of any size; 0: up to 256 MiB, and those of a file with holes, as a crash of the system leaves one; -1: none */
     void (*release)(void *user);       /* pln_engine_load_memory: called once, when the engine is gone or loading failed; NULL: nobody */
     void *release_user;
     int may_be_foreign;                /* 1: a plan for a machine that is not this one gives an engine all the same, which can be looked at and saved, but not run: pln_context_create says why not */

@@ -47,6 +47,15 @@ enum pln_status pln_file_map(const char *path, struct pln_diag *diag, struct pln
     return status;
 }
 
+bool pln_file_has_holes(const char *path)
+{
+    const int fd = open(path, OPEN_FLAGS);
+    if (fd < 0) return false;
+    const off_t hole = lseek(fd, 0, SEEK_HOLE), end = lseek(fd, 0, SEEK_END);
+    close(fd);
+    return hole >= 0 && hole < end;
+}
+
 static bool has_parent_part(const char *path)
 {
     for (const char *part = path; part != NULL;) {
@@ -101,26 +110,6 @@ enum pln_status pln_file_map_below(const char *folder, const char *relative, str
     }
     close(folder_fd);
     return status;
-}
-
-void *pln_file_scratch(const char *folder, size_t size_bytes)
-{
-#ifdef O_TMPFILE
-    const int fd = size_bytes ? open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) : -1;
-    if (fd < 0) return NULL;
-    void *memory = posix_fallocate(fd, 0, (off_t)size_bytes) == 0 ? mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
-    close(fd);
-    return memory == MAP_FAILED ? NULL : memory;
-#else
-    (void)folder;
-    (void)size_bytes;
-    return NULL;
-#endif
-}
-
-void pln_file_scratch_release(void *memory, size_t size_bytes)
-{
-    if (memory) munmap(memory, size_bytes);
 }
 
 void pln_file_unmap(struct pln_file_map *map)

@@ -21,10 +21,16 @@ enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_dia
 enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
 void pln_file_unmap(struct pln_file_map *map);
 
+/* Parts of the file were never written, and read as zeros: so a crash leaves a file that the disk did not have yet, and so some programs copy zeros. false also where nobody
+ * knows. */
+bool pln_file_has_holes(const char *path);
+
 /* Memory, zeroed, whose pages are those of an unnamed file in the folder: they can be written there and dropped. All of the room on the disk is taken at once. NULL: it
  * cannot be had. */
 void *pln_file_scratch(const char *folder, size_t size_bytes);
 void pln_file_scratch_release(void *memory, size_t size_bytes);
+/* The descriptor of the file, which has the umask's mode, for pln_file_writer_take; it is the caller's from then on. -1: the memory is no such file's, or it was taken. */
+int pln_file_scratch_take(const void *memory, size_t size_bytes);
 
 /* Folder part of a path, "." when there is none, into the caller's buffer. PLN_INVALID_ARGUMENT: it does not fit. */
 enum pln_status pln_path_folder(const char *path, char *buffer, size_t buffer_bytes);
@@ -43,13 +49,13 @@ struct pln_file_writer {
     struct pln_diag *diag;
 };
 enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char *path, const struct pln_allocator *alloc, struct pln_diag *diag);
+/* The file is complete, and lies behind take_fd (closed in any case) without a name. Commit fails where it cannot get one in that folder. */
+enum pln_status pln_file_writer_take(struct pln_file_writer *writer, const char *path, int take_fd, const struct pln_allocator *alloc, struct pln_diag *diag);
 enum pln_status pln_file_writer_write(struct pln_file_writer *writer, const void *data, size_t size_bytes);
 /* Zero bytes up to the next multiple of align (a power of two). */
 enum pln_status pln_file_writer_align(struct pln_file_writer *writer, size_t align);
 /* Overwrites bytes already written, for headers that are known last. */
 enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t offset, const void *data, size_t size_bytes);
-/* Waits until what was written lies on the disk. */
-enum pln_status pln_file_writer_flush(struct pln_file_writer *writer);
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer);
 void pln_file_writer_abort(struct pln_file_writer *writer);
 

@@ -65,10 +65,10 @@ static void release_paths(struct pln_file_writer *writer)
     writer->temp_path = NULL;
 }
 
-enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char *path,
-                                     const struct pln_allocator *alloc, struct pln_diag *diag)
+/* take_fd -1: a new file. */
+static enum pln_status open_writer(struct pln_file_writer *writer, const char *path, int take_fd, const struct pln_allocator *alloc, struct pln_diag *diag)
 {
-    *writer = (struct pln_file_writer){ .fd = -1, .status = PLN_INVALID_ARGUMENT, .alloc = alloc, .diag = diag };
+    *writer = (struct pln_file_writer){ .fd = take_fd, .status = PLN_INVALID_ARGUMENT, .alloc = alloc, .diag = diag };
     /* The rename at the end would put a file where a device or a folder was. */
     struct stat info;
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
@@ -78,17 +78,30 @@ enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char 
     writer->path = pln_alloc(alloc, writer->path_bytes, 1);
     writer->temp_path = pln_alloc(alloc, writer->temp_bytes, 1);
     writer->status = PLN_OK;
-    if (writer->path == NULL || writer->temp_path == NULL) {
-        writer->status = pln_fail_memory(diag, "a file name", writer->temp_bytes);
-    } else {
-        memcpy(writer->path, path, writer->path_bytes);
-        writer->fd = open_unnamed(writer);
-        writer->is_named = writer->fd < 0;
-        if (writer->is_named) writer->fd = open_temporary(writer, -1);
-        if (writer->fd < 0) writer_fail(writer, "create");
-    }
-    if (writer->status != PLN_OK) release_paths(writer);
-    return writer->status;
+    if (writer->path == NULL || writer->temp_path == NULL)
+        return writer->status = pln_fail_memory(diag, "a file name", writer->temp_bytes);
+    memcpy(writer->path, path, writer->path_bytes);
+    if (writer->fd >= 0) return PLN_OK;
+    writer->fd = open_unnamed(writer);
+    writer->is_named = writer->fd < 0;
+    if (writer->is_named) writer->fd = open_temporary(writer, -1);
+    return writer->fd < 0 ? writer_fail(writer, "create") : PLN_OK;
+}
+
+enum pln_status pln_file_writer_open(struct pln_file_writer *writer, const char *path,
+                                     const struct pln_allocator *alloc, struct pln_diag *diag)
+{
+    const enum pln_status status = open_writer(writer, path, -1, alloc, diag);
+    if (status != PLN_OK) release_paths(writer);
+    return status;
+}
+
+enum pln_status pln_file_writer_take(struct pln_file_writer *writer, const char *path, int take_fd,
+                                     const struct pln_allocator *alloc, struct pln_diag *diag)
+{
+    const enum pln_status status = open_writer(writer, path, take_fd, alloc, diag);
+    if (status != PLN_OK) pln_file_writer_abort(writer);
+    return status;
 }
 
 static enum pln_status write_at(struct pln_file_writer *writer, uint64_t offset, const void *data, size_t size_bytes)
@@ -132,12 +145,6 @@ enum pln_status pln_file_writer_patch(struct pln_file_writer *writer, uint64_t o
     if (writer->status != PLN_OK) return writer->status;
     assert(offset <= writer->offset && size_bytes <= writer->offset - offset);
     return write_at(writer, offset, data, size_bytes);
-}
-
-enum pln_status pln_file_writer_flush(struct pln_file_writer *writer)
-{
-    if (writer->status == PLN_OK && fdatasync(writer->fd) != 0) return writer_fail(writer, "write");
-    return writer->status;
 }
 
 enum pln_status pln_file_writer_commit(struct pln_file_writer *writer)

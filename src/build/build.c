@@ -235,7 +235,7 @@ static enum pln_status write_plan(struct build *build, const struct pln_allocato
     const struct pln_program *programs[PLN_TARGET_MAX_LEVELS];
     const struct pln_watch watch = { tell_progress, build };
     for (uint32_t i = 0; i < build->n_programs; i++) programs[i] = &build->programs[i];
-    const struct pln_plan_write_options options = { .limit_bytes = (size_t)build->options->memory_limit_bytes, .watch = &watch, .folder = build->options->work_folder };
+    const struct pln_plan_write_options options = { .limit_bytes = (size_t)build->options->memory_limit_bytes, .watch = &watch, .pool = build->options->pool, .folder = build->options->work_folder };
     return pln_plan_write_targets(programs, build->n_programs, &options, alloc, build->options->diagnostics, out_image);
 }
 

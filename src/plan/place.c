@@ -1,7 +1,10 @@
 #include "plan/place.h"
 
+#include "base/pool.h"
 #include "kernel/kernel.h"
 #include "plan/format.h"
+
+#define BATCH_BYTES ((uint64_t)32 << 20) /* stored between two looks at the watch */
 
 uint64_t pln_plan_stored_bytes(const struct pln_weight *weight)
 {
@@ -99,25 +102,45 @@ static void store_strings(const struct pln_weight *weight, uint8_t *to)
     }
 }
 
-enum pln_status pln_plan_places_store(const struct pln_plan_places *places, const struct pln_watch *watch, uint8_t *to, uint64_t *out_hashes)
+/* Weights of a batch, from `first` on; threads take some each. */
+struct storing {
+    const struct pln_plan_places *places;
+    uint32_t first;
+    uint8_t *to;
+    uint64_t *hashes;
+};
+
+static void store_weights(void *user, int64_t first, int64_t last, int worker)
 {
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < places->n_weights; i++) {
-        const struct pln_weight *weight = places->weights[i];
-        uint64_t bytes = pln_plan_stored_bytes(weight), at = places->offsets[i];
-        out_hashes[i] = 0;
-        if (bytes == 0) continue;
-        if (places->same[i] != i) {
-            out_hashes[i] = out_hashes[places->same[i]];
-            continue;
-        }
-        PLN_TRY(pln_watch_tell(watch, "pack weights", at, places->size_bytes));
-        memset(to + end, 0, at - end);
-        if (weight->dtype == PLN_STR) store_strings(weight, to + at);
-        else if (weight->data) memcpy(to + at, weight->data, bytes);
-        else weight->format->pack(weight->plain, to + at);
-        end = at + bytes;
-        out_hashes[i] = pln_hash64(to + at, bytes, 0);
+    const struct storing *storing = user;
+    (void)worker;
+    for (int64_t i = first; i < last; i++) {
+        const uint32_t id = storing->first + (uint32_t)i;
+        const struct pln_weight *weight = storing->places->weights[id];
+        const uint64_t bytes = pln_plan_stored_bytes(weight);
+        uint8_t *to = storing->to + storing->places->offsets[id];
+        storing->hashes[id] = 0;
+        if (bytes == 0 || storing->places->same[id] != id) continue;
+        if (weight->dtype == PLN_STR) store_strings(weight, to);
+        else if (weight->data) memcpy(to, weight->data, bytes);
+        else weight->format->pack(weight->plain, to);
+        const uint64_t end = storing->places->offsets[id] + bytes;
+        memset(to + bytes, 0, PLN_MIN(pln_align_up(end, PLN_PLAN_WEIGHT_ALIGN), storing->places->size_bytes) - end);
+        storing->hashes[id] = pln_hash64(to, bytes, 0);
     }
+}
+
+enum pln_status pln_plan_places_store(const struct pln_plan_places *places, const struct pln_watch *watch, struct pln_pool *pool, uint8_t *to, uint64_t *out_hashes)
+{
+    struct storing storing = { .places = places, .to = to, .hashes = out_hashes };
+    while (storing.first < places->n_weights) {
+        uint64_t bytes = 0;
+        uint32_t n = 0;
+        PLN_TRY(pln_watch_tell(watch, "pack weights", places->offsets[storing.first], places->size_bytes));
+        for (; bytes < BATCH_BYTES && storing.first + n < places->n_weights; n++) bytes += pln_plan_stored_bytes(places->weights[storing.first + n]);
+        pln_pool_run(pool, n, 1, store_weights, &storing);
+        storing.first += n;
+    }
+    for (uint32_t i = 0; i < places->n_weights; i++) out_hashes[i] = out_hashes[places->same[i]];
     return PLN_OK;
 }

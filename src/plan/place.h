@@ -7,6 +7,8 @@
 #include "base/watch.h"
 #include "kernel/program.h"
 
+struct pln_pool;
+
 struct pln_plan_places {
     const struct pln_weight **weights; /* the first program's first */
     uint32_t n_weights;
@@ -23,7 +25,8 @@ uint64_t pln_plan_stored_bytes(const struct pln_weight *weight);
 enum pln_status pln_plan_places_init(struct pln_plan_places *places, const struct pln_program *const *programs, uint32_t n_programs, struct pln_arena *arena, const struct pln_allocator *alloc,
                                      struct pln_diag *diag);
 void pln_plan_places_deinit(struct pln_plan_places *places);
-/* Copies or packs each into its place of `size_bytes` bytes, all of which it writes; gives the hash of each. Errors: those of the watch, which is told bytes. */
-enum pln_status pln_plan_places_store(const struct pln_plan_places *places, const struct pln_watch *watch, uint8_t *to, uint64_t *out_hashes);
+/* Copies or packs each into its place of `size_bytes` bytes, all of which it writes; gives the hash of each. The pool's threads share the weights. Errors: those of the watch,
+ * which is told bytes. */
+enum pln_status pln_plan_places_store(const struct pln_plan_places *places, const struct pln_watch *watch, struct pln_pool *pool, uint8_t *to, uint64_t *out_hashes);
 
 #endif

@@ -6,6 +6,8 @@
 #include "base/watch.h"
 #include "kernel/program.h"
 
+struct pln_pool;
+
 /* A plan in memory, as the file will be. */
 struct pln_plan_image {
     const struct pln_allocator *alloc;
@@ -23,6 +25,7 @@ enum pln_status pln_plan_write(const struct pln_program *program, const struct p
 struct pln_plan_write_options {
     size_t limit_bytes;            /* of the image, 0: none */
     const struct pln_watch *watch; /* is told how far the weights are; its failure is passed on. NULL: nobody is */
+    struct pln_pool *pool;         /* packs the weights; NULL: the process's */
     const char *folder;            /* an image of PLN_PLAN_SCRATCH_LEAST bytes and more is an unnamed file there, where that can be had; NULL: in memory */
 };
 #define PLN_PLAN_SCRATCH_LEAST ((uint64_t)64 << 20)
@@ -30,7 +33,6 @@ enum pln_status pln_plan_write_targets(const struct pln_program *const *programs
                                        struct pln_diag *diag, struct pln_plan_image *out_image);
 void pln_plan_image_release(struct pln_plan_image *image);
 
-struct pln_pool;
 enum pln_plan_verify { PLN_PLAN_VERIFY_USUAL, PLN_PLAN_VERIFY_ALL, PLN_PLAN_VERIFY_NONE };
 
 struct pln_plan_read_options {

@@ -2,6 +2,7 @@
  * weights go directly. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/pool.h"
 #include "kernel/rowprog.h"
 #include "plan/format.h"
 #include "plan/place.h"
@@ -364,13 +365,34 @@ static void patch(struct writer *writer, enum pln_plan_section_id id, size_t at,
     memcpy(writer->sections[id].data + at, &value, sizeof value);
 }
 
-static void patch_hashes(struct writer *writer, const uint64_t *hashes, const uint8_t *weights)
+static void patch_hashes(struct writer *writer, const uint64_t *hashes)
 {
-    const uint64_t bytes = writer->places->size_bytes;
     for (uint32_t i = 0; i < writer->program->n_weights; i++)
         patch(writer, PLN_PLAN_WEIGHT_TABLE, i * sizeof(struct pln_plan_weight) + offsetof(struct pln_plan_weight, hash), hashes[writer->first_weight + i]);
-    for (uint64_t at = 0; writer->first && at < bytes; at += PLN_PLAN_CHUNK_BYTES)
-        patch(writer, PLN_PLAN_CHECKSUMS, at / PLN_PLAN_CHUNK_BYTES * sizeof(uint64_t), pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, bytes - at), 0));
+}
+
+struct summing {
+    struct writer *writer;
+    const uint8_t *weights;
+};
+
+/* Checksums of blocks [first, last) of the weights. */
+static void sum_chunks(void *user, int64_t first, int64_t last, int worker)
+{
+    const struct summing *summing = user;
+    const uint64_t bytes = summing->writer->places->size_bytes;
+    (void)worker;
+    for (uint64_t i = (uint64_t)first; i < (uint64_t)last; i++) {
+        const uint64_t at = i * PLN_PLAN_CHUNK_BYTES;
+        patch(summing->writer, PLN_PLAN_CHECKSUMS, i * sizeof(uint64_t), pln_hash64(summing->weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, bytes - at), 0));
+    }
+}
+
+static void patch_checksums(struct writer *writer, struct pln_pool *pool, const uint8_t *weights)
+{
+    const uint64_t bytes = writer->places->size_bytes;
+    struct summing summing = { writer, weights };
+    pln_pool_run(pool, (int64_t)(bytes / PLN_PLAN_CHUNK_BYTES + (bytes % PLN_PLAN_CHUNK_BYTES != 0)), 1, sum_chunks, &summing);
 }
 
 /* ---- one program's metadata ---- */
@@ -508,6 +530,16 @@ static void *take_image(const struct file *file, uint64_t size_bytes, bool *out_
     return image ? image : pln_alloc(file->alloc, (size_t)size_bytes, PLN_PLAN_PAGE);
 }
 
+static enum pln_status store_weights(struct file *file, uint8_t *to, uint64_t *hashes)
+{
+    struct pln_pool *pool = file->options.pool ? file->options.pool : pln_pool_shared();
+    if (!pool) return pln_fail_memory(file->diag, "a thread pool", 0);
+    PLN_TRY(pln_plan_places_store(&file->places, file->options.watch, pool, to, hashes));
+    for (uint32_t i = 0; i < file->n; i++) patch_hashes(&file->writers[i], hashes);
+    patch_checksums(&file->writers[0], pool, to);
+    return PLN_OK;
+}
+
 static enum pln_status store(struct file *file, struct pln_plan_image *out_image)
 {
     struct writer *first = &file->writers[0];
@@ -522,9 +554,7 @@ static enum pln_status store(struct file *file, struct pln_plan_image *out_image
     if (!to) return pln_fail_memory(file->diag, "plan", layout.all_bytes);
     out_image->data = to;
     out_image->size_bytes = layout.all_bytes;
-    uint8_t *weights = to + (layout.all_bytes - file->places.size_bytes);
-    PLN_TRY(pln_plan_places_store(&file->places, file->options.watch, weights, hashes));
-    for (uint32_t i = 0; i < file->n; i++) patch_hashes(&file->writers[i], hashes, weights);
+    PLN_TRY(store_weights(file, to + (layout.all_bytes - file->places.size_bytes), hashes));
     memset(to, 0, layout.all_bytes - file->places.size_bytes);
     for (uint32_t i = 0; i < layout.n; i++)
         if (layout.sections[i].id == PLN_PLAN_TARGETS) store_targets(file->writers, file->n, to + layout.sections[i].offset);

@@ -1,5 +1,7 @@
 /* Plans to engines. */
+#include "base/file.h"
 #include "base/text.h"
+#include "plan/format.h"
 #include "plan/plan.h"
 #include "runtime/engine.h"
 
@@ -75,6 +77,12 @@ static enum pln_status load(struct loaded *loaded, const void *data, size_t size
     return PLN_OK;
 }
 
+/* Large weights are not checked; but what a crash of the system left of a plan has holes, so these are. */
+static void check_holes(const char *path, size_t size_bytes, struct pln_engine_options *options)
+{
+    if (options->verify_weights == 0 && size_bytes > PLN_PLAN_VERIFY_BYTES && pln_file_has_holes(path)) options->verify_weights = 1;
+}
+
 enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
@@ -85,6 +93,7 @@ enum pln_status pln_engine_load_file(const char *path, const struct pln_engine_o
     struct loaded *loaded = new_loaded(&own);
     if (!loaded) return pln_fail_memory(own.diagnostics, "plan", sizeof *loaded);
     enum pln_status status = pln_file_map(path, own.diagnostics, &loaded->map);
+    if (status == PLN_OK) check_holes(path, loaded->map.size_bytes, &own);
     if (status == PLN_OK) return load(loaded, loaded->map.data, loaded->map.size_bytes, path, &own, out_engine);
     release(loaded);
     return status;

@@ -73,7 +73,6 @@ static void writing_and_mapping(void **state)
     assert_int_equal(pln_file_writer_align(&writer, 64), PLN_OK);
     assert_int_equal(pln_file_writer_write(&writer, "x", 1), PLN_OK);
     assert_int_equal(pln_file_writer_align(&writer, 16384), PLN_OK);
-    assert_int_equal(pln_file_writer_flush(&writer), PLN_OK);
     assert_int_equal(pln_file_writer_patch(&writer, 1, "E", 1), PLN_OK);
     assert_int_equal(pln_file_map(in_folder("a.bin"), NULL, &map), PLN_IO); /* not there before commit */
     assert_int_equal(pln_file_writer_commit(&writer), PLN_OK);
@@ -167,6 +166,51 @@ static void what_is_no_regular_file_is_refused(void **state)
     unlink(in_folder("pipe"));
 }
 
+/* Memory of a file without a name; where a folder cannot have one, that is all there is to see. */
+static void memory_becomes_a_file(void **state)
+{
+    (void)state;
+    enum { BYTES = 10000 };
+    struct pln_file_writer writer;
+    struct pln_file_map map;
+    const int before = count_files();
+    char *memory = pln_file_scratch(folder, BYTES);
+    if (memory == NULL) skip();
+    memset(memory, 'm', BYTES);
+    assert_int_equal(count_files(), before);
+    assert_int_equal(pln_file_scratch_take(memory + 1, BYTES), -1);
+    assert_int_equal(pln_file_scratch_take(memory, BYTES - 1), -1);
+    const int fd = pln_file_scratch_take(memory, BYTES);
+    assert_true(fd >= 0);
+    assert_int_equal(pln_file_scratch_take(memory, BYTES), -1); /* once */
+    assert_int_equal(pln_file_writer_take(&writer, in_folder("named"), fd, NULL, NULL), PLN_OK);
+    assert_int_equal(pln_file_writer_commit(&writer), PLN_OK);
+    pln_file_scratch_release(memory, BYTES);
+    assert_int_equal(count_files(), before + 1);
+    assert_int_equal(pln_file_map(in_folder("named"), NULL, &map), PLN_OK);
+    assert_int_equal(map.size_bytes, BYTES);
+    assert_int_equal(map.data[BYTES - 1], 'm');
+    pln_file_unmap(&map);
+    assert_int_equal(pln_file_writer_take(&writer, folder, dup(STDIN_FILENO), NULL, NULL), PLN_IO); /* a folder is there */
+    memory = pln_file_scratch(folder, BYTES); /* never named */
+    pln_file_scratch_release(memory, BYTES);
+    assert_int_equal(count_files(), before + 1);
+}
+
+static void holes_are_seen(void **state)
+{
+    (void)state;
+    enum { BYTES = 1 << 20 };
+    write_text("dense", "all of it");
+    assert_false(pln_file_has_holes(in_folder("dense")));
+    assert_false(pln_file_has_holes(in_folder("not there")));
+    const int fd = open(in_folder("holes"), O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(ftruncate(fd, BYTES), 0);
+    const bool known = lseek(fd, 0, SEEK_HOLE) == 0; /* else this file system does not tell */
+    close(fd);
+    assert_int_equal(pln_file_has_holes(in_folder("holes")), known);
+}
+
 static void staying_below_a_folder(void **state)
 {
     (void)state;
@@ -237,6 +281,8 @@ int main(void)
         cmocka_unit_test(an_aborted_writer_leaves_nothing),
         cmocka_unit_test(a_killed_writer_leaves_nothing),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
+        cmocka_unit_test(memory_becomes_a_file),
+        cmocka_unit_test(holes_are_seen),
         cmocka_unit_test(staying_below_a_folder),
         cmocka_unit_test(folders_of_paths),
         cmocka_unit_test(libraries),

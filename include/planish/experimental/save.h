@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/* pln_engine_save that tells how far it is, in the phase "write the plan"; what is told as done lies on the disk. progress NULL: nobody is told. Errors: those of
- * pln_engine_save; PLN_CANCELLED by progress, which leaves nothing behind. */
+/* pln_engine_save that tells how far it is, in the phase "write the plan". progress NULL: nobody is told. Errors: those of pln_engine_save; PLN_CANCELLED by
+ * progress, which leaves nothing behind. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_save_watched(const pln_engine *engine, const char *path, pln_progress progress, void *user, pln_diagnostics *diagnostics);
 
 #ifdef __cplusplus
