@@ -43,6 +43,7 @@ static const struct option_row rows[] = {
     { "int4", 0, OPTION_FLAG, &options.int4, "", "permits int4 (not used by this version)" },
     { "best", 0, OPTION_FLAG, &options.best, "", "permits all of them" },
     { "noTF32", 0, OPTION_FLAG, &options.no_tf32, "", "products stay in f32" },
+    { "timingCacheFile", 0, OPTION_TEXT, &options.timing_cache, "FILE", "measure kernels, with what was measured in this file, where more is added (--timing-cache of build)" },
     { "skipInference", 0, OPTION_FLAG, &options.skip_inference, "", "build only" },
     { "buildOnly", 0, OPTION_FLAG, &options.build_only, "", "the same (8.x)" },
     { "loadInputs", 0, OPTION_TEXT, &options.load_inputs, "x:FILE,…", "raw bytes of inputs" },
@@ -83,7 +84,7 @@ static const struct option_row rows[] = {
     UNUSED_FLAG("explicitBatch"), UNUSED_FLAG("explicitPrecision"), UNUSED_FLAG("heuristic"), UNUSED_FLAG("nativeInstanceNorm"), UNUSED_FLAG("ni"), UNUSED_FLAG("restricted"), UNUSED_FLAG("weightless"),
     UNUSED_VALUE("inputIOFormats"), UNUSED_VALUE("outputIOFormats"), UNUSED_VALUE("memPoolSize"), UNUSED_VALUE("profilingVerbosity"), UNUSED_VALUE("avgTiming"), UNUSED_VALUE("minTiming"),
     UNUSED_VALUE("useRuntime"), UNUSED_VALUE("leanDLLPath"), UNUSED_VALUE("sparsity"), UNUSED_VALUE("layerDeviceTypes"), UNUSED_VALUE("decomposableAttentions"), UNUSED_VALUE("tacticSources"),
-    UNUSED_VALUE("timingCacheFile"), UNUSED_VALUE("preview"), UNUSED_VALUE("builderOptimizationLevel"), UNUSED_VALUE("maxTactics"), UNUSED_VALUE("hardwareCompatibilityLevel"),
+    UNUSED_VALUE("preview"), UNUSED_VALUE("builderOptimizationLevel"), UNUSED_VALUE("maxTactics"), UNUSED_VALUE("hardwareCompatibilityLevel"),
     UNUSED_VALUE("runtimePlatform"), UNUSED_VALUE("tempdir"), UNUSED_VALUE("tempfileControls"), UNUSED_VALUE("maxAuxStreams"), UNUSED_VALUE("markDebug"), UNUSED_VALUE("tilingOptimizationLevel"),
     UNUSED_VALUE("l2LimitForTiling"), UNUSED_VALUE("persistentCacheRatio"), UNUSED_VALUE("useProfile"), UNUSED_VALUE("profile"), UNUSED_VALUE("allocationStrategy"), UNUSED_VALUE("saveDebugTensors"),
     UNUSED_VALUE("saveAllDebugTensors"), UNUSED_VALUE("weightStreamingBudget"), UNUSED_VALUE("useDLACore"), UNUSED_VALUE("staticPlugins"), UNUSED_VALUE("dynamicPlugins"), UNUSED_VALUE("plugins"),
@@ -198,6 +199,7 @@ static int check(void)
 {
     if (options.version != 8 && options.version != 10 && options.version != 11) return trtexec_log('E', "--pln-version can be 8, 10 or 11"), 1;
     if (!options.onnx && !options.load_engine) return trtexec_log('E', "Model missing or format not recognized: give --onnx=FILE or --loadEngine=FILE"), 1;
+    if (options.timing_cache && options.load_engine) trtexec_log('W', "--timingCacheFile is for building and is passed over: a plan is loaded");
     if (options.onnx && options.load_engine) return trtexec_log('E', "--onnx and --loadEngine are two models: give one of them"), 1;
     if (options.load_engine && options.save_engine) return trtexec_log('E', "Load and save engine options can't be specified together"), 1;
     for (const char *at = options.percentile; *at;) {
@@ -218,6 +220,8 @@ static void settle(void)
     if (options.device >= 0) named = snprintf(device, sizeof device, "cuda:%ld", options.device) > 0;
     model->device = options.pln_device ? options.pln_device : named ? device : NULL;
     model->threads = options.pln_threads;
+    if (options.onnx) model->timing_cache = options.timing_cache;
+    model->default_tune = model->timing_cache ? "fast" : NULL;
     model->seed = 1;
     if (options.pln_plugin) text_list_add(&model->plugins, options.pln_plugin);
     model->must_be_plan = options.load_engine != NULL;
@@ -274,7 +278,7 @@ static int check_results(const char *path)
     const struct {
         const char *option, *result;
     } results[] = { { "--saveEngine", options.save_engine }, { "--exportTimes", options.export_times }, { "--exportOutput", options.export_output }, { "--exportProfile", options.export_profile },
-                    { "--exportLayerInfo", options.export_layers } };
+                    { "--exportLayerInfo", options.export_layers }, { "--timingCacheFile", options.timing_cache } };
     int status = 0;
     for (size_t i = 0; status == 0 && i < sizeof results / sizeof *results; i++) {
         status = model_check_result(&command_trtexec, path, results[i].result, i == 0);
@@ -308,6 +312,8 @@ static int open_model(struct model *model)
     if (options.onnx) {
         trtexec_log('I', "Created engine with size: %.4f MiB", (double)plan_bytes / 1048576);
         trtexec_log('I', "Engine built in %.4f sec.", model->build_ms * 1e-3);
+        if (options.timing_cache)
+            trtexec_log('I', "Timing cache %s: %d kernels measured, %d found, %d by estimate", options.timing_cache, model->tuned.measured, model->tuned.found, model->tuned.estimated);
         if (options.save_engine) status = save_engine(model);
     } else {
         trtexec_log('I', "Engine loaded in %.4f sec.", model->load_ms * 1e-3);

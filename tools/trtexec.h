@@ -8,7 +8,7 @@
 #include "text.h"
 
 struct trtexec_options {
-    const char *onnx, *load_engine, *save_engine;
+    const char *onnx, *load_engine, *save_engine, *timing_cache;
     const char *min_shapes, *opt_shapes, *max_shapes, *shapes, *load_inputs;
     bool fp16, bf16, fp8, int8, int4, best, no_tf32;
     bool skip_inference, build_only, verbose, help, threads, cuda_graph, no_data_transfers;

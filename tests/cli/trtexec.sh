@@ -60,6 +60,17 @@ expect 0 "[W] --workspace has no meaning here" "$p" trtexec --onnx="$model" --wo
 grep -q "int8 without calibration: for timing only" .out || wrong "--int8 without calibration is not told"
 [ "$(grep -c 'no meaning here' .out)" -eq 4 ] || wrong "flags without a meaning are not told once each"
 
+# The timing cache is that of build: what was measured once is not measured again, and the plan is the same.
+unet="$source/tests/models/zoo/unet.ts/model.onnx"
+expect 0 "kernels measured, 0 found" "$p" trtexec --onnx="$unet" --saveEngine=t1.plan --timingCacheFile=t.times --skipInference
+expect 0 "Timing cache t.times: 0 kernels measured, " "$p" trtexec --onnx="$unet" --saveEngine=t2.plan --timingCacheFile=t.times --skipInference
+cmp t1.plan t2.plan || wrong "t1.plan and t2.plan differ"
+expect 0 "kernels chosen: 0 measured, " "$p" build "$unet" -o t3.plan --timing-cache t.times
+cmp t1.plan t3.plan || wrong "t1.plan and t3.plan differ"
+expect 0 "[W] --timingCacheFile is for building" "$p" trtexec --loadEngine=t1.plan --timingCacheFile=t.times --skipInference
+expect 1 "is no timing cache" "$p" trtexec --onnx="$unet" --timingCacheFile="$source/CHANGELOG.md" --skipInference
+expect 1 "would both be written to t.plan" "$p" trtexec --onnx="$unet" --saveEngine=t.plan --timingCacheFile=t.plan --skipInference
+
 # Errors: 1, with a footer once the work has begun, without where the command line is at fault.
 expect 0 "Usage: planish trtexec" "$p" trtexec
 expect 0 "Usage: planish trtexec" "$p" trtexec --help
