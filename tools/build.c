@@ -27,7 +27,7 @@ static const struct option_row rows[] = {
     { "output", 'o', OPTION_TEXT, &options.output, "FILE", "the plan to write" },
     { "device", 0, OPTION_TEXT, &options.model.device, "NAME", DEVICE_HELP },
     { "target", 0, OPTION_TEXT, &options.model.target, "LIST", TARGET_HELP },
-    { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    THREAD_ROWS(options.model),
     TUNE_ROWS(options.model, "fast"),
     DEVICE_ROWS(options.model.on),
     { "preprocess", 0, OPTION_TEXT, &options.model.preprocess, "SPEC", PREPROCESS_HELP "; kept in the plan" },

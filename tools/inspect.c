@@ -39,7 +39,7 @@ static const struct option_row rows[] = {
     { "no-run", 0, OPTION_FLAG, &options.no_run, "", "with --html: measure nothing" },
     { "shapes", 0, OPTION_LIST, &options.model.shapes, "X:1x3x224x224,…", "for --html and activations: shapes of inputs; one * in a name stands for any letters" },
     { "dim", 0, OPTION_LIST, &options.model.dims, "batch=4,…", "for --html and activations: values of symbolic dims; those left open are 1" },
-    { "threads", 'j', OPTION_COUNT, &options.model.threads, "N", "threads (all that the process may use)" },
+    THREAD_ROWS(options.model),
     { "seed", 0, OPTION_INT, &options.model.seed, "N", "with --html: of random inputs (1)" },
     { "json", 0, OPTION_OPTIONAL, &options.json, "FILE", "all of it as JSON" },
     { 0 },

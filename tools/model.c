@@ -275,6 +275,7 @@ int model_open(const struct command *command, const char *path, const struct mod
     int bad = model_check_tune(command, tune_of(options), options->timing_cache);
     if (bad == 0) bad = model_check_device(command, &options->on);
     if (!bad) bad = check_dim_values(command, &options->dims);
+    if (!bad) bad = cpus_enter(command, options->cpus);
     struct preprocess pictures;
     if (!bad && options->preprocess) bad = preprocess_parse(command, options->preprocess, &pictures);
     if (bad) return bad;
@@ -283,6 +284,10 @@ int model_open(const struct command *command, const char *path, const struct mod
     if (bad) return bad;
     out_model->diagnostics = pln_diagnostics_create();
     enum pln_status status = pln_thread_pool_create((int)options->threads, &out_model->pool);
+    if (status == PLN_OK && cpus_bind(command, options->cpus, out_model->pool) != 0) {
+        model_close(out_model);
+        return 1;
+    }
     double start = now_ms();
     if (status == PLN_OK && out_model->is_plan) {
         const struct pln_engine_options load = { .struct_size = sizeof load, .allocator = limit_allocator(options->max_memory), .pool = out_model->pool, .diagnostics = out_model->diagnostics, .logger = &model_logger, .device = options->device,

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "cpus.h"
 #include "options.h"
 #include "planish/builder.h"
 #include "planish/experimental/value.h"
@@ -27,6 +28,7 @@ struct model_options {
     bool no_cache; /* --no-cache */
     long max_memory; /* --max-memory, bytes; 0: no limit */
     long threads;        /* --threads, 0: all */
+    const char *cpus;    /* --cpus; NULL: all */
     struct text_list shapes; /* --shapes x:1x3x224x224,… */
     struct text_list opt_shapes, limit_shapes; /* --opt-shapes: in the place of shapes; --min-shapes, --max-shapes: held against the model alone */
     struct text_list dims;   /* --dim batch=4,… */
@@ -59,6 +61,11 @@ struct model_options {
     { "max-memory", 0, OPTION_INT, &(o).max_memory, "BYTES", "what may be allocated at a time, without what is mapped from files, such as weights: 4G (no limit)" }, \
     { "no-cache", 0, OPTION_FLAG, &(o).no_cache, "", "build anew, and keep neither plans nor device code: planish cache dir says where they are kept" }
 
+/* Of every command that has threads. */
+#define THREAD_ROWS(o)                                                                                                    \
+    { "threads", 'j', OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                        \
+    { "cpus", 0, OPTION_TEXT, &(o).cpus, "0-3,8", CPUS_HELP }
+
 /* The same. */
 #define DEVICE_ROWS(o)                                                                                                    \
     { "fp16", 0, OPTION_FLAG, &(o).fp16, "", "floats may be stored in 16 bits (f16) where the device gains by it" },      \
@@ -81,7 +88,7 @@ struct model_options {
 #define MODEL_ROWS(o)                                                                                                     \
     { "device", 0, OPTION_TEXT, &(o).device, "NAME", DEVICE_HELP },                                                       \
     { "target", 0, OPTION_TEXT, &(o).target, "LIST", TARGET_HELP },                                                       \
-    { "threads", 'j', OPTION_COUNT, &(o).threads, "N", "threads (all that the process may use)" },                         \
+    THREAD_ROWS(o),                                                                                                       \
     TUNE_ROWS(o, "off"),                                                                                                         \
     DEVICE_ROWS((o).on),                                                                                                  \
     { "shapes", 0, OPTION_LIST, &(o).shapes, "X:1x3x224x224,…", "shapes of inputs; one * in a name stands for any letters" },                                     \

@@ -71,6 +71,7 @@ static const struct option_row rows[] = {
     { "help", 'h', OPTION_FLAG, &options.help, "", "show this text" },
     { "pln-device", 0, OPTION_TEXT, &options.pln_device, "NAME", "cuda:0 (default where an NVIDIA GPU is), cpu (default elsewhere), ref" },
     { "pln-threads", 0, OPTION_COUNT, &options.pln_threads, "N", "threads (all that the process may use)" },
+    { "pln-cpus", 0, OPTION_TEXT, &options.pln_cpus, "0-3,8", CPUS_HELP },
     { "pln-plugin", 0, OPTION_TEXT, &options.pln_plugin, "FILE.so", "custom operators of planish/plugin.h from a shared object" },
     { "pln-version", 0, OPTION_INT, &options.version, "8|10|11", "whose defaults are meant (10)" },
     { "pln-install-link", 0, OPTION_TEXT, &options.install_link, "DIR", "make a link DIR/trtexec to this program, never over another file" },
@@ -220,6 +221,7 @@ static void settle(void)
     if (options.device >= 0) named = snprintf(device, sizeof device, "cuda:%ld", options.device) > 0;
     model->device = options.pln_device ? options.pln_device : named ? device : NULL;
     model->threads = options.pln_threads;
+    model->cpus = options.pln_cpus;
     if (options.onnx) model->timing_cache = options.timing_cache;
     model->default_tune = model->timing_cache ? "fast" : NULL;
     model->seed = 1;

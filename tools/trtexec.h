@@ -14,7 +14,7 @@ struct trtexec_options {
     bool skip_inference, build_only, verbose, help, threads, cuda_graph, no_data_transfers;
     long iterations, avg_runs, streams, inf_streams, device, pln_threads, version;
     double duration, warm_up, sleep_time, idle_time;
-    const char *percentile, *export_times, *export_output, *export_profile, *export_layers, *pln_device, *pln_plugin, *install_link;
+    const char *percentile, *export_times, *export_output, *export_profile, *export_layers, *pln_device, *pln_cpus, *pln_plugin, *install_link;
     bool dump_output, dump_profile, dump_layers;
     struct model_options model;   /* what the flags come to */
     struct text_list files;       /* --loadInputs, NAME:FILE each */

@@ -18,6 +18,9 @@ typedef struct pln_plugins pln_plugins; /* custom operators: plugin.h */
 PLN_API PLN_MUST_USE enum pln_status pln_thread_pool_create(int threads, pln_thread_pool **out_pool);
 /* Engines that use it must be gone. NULL is fine. */
 PLN_API void pln_thread_pool_destroy(pln_thread_pool *pool);
+/* Binds the pool's own threads: from now on thread i > 0 of a run computes on the CPU cpus[i % n_cpus] alone (numbers of the system's). Thread 0 is the one that calls and is left alone:
+ * bind it to cpus[0] yourself, if it shall stay there (sched_setaffinity). Before the pool is used. Errors: PLN_INVALID_ARGUMENT NULL, no CPU, or one that the process may not use. */
+PLN_API PLN_MUST_USE enum pln_status pln_thread_pool_bind(pln_thread_pool *pool, const int *cpus, int n_cpus);
 /* Threads that take part in a run, the caller's own included. NULL: those of the process's pool. */
 PLN_API int pln_thread_pool_threads(const pln_thread_pool *pool);
 

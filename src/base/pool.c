@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 #define EPOCH_ONE   ((uint32_t)0x1000)
 #define EPOCH_MASK  ((uint32_t)0xfffff000)
 #define WORKERS_MAX 1024
+#define CPU_LIMIT   65536 /* more CPUs than Linux knows of today */
 
 /* Long enough to bridge the gap between two kernels of a model, short enough not to burn a CPU between two requests. */
 #define SPIN_NS         50000
@@ -279,6 +281,27 @@ void pln_pool_destroy(struct pln_pool *pool)
 int pln_pool_workers(const struct pln_pool *pool)
 {
     return pool->workers;
+}
+
+static bool bind_thread(pthread_t thread, int cpu)
+{
+    cpu_set_t *set = cpu >= 0 && cpu < CPU_LIMIT ? CPU_ALLOC((size_t)cpu + 1) : NULL;
+    if (set == NULL) return false;
+    const size_t set_bytes = CPU_ALLOC_SIZE((size_t)cpu + 1);
+    CPU_ZERO_S(set_bytes, set);
+    CPU_SET_S((size_t)cpu, set_bytes, set);
+    const bool bound = pthread_setaffinity_np(thread, set_bytes, set) == 0;
+    CPU_FREE(set);
+    return bound;
+}
+
+enum pln_status pln_pool_bind(struct pln_pool *pool, const int *cpus, int n_cpus)
+{
+    if (n_cpus < 1) return PLN_INVALID_ARGUMENT;
+    if (!is_ours(pool)) return PLN_OK; /* a child of the process that has the threads */
+    for (int i = 1; i < pool->workers; i++)
+        if (!bind_thread(pool->threads[i].id, cpus[i % n_cpus])) return PLN_INVALID_ARGUMENT;
+    return PLN_OK;
 }
 
 /* ---- jobs ---- */

@@ -17,6 +17,9 @@ typedef void (*pln_pool_fn)(void *user, int64_t first, int64_t last, int worker)
 enum pln_status pln_pool_create(int workers, const struct pln_allocator *alloc, struct pln_diag *diag, struct pln_pool **out_pool);
 void pln_pool_destroy(struct pln_pool *pool); /* NULL is fine */
 int pln_pool_workers(const struct pln_pool *pool);
+/* From now on worker i > 0 runs on the CPU cpus[i % n_cpus] alone. Worker 0 is whoever calls, and stays where it is. Not while the pool has a job. Errors: PLN_INVALID_ARGUMENT none
+ * is named, or a worker cannot be there: it and those behind it stay where they were. */
+enum pln_status pln_pool_bind(struct pln_pool *pool, const int *cpus, int n_cpus);
 
 /* Runs fn over [0, n_tasks), in chunks of at least `grain` tasks: each worker takes those of its own part of the range, in
  * order, then what others have left of theirs. Returns when all are done. */

@@ -45,6 +45,11 @@ void pln_thread_pool_destroy(pln_thread_pool *pool)
     pln_pool_destroy(pool);
 }
 
+enum pln_status pln_thread_pool_bind(pln_thread_pool *pool, const int *cpus, int n_cpus)
+{
+    return pool && cpus ? pln_pool_bind(pool, cpus, n_cpus) : PLN_INVALID_ARGUMENT;
+}
+
 int pln_thread_pool_threads(const pln_thread_pool *pool)
 {
     const struct pln_pool *asked = pool ? pool : pln_pool_shared();

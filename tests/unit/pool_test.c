@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -151,6 +152,55 @@ static void a_forked_child_has_a_pool(void **state)
     pln_pool_destroy(own);
 }
 
+/* The CPUs that this thread may use, as far as a small set tells them. */
+static cpu_set_t own_cpus(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);
+    return set;
+}
+
+/* By worker. */
+static cpu_set_t seen[3];
+static _Atomic int arrived;
+
+/* Each worker has one task, as none leaves before all have come. */
+static void note_cpus(void *user, int64_t first, int64_t last, int worker)
+{
+    (void)user;
+    (void)first;
+    (void)last;
+    seen[worker] = own_cpus();
+    atomic_fetch_add(&arrived, 1);
+    for (int64_t end = pln_clock_ns() + 2000000000; atomic_load(&arrived) < 3 && pln_clock_ns() < end;) usleep(100);
+}
+
+static void workers_are_bound(void **state)
+{
+    (void)state;
+    const cpu_set_t own = own_cpus();
+    struct pln_pool *pool;
+    int cpus[2], n = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && n < 2; cpu++)
+        if (CPU_ISSET(cpu, &own)) cpus[n++] = cpu;
+    assert_int_equal(pln_pool_create(3, NULL, NULL, &pool), PLN_OK);
+    if (pln_pool_workers(pool) < 3) skip();
+    assert_int_equal(pln_pool_bind(pool, cpus, 0), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_pool_bind(pool, (const int[]){ -1 }, 1), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_pool_bind(pool, (const int[]){ INT32_MAX }, 1), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_pool_bind(pool, cpus, n), PLN_OK);
+    atomic_store(&arrived, 0);
+    pln_pool_run(pool, 3, 1, note_cpus, NULL);
+    assert_int_equal(atomic_load(&arrived), 3);
+    assert_true(CPU_EQUAL(&seen[0], &own)); /* the caller's thread stays where it is */
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(CPU_COUNT(&seen[i]), 1);
+        assert_true(CPU_ISSET(cpus[i % n], &seen[i]));
+    }
+    pln_pool_destroy(pool);
+}
+
 static void creation_can_fail(void **state)
 {
     (void)state;
@@ -198,6 +248,7 @@ int main(void)
         cmocka_unit_test(callers_in_threads),
         cmocka_unit_test(huge_ranges),
         cmocka_unit_test(a_forked_child_has_a_pool),
+        cmocka_unit_test(workers_are_bound),
         cmocka_unit_test(creation_can_fail),
         cmocka_unit_test(features),
     };
