@@ -222,6 +222,7 @@ static void settle(void)
     model->device = options.pln_device ? options.pln_device : named ? device : NULL;
     model->threads = options.pln_threads;
     model->cpus = options.pln_cpus;
+    model->result = options.save_engine;
     if (options.onnx) model->timing_cache = options.timing_cache;
     model->default_tune = model->timing_cache ? "fast" : NULL;
     model->seed = 1;

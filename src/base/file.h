@@ -29,7 +29,8 @@ bool pln_file_has_holes(const char *path);
  * cannot be had. */
 void *pln_file_scratch(const char *folder, size_t size_bytes);
 void pln_file_scratch_release(void *memory, size_t size_bytes);
-/* The descriptor of the file, which has the umask's mode, for pln_file_writer_take; it is the caller's from then on. -1: the memory is no such file's, or it was taken. */
+/* The descriptor of the file, which has the umask's mode, for pln_file_writer_take; it is the caller's from then on, and the memory
+ * can be read only. -1: the memory is no such file's, or it was taken. */
 int pln_file_scratch_take(const void *memory, size_t size_bytes);
 
 /* Folder part of a path, "." when there is none, into the caller's buffer. PLN_INVALID_ARGUMENT: it does not fit. */

@@ -45,6 +45,8 @@ int pln_file_scratch_take(const void *memory, size_t size_bytes)
         break;
     }
     pthread_mutex_unlock(&lock);
+    /* What gets a name is finished: a stray write shall not reach it. */
+    if (fd >= 0) (void)mprotect((void *)(uintptr_t)memory, size_bytes, PROT_READ);
     return fd;
 }
 
