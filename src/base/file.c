@@ -112,6 +112,14 @@ enum pln_status pln_file_map_below(const char *folder, const char *relative, str
     return status;
 }
 
+void pln_file_map_forget(const struct pln_file_map *map, const void *bytes, size_t size_bytes)
+{
+    const uintptr_t base = (uintptr_t)map->base, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = pln_align_up((uintptr_t)bytes, page), last = ((uintptr_t)bytes + size_bytes) & ~(page - 1);
+    if (map->base == NULL || first < base || last > base + map->base_bytes || first >= last) return;
+    (void)madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 void pln_file_unmap(struct pln_file_map *map)
 {
     if (map->base != NULL) munmap(map->base, map->base_bytes);

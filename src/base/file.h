@@ -20,6 +20,8 @@ enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_dia
  * PLN_BAD_MODEL (checked on the opened descriptor's real path, so nothing can be swapped between check and use). */
 enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
 void pln_file_unmap(struct pln_file_map *map);
+/* The pages that lie in these bytes need not stay in memory: they come back from the file when they are read. Bytes outside of the map are left alone. */
+void pln_file_map_forget(const struct pln_file_map *map, const void *bytes, size_t size_bytes);
 
 /* Parts of the file were never written, and read as zeros: so a crash leaves a file that the disk did not have yet, and so some programs copy zeros. false also where nobody
  * knows. */

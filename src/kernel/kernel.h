@@ -78,14 +78,14 @@ struct pln_prepared {
     uint32_t block_bytes;      /* dynamic shared memory a block */
 };
 
-/* A named, versioned, invertible form of a weight. dims and dtype: the plain tensor's. */
+/* A named, versioned form of a weight. dims and dtype: the plain tensor's. */
 struct pln_pack_format {
     const char *name; /* "f32_kn_n16" */
     /* Bytes of the packed form; false: overflow, or not packable. */
     bool (*bytes)(const struct pln_tensor *plain, size_t *out_bytes);
     /* plain is contiguous or a transposed view (strides). Padding is zero. */
     void (*pack)(const struct pln_tensor *plain, void *packed);
-    void (*unpack)(const void *packed, const struct pln_tensor *plain);
+    void (*unpack)(const void *packed, const struct pln_tensor *plain); /* NULL: it cannot be undone; a plan that keeps its graph holds the plain weight beside it */
 };
 
 struct pln_kernel_family {

@@ -42,6 +42,8 @@ struct pln_plan_read_options {
     bool first;                  /* the first target, whose weights are those of the graph */
     /* Architecture of the device of that name, where targets differ in it; NULL: not known, and so any will do. */
     const char *(*arch)(void *user, const char *device);
+    /* What was checked, and that no run of the program may read soon: from any thread. NULL: nobody asks. */
+    void (*forget)(void *user, const void *bytes, size_t size_bytes);
     void *user;
 };
 

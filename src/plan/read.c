@@ -180,6 +180,7 @@ static enum pln_status check_sections(struct reader *reader)
 
 struct weight_check {
     const struct reader *reader;
+    const struct pln_plan_read_options *options;
     _Atomic bool wrong;
 };
 
@@ -193,16 +194,19 @@ static void check_chunks(void *user, int64_t first, int64_t last, int worker)
     for (uint64_t i = (uint64_t)first; i < (uint64_t)last && !atomic_load_explicit(&check->wrong, memory_order_relaxed); i++) {
         uint64_t sum, at = i * PLN_PLAN_CHUNK_BYTES;
         memcpy(&sum, sums + i * sizeof sum, sizeof sum);
-        if (pln_hash64(weights + at, PLN_MIN(PLN_PLAN_CHUNK_BYTES, reader->weights.size_bytes - at), 0) != sum) atomic_store_explicit(&check->wrong, true, memory_order_relaxed);
+        const size_t bytes = PLN_MIN(PLN_PLAN_CHUNK_BYTES, reader->weights.size_bytes - at);
+        if (pln_hash64(weights + at, bytes, 0) != sum) atomic_store_explicit(&check->wrong, true, memory_order_relaxed);
+        if (check->options->forget) check->options->forget(check->options->user, weights + at, bytes);
     }
 }
 
 /* Most of a load: pages come in and bytes are read, which all threads do at once. */
-static enum pln_status check_weights(struct reader *reader, enum pln_plan_verify verify)
+static enum pln_status check_weights(struct reader *reader, const struct pln_plan_read_options *options)
 {
+    const enum pln_plan_verify verify = options->verify;
     const struct pln_plan_section *sums = &reader->sections[PLN_PLAN_CHECKSUMS];
     uint64_t bytes = reader->weights.size_bytes, n = bytes / PLN_PLAN_CHUNK_BYTES + (bytes % PLN_PLAN_CHUNK_BYTES != 0);
-    struct weight_check check = { .reader = reader };
+    struct weight_check check = { .reader = reader, .options = options };
     if (sums->size_bytes / sizeof(uint64_t) != n) return damaged(reader, "it has checksums for other weights");
     if (verify == PLN_PLAN_VERIFY_NONE || (verify == PLN_PLAN_VERIFY_USUAL && bytes > PLN_PLAN_VERIFY_BYTES)) return PLN_OK;
     struct pln_pool *pool = reader->pool || n <= 1 ? reader->pool : pln_pool_shared();
@@ -687,5 +691,5 @@ enum pln_status pln_plan_read(const void *data, size_t size_bytes, const char *n
     if (plan.failed) return PLN_BAD_PLAN;
     PLN_TRY(read_program(&chosen));
     PLN_TRY(pln_program_verify(out_program, plan.weights.size_bytes, diag));
-    return check_weights(&plan, options->verify);
+    return check_weights(&plan, options);
 }

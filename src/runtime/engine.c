@@ -93,6 +93,8 @@ static enum pln_status check_packed(const struct pln_engine *engine, uint32_t st
         const struct pln_weight *weight = slot->place == PLN_PLACE_WEIGHT ? &program->weights[slot->index] : NULL;
         if (!weight || !weight->pack) continue;
         const struct pln_pack_format *format = pln_kernel_family_packs(kernel->family, (int)i) ? kernel->family->pack(kernel) : NULL;
+        if (!pln_backend_pack_format(weight->pack))
+            return pln_fail(diag, PLN_INCOMPATIBLE, "weight '%s' is packed as '%s', which this version of Planish does not know; build the plan again from the model", weight->name, weight->pack);
         if (!format || !pln_str_equal(format->name, weight->pack))
             return pln_fail(diag, PLN_BAD_PLAN, "step %u: kernel '%s' does not take '%s' in the form '%s'", step_id, kernel->name, weight->name, weight->pack);
         struct pln_tensor plain;

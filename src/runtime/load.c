@@ -38,10 +38,16 @@ static struct loaded *new_loaded(const struct pln_engine_options *options)
 /* The device that a plan is chosen for: kept open until the engine has it, as it takes a while to open. */
 struct probe {
     const struct pln_engine_options *options;
+    const struct pln_file_map *map; /* of the plan */
     const struct pln_backend *backend;
     struct pln_device *device;
     struct pln_device_caps caps;
 };
+
+static void forget(void *user, const void *bytes, size_t size_bytes)
+{
+    pln_file_map_forget(((const struct probe *)user)->map, bytes, size_bytes);
+}
 
 /* What is wrong with the device is said by who opens it to run on it. */
 static const char *find_arch(void *user, const char *name)
@@ -64,8 +70,8 @@ static const char *find_arch(void *user, const char *name)
 static enum pln_status load(struct loaded *loaded, const void *data, size_t size_bytes, const char *name, const struct pln_engine_options *options, pln_engine **out_engine)
 {
     enum pln_plan_verify verify = options->verify_weights > 0 ? PLN_PLAN_VERIFY_ALL : options->verify_weights < 0 ? PLN_PLAN_VERIFY_NONE : PLN_PLAN_VERIFY_USUAL;
-    struct probe probe = { .options = options };
-    const struct pln_plan_read_options read = { .verify = verify, .pool = options->pool, .features = pln_cpu_features(), .arch = find_arch, .user = &probe };
+    struct probe probe = { .options = options, .map = &loaded->map };
+    const struct pln_plan_read_options read = { .verify = verify, .pool = options->pool, .features = pln_cpu_features(), .arch = find_arch, .forget = loaded->map.base ? forget : NULL, .user = &probe };
     enum pln_status status = pln_plan_read(data, size_bytes, name, &read, &loaded->arena, options->diagnostics, &loaded->program);
     struct pln_engine_owner owner = { loaded, release };
     if (status == PLN_OK) status = pln_engine_create(&loaded->program, &owner, options, out_engine);

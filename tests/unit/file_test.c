@@ -82,8 +82,13 @@ static void writing_and_mapping(void **state)
     assert_int_equal(map.size_bytes, 16384);
     assert_memory_equal(map.data, "hEllo\0", 6);
     assert_int_equal(map.data[64], 'x');
+    pln_file_map_forget(&map, map.data, map.size_bytes); /* from the file again */
+    pln_file_map_forget(&map, map.data + 4096, 4097);
+    pln_file_map_forget(&map, map.data + 1, SIZE_MAX - (uintptr_t)map.data - 1);
+    assert_int_equal(map.data[64], 'x');
     pln_file_unmap(&map);
     assert_int_equal(map.size_bytes, 0);
+    pln_file_map_forget(&map, map.data, 1); /* nothing is mapped */
     write_text("empty", "");
     assert_int_equal(pln_file_map(in_folder("empty"), NULL, &map), PLN_OK);
     assert_true(map.data != NULL && map.size_bytes == 0);

@@ -86,7 +86,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
-    return kernel->tile[2] == 2 ? &pln_pack_f32_winograd2_n16_v1 : &pln_pack_f32_winograd4_n16_v1;
+    return kernel->tile[2] == 2 ? &pln_pack_f32_winograd2_n16_v2 : &pln_pack_f32_winograd4_n16_v2;
 }
 
 static struct pln_gemm_cut cut_of(const struct winograd_state *s)

@@ -46,8 +46,8 @@ enum {
 #define PLN_WINOGRAD_FAR  1.4375f /* 23/16 */
 
 /* Weights [o, c, 3, 3] as G g G^T, computed in f64 and rounded once, for m 4 and m 2: for each position panels of 16
- * outputs of rows c; then the taps as they are, o, c, taps: no run reads them, unpacking does. */
-extern const struct pln_pack_format pln_pack_f32_winograd4_n16_v1, pln_pack_f32_winograd2_n16_v1;
+ * outputs of rows c. They cannot be undone: for being built again a plan holds the taps, too, by themselves. */
+extern const struct pln_pack_format pln_pack_f32_winograd4_n16_v2, pln_pack_f32_winograd2_n16_v2;
 /* Floats of a position. */
 int64_t pln_winograd_position(int64_t o, int64_t c);
 

@@ -16,13 +16,12 @@ int64_t pln_winograd_position(int64_t o, int64_t c)
 static bool bytes_of(int side, const struct pln_tensor *plain, size_t *out_bytes)
 {
     const int64_t span = side + TAPS - 1;
-    int64_t o = 0, floats = 0, taps = 0;
+    int64_t o = 0, floats = 0;
     *out_bytes = 0;
     if (plain->dtype != PLN_F32 || plain->rank != 4 || plain->dims[2] != TAPS || plain->dims[3] != TAPS) return false;
     if (plain->dims[0] < 0 || plain->dims[1] < 0 || !pln_add_i64(plain->dims[0], PANEL - 1, &o)) return false;
     o = o / PANEL * PANEL;
-    return pln_mul_i64(o, plain->dims[1], &floats) && pln_mul_i64(floats, TAPS * TAPS, &taps) &&
-           pln_mul_i64(floats, span * span, &floats) && pln_add_i64(floats, taps, &floats) &&
+    return pln_mul_i64(o, plain->dims[1], &floats) && pln_mul_i64(floats, span * span, &floats) &&
            pln_mul_size((size_t)floats, sizeof(float), out_bytes);
 }
 
@@ -44,54 +43,56 @@ static void find_g(int side, double g[SPAN][TAPS])
     for (int k = 0; k < TAPS; k++) g[n][k] = k == TAPS - 1;
 }
 
-/* G taps G^T; taps row by row. */
-static void transform(int span, double g[SPAN][TAPS], const float *taps, double *out)
+/* A panel's outputs side by side. */
+typedef double lanes[PANEL];
+
+/* One channel's taps of outputs [o, o + n), zeros behind them; taps row by row. */
+static void read_taps(const struct pln_tensor *plain, int64_t o, int64_t n, int64_t c, lanes taps[TAPS * TAPS])
 {
-    double half[SPAN][TAPS];
-    for (int p = 0; p < span; p++)
-        for (int x = 0; x < TAPS; x++)
-            half[p][x] =
-                g[p][0] * (double)taps[x] + g[p][1] * (double)taps[TAPS + x] + g[p][2] * (double)taps[2 * TAPS + x];
-    for (int p = 0; p < span; p++)
-        for (int q = 0; q < span; q++)
-            out[p * span + q] = g[q][0] * half[p][0] + g[q][1] * half[p][1] + g[q][2] * half[p][2];
+    for (int64_t i = 0; i < n; i++) {
+        const float *from = (const float *)plain->data + (o + i) * plain->strides[0] + c * plain->strides[1];
+        for (int t = 0; t < TAPS * TAPS; t++)
+            taps[t][i] = (double)from[t / TAPS * plain->strides[2] + t % TAPS * plain->strides[3]];
+    }
+    for (int t = 0; t < TAPS * TAPS; t++)
+        for (int64_t i = n; i < PANEL; i++) taps[t][i] = 0;
+}
+
+/* A row of G by a column of three. */
+static void combine(const double g[TAPS], const double *x, const double *y, const double *z, double *out)
+{
+    for (int i = 0; i < PANEL; i++) out[i] = g[0] * x[i] + g[1] * y[i] + g[2] * z[i];
+}
+
+/* G taps G^T, a row of lanes for each position, `step` floats apart. */
+static void transform(int span, double g[SPAN][TAPS], lanes taps[TAPS * TAPS], float *out, int64_t step)
+{
+    lanes half[TAPS], sum;
+    for (int p = 0; p < span; p++) {
+        for (int x = 0; x < TAPS; x++) combine(g[p], taps[x], taps[TAPS + x], taps[2 * TAPS + x], half[x]);
+        for (int q = 0; q < span; q++, out += step) {
+            combine(g[q], half[0], half[1], half[2], sum);
+            for (int i = 0; i < PANEL; i++) out[i] = (float)sum[i];
+        }
+    }
 }
 
 static void pack(int side, const struct pln_tensor *plain, float *packed)
 {
     size_t size_bytes = 0;
-    if (!bytes_of(side, plain, &size_bytes)) return;
-    const int span = side + TAPS - 1;
+    if (!bytes_of(side, plain, &size_bytes) || size_bytes == 0) return;
     const int64_t o_end = plain->dims[0], c_end = plain->dims[1], position = pln_winograd_position(o_end, c_end);
-    double g[SPAN][TAPS], out[SPAN * SPAN];
-    memset(packed, 0, size_bytes);
+    double g[SPAN][TAPS];
+    lanes taps[TAPS * TAPS];
     find_g(side, g);
-    float *kept = packed + span * span * position;
-    for (int64_t o = 0; o < o_end; o++)
-        for (int64_t c = 0; c < c_end; c++, kept += TAPS * TAPS) {
-            const float *from = (const float *)plain->data + o * plain->strides[0] + c * plain->strides[1];
-            float *to = packed + (o / PANEL * c_end + c) * PANEL + o % PANEL;
-            for (int t = 0; t < TAPS * TAPS; t++)
-                kept[t] = from[t / TAPS * plain->strides[2] + t % TAPS * plain->strides[3]];
-            transform(span, g, kept, out);
-            for (int p = 0; p < span * span; p++) to[p * position] = (float)out[p];
+    for (int64_t o = 0; o < o_end; o += PANEL)
+        for (int64_t c = 0; c < c_end; c++, packed += PANEL) {
+            read_taps(plain, o, PLN_MIN(PANEL, o_end - o), c, taps);
+            transform(side + TAPS - 1, g, taps, packed, position);
         }
 }
 
-static void unpack(int side, const float *packed, const struct pln_tensor *plain)
-{
-    size_t size_bytes = 0;
-    if (!bytes_of(side, plain, &size_bytes)) return;
-    const int span = side + TAPS - 1;
-    const float *kept = packed + span * span * pln_winograd_position(plain->dims[0], plain->dims[1]);
-    for (int64_t o = 0; o < plain->dims[0]; o++)
-        for (int64_t c = 0; c < plain->dims[1]; c++, kept += TAPS * TAPS) {
-            float *to = (float *)plain->data + o * plain->strides[0] + c * plain->strides[1];
-            for (int t = 0; t < TAPS * TAPS; t++)
-                to[t / TAPS * plain->strides[2] + t % TAPS * plain->strides[3]] = kept[t];
-        }
-}
-
+/* No unpacking: which taps they were, rounding has hidden. */
 #define FORMAT(side)                                                                                                   \
     static bool bytes##side(const struct pln_tensor *plain, size_t *out_bytes)                                         \
     {                                                                                                                  \
@@ -101,11 +102,7 @@ static void unpack(int side, const float *packed, const struct pln_tensor *plain
     {                                                                                                                  \
         pack(side, plain, packed);                                                                                     \
     }                                                                                                                  \
-    static void unpack##side(const void *packed, const struct pln_tensor *plain)                                       \
-    {                                                                                                                  \
-        unpack(side, packed, plain);                                                                                   \
-    }                                                                                                                  \
-    const struct pln_pack_format pln_pack_f32_winograd##side##_n16_v1 = { "f32_winograd" #side "_n16_v1", bytes##side, \
-                                                                          pack##side, unpack##side };
+    const struct pln_pack_format pln_pack_f32_winograd##side##_n16_v2 = { "f32_winograd" #side "_n16_v2", bytes##side, \
+                                                                          pack##side, NULL };
 FORMAT(2)
 FORMAT(4)
