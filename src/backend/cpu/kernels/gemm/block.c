@@ -154,6 +154,27 @@ static void multiply(const struct pln_gemm_block *block, const struct piece *pie
     }
 }
 
+/* So few rows that what limits them is how fast packed weights come from memory. */
+static bool has_few_rows(const struct pln_gemm_block *block)
+{
+    return block->rows <= PLN_GEMM_FEW_ROWS && block->panels != NULL && block->panel_col % PANEL == 0;
+}
+
+/* Columns from 0 on, as many as whole panels side by side have; returns how many. */
+static int64_t multiply_few(const struct pln_gemm_block *block, const struct piece *piece)
+{
+    const int64_t cols = pln_gemm_few_panels((int)block->rows) * PANEL;
+    struct pln_gemm_few few = { .a = piece->a, .a_stride = piece->a_row, .k = piece->kn, .panel = block->k * PANEL, .c_stride = block->c_row,
+                                .rows = (int)block->rows, .add = piece->k0 > 0 };
+    int64_t j = 0;
+    for (; j + cols <= block->cols; j += cols) {
+        few.b = block->panels + (block->panel_col + j) * block->k + piece->k0 * PANEL;
+        few.c = block->c + j;
+        block->isa->few(&few);
+    }
+    return j;
+}
+
 void pln_gemm_block_run(const struct pln_gemm_block *block)
 {
     const int64_t depth = pln_gemm_depth(block->isa, block->k);
@@ -161,12 +182,13 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
     do {
         piece.kn = PLN_MIN(depth, block->k - piece.k0);
         const bool last = piece.k0 + depth >= block->k && block->epilogue->epilogue->present;
-        const bool finish = last && pln_epilogue_finishes(block->epilogue->epilogue);
+        const bool few = has_few_rows(block), finish = last && !few && pln_epilogue_finishes(block->epilogue->epilogue);
         prepare_b(block, piece.k0, piece.kn);
         prepare_a(block, &piece);
+        const int64_t done = few ? multiply_few(block, &piece) : 0;
         for (int64_t j = 0; j < block->cols; j += PLN_GEMM_EPILOGUE_COLS) {
             const int64_t end = PLN_MIN(j + PLN_GEMM_EPILOGUE_COLS, block->cols);
-            multiply(block, &piece, j, end, finish);
+            multiply(block, &piece, PLN_MAX(j, done), end, finish);
             if (last && !finish) pln_epilogue_rows(block->epilogue, 0, block->rows, j, block->c + j, block->c_row, end - j);
         }
         piece.k0 += depth;

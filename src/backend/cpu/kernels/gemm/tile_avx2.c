@@ -5,3 +5,8 @@ void pln_gemm_tile_avx2(const struct pln_gemm_tile *tile)
 {
     run_tile(tile);
 }
+
+void pln_gemm_few_avx2(const struct pln_gemm_few *few)
+{
+    run_few(few);
+}

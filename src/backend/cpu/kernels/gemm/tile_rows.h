@@ -152,3 +152,39 @@ static void run_tile(const struct pln_gemm_tile *tile)
 {
     tiles[tile->offsets != NULL][tile->cols > VF_LANES][tile->rows - 1](tile);
 }
+
+/* rows is a constant where this is inlined. */
+static FOR_EACH_SIZE void few_of(const struct pln_gemm_few *f, const int rows)
+{
+    enum { VECTORS = PLN_GEMM_PANEL / VF_LANES, SUMS = 4 * VECTORS };
+    const int n = pln_gemm_few_panels(rows) * VECTORS;
+    const float *b = f->b;
+    vf sums[PLN_GEMM_FEW_ROWS][SUMS];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows * n; i++) sums[i / n][i % n] = vf_set(0.0f);
+    for (int64_t k = 0; k < f->k; k++, b += PLN_GEMM_PANEL) {
+        vf a[PLN_GEMM_FEW_ROWS];
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) a[r] = vf_set(f->a[r * f->a_stride + k]);
+#pragma GCC unroll 16
+        for (int i = 0; i < n; i++) {
+            const vf column = vf_load(b + i / VECTORS * f->panel + i % VECTORS * VF_LANES);
+#pragma GCC unroll 4
+            for (int r = 0; r < rows; r++) vf_accumulate(sums[r][i], a[r], column);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows * n; i++) {
+        float *to = f->c + i / n * f->c_stride + i % n * VF_LANES;
+        vf sum = sums[i / n][i % n];
+        if (f->add) sum = sum + vf_load(to);
+        vf_store(to, sum);
+    }
+}
+
+static inline void run_few(const struct pln_gemm_few *few)
+{
+    if (few->rows == 1) few_of(few, 1);
+    else if (few->rows == 2) few_of(few, 2);
+    else few_of(few, 3);
+}
