@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) void sum_block(const struct pln_tap
         if (one) finish.added[o].row = finish.added[o].col * across;
     }
     FINISH_ROWS(finish, i);
-    STORE_ROWS(taps->out + p * taps->out_step + i, one ? across : taps->out_step);
+    STORE_ROWS(finish, taps->out + p * taps->out_step + i, one ? across : taps->out_step);
 }
 
 static inline __attribute__((always_inline)) void sum_pixels_of(const struct pln_taps *taps, int64_t p, const int rows)

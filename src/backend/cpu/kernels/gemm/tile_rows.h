@@ -106,7 +106,7 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
     const int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
     if (t->add) FINISH_ADD_ROWS(t->c, t->c_stride);
     FINISH_ROWS(t->finish, 0);
-    STORE_ROWS(t->c, t->c_stride);
+    STORE_ROWS(t->finish, t->c, t->c_stride);
 }
 
 #define TILES(X)    X(1) X(2) X(3) X(4) X(5) X(6)

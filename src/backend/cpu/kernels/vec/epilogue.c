@@ -135,7 +135,7 @@ static struct pln_epilogue_sum find_sum(const struct pln_rowprog *program)
 {
     struct pln_epilogue_sum sum = { .low = -INFINITY, .high = INFINITY }, none = { .present = false };
     unsigned reg = program->inputs[0].reg;
-    bool bounded = false;
+    bool bounded = false; /* or activated */
     for (int i = 0; i < program->n_instrs; i++) {
         const struct pln_rowprog_instr *instr = &program->instrs[i];
         if (instr->code == PLN_ROWPROG_CONST) continue;
@@ -152,6 +152,11 @@ static struct pln_epilogue_sum find_sum(const struct pln_rowprog *program)
                 !constant_of(program, instr->src[2], INFINITY, &sum.high))
                 return none;
             bounded = true;
+        } else if (pln_vec_portable.rows[instr->kind] != NULL && instr->src[0] == reg) {
+            sum.activates = bounded = true;
+            sum.kind = instr->kind;
+            sum.alpha = instr->alpha;
+            sum.beta = instr->beta;
         } else {
             return none;
         }
@@ -270,6 +275,14 @@ static void load_operand(struct pln_epilogue_run *run, int i, int64_t row, int64
     }
 }
 
+static void add_and_end(const struct pln_epilogue_run *run, float *c, const float *const *from, const size_t *step, int64_t n)
+{
+    const struct pln_epilogue_sum *sum = &run->epilogue->sum;
+    const struct pln_vec_isa *isa = run->frame.isa;
+    isa->add_clip(c, from[0], step[0], from[1], step[1], sum->low, sum->high, n);
+    if (sum->activates) isa->rows[sum->kind](&(struct pln_vec_rows){ .c = c, .rows = 1, .cols = n, .alpha = sum->alpha, .beta = sum->beta });
+}
+
 static bool run_sum(struct pln_epilogue_run *run, int64_t row, int64_t col, float *c, int64_t n)
 {
     const struct pln_epilogue_sum *sum = &run->epilogue->sum;
@@ -288,7 +301,7 @@ static bool run_sum(struct pln_epilogue_run *run, int64_t row, int64_t col, floa
         from[k] = run->frame.write[reg];
         step[k] = 0;
     }
-    run->frame.isa->add_clip(c, from[0], step[0], from[1], step[1], sum->low, sum->high, n);
+    add_and_end(run, c, from, step, n);
     return true;
 }
 
@@ -365,7 +378,7 @@ static void run_joined(struct pln_epilogue_run *run, int64_t row, int64_t rows, 
         from[k] = run->frame.read[reg];
         step[k] = run->frame.step[reg];
     }
-    run->frame.isa->add_clip(c, from[0], step[0], from[1], step[1], sum->low, sum->high, rows * n);
+    add_and_end(run, c, from, step, rows * n);
 }
 
 void pln_epilogue_rows(struct pln_epilogue_run *run, int64_t row, int64_t rows, int64_t col, float *c, int64_t c_row, int64_t n)
@@ -406,4 +419,7 @@ void pln_epilogue_finish(const struct pln_epilogue_run *run, int64_t row, int64_
     out_finish->bounded = true;
     out_finish->low = sum->low;
     out_finish->high = sum->high;
+    out_finish->activate = sum->activates ? run->frame.isa->rows[sum->kind] : NULL;
+    out_finish->alpha = sum->alpha;
+    out_finish->beta = sum->beta;
 }

@@ -20,11 +20,14 @@ struct pln_epilogue_operand {
     int64_t strides[PLN_MAX_RANK]; /* over the dims of the output */
 };
 
-/* The common case, run in one go: at most two operands added to the accumulator, then bounds. */
+/* The common case, run in one go: at most two operands added to the accumulator, then bounds, or an activation. */
 struct pln_epilogue_sum {
     bool present;
     int n_added, added[PLN_VEC_ADDED]; /* operands, in order */
     float low, high;
+    bool activates;
+    unsigned kind; /* enum pln_ew, of those that pln_vec_isa.rows has */
+    float alpha, beta;
 };
 
 struct pln_epilogue {

@@ -1,9 +1,10 @@
 /* How a kernel ends its sums while they are in registers: operands are added, in order, then bounds are kept. What an
- * epilogue is when it holds bias, residual, Relu or Clip. */
+ * epilogue is when it holds bias, residual, Relu or Clip. Another activation meets what the tile has stored, in the first
+ * cache. */
 #ifndef PLN_CPU_VEC_FINISH_H
 #define PLN_CPU_VEC_FINISH_H
 
-#include "base/base.h"
+#include "backend/cpu/kernels/vec/vec.h"
 
 #define PLN_VEC_ADDED 2
 
@@ -17,6 +18,8 @@ struct pln_vec_finish {
     /* NaN stays NaN. */
     bool bounded;
     float low, high;
+    pln_vec_rows_fn activate; /* NULL: none */
+    float alpha, beta;
 };
 
 #endif

@@ -76,9 +76,14 @@ static inline void finish_store(float *to, vf value, int64_t n)
         }                                                                            \
     } while (0)
 
-#define STORE_ROWS(memory, memory_row)     \
-    do {                                   \
-        float *to = memory;                \
-        const int64_t to_row = memory_row; \
-        EACH_ROW(FINISH_STORE)             \
+#define STORE_ROWS(finish, memory, memory_row)                                                                        \
+    do {                                                                                                              \
+        float *to = memory;                                                                                           \
+        const int64_t to_row = memory_row;                                                                            \
+        EACH_ROW(FINISH_STORE)                                                                                        \
+        if ((finish).activate != NULL) {                                                                              \
+            (finish).activate(&(struct pln_vec_rows){ .c = to, .c_row = to_row, .rows = rows,                         \
+                                                      .cols = wide ? VF_LANES + n : n, .alpha = (finish).alpha,       \
+                                                      .beta = (finish).beta });                                       \
+        }                                                                                                             \
     } while (0)

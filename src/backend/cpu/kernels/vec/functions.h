@@ -23,6 +23,20 @@
         if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), alpha, beta), n); \
     }
 
+/* The same over rows, for a function of FUNCTION1. */
+#define ROWS_OF(name)                                                                              \
+    static void rows_##name(const struct pln_vec_rows *args)                                       \
+    {                                                                                              \
+        vf alpha = vf_set(args->alpha), beta = vf_set(args->beta);                                 \
+        for (int64_t i = 0; i < args->rows; i++) {                                                 \
+            float *c = args->c + i * args->c_row;                                                  \
+            int64_t n = args->cols;                                                                \
+            for (; n >= VF_LANES; n -= VF_LANES, c += VF_LANES)                                    \
+                vf_store(c, name##_of(vf_load(c), alpha, beta));                                   \
+            if (n > 0) vf_store_n(c, name##_of(vf_load_n(c, n), alpha, beta), n);                  \
+        }                                                                                          \
+    }
+
 #define FUNCTION2(name, expression)                                                   \
     static inline vf name##_of(vf x, vf y)                                            \
     {                                                                                 \
@@ -131,6 +145,18 @@ FUNCTION1(sqrt, vf_sqrt(x))
 FUNCTION1(swish, vf_swish(x, alpha *x))
 FUNCTION1(tanh, vf_tanh(x))
 FUNCTION1(thresholded_relu, vf_select(vf_lt(alpha, x), x, ZERO))
+
+ROWS_OF(elu)
+ROWS_OF(gelu)
+ROWS_OF(gelu_tanh)
+ROWS_OF(hard_sigmoid)
+ROWS_OF(hard_swish)
+ROWS_OF(leaky_relu)
+ROWS_OF(mish)
+ROWS_OF(sigmoid)
+ROWS_OF(softplus)
+ROWS_OF(swish)
+ROWS_OF(tanh)
 
 FUNCTION2(add, x + y)
 FUNCTION2(and, truth(vm_and(is_true(x), is_true(y))))
@@ -384,6 +410,12 @@ const struct pln_vec_isa VEC_ISA = {
         [PLN_EW_SOFTPLUS] = ew_softplus, [PLN_EW_SOFTSIGN] = ew_softsign, [PLN_EW_SQRT] = ew_sqrt,
         [PLN_EW_SUB] = ew_sub, [PLN_EW_SWISH] = ew_swish, [PLN_EW_TAN] = ew_tan, [PLN_EW_TANH] = ew_tanh,
         [PLN_EW_THRESHOLDED_RELU] = ew_thresholded_relu, [PLN_EW_WHERE] = ew_where, [PLN_EW_XOR] = ew_xor,
+    },
+    .rows = {
+        [PLN_EW_ELU] = rows_elu, [PLN_EW_GELU] = rows_gelu, [PLN_EW_GELU_TANH] = rows_gelu_tanh,
+        [PLN_EW_HARD_SIGMOID] = rows_hard_sigmoid, [PLN_EW_HARD_SWISH] = rows_hard_swish,
+        [PLN_EW_LEAKY_RELU] = rows_leaky_relu, [PLN_EW_MISH] = rows_mish, [PLN_EW_SIGMOID] = rows_sigmoid,
+        [PLN_EW_SOFTPLUS] = rows_softplus, [PLN_EW_SWISH] = rows_swish, [PLN_EW_TANH] = rows_tanh,
     },
     .sum = reduce_sum,
     .sum_square = reduce_sum_square,

@@ -19,8 +19,17 @@ struct pln_vec_args {
 };
 typedef void (*pln_vec_fn)(const struct pln_vec_args *args);
 
+/* c[i][j] = function(c[i][j]) in rows that lie c_row floats apart: what a tile ends with. */
+struct pln_vec_rows {
+    float *c;
+    int64_t c_row, rows, cols;
+    float alpha, beta;
+};
+typedef void (*pln_vec_rows_fn)(const struct pln_vec_rows *rows);
+
 struct pln_vec_isa {
-    pln_vec_fn ew[PLN_EW_COUNT]; /* all but the integer functions; NULL there */
+    pln_vec_fn ew[PLN_EW_COUNT];        /* all but the integer functions; NULL there */
+    pln_vec_rows_fn rows[PLN_EW_COUNT]; /* activations of one operand; NULL: all others */
     /* Over n >= 1 floats, in an order that depends on n alone. */
     double (*sum)(const float *x, int64_t n); /* rounded to 53 bits, not to 24 */
     float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
