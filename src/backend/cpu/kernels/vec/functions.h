@@ -142,7 +142,6 @@ FUNCTION1(sign, sign_of_value(x))
 FUNCTION1(softplus, vf_softplus(x))
 FUNCTION1(softsign, x / (ONE + vf_abs(x)))
 FUNCTION1(sqrt, vf_sqrt(x))
-FUNCTION1(swish, vf_swish(x, alpha *x))
 FUNCTION1(tanh, vf_tanh(x))
 FUNCTION1(thresholded_relu, vf_select(vf_lt(alpha, x), x, ZERO))
 
@@ -155,8 +154,53 @@ ROWS_OF(leaky_relu)
 ROWS_OF(mish)
 ROWS_OF(sigmoid)
 ROWS_OF(softplus)
-ROWS_OF(swish)
 ROWS_OF(tanh)
+
+/* Vectors at a, b, c and d. */
+static inline void swish_four(float *a, float *b, float *c, float *d, vf alpha)
+{
+    const vf x[4] = { vf_load(a), vf_load(b), vf_load(c), vf_load(d) };
+    vf y[4];
+    vf_swish_many(4, x, alpha, y);
+    vf_store(a, y[0]);
+    vf_store(b, y[1]);
+    vf_store(c, y[2]);
+    vf_store(d, y[3]);
+}
+
+static void swish_run(float *x, vf alpha, int64_t n)
+{
+    for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) swish_four(x, x + VF_LANES, x + 2 * VF_LANES, x + 3 * VF_LANES, alpha);
+    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) vf_store(x, vf_swish(vf_load(x), alpha));
+    if (n > 0) vf_store_n(x, vf_swish(vf_load_n(x, n), alpha), n);
+}
+
+static void ew_swish(const struct pln_vec_args *args)
+{
+    const vf alpha = vf_set(args->alpha);
+    const float *from = args->src[0];
+    float *to = args->dst;
+    int64_t n = args->n;
+    if (args->step[0] == 0) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[0];
+    } else if (to != from) {
+        memmove(to, from, (size_t)n * sizeof *to);
+    }
+    swish_run(to, alpha, n);
+}
+
+static void rows_swish(const struct pln_vec_rows *args)
+{
+    const vf alpha = vf_set(args->alpha);
+    const int64_t step = args->c_row;
+    float *c = args->c;
+    int64_t i = 0;
+    if (args->cols == 2 * VF_LANES)
+        for (; i + 2 <= args->rows; i += 2, c += 2 * step) swish_four(c, c + VF_LANES, c + step, c + step + VF_LANES, alpha);
+    if (args->cols == VF_LANES)
+        for (; i + 4 <= args->rows; i += 4, c += 4 * step) swish_four(c, c + step, c + 2 * step, c + 3 * step, alpha);
+    for (; i < args->rows; i++, c += step) swish_run(c, alpha, args->cols);
+}
 
 FUNCTION2(add, x + y)
 FUNCTION2(and, truth(vm_and(is_true(x), is_true(y))))

@@ -148,18 +148,36 @@ static inline vf vf_exp_minus_core(vf r)
     return vf_fma(p, r, vf_set(1.0f));
 }
 
-/* x / (1 + e^-z), at most 3 ULP, or 1e-37. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the
- * result is nothing, and is infinite from there on, so that -infinity gives NaN. */
-static inline vf vf_swish(vf x, vf z)
+/* y[i] = x[i] / (1 + e^-(alpha x[i])), at most 3 ULP, or 1e-37, for `many` vectors in step: each waits long for every result of
+ * its own. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
+ * from there on, so that -infinity gives NaN. */
+static inline __attribute__((always_inline)) void vf_swish_many(const int many, const vf *x, vf alpha, vf *y)
 {
     /* Adding 1.5 2^23 rounds; with 127 - 8 more the sum's last bits are 2^(n - 8) as an exponent has it. */
-    vf scale = vf_set(0.00390625f), shift = vf_set(12582912.0f + 127.0f - 8.0f);
+    const vf scale = vf_set(0.00390625f), shift = vf_set(12582912.0f + 127.0f - 8.0f);
+    static const float poly[] = { -8.368716879e-03f, 4.166838805e-02f, -1.666652063e-01f, 4.999999345e-01f, -1.0f, 1.0f };
+    vf z[4], n[4], p[4];
     /* The order of operands lets NaN through. */
-    vf y = vf_max(vf_set(-94.3f), vf_min(vf_set(80.0f), z));
-    vf shifted = vf_fma(y, vf_set(-VF_LOG2_E), shift), n = shifted - shift;
-    vf r = vf_fma(n, vf_set(VF_LN2_LO), vf_fma(n, vf_set(VF_LN2_HI), y));
-    vf e = vf_exp_minus_core(r) * vf_of_bits(vi_shift_left(vi_of_bits(shifted), 23));
-    return x * scale / (e + scale);
+    for (int i = 0; i < many; i++) z[i] = vf_max(vf_set(-94.3f), vf_min(vf_set(80.0f), alpha * x[i]));
+    for (int i = 0; i < many; i++) n[i] = vf_fma(z[i], vf_set(-VF_LOG2_E), shift);
+    for (int i = 0; i < many; i++) y[i] = vf_of_bits(vi_shift_left(vi_of_bits(n[i]), 23));
+    for (int i = 0; i < many; i++) n[i] = n[i] - shift;
+    /* e^-z is 2^n e^-r. */
+    for (int i = 0; i < many; i++) z[i] = vf_fma(n[i], vf_set(VF_LN2_HI), z[i]);
+    for (int i = 0; i < many; i++) z[i] = vf_fma(n[i], vf_set(VF_LN2_LO), z[i]);
+    /* e^-r for |r| <= ln(2)/2, relative error 3e-9 before rounding. */
+    for (int i = 0; i < many; i++) p[i] = vf_set(1.381459856e-03f);
+    for (int k = 0; k < 6; k++)
+        for (int i = 0; i < many; i++) p[i] = vf_fma(p[i], z[i], vf_set(poly[k]));
+    for (int i = 0; i < many; i++) y[i] = vf_fma(p[i], y[i], scale);
+    for (int i = 0; i < many; i++) y[i] = x[i] * scale / y[i];
+}
+
+static inline vf vf_swish(vf x, vf alpha)
+{
+    vf y;
+    vf_swish_many(1, &x, alpha, &y);
+    return y;
 }
 
 /* erf(x) / x - 1 for |x| <= 1, given x^2. */
