@@ -8,6 +8,11 @@
 #define AHEAD       (2 * PIXELS)
 #define EACH_ROW(X) X(0, 0) X(1, 0) X(2, 0) X(3, 0) X(4, 0) X(5, 0)
 
+static inline const float *place_added(const struct pln_vec_finish *finish, int o, int64_t p, int64_t i)
+{
+    return finish->added[o].from + p * finish->added[o].row + i * finish->added[o].col;
+}
+
 /* From pixel p and channel i on: rows pixels, or where `one` is set one pixel's channels as rows of two vectors, which
  * hide the latency alike. rows, wide and one are constants where this is inlined. n: channels of the last vector. */
 static inline __attribute__((always_inline)) void sum_block(const struct pln_taps *taps, int64_t i, int64_t p, int64_t n, const int rows, const bool wide, const bool one)
@@ -39,11 +44,12 @@ static inline __attribute__((always_inline)) void sum_block(const struct pln_tap
     }
 #undef FETCH
     struct pln_vec_finish finish = taps->finish;
+    const float *added[PLN_VEC_ADDED] = { NULL };
     for (int o = 0; o < finish.n_added; o++) {
-        finish.added[o].from += p * finish.added[o].row;
+        added[o] = place_added(&finish, o, p, i);
         if (one) finish.added[o].row = finish.added[o].col * across;
     }
-    FINISH_ROWS(finish, i);
+    FINISH_ROWS(finish, added);
     STORE_ROWS(finish, taps->out + p * taps->out_step + i, one ? across : taps->out_step);
 }
 

@@ -134,23 +134,30 @@ static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *
     tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + tile->ahead_step / 2;
 }
 
+/* Strips of `rows` rows from row on. finish: with the epilogue. */
+static void run_strips(const struct pln_gemm_block *block, const struct piece *piece, int64_t row, int64_t rows, int64_t strips, int64_t j, bool finish, struct pln_gemm_tile *tile)
+{
+    if (strips == 0 || rows == 0) return;
+    tile->rows = (int)rows;
+    tile->strips = strips;
+    tile->a = piece->a + row * piece->a_row;
+    tile->c = block->c + row * block->c_row + j;
+    if (finish) pln_epilogue_finish(block->epilogue, row, j, &tile->finish);
+    block->isa->tile(tile);
+    for (int i = 0; i < 2; i++) tile->ahead[i] += strips * (piece->kn / STEPS) * tile->ahead_step;
+}
+
 /* Columns [j, end), in as few strips of rows as the tile allows, of even heights: in a low one every product waits for
- * the one before it. finish: with the epilogue. */
+ * the one before it. */
 static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, bool finish)
 {
-    const int64_t strips = divide_up(block->rows, block->isa->rows);
+    const int64_t strips = divide_up(block->rows, block->isa->rows), low = strips > 0 ? block->rows / strips : 0, n_high = block->rows - low * strips;
     struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
     for (; j < end; j += tile.cols) {
         place_b(block, piece, j, &tile);
         fetch_ahead(block, piece, &tile);
-        for (int64_t row = 0, strip = 0; strip < strips; strip++, row += tile.rows) {
-            tile.rows = (int)divide_up(block->rows - row, strips - strip);
-            tile.a = piece->a + row * piece->a_row;
-            tile.c = block->c + row * block->c_row + j;
-            if (finish) pln_epilogue_finish(block->epilogue, row, j, &tile.finish);
-            block->isa->tile(&tile);
-            for (int i = 0; i < 2; i++) tile.ahead[i] += piece->kn / STEPS * tile.ahead_step;
-        }
+        run_strips(block, piece, 0, low + 1, n_high, j, finish, &tile);
+        run_strips(block, piece, n_high * (low + 1), low, strips - n_high, j, finish, &tile);
     }
 }
 

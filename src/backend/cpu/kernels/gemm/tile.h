@@ -20,6 +20,7 @@ struct pln_gemm_tile {
     int64_t c_stride;
     int64_t k;
     int rows, cols; /* 1..isa's; nothing past them is written */
+    int64_t strips; /* of so many rows, one below the other, that meet the same B; what 0 says is one */
     bool add;       /* to what c holds */
     struct pln_vec_finish finish; /* then, rows and columns those of c */
     /* Memory to bring to the second cache meanwhile: a cache line of each every four steps of k, then ahead_step bytes

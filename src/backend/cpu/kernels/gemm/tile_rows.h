@@ -24,7 +24,8 @@
 #define EACH_ROW(X) ROWS_6(X)
 #endif
 
-/* Sums of fewer terms than this end before C would have come from memory. */
+/* Sums of fewer terms than this end before C would have come from memory: the tile fetches what the second one below it
+ * will write. */
 #define FETCH_C_K 256
 
 /* Sanitizers make a hundred instructions of an access: there one body serves all sizes, as a copy for each took a compiler
@@ -42,31 +43,37 @@
 #define FOR_EACH_SIZE inline __attribute__((always_inline))
 #endif
 
+/* Where a strip lies, and what it adds. */
+struct strip {
+    const float *a;
+    float *c;
+    const float *added[PLN_VEC_ADDED];
+    const char *ahead[2];
+};
+
 /* rows, wide and placed (by offsets) are constants where this is inlined: what does not apply disappears. */
-static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
-                                                          const bool wide, const bool placed)
+static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct strip *strip, const int rows, const bool wide, const bool placed)
 {
     const int64_t s = t->a_stride;
-    const float *begin = t->a;
+    const float *begin = strip->a;
     EACH_POINTER(DECLARE)
 #define ZERO(i, p, at) vf x##i = vf_set(0.0f), y##i = vf_set(0.0f);
     EACH_ROW(ZERO)
 #undef ZERO
 #define FETCH(i, p, at) \
-    if (rows > i) __builtin_prefetch(t->c + i * t->c_stride, 1);
-    if (t->k >= FETCH_C_K) {
-        EACH_ROW(FETCH)
-    }
+    if (rows > i) __builtin_prefetch(c + i * t->c_stride, 1);
+    const float *c = strip->c + (t->k >= FETCH_C_K ? 0 : 2 * rows * t->c_stride);
+    EACH_ROW(FETCH)
 #undef FETCH
 #define FETCH(i, p, at) \
-    if (rows > i) __builtin_prefetch(t->finish.added[o].from + i * t->finish.added[o].row, 0);
+    if (rows > i) __builtin_prefetch(strip->added[o] + i * t->finish.added[o].row, 0);
     for (int o = 0; o < t->finish.n_added; o++)
         if (t->finish.added[o].row > 1) {
             EACH_ROW(FETCH)
         }
 #undef FETCH
     const float *b = t->b, *second = t->b_second;
-    const char *ahead = t->ahead[0], *ahead_second = t->ahead[1];
+    const char *ahead = strip->ahead[0], *ahead_second = strip->ahead[1];
     int64_t k = t->k, at_b = 0;
 #define MULTIPLY(i, p, at)                      \
     if (rows > i) {                             \
@@ -82,7 +89,7 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
         EACH_ROW(MULTIPLY)                                              \
     }
     for (; placed && k > 0; k--) {
-        begin = t->a + t->offsets[t->k - k];
+        begin = strip->a + t->offsets[t->k - k];
         EACH_POINTER(AIM)
         STEP(0)
     }
@@ -104,9 +111,22 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
 #undef STEP
 #undef MULTIPLY
     const int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
-    if (t->add) FINISH_ADD_ROWS(t->c, t->c_stride);
-    FINISH_ROWS(t->finish, 0);
-    STORE_ROWS(t->finish, t->c, t->c_stride);
+    if (t->add) FINISH_ADD_ROWS(strip->c, t->c_stride);
+    FINISH_ROWS(t->finish, strip->added);
+    STORE_ROWS(t->finish, strip->c, t->c_stride);
+}
+
+static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows, const bool wide, const bool placed)
+{
+    struct strip strip = { t->a, t->c, { t->finish.added[0].from, t->finish.added[1].from }, { t->ahead[0], t->ahead[1] } };
+    for (int64_t left = t->strips;;) {
+        strip_of(t, &strip, rows, wide, placed);
+        if (--left <= 0) return;
+        strip.a += rows * t->a_stride;
+        strip.c += rows * t->c_stride;
+        for (int o = 0; o < PLN_VEC_ADDED; o++) strip.added[o] += rows * t->finish.added[o].row;
+        for (int i = 0; i < 2; i++) strip.ahead[i] += t->k / 4 * t->ahead_step;
+    }
 }
 
 #define TILES(X)    X(1) X(2) X(3) X(4) X(5) X(6)

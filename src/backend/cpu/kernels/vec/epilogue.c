@@ -404,22 +404,3 @@ bool pln_epilogue_finishes(const struct pln_epilogue *epilogue)
     }
     return true;
 }
-
-void pln_epilogue_finish(const struct pln_epilogue_run *run, int64_t row, int64_t col, struct pln_vec_finish *out_finish)
-{
-    const struct pln_epilogue_sum *sum = &run->epilogue->sum;
-    for (int i = 0; i < sum->n_added; i++) {
-        const struct pln_epilogue_operand *operand = &run->epilogue->operands[sum->added[i]];
-        const int64_t at = run->offsets[sum->added[i]] + row * operand->row + col * operand->col;
-        out_finish->added[i].from = (const float *)operand->data + at;
-        out_finish->added[i].row = operand->row;
-        out_finish->added[i].col = operand->col;
-    }
-    out_finish->n_added = sum->n_added;
-    out_finish->bounded = true;
-    out_finish->low = sum->low;
-    out_finish->high = sum->high;
-    out_finish->activate = sum->activates ? run->frame.isa->rows[sum->kind] : NULL;
-    out_finish->alpha = sum->alpha;
-    out_finish->beta = sum->beta;
-}

@@ -28,6 +28,11 @@ static inline void finish_store(float *to, vf value, int64_t n)
         x##i = x##i + a;              \
         y##i = y##i + a;              \
     }
+#define FINISH_ADD_SAME(i, ...) \
+    if (rows > i) {             \
+        x##i = x##i + same;     \
+        y##i = y##i + same_wide; \
+    }
 /* The second operand is what comparisons with NaN give. */
 #define FINISH_RAISE(i, ...)        \
     if (rows > i) {                 \
@@ -41,8 +46,9 @@ static inline void finish_store(float *to, vf value, int64_t n)
     }
 #define FINISH_STORE(i, ...)                                                             \
     if (rows > i) {                                                                      \
-        finish_store(to + i * to_row, x##i, wide ? VF_LANES : n);                        \
-        if (wide) finish_store(to + i * to_row + VF_LANES, y##i, n);                     \
+        finish_store(to, x##i, wide ? VF_LANES : n);                                     \
+        if (wide) finish_store(to + VF_LANES, y##i, n);                                  \
+        to += to_row;                                                                    \
     }
 
 /* memory: floats that are there, rows memory_row apart, are added. */
@@ -53,17 +59,20 @@ static inline void finish_store(float *to, vf value, int64_t n)
         EACH_ROW(FINISH_ADD)                \
     } while (0)
 
-/* finish: struct pln_vec_finish, at the first column from its own. */
-#define FINISH_ROWS(finish, column)                                                  \
+/* finish: struct pln_vec_finish; places: where its operands lie for row and column 0. */
+#define FINISH_ROWS(finish, places)                                                  \
     do {                                                                             \
         for (int o = 0; o < (finish).n_added; o++) {                                 \
-            const float *from = (finish).added[o].from;                              \
+            const float *from = (places)[o];                                         \
             const int64_t row = (finish).added[o].row;                               \
-            if ((finish).added[o].col != 0) {                                        \
-                from += column;                                                      \
-                EACH_ROW(FINISH_ADD)                                                 \
-            } else {                                                                 \
+            if ((finish).added[o].col == 0) {                                        \
                 EACH_ROW(FINISH_ADD_SPLAT)                                           \
+            } else if (row == 0) {                                                   \
+                vf same = finish_load(from, wide ? VF_LANES : n);                    \
+                vf same_wide = wide ? finish_load(from + VF_LANES, n) : same;        \
+                EACH_ROW(FINISH_ADD_SAME)                                            \
+            } else {                                                                 \
+                EACH_ROW(FINISH_ADD)                                                 \
             }                                                                        \
         }                                                                            \
         if ((finish).bounded && (finish).low > -INFINITY) {                          \
@@ -82,7 +91,7 @@ static inline void finish_store(float *to, vf value, int64_t n)
         const int64_t to_row = memory_row;                                                                            \
         EACH_ROW(FINISH_STORE)                                                                                        \
         if ((finish).activate != NULL) {                                                                              \
-            (finish).activate(&(struct pln_vec_rows){ .c = to, .c_row = to_row, .rows = rows,                         \
+            (finish).activate(&(struct pln_vec_rows){ .c = memory, .c_row = to_row, .rows = rows,                         \
                                                       .cols = wide ? VF_LANES + n : n, .alpha = (finish).alpha,       \
                                                       .beta = (finish).beta });                                       \
         }                                                                                                             \
