@@ -123,7 +123,7 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
     int64_t at[PLN_IMAGE_AXES] = { task / conv->y.dims[1] % conv->y.dims[0], task % conv->y.dims[1], 0 };
     int64_t n = task / conv->y.dims[1] / conv->y.dims[0], pixel = (at[0] * conv->y.dims[1] + at[1]) * conv->y.dims[2];
     const float *x = (const float *)conv->x.data + n * conv->x.n_stride;
-    struct pln_taps taps = { .x = xs, .w = ws, .ahead = ahead, .n = conv->y.c, .x_step = conv->window.stride[2] * conv->x.strides[2], .out_step = conv->y.pixel_stride };
+    struct pln_taps taps = { .x = xs, .w = ws, .ahead = ahead, .n = conv->y.c, .x_step = conv->window.stride[2] * conv->x.strides[2], .x_tap = conv->x.strides[2], .out_step = conv->y.pixel_stride };
     const bool finishes = pln_epilogue_finishes(&conv->epilogue);
     pln_cpu_conv_place(conv, n, 0, 0, epilogue);
     for (; at[2] < conv->y.dims[2]; at[2] += taps.n_pixels, pixel += taps.n_pixels) {
@@ -131,6 +131,8 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
         for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + picked[t] * conv->x.c;
         taps.n_ahead = first_to_meet(conv, picked, taps.n_taps, ahead);
         taps.n_pixels = s->stores ? 1 : like_pixels(conv, at);
+        /* Pixels that are alike see whole lines. */
+        taps.line = taps.n_pixels > 1 && conv->window.dilation[2] == 1 ? (int)conv->window.kernel[2] : 1;
         int64_t to = n * conv->y.n_stride + pixel * conv->y.pixel_stride;
         taps.out = s->stores ? line : (float *)conv->y.data + to;
         if (finishes) pln_epilogue_finish(epilogue, pixel, 0, &taps.finish);

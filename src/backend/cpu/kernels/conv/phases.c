@@ -63,22 +63,25 @@ int pln_phases_taps(const struct pln_phases *phases, const struct pln_image_wind
 int pln_image_taps(const struct pln_image_window *window, const struct pln_image *image, const float *x,
                    const int64_t *at, const float **out_x, int *out_numbers)
 {
-    int64_t base[PLN_IMAGE_AXES], t[PLN_IMAGE_AXES] = { 0 };
-    int n = 0, number = 0;
-    for (int d = 0; d < PLN_IMAGE_AXES; d++) base[d] = at[d] * window->stride[d] - window->pad[d];
-    do {
-        int64_t offset = 0;
-        bool inside = true;
-        for (int d = 0; d < PLN_IMAGE_AXES; d++) {
-            int64_t i = base[d] + t[d] * window->dilation[d];
-            inside = inside && i >= 0 && i < image->dims[d];
-            offset += i * image->strides[d];
+    const struct pln_image_window *w = window;
+    int64_t base[PLN_IMAGE_AXES], first[PLN_IMAGE_AXES], end[PLN_IMAGE_AXES];
+    int n = 0;
+    for (int d = 0; d < PLN_IMAGE_AXES; d++) {
+        base[d] = at[d] * w->stride[d] - w->pad[d];
+        /* Counted: windows are small, and a division takes as long as a dozen taps. */
+        first[d] = 0;
+        while (first[d] < w->kernel[d] && base[d] + first[d] * w->dilation[d] < 0) first[d]++;
+        end[d] = first[d];
+        while (end[d] < w->kernel[d] && base[d] + end[d] * w->dilation[d] < image->dims[d]) end[d]++;
+    }
+    for (int64_t z = first[0]; z < end[0]; z++)
+        for (int64_t y = first[1]; y < end[1]; y++) {
+            const float *row = x + (base[0] + z * w->dilation[0]) * image->strides[0] + (base[1] + y * w->dilation[1]) * image->strides[1];
+            const int64_t number = (z * w->kernel[1] + y) * w->kernel[2];
+            for (int64_t k = first[2]; k < end[2]; k++) {
+                out_x[n] = row + (base[2] + k * w->dilation[2]) * image->strides[2];
+                out_numbers[n++] = (int)(number + k);
+            }
         }
-        if (inside) {
-            out_x[n] = x + offset;
-            out_numbers[n++] = number;
-        }
-        number++;
-    } while (pln_index_step(PLN_IMAGE_AXES, t, window->kernel));
     return n;
 }

@@ -15,6 +15,10 @@ struct pln_taps {
     /* channels alone: outputs of pixels side by side, with the same weights; steps in floats. What n_pixels 0 says is
      * one. */
     int64_t n_pixels, x_step, out_step;
+    /* channels alone: taps come in runs of `line` side by side in the image, x_tap floats apart, x_step a multiple of it.
+     * What line 0 says is one. */
+    int line;
+    int64_t x_tap;
     /* Taps that meet memory first: what they will see some pixels on is fetched meanwhile. */
     int n_ahead;
     const int *ahead;

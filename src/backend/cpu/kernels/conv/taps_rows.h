@@ -68,16 +68,100 @@ static inline __attribute__((always_inline)) void sum_pixels_of(const struct pln
     if (i < taps->n) sum_block(taps, i, p, taps->n - i, rows, false, false);
 }
 
+#undef EACH_ROW
+
+/* ---- lines of taps: a pixel of the image is loaded once for all taps and outputs that it meets. Three taps and a stride of 2
+ * meet half of them once: the sums above are as fast. ---- */
+
+#define EACH_ROW(X) X(0, 0) X(1, 0) X(2, 0) X(3, 0) X(4, 0) X(5, 0) X(6, 0) X(7, 0) X(8, 0) X(9, 0) X(10, 0) X(11, 0)
+/* Of 12 outputs side by side, or of 8 two apart, that see 5. */
+#define EACH_INPUT(X)                                                                                                        \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)
+
+/* Outputs [p, p + rows) of a vector of channels from i on, n of them. rows, line and stride (pixels of the image from
+ * output to output) are constants where this is inlined. */
+static inline __attribute__((always_inline)) void sum_lines_block(const struct pln_taps *taps, int64_t i, int64_t p, int64_t n, const int rows, const int line, const int stride)
+{
+    const int64_t tap = taps->x_tap, at = p * taps->x_step + i;
+    const bool wide = false; /* for what ends the sums */
+#define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k;
+    EACH_ROW(ZERO)
+#undef ZERO
+#define MEETS(k, j) (j >= k * stride && j < k * stride + line)
+#define MEET(k, j) \
+    if (rows > k && MEETS(k, j)) x##k = vf_fma(in, w[MEETS(k, j) ? j - k * stride : 0], x##k);
+#define MEET_ALL(j) \
+    MEET(0, j) MEET(1, j) MEET(2, j) MEET(3, j) MEET(4, j) MEET(5, j) MEET(6, j) MEET(7, j) MEET(8, j) MEET(9, j) MEET(10, j) MEET(11, j)
+#define INPUT(j)                                     \
+    if (j < (rows - 1) * stride + line) {            \
+        vf in = finish_load(x + j * tap, n);         \
+        MEET_ALL(j)                                  \
+    }
+    for (int t = 0; t < taps->n_taps; t += line) {
+        const float *x = taps->x[t] + at;
+        vf w[5] = { finish_load(taps->w[t] + i, n), finish_load(taps->w[t + 1] + i, n), finish_load(taps->w[t + 2] + i, n) };
+        if (line == 5) {
+            w[3] = finish_load(taps->w[t + 3] + i, n);
+            w[4] = finish_load(taps->w[t + 4] + i, n);
+        }
+        EACH_INPUT(INPUT)
+    }
+#undef INPUT
+#undef MEET_ALL
+#undef MEET
+#undef MEETS
+#define FETCH(k, unused) \
+    if (rows > k) __builtin_prefetch(ahead + k * taps->x_step, 0, 2);
+    for (int t = 0; i % (2 * VF_LANES) == 0 && t < taps->n_ahead; t++) {
+        const float *ahead = taps->x[taps->ahead[t]] + at + AHEAD * taps->x_step;
+        EACH_ROW(FETCH)
+    }
+#undef FETCH
+    const float *added[PLN_VEC_ADDED] = { NULL };
+    for (int o = 0; o < taps->finish.n_added; o++) added[o] = place_added(&taps->finish, o, p, i);
+    FINISH_ROWS(taps->finish, added);
+    STORE_ROWS(taps->finish, taps->out + p * taps->out_step + i, taps->out_step);
+}
+
+static inline __attribute__((always_inline)) void sum_lines_of(const struct pln_taps *taps, int64_t p, const int rows, const int line, const int stride)
+{
+    int64_t i = 0;
+    for (; i + VF_LANES <= taps->n; i += VF_LANES) sum_lines_block(taps, i, p, VF_LANES, rows, line, stride);
+    if (i < taps->n) sum_lines_block(taps, i, p, taps->n - i, rows, line, stride);
+}
+
+/* As many pixels as go, `most` at a time: as many sums as the registers hold beside the weights. Returns how many. */
+#define SUM_LINES(line, stride, most)                                                          \
+    static int64_t sum_lines_##line##_##stride(const struct pln_taps *taps, int64_t pixels)    \
+    {                                                                                          \
+        int64_t p = 0;                                                                         \
+        for (; p + most <= pixels; p += most) sum_lines_of(taps, p, most, line, stride);       \
+        for (; p + 4 <= pixels; p += 4) sum_lines_of(taps, p, 4, line, stride);                \
+        for (; p + 2 <= pixels; p += 2) sum_lines_of(taps, p, 2, line, stride);                \
+        return p;                                                                              \
+    }
+SUM_LINES(3, 1, 12)
+SUM_LINES(5, 1, 8)
+SUM_LINES(5, 2, 8)
+#undef EACH_ROW
+
+static int64_t sum_lines(const struct pln_taps *taps, int64_t pixels)
+{
+    if (taps->line == 3 && taps->x_step == taps->x_tap) return sum_lines_3_1(taps, pixels);
+    if (taps->line == 5 && taps->x_step == taps->x_tap) return sum_lines_5_1(taps, pixels);
+    if (taps->line == 5 && taps->x_step == 2 * taps->x_tap) return sum_lines_5_2(taps, pixels);
+    return 0;
+}
+
 /* Channels lie side by side: all of some pixels are walked before the next. */
 static void sum_channels(const struct pln_taps *taps)
 {
     const int64_t pixels = PLN_MAX(taps->n_pixels, 1);
-    int64_t p = 0;
+    int64_t p = pixels > 1 && taps->line > 1 ? sum_lines(taps, pixels) : 0;
     for (; p + PIXELS <= pixels; p += PIXELS) sum_pixels_of(taps, p, PIXELS);
     for (; p + 3 <= pixels; p += 3) sum_pixels_of(taps, p, 3);
     for (; p < pixels; p++) sum_pixels_of(taps, p, 1);
 }
-#undef EACH_ROW
 
 static void sum_pixels(const struct pln_taps *taps)
 {
