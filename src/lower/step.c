@@ -176,7 +176,8 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
         /* Of a convolution's or pool's operands the image and what the epilogue adds to the output; weight and bias are 1 and 2. What has fewer dims is no
          * image: its channels are elsewhere. */
         if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || (i > 2 && is_image_of(lower, node_id, value)))) {
-            PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
+            if (i == 0 && (kernel->flags & PLN_KERNEL_ANY_IMAGE)) PLN_TRY(pln_lower_need(lower, value, space, true, &step->inputs[i]));
+            else PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
             continue;
         }
         bool any = kernel && (kernel->flags & PLN_KERNEL_STRIDED_IN), rows = kernel && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN);

@@ -390,6 +390,7 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
 enum layout attempt_input_layout(const struct attempt *attempt, int i)
 {
     bool last = (attempt->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
+    if (i == 0 && (attempt->kernel->flags & PLN_KERNEL_ANY_IMAGE) && attempt->in != LAYOUT_PLAIN) return attempt->in;
     if (last) return i == 0 || i > 2 ? LAYOUT_CHANNELS_LAST : LAYOUT_PLAIN;
     return attempt->in;
 }
@@ -555,14 +556,14 @@ void attempt_each(const struct pln_kernel *kernel, struct kernel_case *c, const 
         can_be_plain = case_supported(kernel, c, oracle, features);
         c->inputs[packed_input].constant = true;
     }
-    bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
-    enum layout in = kernel->flags & PLN_KERNEL_STRIDED_IN       ? LAYOUT_STRIDED
-                     : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN ? LAYOUT_ROW_STRIDED
-                                                                 : LAYOUT_PLAIN;
+    bool last = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0, any_image = (kernel->flags & PLN_KERNEL_ANY_IMAGE) != 0;
+    enum layout in = kernel->flags & PLN_KERNEL_STRIDED_IN || any_image ? LAYOUT_STRIDED
+                     : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN        ? LAYOUT_ROW_STRIDED
+                                                                        : LAYOUT_PLAIN;
     enum layout out = kernel->flags & PLN_KERNEL_STRIDED_OUT ? LAYOUT_STRIDED : LAYOUT_PLAIN;
     const bool keeps = (kernel->flags & PLN_KERNEL_KEEPS_ORDER) != 0;
     for (int strided = 0; strided < (keeps ? 3 : 2); strided++) {
-        if (strided && (last || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
+        if (strided && ((last && !any_image) || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
         if (strided == 2) in = out = LAYOUT_CHANNELS_LAST;
         for (int packed = can_be_plain ? 0 : 1; packed <= (can_pack ? 1 : 0); packed++) {
             attempt.in = strided ? in : LAYOUT_PLAIN;

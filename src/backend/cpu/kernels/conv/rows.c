@@ -87,8 +87,6 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     PLN_TRY(pln_cpu_conv_read(kernel, launch, diag, conv));
     if (!conv->packed || conv->groups != 1 || conv->k > K_MAX || launch->inputs[0].rank > 4)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights are not those that the plan was made for", kernel->name);
-    if (conv->x.c_stride != 1)
-        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is not stored channels last", kernel->name);
     if (conv->window.stride[1] > INT32_MAX || conv->window.dilation[1] > INT32_MAX || !cut(s))
         return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
@@ -101,6 +99,20 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     return PLN_OK;
 }
 
+/* n pixels from x on, with their channels side by side. */
+static void copy_pixels(const struct pln_image *image, const float *x, int64_t n, float *to)
+{
+    const int64_t c = image->c, step = image->strides[2];
+    if (image->c_stride != 1) {
+        for (int64_t k = 0; k < c; k++)
+            for (int64_t i = 0; i < n; i++) to[i * c + k] = x[k * image->c_stride + i * step];
+    } else if (step == c) {
+        memcpy(to, x, (size_t)(n * c) * sizeof *to);
+    } else {
+        for (int64_t i = 0; i < n; i++) memcpy(to + i * c, x + i * step, (size_t)c * sizeof *to);
+    }
+}
+
 /* Row y of the image from `to` on, with zeros where it has none. */
 static void copy_line(const struct rows_state *s, const float *x, int64_t y, float *to)
 {
@@ -111,12 +123,8 @@ static void copy_line(const struct rows_state *s, const float *x, int64_t y, flo
         memset(to, 0, (size_t)s->line * sizeof *to);
         return;
     }
-    const float *row = x + y * image->strides[1] + (from - pad) * image->strides[2];
     memset(to, 0, (size_t)(from * c) * sizeof *to);
-    if (image->strides[2] == c)
-        memcpy(to + from * c, row, (size_t)((end - from) * c) * sizeof *to);
-    else
-        for (int64_t i = from; i < end; i++, row += image->strides[2]) memcpy(to + i * c, row, (size_t)c * sizeof *to);
+    copy_pixels(image, x + y * image->strides[1] + (from - pad) * image->strides[2], end - from, to + from * c);
     memset(to + end * c, 0, (size_t)((width - end) * c) * sizeof *to);
 }
 
