@@ -160,8 +160,8 @@ ROWS_OF(tanh)
 static inline void swish_four(float *a, float *b, float *c, float *d, vf alpha)
 {
     const vf x[4] = { vf_load(a), vf_load(b), vf_load(c), vf_load(d) };
-    vf y[4];
-    vf_swish_many(4, x, alpha, y);
+    vf z[4] = { alpha * x[0], alpha * x[1], alpha * x[2], alpha * x[3] }, y[4];
+    vf_swish_many(4, x, z, y);
     vf_store(a, y[0]);
     vf_store(b, y[1]);
     vf_store(c, y[2]);
@@ -171,8 +171,8 @@ static inline void swish_four(float *a, float *b, float *c, float *d, vf alpha)
 static void swish_run(float *x, vf alpha, int64_t n)
 {
     for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) swish_four(x, x + VF_LANES, x + 2 * VF_LANES, x + 3 * VF_LANES, alpha);
-    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) vf_store(x, vf_swish(vf_load(x), alpha));
-    if (n > 0) vf_store_n(x, vf_swish(vf_load_n(x, n), alpha), n);
+    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) vf_store(x, vf_swish(vf_load(x), alpha * vf_load(x)));
+    if (n > 0) vf_store_n(x, vf_swish(vf_load_n(x, n), alpha * vf_load_n(x, n)), n);
 }
 
 static void ew_swish(const struct pln_vec_args *args)

@@ -148,17 +148,17 @@ static inline vf vf_exp_minus_core(vf r)
     return vf_fma(p, r, vf_set(1.0f));
 }
 
-/* y[i] = x[i] / (1 + e^-(alpha x[i])), at most 3 ULP, or 1e-37, for `many` vectors in step: each waits long for every result of
- * its own. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
+/* y[i] = x[i] / (1 + e^-z[i]), at most 3 ULP, or 1e-37, for `many` vectors in step: each waits long for every result of its
+ * own. z is lost. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
  * from there on, so that -infinity gives NaN. */
-static inline __attribute__((always_inline)) void vf_swish_many(const int many, const vf *x, vf alpha, vf *y)
+static inline __attribute__((always_inline)) void vf_swish_many(const int many, const vf *x, vf *z, vf *y)
 {
     /* Adding 1.5 2^23 rounds; with 127 - 8 more the sum's last bits are 2^(n - 8) as an exponent has it. */
     const vf scale = vf_set(0.00390625f), shift = vf_set(12582912.0f + 127.0f - 8.0f);
     static const float poly[] = { -8.368716879e-03f, 4.166838805e-02f, -1.666652063e-01f, 4.999999345e-01f, -1.0f, 1.0f };
-    vf z[4], n[4], p[4];
+    vf n[4], p[4];
     /* The order of operands lets NaN through. */
-    for (int i = 0; i < many; i++) z[i] = vf_max(vf_set(-94.3f), vf_min(vf_set(80.0f), alpha * x[i]));
+    for (int i = 0; i < many; i++) z[i] = vf_max(vf_set(-94.3f), vf_min(vf_set(80.0f), z[i]));
     for (int i = 0; i < many; i++) n[i] = vf_fma(z[i], vf_set(-VF_LOG2_E), shift);
     for (int i = 0; i < many; i++) y[i] = vf_of_bits(vi_shift_left(vi_of_bits(n[i]), 23));
     for (int i = 0; i < many; i++) n[i] = n[i] - shift;
@@ -173,10 +173,10 @@ static inline __attribute__((always_inline)) void vf_swish_many(const int many, 
     for (int i = 0; i < many; i++) y[i] = x[i] * scale / y[i];
 }
 
-static inline vf vf_swish(vf x, vf alpha)
+static inline vf vf_swish(vf x, vf z)
 {
     vf y;
-    vf_swish_many(1, &x, alpha, &y);
+    vf_swish_many(1, &x, &z, &y);
     return y;
 }
 
@@ -232,7 +232,7 @@ static inline vf vf_gelu(vf x)
 static inline vf vf_gelu_tanh(vf x)
 {
     vf cube = vf_fma(x * x * x, vf_set(0.044715f), x);
-    return x * vf_sigmoid(cube * vf_set(1.59576912f));
+    return vf_swish(x, cube * vf_set(1.59576912f));
 }
 
 /* log(1 + e^x). */
