@@ -39,6 +39,9 @@ static const struct conv_case convs[] = {
     { 2, 1, 66, 66, 2, { 5, 6 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0 } },
     { 2, 2, 16, 16, 16, { 13, 12 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
     { 2, 1, 67, 67, 67, { 14, 15 }, { 5, 5 }, { 2, 2 }, { 1, 1 }, { 2, 2, 2, 2 } },
+    { 2, 1, 35, 35, 35, { 8, 43 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
+    { 2, 1, 44, 44, 44, { 9, 31 }, { 5, 5 }, { 1, 1 }, { 1, 1 }, { 2, 2, 2, 2 } },
+    { 2, 2, 20, 20, 20, { 7, 47 }, { 5, 5 }, { 2, 2 }, { 1, 1 }, { 2, 1, 2, 2 } },
     { 2, 1, 5, 5, 5, { 9, 30 }, { 3, 3 }, { 3, 3 }, { 2, 2 }, { 0, 1, 2, 3 } },
     { 2, 1, 130, 130, 130, { 4, 80 }, { 1, 7 }, { 1, 1 }, { 1, 1 }, { 0, 3, 0, 3 } },
     { 2, 1, 4, 8, 4, { 6, 6 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1, 1, 1 } },
@@ -62,7 +65,10 @@ static int64_t out_extent(const struct conv_case *v, int d)
     return (v->in[d] + v->pads[d] + v->pads[v->axes + d] - (v->kernel[d] - 1) * v->dilation[d] - 1) / v->stride[d] + 1;
 }
 
-/* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual, 5: bias and bounds. */
+static const enum pln_ew activations[] = { PLN_EW_SWISH, PLN_EW_HARD_SWISH, PLN_EW_SIGMOID, PLN_EW_GELU, PLN_EW_GELU_TANH, PLN_EW_LEAKY_RELU,
+                                           PLN_EW_ELU, PLN_EW_TANH, PLN_EW_MISH, PLN_EW_SOFTPLUS, PLN_EW_HARD_SIGMOID };
+
+/* 0: alone, 1: bias, 2: bias and a residual, 3: one number a channel, 4: no bias and a residual, 5: bias and bounds, 6: bias and an activation, 7: Swish. */
 static void conv(const struct conv_case *v, int variant, enum pln_dtype dtype)
 {
     struct kernel_case c;
@@ -81,7 +87,7 @@ static void conv(const struct conv_case *v, int variant, enum pln_dtype dtype)
     pln_attrs_set_int(&c.attrs, &c.arena, "group", v->group);
     kernel_case_input(&c, rank, x);
     kernel_case_input(&c, rank, w)->constant = true;
-    if (variant == 1 || variant == 2 || variant == 5)
+    if (variant == 1 || variant == 2 || variant == 5 || variant == 6)
         kernel_case_input(&c, 1, DIMS(v->o));
     else
         c.n_inputs++;
@@ -91,6 +97,8 @@ static void conv(const struct conv_case *v, int variant, enum pln_dtype dtype)
         kernel_case_add_relu(&c, rank, rank - 1, channel);
     }
     if (variant == 5) kernel_case_add_clip(&c, rank, -0.25, 0.75);
+    if (variant == 6) kernel_case_add_function(&c, rank, activations[(size_t)(v - convs) % PLN_COUNT_OF(activations)]);
+    if (variant == 7) kernel_case_add_function(&c, rank, PLN_EW_SWISH);
     for (int i = 0; i < c.n_inputs; i++) c.inputs[i].dtype = dtype;
     double k = (double)v->c / (double)v->group;
     for (int d = 0; d < v->axes; d++) k *= (double)v->kernel[d];
@@ -104,7 +112,7 @@ static void all_convs(void **state)
 {
     (void)state;
     for (size_t i = 0; i < PLN_COUNT_OF(convs); i++)
-        for (int variant = 0; variant < 6; variant++) conv(&convs[i], variant, PLN_F32);
+        for (int variant = 0; variant < 8; variant++) conv(&convs[i], variant, PLN_F32);
     for (size_t i = 0; i < PLN_COUNT_OF(convs); i += 3) conv(&convs[i], 1, PLN_F64);
     assert_int_equal(kernel_rows_untested(PLN_OP_CONV), 0);
 }

@@ -168,6 +168,24 @@ void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, doubl
     c->has_epilogue = true;
 }
 
+void kernel_case_add_function(struct kernel_case *c, int out_rank, enum pln_ew kind)
+{
+    struct pln_rowprog *p = &c->epilogue;
+    memset(p, 0, sizeof *p);
+    p->version = PLN_ROWPROG_VERSION;
+    p->rank = (uint8_t)out_rank;
+    p->n_inputs = p->n_outputs = p->n_passes = p->n_instrs = 1;
+    p->n_regs = 2;
+    p->inputs[0] = (struct pln_rowprog_operand){ .dtype = PLN_F32, .reg = 0, .rank = (uint8_t)out_rank };
+    p->outputs[0] = (struct pln_rowprog_operand){ .dtype = PLN_F32, .reg = 1, .rank = (uint8_t)out_rank };
+    for (int i = 0; i < out_rank; i++) p->inputs[0].axis[i] = p->outputs[0].axis[i] = (int8_t)i;
+    p->instrs[0] = (struct pln_rowprog_instr){
+        .kind = (uint8_t)kind, .dtype = PLN_F32, .dst = 1, .src = { 0, 255, 255 }, .alpha = 0.75f, .beta = 0.25f
+    };
+    assert_null(pln_rowprog_verify(p));
+    c->has_epilogue = true;
+}
+
 /* ---- the reference ---- */
 
 static void set_programs(struct kernel_case *c)

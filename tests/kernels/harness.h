@@ -46,6 +46,8 @@ struct case_input *kernel_case_input(struct kernel_case *c, int rank, const int6
 void kernel_case_add_relu(struct kernel_case *c, int out_rank, int rank, const int64_t *dims);
 /* Adds `acc -> clip(acc, low, high)` as epilogue. */
 void kernel_case_add_clip(struct kernel_case *c, int out_rank, double low, double high);
+/* Adds `acc -> kind(acc)` as epilogue, with alpha 0.75 and beta 0.25 where the function has them. */
+void kernel_case_add_function(struct kernel_case *c, int out_rank, enum pln_ew kind);
 void kernel_case_run(struct kernel_case *c);
 
 /* The cases are for a slow tool (tool.c): loops over values alone may be cut short. */
