@@ -109,6 +109,14 @@ static void place_operands(struct pln_rowprog_state *state, const struct axes *a
     }
 }
 
+/* An input whose rows lie beside each other, element by element: a cache line has those of several. */
+static bool is_turned(const struct axes *axes, int n_inputs)
+{
+    for (int k = 0; k < n_inputs && axes->n > 1; k++)
+        if (axes->stride[k][axes->n - 2] == 1 && axes->stride[k][axes->n - 1] > 1) return true;
+    return false;
+}
+
 static void cut(struct pln_rowprog_state *state, const struct axes *axes)
 {
     state->cols = axes->extent[axes->n - 1];
@@ -121,6 +129,7 @@ static void cut(struct pln_rowprog_state *state, const struct axes *axes)
         state->n_outer--;
         if (state->cols > 0 && state->cols < BLOCK / 2)
             state->block_rows = PLN_MAX(1, PLN_MIN(BLOCK / state->cols, state->rows));
+        if (state->by_rows && state->cols <= BLOCK && is_turned(axes, state->n_inputs)) state->block_rows = PLN_MAX(state->rows, 1);
         if (state->by_rows) state->block_rows = PLN_MIN(state->block_rows, PLN_VEC_ROWS);
     }
     for (int i = 0; i < state->n_outer; i++) state->outer[i] = axes->extent[i];

@@ -50,6 +50,14 @@ static void load_run(const struct pln_rowprog_place *place, int64_t at, int64_t 
     }
 }
 
+/* Rows that lie beside each other: each cache line is met once. */
+static void load_turned(const struct pln_rowprog_place *place, int64_t at, int64_t rows, int64_t cols, float *to)
+{
+    const float *from = (const float *)place->data + at;
+    for (int64_t i = 0; i < cols; i++, from += place->col)
+        for (int64_t row = 0; row < rows; row++) to[row * cols + i] = from[row];
+}
+
 static void load_input(struct runner *r, int i, int64_t rows, int64_t cols)
 {
     const struct pln_rowprog_state *s = r->s;
@@ -74,7 +82,9 @@ static void load_input(struct runner *r, int i, int64_t rows, int64_t cols)
     }
     r->frame.read[reg] = loaded;
     if (r->kept[i]) return;
-    for (int64_t row = 0; row < rows; row++) load_run(place, r->at[i] + row * place->row, cols, loaded + row * cols);
+    if (!place->is_bool && place->row == 1 && place->col > 1) load_turned(place, r->at[i], rows, cols, loaded);
+    else
+        for (int64_t row = 0; row < rows; row++) load_run(place, r->at[i] + row * place->row, cols, loaded + row * cols);
     r->kept[i] = place->repeats && rows == s->block_rows;
 }
 
