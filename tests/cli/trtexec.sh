@@ -31,7 +31,7 @@ grep -q "percentile(50%) = .*percentile(100%) = " .out || wrong "--percentile is
 grep -q "Average on 3 runs - GPU latency: .* ms - Host latency: .* ms (enqueue .* ms)" .out || wrong "--avgRuns is not taken"
 json t.json "len(d) >= 10 and d[0]['latencyMs'] > 0 and d[0]['endComputeMs'] >= d[0]['startComputeMs']"
 json p.json "d[0]['count'] == 10 and abs(sum(x['percentage'] for x in d[1:]) - 100) < 0.1"
-json l.json "len(d['Layers']) == len(set(map(str, d['Layers']))) and d['Bindings'] == ['x', 'y'] and d['Layers'][1]['Inputs'][0]['Dimensions'] == [1, 3, 64, 64]"
+json l.json "len(d['Layers']) == len(set(map(str, d['Layers']))) and d['Bindings'] == ['x', 'y'] and d['Layers'][0]['Inputs'][0]['Dimensions'] == [1, 3, 64, 64]"
 json o.json "d[0]['name'] == 'y' and d[0]['dimensions'] == '1x10' and len(d[0]['values']) == 10"
 # shellcheck disable=SC2086
 expect 0 "Output Tensors:" "$p" trtexec --onnx="$model" --dumpOutput $quick

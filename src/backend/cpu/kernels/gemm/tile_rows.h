@@ -124,7 +124,7 @@ static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows,
         if (--left <= 0) return;
         strip.a += rows * t->a_stride;
         strip.c += rows * t->c_stride;
-        for (int o = 0; o < PLN_VEC_ADDED; o++) strip.added[o] += rows * t->finish.added[o].row;
+        for (int o = 0; o < t->finish.n_added; o++) strip.added[o] += rows * t->finish.added[o].row;
         for (int i = 0; i < 2; i++) strip.ahead[i] += t->k / 4 * t->ahead_step;
     }
 }
