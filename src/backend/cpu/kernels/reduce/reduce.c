@@ -5,6 +5,10 @@
 #include "backend/cpu/kernels/vec/vec.h"
 
 #define BLOCK 512
+/* Sums side by side that cost as little each as more of them. */
+#define SUMS_LEAST 32
+/* Tasks that a run of sums is cut into, where it is long enough. */
+#define SUMS_TASKS 8
 
 struct axis {
     int64_t extent, x, y; /* strides of input and output */
@@ -18,7 +22,7 @@ struct reduce_state {
     int n_kept, n_reduced;
     struct axis kept[PLN_MAX_RANK], reduced[PLN_MAX_RANK]; /* outermost first */
     bool by_runs;                                          /* the innermost kept axis is walked as vectors */
-    int64_t count, blocks;                                 /* elements a result; blocks of the run */
+    int64_t count, block, blocks;                          /* elements a result; results of a task, and such tasks in a run */
 };
 
 static bool known_kind(unsigned kind)
@@ -38,6 +42,11 @@ static bool known_kind(unsigned kind)
     case PLN_REDUCE_COUNT: break;
     }
     return false;
+}
+
+static bool adds(const struct reduce_state *s)
+{
+    return s->kind == PLN_REDUCE_SUM || s->kind == PLN_REDUCE_MEAN;
 }
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
@@ -155,9 +164,11 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->blocks = 1;
     int64_t tasks = 1;
     for (int i = 0; i < s->n_kept - (s->by_runs ? 1 : 0); i++) tasks *= s->kept[i].extent;
-    if (s->by_runs) s->blocks = (kept->extent + BLOCK - 1) / BLOCK;
+    s->block = PLN_MIN(s->by_runs ? kept->extent : 1, BLOCK);
+    if (s->by_runs && adds(s)) s->block = PLN_MIN(s->block, PLN_MAX((kept->extent / SUMS_TASKS + SUMS_LEAST - 1) / SUMS_LEAST, 1) * SUMS_LEAST);
+    if (s->by_runs) s->blocks = (kept->extent + s->block - 1) / s->block;
     out_prepared->n_tasks = tasks * s->blocks;
-    out_prepared->grain = 1 + 32768 / (s->count * (s->by_runs ? PLN_MIN(kept->extent, BLOCK) : 1) + 32);
+    out_prepared->grain = 1 + 32768 / (s->count * s->block + 32);
     out_prepared->scratch_bytes = 2 * BLOCK * sizeof(float);
     return PLN_OK;
 }
@@ -236,6 +247,19 @@ static enum pln_ew combining(unsigned kind)
     return kind == PLN_REDUCE_MAX ? PLN_EW_MAX : kind == PLN_REDUCE_MIN ? PLN_EW_MIN : PLN_EW_ADD;
 }
 
+/* n sums side by side of rows that lie so. */
+static void sum_run(const struct reduce_state *s, const float *x, int64_t n, float *sums)
+{
+    struct axis rows = { 1, 0, 0 };
+    int outer = s->n_reduced;
+    if (outer > 0) rows = s->reduced[--outer];
+    int64_t index[PLN_MAX_RANK] = { 0 }, at = 0;
+    for (int64_t i = 0; i < n; i++) sums[i] = 0.0f;
+    do s->isa->add_rows(sums, x + at, rows.x, rows.extent, n);
+    while (step_axes(s->reduced, outer, index, &at));
+    for (int64_t i = 0; i < n; i++) sums[i] = finish(s, sums[i]);
+}
+
 /* n results side by side into sums. */
 static void reduce_run(const struct reduce_state *s, const float *x, int64_t x_step, int64_t n, float *sums,
                        float *line)
@@ -279,9 +303,10 @@ static void run_task(const struct reduce_state *s, int64_t task, float *scratch)
         return;
     }
     const struct axis *run = &s->kept[s->n_kept - 1];
-    int64_t first = block * BLOCK, n = PLN_MIN((int64_t)BLOCK, run->extent - first);
+    int64_t first = block * s->block, n = PLN_MIN(s->block, run->extent - first);
     float *sums = run->y == 1 ? s->y + y + first : scratch + BLOCK;
-    reduce_run(s, s->x + x + first * run->x, run->x, n, sums, scratch);
+    if (adds(s) && run->x == 1 && s->count > 0) sum_run(s, s->x + x + first, n, sums);
+    else reduce_run(s, s->x + x + first * run->x, run->x, n, sums, scratch);
     if (run->y == 1) return;
     for (int64_t i = 0; i < n; i++) s->y[y + (first + i) * run->y] = sums[i];
 }

@@ -374,6 +374,31 @@ static float reduce_min(const float *x, int64_t n)
     return best;
 }
 
+static void add_rows(float *sums, const float *x, int64_t x_row, int64_t rows, int64_t n)
+{
+    for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, sums += 4 * VF_LANES, x += 4 * VF_LANES) {
+        vf a = vf_load(sums), b = vf_load(sums + VF_LANES), c = vf_load(sums + 2 * VF_LANES), d = vf_load(sums + 3 * VF_LANES);
+        for (int64_t row = 0; row < rows; row++) {
+            const float *from = x + row * x_row;
+            a = a + vf_load(from);
+            b = b + vf_load(from + VF_LANES);
+            c = c + vf_load(from + 2 * VF_LANES);
+            d = d + vf_load(from + 3 * VF_LANES);
+        }
+        vf_store(sums, a);
+        vf_store(sums + VF_LANES, b);
+        vf_store(sums + 2 * VF_LANES, c);
+        vf_store(sums + 3 * VF_LANES, d);
+    }
+    for (; n >= VF_LANES; n -= VF_LANES, sums += VF_LANES, x += VF_LANES) {
+        vf a = vf_load(sums);
+        for (int64_t row = 0; row < rows; row++) a = a + vf_load(x + row * x_row);
+        vf_store(sums, a);
+    }
+    for (int64_t row = 0; n > 0 && row < rows; row++)
+        for (int64_t i = 0; i < n; i++) sums[i] += x[row * x_row + i];
+}
+
 static void add_clip(float *c, const float *a, size_t a_step, const float *b, size_t b_step, float low, float high,
                      int64_t n)
 {
@@ -465,6 +490,7 @@ const struct pln_vec_isa VEC_ISA = {
     .sum_square = reduce_sum_square,
     .max = reduce_max,
     .min = reduce_min,
+    .add_rows = add_rows,
     .add_clip = add_clip,
     .exp_sum = exp_sum,
     .normalize = normalize,

@@ -35,6 +35,8 @@ struct pln_vec_isa {
     float (*sum_square)(const float *x, int64_t n, float mean); /* of x - mean */
     float (*max)(const float *x, int64_t n);                    /* NaN wins */
     float (*min)(const float *x, int64_t n);
+    /* Adds rows of n floats, x_row apart, to sums, one after the other. */
+    void (*add_rows)(float *sums, const float *x, int64_t x_row, int64_t rows, int64_t n);
     /* c[i] = clip(c[i] + a[i] + b[i]); a and b NULL: nothing to add; step 0: PLN_VEC_SPLAT equal floats. NaN passes the
      * bounds. */
     void (*add_clip)(float *c, const float *a, size_t a_step, const float *b, size_t b_step, float low, float high,
