@@ -221,6 +221,8 @@ void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, int64_t 
 
 /* Few rows are worth a panel's way to the first cache. */
 #define STRIPS_MIN 4
+/* Where columns make fewer tasks, rows make more: of three tasks two threads get one and two. */
+#define TASKS_LEAST 8
 /* Tasks of a product whose rows are copied: enough for a handful of threads, few enough that copying is done with. */
 #define COPIED_TASKS 12
 
@@ -243,6 +245,7 @@ struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, i
     if (in_place || m <= isa->rows) {
         cut.cols = PLN_MIN(TASK_COLS, divide_up(n, PANEL) * PANEL);
         cut.n_col_blocks = divide_up(n, cut.cols);
+        cut.n_row_blocks = PLN_MIN(divide_up(TASKS_LEAST, cut.n_col_blocks), PLN_MAX(m / (STRIPS_MIN * isa->rows), 1));
     } else {
         cut_copied(isa, &cut);
     }
