@@ -168,9 +168,19 @@ static inline void swish_four(float *a, float *b, float *c, float *d, vf alpha)
     vf_store(d, y[3]);
 }
 
+static inline void swish_two(float *a, float *b, vf alpha)
+{
+    const vf x[2] = { vf_load(a), vf_load(b) };
+    vf z[2] = { alpha * x[0], alpha * x[1] }, y[2];
+    vf_swish_many(2, x, z, y);
+    vf_store(a, y[0]);
+    vf_store(b, y[1]);
+}
+
 static void swish_run(float *x, vf alpha, int64_t n)
 {
     for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) swish_four(x, x + VF_LANES, x + 2 * VF_LANES, x + 3 * VF_LANES, alpha);
+    for (; n >= 2 * VF_LANES; n -= 2 * VF_LANES, x += 2 * VF_LANES) swish_two(x, x + VF_LANES, alpha);
     for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) vf_store(x, vf_swish(vf_load(x), alpha * vf_load(x)));
     if (n > 0) vf_store_n(x, vf_swish(vf_load_n(x, n), alpha * vf_load_n(x, n)), n);
 }
@@ -199,6 +209,8 @@ static void rows_swish(const struct pln_vec_rows *args)
         for (; i + 2 <= args->rows; i += 2, c += 2 * step) swish_four(c, c + VF_LANES, c + step, c + step + VF_LANES, alpha);
     if (args->cols == VF_LANES)
         for (; i + 4 <= args->rows; i += 4, c += 4 * step) swish_four(c, c + step, c + 2 * step, c + 3 * step, alpha);
+    if (args->cols == VF_LANES)
+        for (; i + 2 <= args->rows; i += 2, c += 2 * step) swish_two(c, c + step, alpha);
     for (; i < args->rows; i++, c += step) swish_run(c, alpha, args->cols);
 }
 
