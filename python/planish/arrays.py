@@ -66,6 +66,8 @@ def _from_dlpack(value: Any) -> Memory:
 def _from_cuda_interface(value: Any) -> Memory:
     told = value.__cuda_array_interface__
     dtype = np.dtype(told["typestr"])
+    if not dtype.isnative:
+        raise InvalidArgument(f"a CUDA array of type {told['typestr']} is not in the machine's byte order")
     code, shape, steps = dtypes.from_numpy(dtype), tuple(told["shape"]), told.get("strides")
     if code is None or code == dtypes.STRING:
         raise InvalidArgument(f"a CUDA array of type {told['typestr']} has no element type here")
@@ -91,11 +93,13 @@ def _from_numpy(array: Any) -> Memory:
         raise InvalidArgument(f"an array has {array.ndim} dims, {MAX_RANK} at the most are possible")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.aligned:
+        array = array.copy()
     if dtypes.bits(code) < 8:
         packed = dtypes.pack(array, code)
         return Memory(packed.ctypes.data, packed.nbytes, code, array.shape, None, HOST, False, packed)
     size = array.dtype.itemsize
-    if not array.flags.c_contiguous and (any(s < 0 or s % size for s in array.strides) or not array.flags.aligned):
+    if not array.flags.c_contiguous and any(s < 0 or s % size for s in array.strides):
         array = np.ascontiguousarray(array)
     address, read_only = array.__array_interface__["data"]
     if array.flags.c_contiguous:
@@ -112,7 +116,22 @@ def memory_of(value: Any, wanted: int = 0) -> Memory:
             return _from_dlpack(value)
         known = hasattr(value, "dtype") or wanted == 0
         value = np.asarray(value) if known else np.asarray(value, dtype=dtypes.to_numpy(wanted))
+    if wanted > 15 and dtypes.from_numpy(value.dtype) != wanted and value.dtype == dtypes.to_numpy(wanted):
+        # Without ml_dtypes the type is one of unsigned integers.
+        array = dtypes.pack(np.ascontiguousarray(value), wanted)
+        return Memory(array.ctypes.data, array.nbytes, wanted, value.shape, None, HOST, False, array)
     return _from_numpy(value)
+
+
+def writable_memory_of(value: Any, what: str) -> Memory:
+    """The memory of an array that the library may write; an error where it would write a copy."""
+    memory = memory_of(value)
+    owner = memory.owner[0] if isinstance(memory.owner, tuple) else memory.owner
+    if owner is not value or memory.strides or memory.code == dtypes.STRING or dtypes.bits(memory.code) < 8:
+        raise InvalidArgument(f"{what} must be a row-major array in the machine's byte order, of elements of 8 bits and more, and no strings")
+    if not memory.writable:
+        raise InvalidArgument(f"{what} is read-only")
+    return memory
 
 
 def is_tensor_like(value: Any) -> bool:

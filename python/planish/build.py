@@ -113,17 +113,18 @@ def build(
         finally:
             if show:
                 show.end()
+        # What the engine may call later must live as long as it.
+        engine = Engine(out[0], (keeper, watcher, ops, threads)) if out[0] else None
         watcher.reraise()
         check(status, d.pointer, "the build")
-    # What the engine may call later must live as long as it.
-    return Engine(out[0], (keeper, watcher, ops, threads))
+    return engine
 
 
 def _build(model: Any, options: Any, folder: Any, out: Any) -> int:
     if hasattr(model, "SerializeToString"):
         model = model.SerializeToString()
     if isinstance(model, (bytes, bytearray, memoryview)):
-        data = ffi.from_buffer(model)
+        data = ffi.from_buffer(memoryview(model).cast("B"))
         return lib.pln_build_memory(data, len(data), os.fsencode(folder) if folder is not None else ffi.NULL, options, out)
     if not isinstance(model, (str, os.PathLike)):
         raise InvalidArgument(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
@@ -131,12 +132,16 @@ def _build(model: Any, options: Any, folder: Any, out: Any) -> int:
 
 
 class Threads:
-    """A pool of threads that engines share. count 0: as many as the process may use."""
+    """A pool of threads that engines share. count 0: as many as the process may use, or as there are cpus. cpus: the numbers of those on which they run, thread i on the
+    one at place i; the first is for the thread that calls, which is left alone (os.sched_setaffinity binds it)."""
 
-    def __init__(self, count: int = 0) -> None:
+    def __init__(self, count: int = 0, cpus: Sequence[int] = ()) -> None:
         out = ffi.new("pln_thread_pool **")
+        count = count or len(cpus)
         check(lib.pln_thread_pool_create(count, out), what=f"a pool of {count} threads")
         self._pointer = ffi.gc(out[0], lib.pln_thread_pool_destroy)
+        if len(cpus):
+            check(lib.pln_thread_pool_bind(self._pointer, list(cpus), len(cpus)), what=f"the process may not use all of the CPUs {', '.join(map(str, cpus))}")
 
     def __len__(self) -> int:
         return lib.pln_thread_pool_threads(self._pointer)
@@ -159,6 +164,7 @@ def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: O
         options.diagnostics = d.pointer
         if isinstance(plan, (bytes, bytearray, memoryview)):
             # Aligned to 64, and ours, so that nobody changes it.
+            plan = memoryview(plan).cast("B")
             room = ffi.new("char[]", len(plan) + 64)
             start = ffi.cast("char *", (int(ffi.cast("uintptr_t", room)) + 63) // 64 * 64)
             ffi.memmove(start, plan, len(plan))

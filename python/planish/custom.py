@@ -32,7 +32,9 @@ def _attributes(call: Any) -> dict:
 
 
 def _failed(kind: Any, raised: Any, trace: Any) -> int:
-    call = trace.tb_frame.f_locals.get("call")
+    call = trace.tb_frame.f_locals.get("call") if trace else None
+    if call is None:
+        return 11
     text = f"{kind.__name__}: {raised}".encode("utf-8", "replace")
     return lib.planish_fail(call, 1 if isinstance(raised, (ValueError, TypeError)) else 11, ffi.new("char[]", text))
 
@@ -57,6 +59,8 @@ def planish_on_shape(call):
 
 def _give(call: Any, i: int, value: Any) -> int:
     array = np.asarray(value)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     code, dims = dtypes.from_numpy(array.dtype), ffi.new(f"int64_t[{arrays.MAX_RANK}]", list(array.shape))
     out = call.outputs[i]
     if not out.data:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
@@ -67,8 +68,8 @@ class Engine:
 
     def __init__(self, pointer: Any, keep: Any = None) -> None:
         """Takes over one reference of a `pln_engine *`; keep: what must live as long."""
-        self._keep = keep
         self._pointer = ffi.gc(pointer, lib.pln_engine_release)
+        self._keep = keep  # behind the pointer, so that it goes after it
         self._inputs = self._read(lib.pln_engine_input_count, lib.pln_engine_input)
         self._outputs = self._read(lib.pln_engine_output_count, lib.pln_engine_output)
         self._names = frozenset(i.name for i in self._inputs)
@@ -284,7 +285,9 @@ class _Asked:
     """An output allocator of Python: a function of (name, bytes, numpy dtype, shape) that gives a writable array or an address."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.held, self.raised = function, None, None
+        self.function = function
+        self.held: Any = None
+        self.raised: Optional[BaseException] = None
 
 
 def _asked_failed(kind: Any, raised: Any, trace: Any) -> None:
@@ -296,17 +299,30 @@ def _asked_failed(kind: Any, raised: Any, trace: Any) -> None:
 @ffi.def_extern(error=ffi.NULL, onerror=_asked_failed)
 def planish_on_output(user, request):
     asked = ffi.from_handle(user)
+    asked.held = None
     shape = tuple(request.dims[i] for i in range(request.rank))
     given = asked.function(_string(request.name), request.size_bytes, dtypes.to_numpy(request.dtype), shape)
     if given is None:
         return ffi.NULL
-    if isinstance(given, int):
-        return ffi.cast("void *", given)
-    memory = arrays.memory_of(given)
-    if not memory.writable or memory.nbytes < request.size_bytes or memory.strides:
-        raise InvalidArgument(f"the memory for output '{_string(request.name)}' must be writable, row-major and of {request.size_bytes} bytes at least")
+    if isinstance(given, numbers.Integral):
+        return ffi.cast("void *", int(given))
+    memory = arrays.writable_memory_of(given, f"the memory for output '{_string(request.name)}'")
+    if memory.nbytes < request.size_bytes:
+        raise InvalidArgument(f"the memory for output '{_string(request.name)}' has {memory.nbytes} bytes, {request.size_bytes} are wanted")
     asked.held = given
     return ffi.cast("void *", memory.address)
+
+
+class _Tap:
+    """A function that is told values; what it raises ends the run and is raised again behind it."""
+
+    def __init__(self, context: "Context", function: Callable[[str, Any], Any]) -> None:
+        self.cancel, self.function = context.cancel, function
+        self.raised: Optional[BaseException] = None
+
+    def __call__(self, name: str, buffer: Any) -> None:
+        if self.raised is None:
+            self.function(name, arrays.copy_out(buffer))
 
 
 class _Slot:
@@ -329,8 +345,8 @@ class Context:
         with handles.Diagnostics() as d:
             options.diagnostics = d.pointer
             check(lib.pln_context_create(engine._pointer, options, out), d.pointer, "a context")
-        self.engine = engine
         self._pointer = ffi.gc(out[0], lib.pln_context_destroy)
+        self.engine = engine
         self._lock = threading.RLock()
         self._names = {i.name: ffi.new("char[]", i.name.encode()) for i in engine.inputs + engine.outputs}
         self._infos = {i.name: i for i in engine.inputs}
@@ -340,12 +356,17 @@ class Context:
         self._held: Dict[str, Any] = {}  # what is bound, by name
         self._given: Dict[str, Any] = {}  # outputs in the caller's memory
         self._store: Optional[StateStore] = None
-        self._taps: Any = None
-        self._shapes: Dict[Any, Any] = {}
+        self._tap: Any = None
+        self._running = False
 
     def _check(self, status: int, what: str = "") -> None:
         if status != 0:
             raise make(status, lib.pln_context_diagnostics(self._pointer), what)
+
+    def _idle(self) -> None:
+        """Callbacks come in the run's thread, which has the lock."""
+        if self._running:
+            raise InvalidArgument("a callback of this context's run cannot use the context")
 
     # ---- binding ----
 
@@ -353,10 +374,11 @@ class Context:
         """Binds an input for the runs to come: the memory of an array, read during each run; or a list, a dict or None for what is no tensor."""
         slot = self._slots.get(name)
         with self._lock:
+            self._idle()
             if slot is None:
                 self._bind_value(name, value)
                 return
-            if type(value) is np.ndarray and value.dtype is slot.dtype and value.shape == slot.shape and value.flags.c_contiguous:
+            if type(value) is np.ndarray and value.dtype is slot.dtype and value.shape == slot.shape and value.flags.c_contiguous and value.flags.aligned:
                 slot.buffer.data = ffi.from_buffer(value)
                 held = value
             else:
@@ -388,38 +410,45 @@ class Context:
         if info is None:
             raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
         with self._lock:
-            self._given.pop(name, None)
+            self._idle()
             if value is None:
-                self._check(lib.pln_context_bind_output(self._pointer, self._names[name], ffi.NULL), name)
+                given = None
+                status = lib.pln_context_bind_output(self._pointer, self._names[name], ffi.NULL)
             elif callable(value) and not arrays.is_tensor_like(value):
                 asked = _Asked(value)
-                handle = ffi.new_handle(asked)
-                self._check(lib.pln_context_set_output_allocator(self._pointer, self._names[name], lib.planish_on_output, handle), name)
-                self._given[name] = (asked, handle)
+                given = (asked, ffi.new_handle(asked))
+                status = lib.pln_context_set_output_allocator(self._pointer, self._names[name], lib.planish_on_output, given[1])
             else:
-                memory = arrays.memory_of(value)
-                if not memory.writable:
-                    raise InvalidArgument(f"the array for output '{name}' is read-only")
-                if memory.strides or memory.code == dtypes.STRING or dtypes.bits(memory.code) < 8:
-                    raise InvalidArgument(f"the array for output '{name}' must be row-major, of elements of 8 bits and more, and no strings")
+                memory = arrays.writable_memory_of(value, f"the array for output '{name}'")
                 if info.code and memory.code != info.code:
                     raise InvalidArgument(f"output '{name}' is {dtypes.name(info.code)}, its array {dtypes.name(memory.code)}")
-                self._given[name] = (memory, arrays.fill_buffer(self._buffer, memory))
-                self._check(lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer), name)
+                given = (memory, arrays.fill_buffer(self._buffer, memory))
+                status = lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer)
+            if status != 0:
+                raised = make(status, lib.pln_context_diagnostics(self._pointer), name)
+                # Nothing of the old binding may be left behind its memory.
+                lib.pln_context_bind_output(self._pointer, self._names[name], ffi.NULL)
+                self._given.pop(name, None)
+                raise raised
+            self._given.pop(name, None)
+            if given is not None:
+                self._given[name] = given
 
     def bind_states(self, store: Optional[StateStore]) -> None:
         """The store holds the model's states in the runs to come; None: no more."""
         with self._lock:
+            self._idle()
             self._check(lib.pln_context_bind_states(self._pointer, store._pointer if store else ffi.NULL), "states")
             self._store = store
 
     def on_value(self, function: Optional[Callable[[str, Any], Any]]) -> None:
         """Called with name and array of each value that the build made visible (`taps`), as soon as it is known; None: no more."""
         with self._lock:
-            self._taps = None
-            if function is not None:
-                self._taps = ffi.new_handle(lambda name, buffer: function(name, arrays.copy_out(buffer)))
-            lib.pln_context_set_tap(self._pointer, lib.planish_on_tap if function else ffi.NULL, self._taps or ffi.NULL)
+            self._idle()
+            tap = _Tap(self, function) if function is not None else None
+            handle = ffi.new_handle(tap) if tap is not None else ffi.NULL
+            lib.pln_context_set_tap(self._pointer, lib.planish_on_tap if tap is not None else ffi.NULL, handle)
+            self._tap = (tap, handle) if tap is not None else None
 
     # ---- running ----
 
@@ -428,13 +457,12 @@ class Context:
 
         Returns the outputs by name: the caller's arrays where memory was given, else new numpy arrays; states in a store are left out."""
         with self._lock:
+            self._idle()
             for name, value in (inputs or {}).items():
                 self.bind(name, value)
             for name, value in (outputs or {}).items():
                 self.bind_output(name, value)
-            status = lib.pln_context_run(self._pointer)
-            if status != 0:
-                self._fail(status)
+            self._run()
             out, buffer = {}, self._buffer
             for info in self.engine.outputs:
                 name = info.name
@@ -446,13 +474,21 @@ class Context:
                     out[name] = self.output(name)
             return out
 
-    def _fail(self, status: int) -> None:
-        failed = make(status, lib.pln_context_diagnostics(self._pointer), "the run")
-        for given in self._given.values():
-            if isinstance(given[0], _Asked) and given[0].raised is not None:
-                raised, given[0].raised = given[0].raised, None
-                raise failed from raised
-        raise failed
+    def _run(self) -> None:
+        """Runs what is bound. What a callback raised is the cause of the error, or the error where it is no Exception."""
+        self._running = True
+        try:
+            status = lib.pln_context_run(self._pointer)
+        finally:
+            self._running = False
+        callbacks = [given[0] for given in self._given.values() if isinstance(given[0], _Asked)] + ([self._tap[0]] if self._tap else [])
+        cause = next((c.raised for c in callbacks if c.raised is not None), None)
+        for callback in callbacks:
+            callback.raised = None
+        if cause is not None and not isinstance(cause, Exception):
+            raise cause
+        if status != 0 or cause is not None:
+            raise make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") from cause
 
     def output(self, name: str) -> Any:
         """An output of the last run: the caller's array where memory of the right shape was given, else a copy."""
@@ -460,6 +496,7 @@ class Context:
         if info is None:
             raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
         with self._lock:
+            self._idle()
             if info.kind != "tensor":
                 out = ffi.new("pln_host_value **")
                 self._check(lib.pln_context_output_value(self._pointer, self._names[name], out), name)
@@ -476,7 +513,9 @@ class Context:
     def _in_place(self, given: Any, buffer: Any) -> Any:
         shape = tuple(buffer.dims[i] for i in range(buffer.rank))
         if isinstance(given, _Asked):
-            return given.held if given.held is not None else arrays.copy_out(buffer)
+            held = given.held
+            fits = held is not None and (not isinstance(held, np.ndarray) or (held.shape == shape and dtypes.from_numpy(held.dtype) == buffer.dtype))
+            return held if fits else arrays.copy_out(buffer)
         owner = given.owner
         if isinstance(owner, tuple):  # what DLPack gave it
             owner = owner[0]
@@ -508,6 +547,7 @@ class Context:
         options = ffi.new("struct pln_enqueue_options *")
         options.struct_size, options.stream = ffi.sizeof("struct pln_enqueue_options"), ffi.cast("void *", stream)
         with self._lock:
+            self._idle()
             self._check(lib.pln_context_enqueue(self._pointer, options), "the run")
 
     def cancel(self) -> None:

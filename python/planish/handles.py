@@ -60,6 +60,8 @@ def _progress_failed(kind: Any, raised: Any, trace: Any) -> None:
 @ffi.def_extern(error=0, onerror=_progress_failed)
 def planish_on_progress(user, phase, done, total):
     watcher = ffi.from_handle(user)
+    if watcher.raised is not None:
+        return 0
     if watcher.progress is None:
         return 1
     return 0 if watcher.progress(ffi.string(phase).decode("utf-8", "replace"), done, total) is False else 1
@@ -77,7 +79,15 @@ def planish_on_line(user, text):
     ffi.from_handle(user).append(ffi.string(text).decode("utf-8", "replace"))
 
 
-@ffi.def_extern()
+def _tap_failed(kind: Any, raised: Any, trace: Any) -> None:
+    user = trace.tb_frame.f_locals.get("user") if trace else None
+    if user is not None:
+        tap = ffi.from_handle(user)
+        tap.raised = raised
+        tap.cancel()
+
+
+@ffi.def_extern(onerror=_tap_failed)
 def planish_on_tap(user, name, value):
     ffi.from_handle(user)(ffi.string(name).decode("utf-8", "replace"), value)
 

@@ -377,6 +377,7 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     if (binding->is_state) context->states_taken = false;
     const void *bound = binding->bound && binding->on_device ? binding->buffer.data : NULL;
     binding->bound = false;
+    binding->allocator = NULL;
     if (buffer) PLN_TRY(pln_context_check_memory(context, name, program->slots[program->outputs[index].slot].dtype, buffer, bound));
     binding->bound = buffer && buffer->data;
     const bool on_device = buffer && buffer->memory == PLN_MEMORY_DEVICE;
@@ -390,7 +391,6 @@ enum pln_status pln_context_bind_output(pln_context *context, const char *name, 
     if (binding->bound) binding->buffer = *buffer;
     for (int i = 0; binding->bound && buffer->strides && i < PLN_MAX_RANK; i++) binding->strides[i] = i < buffer->rank ? buffer->strides[i] : 0;
     binding->buffer.strides = binding->bound && buffer->strides ? binding->strides : NULL;
-    binding->allocator = NULL;
     return PLN_OK;
 }
 

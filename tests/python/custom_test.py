@@ -32,6 +32,15 @@ class Custom(unittest.TestCase):
         with self.assertRaisesRegex(planish.Incompatible, "Scale"):
             planish.load(engine.to_bytes())
 
+    def test_byte_order(self):
+        @self.ops.add("com.acme", "Big")
+        def big(inputs, attributes):
+            return inputs[0].astype(">f4")
+
+        node = helper.make_node("Big", ["x"], ["y"], domain="com.acme")
+        engine = planish.build(models.model([node], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])], domains=[("com.acme", 1)]), ops=self.ops)
+        self.assertEqual(engine(np.array([1, 2], np.float32))["y"].tolist(), [1, 2])
+
     def test_shapes(self):
         asked = []
 

@@ -68,6 +68,10 @@ class Engines(unittest.TestCase):
             self.holds(planish.run(onnx_path, {"x": self.x}))
             self.holds(planish.run(path, {"x": self.x}))
         data = self.engine.to_bytes()
+        padded = data + b"\0" * (-len(data) % 4)
+        if padded == data:
+            self.holds(planish.load(memoryview(np.frombuffer(data, np.uint32)))(self.x))
+        self.holds(planish.load(bytearray(data))(self.x))
         for cut in (0, 1, 63, 64, 100, len(data) // 2, len(data) - 1):
             with self.assertRaises(planish.Error):
                 planish.load(data[:cut])
@@ -97,6 +101,73 @@ class Engines(unittest.TestCase):
         self.holds(context.run())
         with self.assertRaises(planish.InvalidArgument):
             context.bind_output("z", np.zeros(1, np.float32))
+
+    def test_a_refused_output_leaves_nothing_behind(self):
+        context, frozen = self.engine.context(), np.zeros((5, 3), np.float32)
+        frozen.flags.writeable = False
+        for first in (np.zeros((5, 3), np.float32), lambda name, size, dtype, shape: np.zeros(shape, dtype)):
+            for wrong in (frozen, np.zeros((5, 3), np.int32), np.zeros((5, 3), np.float32)[::-1], np.zeros((5, 3), ">f4"), [0.0] * 15):
+                context.bind_output("y", first)
+                with self.assertRaises(planish.InvalidArgument):
+                    context.bind_output("y", wrong)
+                first = first.copy() if isinstance(first, np.ndarray) else first
+                gc.collect()
+                fresh = [np.zeros((5, 3), np.float32) for _ in range(50)]
+                self.holds(context.run({"x": self.x}))
+                context.bind_output("y", None)
+                self.assertFalse(any(f.any() for f in fresh))
+
+    def test_allocators(self):
+        context, kept = self.engine.context(), np.zeros((5, 3), np.float32)
+        for wrong in (lambda *_: [0.0] * 15, lambda *_: np.zeros((5, 3), ">f4"), lambda *_: np.zeros((5, 3), np.float32)[::-1], lambda *_: np.zeros(1, np.float32)):
+            with self.assertRaises(planish.Error) as caught:
+                context.run({"x": self.x}, {"y": wrong})
+            self.assertIsInstance(caught.exception.__cause__, planish.InvalidArgument)
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            context.run({"x": self.x}, {"y": interrupt})
+        answers = [np.zeros((5, 3), np.float32), kept.ctypes.data, np.int64(kept.ctypes.data), np.zeros(100, np.uint8)]
+        context.bind_output("y", lambda *_: answers.pop(0))
+        for scale in (1, 2, 3, 4):
+            x = (self.x * scale).astype(np.float32)
+            self.holds(context.run({"x": x}), x)
+
+    def test_callbacks_cannot_use_the_context(self):
+        context, told = planish.build(self.model, taps="*", device="ref").context(), []
+
+        def tap(name, array):
+            for call in (lambda: context.run({"x": self.x[:1]}), lambda: context.bind("x", self.x[:1]), lambda: context.bind_output("y", None), lambda: context.output("y")):
+                try:
+                    call()
+                except planish.InvalidArgument:
+                    told.append(name)
+
+        context.on_value(tap)
+        self.holds(context.run({"x": self.x}))
+        self.assertTrue(told and len(told) % 4 == 0)
+
+        def fails(name, array):
+            raise KeyError(name)
+
+        context.on_value(fails)
+        with self.assertRaises(planish.Cancelled) as caught:
+            context.run({"x": self.x})
+        self.assertIsInstance(caught.exception.__cause__, KeyError)
+        context.on_value(None)
+        self.holds(context.run({"x": self.x}))
+
+    def test_unaligned(self):
+        odd = np.frombuffer(b"\0" + self.x.tobytes(), np.uint8)[1:].view(np.float32).reshape(self.x.shape)
+        self.assertFalse(odd.flags.aligned)
+        self.holds(self.engine(odd))
+        context = self.engine.context()
+        for x in (self.x, odd, self.x):
+            self.holds(context.run({"x": x}))
+        with self.assertRaises(planish.InvalidArgument):
+            context.bind_output("y", np.zeros(61, np.uint8)[1:].view(np.float32).reshape(5, 3))
 
     def test_bad_inputs(self):
         for wrong in (self.x.astype(np.float64), self.x[:, :3], self.x[0], self.x.astype(complex), np.array(["a"]), object()):
@@ -152,6 +223,16 @@ class Engines(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(failed, [])
+
+    def test_pools(self):
+        usable = sorted(os.sched_getaffinity(0))
+        for pool in (planish.Threads(), planish.Threads(2), planish.Threads(cpus=usable[:2])):
+            self.holds(planish.build(self.model, threads=pool)(self.x))
+            self.holds(planish.load(self.engine.to_bytes(), threads=pool)(self.x))
+        self.assertEqual(len(planish.Threads(cpus=usable[:1])), 1)
+        for wrong in (lambda: planish.Threads(-1), lambda: planish.Threads(2, cpus=[100000])):
+            with self.assertRaises(planish.InvalidArgument):
+                wrong()
 
     def test_cancel(self):
         body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",

@@ -5,6 +5,7 @@ import unittest
 
 import numpy as np
 import onnxruntime
+from onnx import TensorProto, helper
 
 import models
 import planish
@@ -57,6 +58,17 @@ class Soak(unittest.TestCase):
 
     def test_builds(self):
         self.flat(lambda: planish.load(planish.build(self.bytes, progress=lambda *_: True, logger=lambda *_: None).to_bytes())(np.ones((2, 4), np.float32)), 200, 50)
+
+    def test_loggers_that_raise(self):
+        big = models.model([helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", TensorProto.FLOAT, ["n", 512])], [("y", TensorProto.FLOAT, ["n", 512])], [("w", np.ones((512, 512), np.float32))])
+
+        def work():
+            try:
+                planish.build(big, progress=lambda *_: 1 // 0)
+            except ZeroDivisionError:
+                pass
+
+        self.flat(work, 30, 10)
 
     def test_a_call_is_quicker_than_onnxruntimes(self):
         """A model of one addition; both in turns, the best of each."""

@@ -1,6 +1,10 @@
 """Programs written for TensorRT, of both generations."""
 import contextlib
 import io
+import os
+import subprocess
+import sys
+import tempfile
 import unittest
 
 import numpy as np
@@ -149,6 +153,17 @@ class Programs(unittest.TestCase):
         self.assertTrue(context.execute_async_v3(0), self.logger.lines)
         self.assertEqual((allocator.memory.tolist(), allocator.shape), ([1, 3], (1, 2)))
 
+        class Broken(trt.IOutputAllocator):
+            def reallocate_output(self, name, memory, size, alignment):
+                raise KeyError("mine")
+
+        context.set_output_allocator("y", Broken())
+        self.assertFalse(context.execute_async_v3(0))
+        self.assertIn("mine", self.logger.lines[-1][1])
+        self.assertFalse(context.set_output_allocator("z", allocator))
+        self.assertTrue(context.set_output_allocator("y", None))
+        self.assertIsNone(context.get_output_allocator("y"))
+
     def test_profiler_inspector_monitor(self):
         class Monitor(trt.IProgressMonitor):
             def __init__(self):
@@ -180,6 +195,27 @@ class Programs(unittest.TestCase):
         self.assertTrue(context.execute_v2([self.x.ctypes.data, y.ctypes.data]))
         self.assertEqual(len(times), engine.num_layers)
         self.assertIn('"Layers"', engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
+
+    def test_alias(self):
+        """import tensorrt, in another process, finds ours once it is asked to, and not a package of somebody else's."""
+        program = "import tensorrt as trt, pycuda.autoinit, pycuda.driver as cuda; trt.Logger(); print(trt.__name__, trt.__version__, cuda.mem_alloc(8).size)"
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])}
+
+            def python(*arguments):
+                return subprocess.run([sys.executable, *arguments], env=paths, capture_output=True, text=True, timeout=60)
+
+            self.assertNotEqual(python("-c", program).returncode, 0)
+            for option in ("--install-alias", "--install-pycuda-alias", "--install-alias"):
+                self.assertEqual(python("-m", "planish.tensorrt", option, "--into", folder).returncode, 0)
+            self.assertEqual(python("-c", program).stdout.split(), ["planish.tensorrt", "8.6.1", "8"])
+            self.assertEqual(python("-m", "planish.tensorrt", "--remove-alias", "--into", folder).stdout.count("removed"), 2)
+            self.assertEqual(os.listdir(folder), [])
+            os.mkdir(os.path.join(folder, "tensorrt"))
+            with open(os.path.join(folder, "tensorrt", "__init__.py"), "w") as file:
+                file.write("real = True")
+            self.assertIn("installed already", python("-m", "planish.tensorrt", "--install-alias", "--into", folder).stderr)
+            self.assertEqual(python("-m", "planish.tensorrt", "--remove-alias", "--into", folder).stdout.strip(), "no alias is installed")
 
     def test_small_things(self):
         self.assertEqual((trt.volume((2, 3)), trt.volume((-1, 3)), trt.nptype(trt.float16), trt.DataType.INT4.itemsize), (6, -3, np.float16, 0.5))

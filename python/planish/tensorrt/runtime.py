@@ -340,8 +340,15 @@ class IExecutionContext(Reports):
         return self._addresses.get(name, 0)
 
     def set_output_allocator(self, name: str, output_allocator: Any) -> bool:
-        """Gives memory for an output when its size is known."""
-        self._allocators[name] = output_allocator
+        """Gives memory for an output when its size is known; None: no more."""
+        try:
+            self.engine._info(name)
+        except Error as raised:
+            self.report(raised)
+            return False
+        self._allocators.pop(name, None)
+        if output_allocator is not None:
+            self._allocators[name] = output_allocator
         return True
 
     def get_output_allocator(self, name: str) -> Any:
@@ -382,6 +389,7 @@ class IExecutionContext(Reports):
         shape = self.context.output_shape(name)
         if shape is None:
             raise InvalidArgument(f"only the run can tell how large output '{name}' is: call context.set_output_allocator('{name}', allocator)")
+        self.context.bind_output(name, None)  # an allocator of an earlier run goes
         memory = self._memory(address, info.code, shape)
         self.context._check(lib.pln_context_bind_output(self.context._pointer, self.context._names[name], self._filled(memory)), name)
 
@@ -403,9 +411,9 @@ class IExecutionContext(Reports):
             if stream and self._where == arrays.DEVICE and self._profiler is None:
                 self.context.enqueue(stream)
             else:
-                self.context._check(lib.pln_context_run(self.context._pointer), "the run")
+                self.context._run()
         except Error as raised:
-            self.report(raised)
+            self.report(raised.__cause__ if isinstance(raised.__cause__, Exception) else raised)
             return False
         if self._profiler is not None:
             self.report_to_profiler()

@@ -164,7 +164,7 @@ static void multiply(const struct pln_gemm_block *block, const struct piece *pie
 /* So few rows that what limits them is how fast packed weights come from memory. */
 static bool has_few_rows(const struct pln_gemm_block *block)
 {
-    return block->rows <= PLN_GEMM_FEW_ROWS && block->panels != NULL && block->panel_col % PANEL == 0;
+    return block->rows > 0 && block->rows <= PLN_GEMM_FEW_ROWS && block->panels != NULL && block->panel_col % PANEL == 0;
 }
 
 /* Columns from 0 on, as many as whole panels side by side have; returns how many. */
