@@ -210,7 +210,6 @@ class Engine:
         try:
             return context.run(inputs)
         finally:
-            context._held.clear()  # all are bound anew by the next call
             if len(self._free) < CONTEXTS_KEPT:
                 self._free.append(context)
 
