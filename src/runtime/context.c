@@ -3,6 +3,7 @@
 
 #include "runtime/engine.h"
 #include "runtime/resolve.h"
+#include "kernel/host_value.h"
 #include "base/text.h"
 #include "runtime/memory.h"
 
@@ -456,6 +457,15 @@ enum pln_status pln_context_take_inputs(pln_context *context)
         if (!context->inputs[i].bound) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "input '%s' is not bound; call pln_context_bind_input before the run", program->inputs[i].name);
         struct pln_item *item;
         PLN_TRY(input_item(context, i, &item));
+        if (item->kind != PLN_TENSOR) {
+            /* What comes out may share its elements, and lives longer than the caller's value: it is the context's own. */
+            struct pln_item *own;
+            PLN_TRY(pln_host_value_clone(&context->heap, item, &own) == PLN_OK ? PLN_OK : pln_fail_memory(&context->diag, program->inputs[i].name, 0));
+            const enum pln_status taken = pln_exec_set_item(context, program->inputs[i].slot, own, "input");
+            pln_item_release(&context->heap, own);
+            PLN_TRY(taken);
+            continue;
+        }
         item->refs++; /* the caller's memory: never freed by counting */
         enum pln_status status = pln_exec_set_item(context, program->inputs[i].slot, item, "input");
         item->refs = 1;
