@@ -16,7 +16,7 @@ expect 0 "resize=64,crop=64x64,scale=255,mean=0.485,0.456,0.406" "$p" run "$mode
 expect 2 "takes no picture" "$p" run "$source/tests/models/zoo/bert.ts/model.onnx" --random 1 --input "input_ids=$picture" --preprocess unit
 
 # What the plan was built with is what it does with pictures, also when it is built again.
-expect 0 "plan " "$p" build "$model" -o "$scratch/m.plan" --preprocess signed,order=bgr
+expect 0 "plan " "$p" build --tune off "$model" -o "$scratch/m.plan" --preprocess signed,order=bgr
 expect 0 "metadata planish.preprocess: scale=255,mean=0.5,0.5,0.5,std=0.5,0.5,0.5,order=bgr,layout=nchw" "$p" inspect "$scratch/m.plan"
 "$p" run "$scratch/m.plan" --input "x=$picture" --output "$scratch/a" -q 2>/dev/null
 "$p" run "$model" --input "x=$picture" --preprocess signed,order=bgr --output "$scratch/b" -q 2>/dev/null
