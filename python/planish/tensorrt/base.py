@@ -4,7 +4,7 @@ from __future__ import annotations
 import enum
 import functools
 import operator
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, Optional
 
 import numpy as np
 
@@ -142,11 +142,37 @@ class Flags:
     def has(self, flag: Any) -> bool:
         return bool(self.bits >> int(flag) & 1)
 
-    def names(self, kind: Any) -> List[Any]:
-        return [f for f in kind if self.has(f)]
+
+class Flagged:
+    """Something with flags that are set one by one, in `_flags`."""
+
+    def __init__(self) -> None:
+        self._flags = Flags()
+
+    def set_flag(self, flag: Any) -> None:
+        """Permits something."""
+        self._flags.set(flag)
+
+    def clear_flag(self, flag: Any) -> None:
+        """Forbids it."""
+        self._flags.set(flag, False)
+
+    def get_flag(self, flag: Any) -> bool:
+        """Is it permitted?"""
+        return self._flags.has(flag)
 
 
-class Reports:
+class Managed:
+    """Something that may stand behind `with`, which does nothing."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
+class Reports(Managed):
     """Something that fails as TensorRT does: with a line in the log and None or False, and with the error recorder where one is set."""
 
     def __init__(self, logger: Any) -> None:

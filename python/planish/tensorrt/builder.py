@@ -9,7 +9,7 @@ from .. import engine as _engine
 from .._native import ffi, lib
 from ..build import build
 from ..errors import Error, InvalidArgument, Message, Unsupported
-from .base import DataType, Dims, Flags, IHostMemory, Reports, generation, type_of
+from .base import DataType, Dims, Flagged, Flags, IHostMemory, Managed, Reports, generation, type_of
 from .enums import BuilderFlag, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TensorFormat, TensorLocation
 from .log import Phases, Severity
 
@@ -74,11 +74,12 @@ class ITimingCache:
         return True
 
 
-class IBuilderConfig:
+class IBuilderConfig(Flagged, Managed):
     """How to build. What has no meaning here is kept for who asks."""
 
     def __init__(self) -> None:
-        self._flags, self._pools = Flags(), {}  # type: Flags, Dict[int, int]
+        super().__init__()
+        self._pools: Dict[int, int] = {}
         self._flags.set(BuilderFlag.TF32)
         self.profiles: List[IOptimizationProfile] = []
         self.builder_optimization_level, self.avg_timing_iterations, self.max_aux_streams = 3, 1, -1
@@ -87,18 +88,6 @@ class IBuilderConfig:
         self.engine_capability, self.progress_monitor, self.int8_calibrator = EngineCapability.STANDARD, None, None
         self.timing_cache: Optional[ITimingCache] = None
         self.tactic_sources, self.preview_features, self.plugins_to_serialize = 0, Flags(), []
-
-    def set_flag(self, flag: Any) -> None:
-        """Permits something."""
-        self._flags.set(flag)
-
-    def clear_flag(self, flag: Any) -> None:
-        """Forbids it."""
-        self._flags.set(flag, False)
-
-    def get_flag(self, flag: Any) -> bool:
-        """Is it permitted?"""
-        return self._flags.has(flag)
 
     @property
     def flags(self) -> int:
@@ -170,12 +159,6 @@ class IBuilderConfig:
         """As a new one."""
         self.__init__()  # type: ignore[misc]
 
-    def __enter__(self) -> "IBuilderConfig":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
-
 
 class ITensor:
     """An input or output of a network."""
@@ -197,7 +180,7 @@ class ITensor:
         return type_of(self.info.code)
 
 
-class INetworkDefinition:
+class INetworkDefinition(Managed):
     """A network. Filled by an OnnxParser; layers added one by one are not built yet and say so."""
 
     has_implicit_batch_dimension = False
@@ -246,12 +229,6 @@ class INetworkDefinition:
         if name.startswith("add_"):
             raise Unsupported(f"INetworkDefinition.{name} is not built yet: fill the network with an OnnxParser, or build an ONNX model with planish.build")
         raise AttributeError(name)
-
-    def __enter__(self) -> "INetworkDefinition":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
 
 
 class Builder(Reports):
@@ -322,12 +299,6 @@ class Builder(Reports):
     def reset(self) -> None:
         """Nothing is kept."""
 
-    def __enter__(self) -> "Builder":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
-
 
 class ParserError:
     """Why a model could not be parsed."""
@@ -377,13 +348,13 @@ class ParserError:
     __repr__ = __str__
 
 
-class OnnxParser:
+class OnnxParser(Flagged, Managed):
     """Reads ONNX models into a network."""
 
     def __init__(self, network: INetworkDefinition, logger: Any) -> None:
+        super().__init__()
         self.network, self.logger = network, logger
         self._errors: List[ParserError] = []
-        self._flags = Flags()
 
     def _parse(self, model: Any, folder: Optional[str]) -> bool:
         try:
@@ -433,21 +404,3 @@ class OnnxParser:
     def clear_errors(self) -> None:
         """Forgets them."""
         self._errors.clear()
-
-    def set_flag(self, flag: Any) -> None:
-        """Kept for who asks."""
-        self._flags.set(flag)
-
-    def clear_flag(self, flag: Any) -> None:
-        """Kept for who asks."""
-        self._flags.set(flag, False)
-
-    def get_flag(self, flag: Any) -> bool:
-        """As set."""
-        return self._flags.has(flag)
-
-    def __enter__(self) -> "OnnxParser":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass

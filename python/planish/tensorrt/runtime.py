@@ -15,7 +15,7 @@ from .. import engine as _engine
 from .._native import lib
 from ..build import load
 from ..errors import Error, InvalidArgument, NotFound
-from .base import DataType, Dims, IHostMemory, Reports, type_of
+from .base import DataType, Dims, IHostMemory, Managed, Reports, type_of
 from .builder import PROFILES
 from .enums import LayerInformationFormat, TensorFormat, TensorIOMode, TensorLocation
 
@@ -38,14 +38,8 @@ class Runtime(Reports):
             self.report(raised)
             return None
 
-    def __enter__(self) -> "Runtime":
-        return self
 
-    def __exit__(self, *_: Any) -> None:
-        pass
-
-
-class ICudaEngine:
+class ICudaEngine(Managed):
     """A loaded plan."""
 
     has_implicit_batch_dimension, refittable, max_batch_size, num_aux_streams = False, False, 1, 0
@@ -210,12 +204,6 @@ class ICudaEngine:
     def create_engine_inspector(self) -> "EngineInspector":
         """Tells about layers."""
         return EngineInspector(self)
-
-    def __enter__(self) -> "ICudaEngine":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
 
 
 class EngineInspector:
@@ -455,10 +443,3 @@ class IExecutionContext(Reports):
         for layer, (ns, _) in zip(self.engine.engine.layers, self.context.layer_times()):
             self._profiler.report_layer_time(layer.name or layer.op, ns * 1e-6)
         return True
-
-    def __enter__(self) -> "IExecutionContext":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
-

@@ -136,18 +136,6 @@ static inline vf vf_sigmoid(vf x)
     return top / (one + e);
 }
 
-/* e^-r for |r| <= ln(2)/2, relative error 3e-9 before rounding. */
-static inline vf vf_exp_minus_core(vf r)
-{
-    vf p = vf_set(1.381459856e-03f);
-    p = vf_fma(p, r, vf_set(-8.368716879e-03f));
-    p = vf_fma(p, r, vf_set(4.166838805e-02f));
-    p = vf_fma(p, r, vf_set(-1.666652063e-01f));
-    p = vf_fma(p, r, vf_set(4.999999345e-01f));
-    p = vf_fma(p, r, vf_set(-1.0f));
-    return vf_fma(p, r, vf_set(1.0f));
-}
-
 /* y[i] = x[i] / (1 + e^-z[i]), at most 3 ULP, or 1e-37, for `many` vectors in step: each waits long for every result of its
  * own. z is lost. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
  * from there on, so that -infinity gives NaN. */
