@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import VERSIONS, DataType, Dims, IHostMemory, Weights, generation, nptype, set_generation, volume
-from .builder import Builder, IBuilderConfig, INetworkDefinition, IOptimizationProfile, ITensor, ITimingCache, OnnxParser, ParserError
-from .enums import (BuilderFlag, DeviceType, EngineCapability, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, MemoryPoolType,
-                    NetworkDefinitionCreationFlag, OnnxParserFlag, PreviewFeature, ProfilingVerbosity, RuntimePlatform, TacticSource, TensorFormat, TensorIOMode, TensorLocation)  # fmt: skip
+from .base import VERSIONS, DataType, Dims, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
+from . import definition, enums, flow, layers, network, plugin as _plugin
+from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
+from .definition import INetworkDefinition
+from .network import ILayer, ITensor
+from .plugin import get_plugin_registry
 from .log import ErrorCode, IErrorRecorder, ILogger, IOutputAllocator, IProfiler, IProgressMonitor, Logger, Profiler
 from .runtime import EngineInspector, ICudaEngine, IExecutionContext, Runtime
 
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
+# All enumerations, and all layers and parts of plugins that have TensorRT's names.
+for _room in (enums, layers, flow, definition, _plugin):
+    for _name, _thing in vars(_room).items():
+        if isinstance(_thing, type) and getattr(_thing, "__module__", "") == _room.__name__ and not _name.startswith("_"):
+            globals()[_name] = _thing
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "Any", "base", "builder", "enums", "log", "runtime", "VERSIONS")]
 
 

@@ -88,6 +88,13 @@ class Dims(tuple):
         return -1 if any(d < 0 for d in self) else functools.reduce(operator.mul, self, 1)
 
 
+class Permutation(tuple):
+    """An order of dims."""
+
+    def __new__(cls, order: Iterable[int] = ()) -> "Permutation":
+        return super().__new__(cls, (int(d) for d in order))
+
+
 class IHostMemory(bytes):
     """Bytes of a plan, a timing cache, …"""
 
@@ -128,6 +135,11 @@ class Weights:
 
     def __len__(self) -> int:
         return self.array.size
+
+
+def as_weights(weights: Any) -> "Weights":
+    """Of Weights, an array, or numbers."""
+    return weights if isinstance(weights, Weights) else Weights(np.asarray(weights))
 
 
 class Flags:

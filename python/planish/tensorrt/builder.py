@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
 from .._native import ffi, lib
 from ..build import build
-from ..errors import Error, InvalidArgument, Message, Unsupported
-from .base import DataType, Dims, Flagged, Flags, IHostMemory, Managed, Reports, generation, type_of
-from .enums import BuilderFlag, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TensorFormat, TensorLocation
+from ..errors import Error, InvalidArgument, Message
+from . import wire
+from .base import Dims, Flagged, Flags, IHostMemory, Managed, Reports, generation
+from .definition import INetworkDefinition
+from .enums import BuilderFlag, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform
 from .log import Phases, Severity
+from .plugin import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"
@@ -160,77 +164,6 @@ class IBuilderConfig(Flagged, Managed):
         self.__init__()  # type: ignore[misc]
 
 
-class ITensor:
-    """An input or output of a network."""
-
-    location, allowed_formats, is_shape_tensor, is_execution_tensor = TensorLocation.DEVICE, 1 << int(TensorFormat.LINEAR), False, True
-
-    def __init__(self, info: Any, is_input: bool) -> None:
-        self.info, self.name = info, info.name
-        self.is_network_input, self.is_network_output = is_input, not is_input
-
-    @property
-    def shape(self) -> Dims:
-        """-1 for dynamic extents."""
-        return Dims(d if isinstance(d, int) else -1 for d in self.info.shape or ())
-
-    @property
-    def dtype(self) -> DataType:
-        """Its element type; INT32 in place of INT64 in generation 8."""
-        return type_of(self.info.code)
-
-
-class INetworkDefinition(Managed):
-    """A network. Filled by an OnnxParser; layers added one by one are not built yet and say so."""
-
-    has_implicit_batch_dimension = False
-
-    def __init__(self, flags: int, logger: Any) -> None:
-        self.flags, self.logger, self.name = flags, logger, ""
-        self.model: Any = None  # bytes, or a path
-        self.parsed: Optional[_engine.Engine] = None
-
-    def get_flag(self, flag: Any) -> bool:
-        """Was it made with this flag?"""
-        return bool(self.flags >> int(flag) & 1)
-
-    def _sides(self) -> Tuple[Sequence[Any], Sequence[Any]]:
-        return (self.parsed.inputs, self.parsed.outputs) if self.parsed else ((), ())
-
-    @property
-    def num_inputs(self) -> int:
-        """Inputs."""
-        return len(self._sides()[0])
-
-    @property
-    def num_outputs(self) -> int:
-        """Outputs."""
-        return len(self._sides()[1])
-
-    @property
-    def num_layers(self) -> int:
-        """Layers, as imported."""
-        return len(self.parsed) if self.parsed else 0
-
-    def __len__(self) -> int:
-        return self.num_layers
-
-    def get_input(self, index: int) -> Optional[ITensor]:
-        """None: there is no such input."""
-        inputs = self._sides()[0]
-        return ITensor(inputs[index], True) if 0 <= index < len(inputs) else None
-
-    def get_output(self, index: int) -> Optional[ITensor]:
-        """None: there is no such output."""
-        outputs = self._sides()[1]
-        return ITensor(outputs[index], False) if 0 <= index < len(outputs) else None
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("add_"):
-            raise Unsupported(f"INetworkDefinition.{name} is not built yet: fill the network with an OnnxParser, or build an ONNX model with planish.build")
-        raise AttributeError(name)
-
-
 class Builder(Reports):
     """Builds engines."""
 
@@ -239,7 +172,7 @@ class Builder(Reports):
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         """An empty network."""
-        return INetworkDefinition(int(flags), self.logger)
+        return INetworkDefinition(int(flags), self.logger, self)
 
     def create_builder_config(self) -> IBuilderConfig:
         """The defaults."""
@@ -250,13 +183,12 @@ class Builder(Reports):
         return IOptimizationProfile()
 
     def is_network_supported(self, network: INetworkDefinition, config: IBuilderConfig) -> bool:
-        """Whatever could be parsed runs."""
-        return network.parsed is not None
+        """Whatever has an output runs."""
+        return network.num_outputs > 0
 
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> _engine.Engine:
-        if network.model is None:
-            raise InvalidArgument("the network is empty: parse a model into it first (OnnxParser.parse)")
-        named = {i.name for i in network._sides()[0]}
+        model, folder = network.to_model()
+        named = {t.name for t in network._inputs}
         for profile in config.profiles:
             for name in list(profile.shapes) + list(profile.values):
                 if name not in named:
@@ -267,7 +199,7 @@ class Builder(Reports):
             if config.get_flag(flag):
                 self.logger.log(Severity.WARNING, f"{flag.name} is permitted, but not used by this version, except where the model has Q/DQ")
         try:
-            return build(network.model, device=default_device(), fp16=config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), bf16=config.get_flag(BuilderFlag.BF16),
+            return build(model, external_data=folder, ops=registry_ops(), device=default_device(), fp16=config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), bf16=config.get_flag(BuilderFlag.BF16),
                          tf32=config.get_flag(BuilderFlag.TF32), int32_io=generation() == 8, metadata={PROFILES: json.dumps(kept)}, progress=phases or False,
                          logger=lambda level, text: self.logger.log(Severity(level + 1), text))  # fmt: skip
         finally:
@@ -348,6 +280,40 @@ class ParserError:
     __repr__ = __str__
 
 
+def read(model: Any) -> wire.Graph:
+    """The graph of a file (mapped) or of bytes."""
+    if not isinstance(model, (str, os.PathLike)):
+        return wire.Graph(model)
+    with open(model, "rb") as file:
+        return wire.Graph(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+
+
+def with_plugins(model: Any, folder: Any) -> Tuple[Any, Any]:
+    """The model with nodes that only a registered plugin knows put into its domain, and the folder of its external data; None: there are no such nodes."""
+    registry = get_plugin_registry()
+    if not registry.creators:
+        return None, folder
+    graph = read(model)
+    domains = set()
+    parts = []
+    for number, part in graph.parts:
+        if number == wire.GRAPH_NODE:
+            node = wire.Node(next(wire.fields(part))[1])
+            told = {k: wire.attribute(v) for k, v in node.attributes.items()}
+            namespace = told.get(NAMESPACE, "")
+            if registry.get_creator(node.op, told.get(VERSION, "1"), namespace) is not None:
+                domains.add(domain_of(namespace))
+                kept = [whole for n, _, whole in wire.fields(next(wire.fields(part))[1]) if n != wire.NODE_DOMAIN]
+                part = memoryview(wire.put(wire.GRAPH_NODE, b"".join(kept) + wire.put(wire.NODE_DOMAIN, domain_of(namespace))))
+        parts.append(part)
+    if not domains:
+        return None, folder
+    if folder is None and isinstance(model, (str, os.PathLike)):
+        folder = os.path.dirname(os.path.abspath(model))
+    opsets = [wire.put(wire.MODEL_OPSET, wire.opset(d, 1)) for d in sorted(domains)]
+    return b"".join([*graph.around, *opsets, wire.put(wire.MODEL_GRAPH, b"".join(parts))]), folder
+
+
 class OnnxParser(Flagged, Managed):
     """Reads ONNX models into a network."""
 
@@ -358,14 +324,23 @@ class OnnxParser(Flagged, Managed):
 
     def _parse(self, model: Any, folder: Optional[str]) -> bool:
         try:
+            if self.network.num_layers or self.network.num_inputs:
+                raise InvalidArgument("the network is not empty: parse into a new one, and add layers behind")
             # As imported, which is what a network shows; the builder builds the model itself.
-            self.network.parsed = build(model, device="ref", external_data=folder, int32_io=generation() == 8)
+            try:
+                parsed, graph = build(model, device="ref", external_data=folder, int32_io=generation() == 8, ops=registry_ops()), read(model)
+            except Error:
+                changed, folder = with_plugins(model, folder)
+                if changed is None:
+                    raise
+                model = changed
+                parsed, graph = build(model, device="ref", external_data=folder, int32_io=generation() == 8, ops=registry_ops()), read(model)
         except Error as raised:
             self._errors += [ParserError(m, raised.status) for m in raised.messages]
             for error in self._errors:
                 self.logger.log(Severity.ERROR, str(error))
             return False
-        self.network.model, self.network.name = model, self.network.parsed.name
+        self.network._take(model, folder, graph, parsed.inputs + parsed.outputs)
         return True
 
     def parse(self, model: bytes, path: Optional[str] = None) -> bool:
@@ -380,7 +355,7 @@ class OnnxParser(Flagged, Managed):
 
     def supports_model(self, model: bytes, path: Optional[str] = None) -> Tuple[bool, List[Tuple[List[int], bool]]]:
         """(can it be parsed?, one subgraph of all nodes)."""
-        parser = OnnxParser(INetworkDefinition(0, self.logger), self.logger)
+        parser = OnnxParser(INetworkDefinition(0, self.logger, None), self.logger)
         fine = parser.parse(model, path)
         return fine, [(list(range(parser.network.num_layers)), True)] if fine else []
 

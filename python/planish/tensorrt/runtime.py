@@ -17,6 +17,7 @@ from ..build import load
 from ..errors import Error, InvalidArgument, NotFound
 from .base import DataType, Dims, IHostMemory, Managed, Reports, type_of
 from .builder import PROFILES
+from .plugin import registry_ops
 from .enums import LayerInformationFormat, TensorFormat, TensorIOMode, TensorLocation
 
 I32, I64 = 6, 7
@@ -33,7 +34,7 @@ class Runtime(Reports):
             if hasattr(serialized_engine, "read"):
                 parts = iter(lambda: bytes(serialized_engine.read(1 << 24)), b"")
                 serialized_engine = b"".join(parts)
-            return ICudaEngine(load(bytes(serialized_engine)), self.logger)
+            return ICudaEngine(load(bytes(serialized_engine), ops=registry_ops()), self.logger)
         except Error as raised:
             self.report(raised)
             return None

@@ -1,0 +1,259 @@
+"""Loops and conditionals: layers of a body are found by what they depend on."""
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Optional, Set
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from .enums import LayerType, LoopOutput, TripLimit
+from .network import BOOL, I32, I64, Emitter, ILayer, ITensor, Param
+
+
+def _dependents(layers: Iterable[ILayer], sources: Iterable[ILayer], stop: Iterable[ILayer]) -> List[ILayer]:
+    """Layers, in order, that need a source; those of stop do not hand it on. A recurrence may need what comes later: until nothing is added."""
+    found, closed = {id(s) for s in sources}, {id(s) for s in stop}
+    layers, grown = list(layers), True
+    while grown:
+        grown = False
+        for layer in layers:
+            if id(layer) not in found and id(layer) not in closed and any(t is not None and t._layer is not None and id(t._layer) in found for t in layer.needs()):
+                found.add(id(layer))
+                grown = True
+    return [layer for layer in layers if id(layer) in found]
+
+
+def body_layers(layers: List[ILayer]) -> Set[int]:
+    """Ids of layers that stand in a body, or are written with one: not by themselves."""
+    inside: Set[int] = set()
+    seen: Set[int] = set()
+    for layer in layers:
+        owner = getattr(layer, "owner", None)
+        if owner is not None and id(owner) not in seen:
+            seen.add(id(owner))
+            inside |= {id(x) for x in owner.inner()} | {id(x) for x in owner.members if not isinstance(x, (ILoopOutputLayer, IIfConditionalOutputLayer))}
+    return inside
+
+
+class _Member(ILayer):
+    owner: Any = None
+
+    def emit(self, e: Emitter) -> List[str]:
+        raise self.fail("it is used outside of what it belongs to: give it out by an output layer")
+
+
+class _Output(_Member):
+    def needs(self) -> List[Optional[ITensor]]:
+        return [t for member in self.owner.members for t in member.inputs]
+
+    def rank_of(self, index: int) -> int:
+        return self.given(0).rank
+
+    def emit(self, e: Emitter) -> List[str]:
+        if id(self.owner) not in e.results:
+            e.results[id(self.owner)] = self.owner.write(e)
+        return [e.results[id(self.owner)][id(self.outputs[0])]]
+
+
+class IRecurrenceLayer(_Member):
+    """A value that an iteration hands to the next. Input 0: the first; set_input(1, tensor): the next."""
+
+    layer_type, title = LayerType.RECURRENCE, "Recurrence"
+
+    def needs(self) -> List[Optional[ITensor]]:
+        return self.inputs[:1]
+
+
+class IIteratorLayer(_Member):
+    """A slice of a tensor along an axis, the next one in each iteration."""
+
+    layer_type, title = LayerType.ITERATOR, "Iterator"
+    axis = Param("Along which.", 0, int)
+    reverse = Param("From the end?", False, bool)
+
+    def rank_of(self, index: int) -> int:
+        return self.given(0).rank - 1
+
+    def needs(self) -> List[Optional[ITensor]]:
+        return []
+
+
+class ITripLimitLayer(_Member):
+    """How often: COUNT, a number, or WHILE, a condition looked at before each iteration."""
+
+    layer_type, title, outputs_count = LayerType.TRIP_LIMIT, "TripLimit", 0
+    kind = Param("COUNT or WHILE.", TripLimit.COUNT)
+
+    def needs(self) -> List[Optional[ITensor]]:
+        return []
+
+
+class ILoopOutputLayer(_Output):
+    """What a loop gives: a recurrence's value behind the last iteration, or a tensor of all iterations, one behind the other or the other way round. set_input(1, tensor):
+    how many iterations there are at most, which is not needed here."""
+
+    layer_type, title = LayerType.LOOP_OUTPUT, "LoopOutput"
+    axis = Param("Where iterations stand.", 0, int)
+    kind = Param("LAST_VALUE, CONCATENATE or REVERSE.", LoopOutput.LAST_VALUE)
+
+    def rank_of(self, index: int) -> int:
+        return self.given(0).rank + (self.kind != LoopOutput.LAST_VALUE)
+
+
+class ILoop:
+    """A loop in the making."""
+
+    def __init__(self, network: Any) -> None:
+        self._network, self.name = network, ""
+        self.members: List[Any] = []
+
+    def _add(self, layer: Any) -> Any:
+        layer.owner = self
+        self.members.append(layer)
+        return self._network._add(layer)
+
+    def add_recurrence(self, initial_value: ITensor) -> IRecurrenceLayer:
+        """A value that goes from iteration to iteration."""
+        return self._add(IRecurrenceLayer(self._network, [initial_value]))
+
+    def add_iterator(self, tensor: ITensor, axis: int = 0, reverse: bool = False) -> IIteratorLayer:
+        """Slices of a tensor."""
+        return self._add(IIteratorLayer(self._network, [tensor], axis=axis, reverse=reverse))
+
+    def add_trip_limit(self, tensor: ITensor, kind: TripLimit) -> ITripLimitLayer:
+        """How often; one of a kind."""
+        if any(limit.kind == kind for limit in self._limits()):
+            raise InvalidArgument(f"the loop has a trip limit {kind.name} already")
+        return self._add(ITripLimitLayer(self._network, [tensor], kind=kind))
+
+    def add_loop_output(self, tensor: ITensor, kind: LoopOutput, axis: int = 0) -> ILoopOutputLayer:
+        """What comes out."""
+        return self._add(ILoopOutputLayer(self._network, [tensor], kind=kind, axis=axis))
+
+    def _of(self, kind: type) -> List[Any]:
+        return [m for m in self.members if isinstance(m, kind)]
+
+    def _limits(self) -> List[ITripLimitLayer]:
+        return self._of(ITripLimitLayer)
+
+    def inner(self) -> List[ILayer]:
+        """Layers of the body."""
+        return _dependents(self._network._layers, self._of(IRecurrenceLayer) + self._of(IIteratorLayer), self._of(ILoopOutputLayer))
+
+    def write(self, e: Emitter) -> Dict[int, str]:
+        """An ONNX Loop; names of the output layers' tensors."""
+        outputs, recurrences, limits = self._of(ILoopOutputLayer), self._of(IRecurrenceLayer), {m.kind: m for m in self._limits()}
+        if not limits:
+            raise outputs[0].fail("the loop has no trip limit: loop.add_trip_limit(tensor, trt.TripLimit.COUNT)")
+        first = [e.value(r.given(0)) for r in recurrences]
+        count = e.node("Reshape", e.as_int64(limits[TripLimit.COUNT].given(0)), e.ints()) if TripLimit.COUNT in limits else ""
+        inner = self.inner()
+        body = Emitter(e, inner)
+        i, held, carried = body.fresh(), body.fresh(), [body.fresh() for _ in recurrences]
+        for r, name in zip(recurrences, carried):
+            body.names[id(r.outputs[0])] = name
+        for it in self._of(IIteratorLayer):
+            tensor, axis = body.value(it.given(0)), it.axis
+            at = i
+            if it.reverse:
+                extent = body.node("Gather", body.node("Shape", tensor), body.const(axis, np.int64))
+                at = body.node("Sub", body.node("Sub", extent, body.const(1, np.int64)), i)
+            body.names[id(it.outputs[0])] = body.node("Gather", tensor, at, axis=axis)
+        following = [body.value(r.given(1)) for r in recurrences]
+        scans = [body.value(o.given(0)) for o in outputs if o.kind != LoopOutput.LAST_VALUE]
+        begin, go_on = "", body.node("Identity", held)
+        if TripLimit.WHILE in limits:
+            condition = limits[TripLimit.WHILE].given(0)
+            begin = self._condition(e, condition, inner, recurrences, first, e.nodes)
+            go_on = self._condition(body, condition, inner, recurrences, following, body.nodes)
+        # What a body gives must be its own, each once.
+        results = [body.node("Identity", name) for name in [go_on, *following, *scans]]
+        graph = body.graph([(i, I64, ()), (held, BOOL, ()), *((name, r.given(0).code, None) for name, r in zip(carried, recurrences))], results)
+        n = len(recurrences) + len(scans)
+        made = e.node("Loop", count, begin, *first, outs=n, body=graph)
+        last, scanned, out = {id(r.outputs[0]): name for r, name in zip(recurrences, made)}, iter(made[len(recurrences) :]), {}
+        for o in outputs:
+            if o.kind == LoopOutput.LAST_VALUE:
+                if id(o.given(0)) not in last:
+                    raise o.fail("LAST_VALUE wants the output of an IRecurrenceLayer")
+                out[id(o.outputs[0])] = last[id(o.given(0))]
+                continue
+            y, rank, axis = next(scanned), o.given(0).rank + 1, o.axis
+            if o.kind == LoopOutput.REVERSE:
+                y = e.node("Slice", y, e.ints(-1), e.ints(-(1 << 62)), e.ints(0), e.ints(-1))
+            if axis:
+                y = e.node("Transpose", y, perm=[*range(1, axis + 1), 0, *range(axis + 1, rank)])
+            out[id(o.outputs[0])] = y
+        return out
+
+    @staticmethod
+    def _condition(e: Emitter, condition: ITensor, inner: List[ILayer], recurrences: List[IRecurrenceLayer], values: List[str], nodes: List[Any]) -> str:
+        """The condition, of these values of the recurrences: written once for the first iteration and once for those that follow."""
+        at = Emitter(e, inner)
+        at.nodes, at.layer = nodes, e.layer
+        for r, name in zip(recurrences, values):
+            at.names[id(r.outputs[0])] = name
+        return e.node("Reshape", at.value(condition), e.ints())
+
+
+class IConditionLayer(_Member):
+    """What decides."""
+
+    layer_type, title, outputs_count = LayerType.CONDITION, "Condition", 0
+
+
+class IIfConditionalInputLayer(_Member):
+    """A value that branches use."""
+
+    layer_type, title = LayerType.CONDITIONAL_INPUT, "ConditionalInput"
+
+
+class IIfConditionalOutputLayer(_Output):
+    """The value of the branch that was taken. Inputs: of the true branch, of the false one."""
+
+    layer_type, title = LayerType.CONDITIONAL_OUTPUT, "ConditionalOutput"
+
+
+class IIfConditional:
+    """An if in the making."""
+
+    def __init__(self, network: Any) -> None:
+        self._network, self.name = network, ""
+        self.members: List[Any] = []
+
+    _add, _of = ILoop._add, ILoop._of
+
+    def set_condition(self, condition: ITensor) -> IConditionLayer:
+        """BOOL, one element; once."""
+        if self._of(IConditionLayer):
+            raise InvalidArgument("the conditional has a condition already")
+        return self._add(IConditionLayer(self._network, [condition]))
+
+    def add_input(self, input: ITensor) -> IIfConditionalInputLayer:
+        """A value for the branches: layers that need its output are theirs, and only those of the branch that is taken run."""
+        return self._add(IIfConditionalInputLayer(self._network, [input]))
+
+    def add_output(self, true_subgraph_output: ITensor, false_subgraph_output: ITensor) -> IIfConditionalOutputLayer:
+        """What comes out."""
+        return self._add(IIfConditionalOutputLayer(self._network, [true_subgraph_output, false_subgraph_output]))
+
+    def inner(self) -> List[ILayer]:
+        """Layers of the branches."""
+        return _dependents(self._network._layers, self._of(IIfConditionalInputLayer), self._of(IIfConditionalOutputLayer))
+
+    def write(self, e: Emitter) -> Dict[int, str]:
+        """An ONNX If; names of the output layers' tensors."""
+        outputs, inner = self._of(IIfConditionalOutputLayer), self.inner()
+        conditions = self._of(IConditionLayer)
+        if not conditions:
+            raise outputs[0].fail("the conditional has no condition: set_condition(tensor)")
+        given = {id(m.outputs[0]): e.value(m.given(0)) for m in self._of(IIfConditionalInputLayer)}
+        branches: Dict[str, bytes] = {}
+        for side, name in enumerate(("then_branch", "else_branch")):
+            body = Emitter(e, inner)
+            body.layer = e.layer
+            body.names.update(given)
+            results = [body.node("Identity", body.value(o.given(side))) for o in outputs]
+            branches[name] = body.graph([], results, name)
+        made = e.node("If", e.node("Reshape", e.value(conditions[0].given(0)), e.ints()), outs=len(outputs), **branches)
+        return {id(o.outputs[0]): name for o, name in zip(outputs, made)}

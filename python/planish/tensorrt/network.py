@@ -1,0 +1,799 @@
+"""Networks: tensors and layers, added one by one (layers.py, flow.py) or by an OnnxParser, or both.
+
+A layer becomes ONNX nodes (operator set OPSET) when the network is built or somebody asks for a shape; the builder then builds an ONNX model. Names, ranks and element
+types follow from simple rules here; extents are the library's own inference, asked when they are wanted.
+"""
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple, Union
+
+import numpy as np
+
+from .. import dtypes
+from ..build import build
+from ..errors import InvalidArgument, Unsupported
+from . import wire
+from .base import DataType, Dims, Managed, Weights, code_of, generation, type_of
+from .enums import LayerType, TensorFormat, TensorLocation
+
+OPSET = 24
+DOMAIN = "planish.tensorrt"
+F32, I32, I64, BOOL = 1, 6, 7, 9
+# Weights of more elements are left out where only types and shapes are asked for.
+SMALL = 64
+
+
+class Param:
+    """A parameter of a layer or tensor: kept, turned by `to` when it is set, and a reason to infer shapes again."""
+
+    def __init__(self, doc: str, default: Any = None, to: Optional[Callable[[Any], Any]] = None) -> None:
+        self.__doc__, self.default, self.to, self.name = doc, default, to, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, _: Any = None) -> Any:
+        return self if owner is None else owner.__dict__.get(self.name, self.default)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        owner.__dict__[self.name] = self.to(value) if self.to and value is not None else value
+        owner._changed()
+
+
+class Alias:
+    """The old name of a parameter."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.__doc__ = name, f"The old name of {name}."
+
+    def __get__(self, owner: Any, _: Any = None) -> Any:
+        return self if owner is None else getattr(owner, self.name)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        setattr(owner, self.name, value)
+
+
+class ITensor:
+    """A value of a network: an input, or what a layer gives."""
+
+    name = Param("Its name, which the engine's input or output has, too.", "", str)
+    location = Param("Where its address must point; kept.", TensorLocation.DEVICE)
+    allowed_formats = Param("Inputs and outputs are LINEAR here; kept.", 1 << int(TensorFormat.LINEAR))
+    dynamic_range = Param("(min, max) for INT8; kept: not used by this version.")
+    broadcast_across_batch = Param("Of networks with implicit batches, which are none here.", False)
+
+    def __init__(self, network: "INetworkDefinition", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = ()) -> None:
+        self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, tuple(int(d) for d in dims)
+        self._wanted: Optional[int] = None  # an output's type that was asked for
+        self._dim_names: Dict[int, str] = {}
+        self.__dict__["name"] = name
+
+    @property
+    def network(self) -> "INetworkDefinition":
+        network = self._network()
+        if network is None:
+            raise InvalidArgument(f"the network of tensor '{self.name}' is gone")
+        return network
+
+    def _changed(self) -> None:
+        self.network._changed()
+
+    @property
+    def code(self) -> int:
+        """The library's element type."""
+        return self._layer.code_of(self._layer.outputs.index(self)) if self._layer else self._code
+
+    @property
+    def rank(self) -> int:
+        return self._layer.rank_of(self._layer.outputs.index(self)) if self._layer else len(self._dims)
+
+    @property
+    def shape(self) -> Dims:
+        """-1 for extents that are not known before a run. InvalidArgument and others, naming the layer: the network is wrong up to here."""
+        if self._layer is None:
+            return Dims(self._dims)
+        told = self.network._info(self)
+        if told is None or told.shape is None:
+            return Dims([-1] * self.rank)
+        return Dims(d if isinstance(d, int) else -1 for d in told.shape)
+
+    @shape.setter
+    def shape(self, shape: Sequence[int]) -> None:
+        if self._layer is not None:
+            raise InvalidArgument(f"the shape of '{self.name}' follows from its layer: only inputs can be given one")
+        self._dims = tuple(int(d) for d in shape)
+        self._changed()
+
+    @property
+    def dtype(self) -> DataType:
+        """Its element type. In generation 8, INT32 in place of INT64. Of an output it may be set, and of an input."""
+        code = self._wanted or self.code
+        return type_of(I32 if code == I64 and generation() == 8 else code)
+
+    @dtype.setter
+    def dtype(self, dtype: DataType) -> None:
+        if self._layer is None:
+            self._code = code_of(dtype)
+        else:
+            self._wanted = code_of(dtype)
+        self._changed()
+
+    @property
+    def inner_name(self) -> str:
+        """The value's name where `name` is that of the output in another type."""
+        return f"{self.name}.uncast" if self._wanted and self._wanted != self.code else self.name
+
+    @property
+    def is_network_input(self) -> bool:
+        """Is it an input?"""
+        return self._layer is None
+
+    @property
+    def is_network_output(self) -> bool:
+        """Was it marked?"""
+        return any(t is self for t in self.network._outputs)
+
+    @property
+    def is_shape_tensor(self) -> bool:
+        """False: shapes may be any tensors here."""
+        return False
+
+    @property
+    def is_execution_tensor(self) -> bool:
+        """True."""
+        return True
+
+    def set_dimension_name(self, index: int, name: str) -> None:
+        """Of an input's dynamic dim: equal names mean equal extents."""
+        self._dim_names[index] = name
+        self._changed()
+
+    def get_dimension_name(self, index: int) -> Optional[str]:
+        """None: it has none."""
+        return self._dim_names.get(index)
+
+    def set_dynamic_range(self, min: float, max: float) -> bool:
+        """Keeps it as `dynamic_range`."""
+        self.dynamic_range = (float(min), float(max))
+        return True
+
+    def reset_dynamic_range(self) -> None:
+        """Forgets it."""
+        self.dynamic_range = None
+
+    def __repr__(self) -> str:
+        return f"<ITensor {self.name!r}>"
+
+
+class ILayer:
+    """A layer. Subclasses tell the ranks and types of what they give, and write themselves as nodes."""
+
+    layer_type: Any = LayerType.IDENTITY
+    title = "Layer"
+    name = Param("Its name: in errors, profiles, the engine's layers, and for refitting its weights.", "", str)
+    metadata = Param("A text of the user's; kept.", "")
+    precision = Param("What a build may compute in; kept: kernels are chosen by the types of the network and the builder's flags.")
+    num_ranks = Param("Devices; 1.", 1)
+    outputs_count = 1
+
+    def __init__(self, network: "INetworkDefinition", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
+        self._network = weakref.ref(network)
+        number = len(network._layers)
+        self.__dict__["name"] = f"(Unnamed Layer* {number}) [{self.title}]"
+        for tensor in inputs:
+            if tensor is not None and not isinstance(tensor, ITensor):
+                raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
+        self.inputs: List[Optional[ITensor]] = list(inputs)
+        for name, value in params.items():
+            setattr(self, name, value)
+        self.outputs: List[ITensor] = []
+        for i in range(self.outputs_count):
+            self.outputs.append(ITensor(network, self, f"{self.name}_output" + (f"_{i}" if i else "")))
+
+    @property
+    def network(self) -> "INetworkDefinition":
+        network = self._network()
+        if network is None:
+            raise InvalidArgument(f"the network of layer '{self.name}' is gone")
+        return network
+
+    def _changed(self) -> None:
+        network = self._network()
+        if network is not None:
+            network._changed()
+
+    # ---- what subclasses say ----
+
+    def rank_of(self, index: int) -> int:
+        return self.given(0).rank
+
+    def code_of(self, index: int) -> int:
+        return self.given(0).code
+
+    def emit(self, e: "Emitter") -> List[str]:
+        """Writes the nodes; names of the outputs."""
+        raise NotImplementedError
+
+    def roles(self) -> Dict[str, str]:
+        """Refittable weights: role → name of the parameter."""
+        return {}
+
+    def needs(self) -> List[Optional[ITensor]]:
+        """What must be known before it."""
+        return list(self.inputs)
+
+    # ---- help for them ----
+
+    def fail(self, text: str) -> InvalidArgument:
+        return InvalidArgument(f"layer '{self.name}' ({self.title}): {text}")
+
+    def given(self, index: int) -> ITensor:
+        tensor = self.inputs[index] if index < len(self.inputs) else None
+        if tensor is None:
+            raise self.fail(f"input {index} is missing: set_input({index}, tensor)")
+        return tensor
+
+    def one_axis(self, mask: int) -> int:
+        """The only axis of a mask."""
+        mask = int(mask)
+        if mask <= 0 or mask & (mask - 1):
+            raise self.fail(f"axes is {mask:#b}, it must have one bit")
+        return mask.bit_length() - 1
+
+    # ---- the interface ----
+
+    @property
+    def type(self) -> Any:
+        """LayerType."""
+        return self.layer_type
+
+    @property
+    def num_inputs(self) -> int:
+        """Inputs."""
+        return len(self.inputs)
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs."""
+        return len(self.outputs)
+
+    def get_input(self, index: int) -> Optional[ITensor]:
+        """None: there is no such input."""
+        return self.inputs[index] if 0 <= index < len(self.inputs) else None
+
+    def get_output(self, index: int) -> Optional[ITensor]:
+        """None: there is no such output."""
+        return self.outputs[index] if 0 <= index < len(self.outputs) else None
+
+    def set_input(self, index: int, tensor: ITensor) -> None:
+        """Replaces an input, or gives one more: which means what stands at the layer's class."""
+        self.inputs += [None] * (index + 1 - len(self.inputs))
+        self.inputs[index] = tensor
+        self._changed()
+
+    def get_output_type(self, index: int) -> DataType:
+        """Its element type."""
+        return self.outputs[index].dtype
+
+    def set_output_type(self, index: int, dtype: DataType) -> None:
+        """Used where the output is one of the network's."""
+        self.outputs[index].dtype = dtype
+
+    def output_type_is_set(self, index: int) -> bool:
+        """Was set_output_type called?"""
+        return self.outputs[index]._wanted is not None
+
+    def reset_output_type(self, index: int) -> None:
+        """Takes it back."""
+        self.outputs[index]._wanted = None
+        self._changed()
+
+    @property
+    def precision_is_set(self) -> bool:
+        """Was `precision` set?"""
+        return self.precision is not None
+
+    def reset_precision(self) -> None:
+        """Takes it back."""
+        self.precision = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+# ONNX's operators as layers are called in TensorRT, for who asks a parsed layer's type.
+_TYPES = {
+    "Conv": "CONVOLUTION", "ConvTranspose": "DECONVOLUTION", "MaxPool": "POOLING", "AveragePool": "POOLING", "GlobalAveragePool": "REDUCE", "Softmax": "SOFTMAX", "MatMul": "MATRIX_MULTIPLY",
+    "Gemm": "MATRIX_MULTIPLY", "Concat": "CONCATENATION", "Reshape": "SHUFFLE", "Transpose": "SHUFFLE", "Flatten": "SHUFFLE", "Squeeze": "SHUFFLE", "Unsqueeze": "SHUFFLE", "Slice": "SLICE",
+    "Shape": "SHAPE", "Gather": "GATHER", "TopK": "TOPK", "Resize": "RESIZE", "Cast": "CAST", "Identity": "IDENTITY", "Constant": "CONSTANT", "Einsum": "EINSUM", "Where": "SELECT",
+    "LRN": "LRN", "BatchNormalization": "SCALE", "LayerNormalization": "NORMALIZATION", "InstanceNormalization": "NORMALIZATION", "QuantizeLinear": "QUANTIZE", "DequantizeLinear": "DEQUANTIZE",
+    "NonZero": "NON_ZERO", "ScatterND": "SCATTER", "ScatterElements": "SCATTER", "If": "CONDITION", "Loop": "TRIP_LIMIT", "PRelu": "PARAMETRIC_RELU", "Pad": "SLICE", "OneHot": "ONE_HOT",
+    "NonMaxSuppression": "NMS", "GridSample": "GRID_SAMPLE", "CumSum": "CUMULATIVE", "ReverseSequence": "REVERSE_SEQUENCE", "Attention": "ATTENTION_OUTPUT",
+    **{op: "ACTIVATION" for op in "Relu Sigmoid Tanh LeakyRelu Elu Selu Softsign Softplus Clip HardSigmoid ThresholdedRelu Gelu".split()},
+    **{op: "ELEMENTWISE" for op in "Add Sub Mul Div Max Min Pow And Or Xor Equal Greater Less".split()},
+    **{op: "UNARY" for op in "Exp Log Sqrt Reciprocal Abs Neg Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh Atanh Ceil Floor Erf Not Sign Round IsInf IsNaN".split()},
+    **{op: "REDUCE" for op in "ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd".split()},
+}  # fmt: skip
+
+
+class OnnxLayer(ILayer):
+    """A node of a parsed model, to look at: its operator, inputs, outputs and attributes."""
+
+    def __init__(self, network: "INetworkDefinition", node: wire.Node) -> None:
+        self._network, self.node = weakref.ref(network), node
+        self.__dict__["name"] = node.name or f"(Unnamed Layer* {len(network._layers)}) [{node.op}]"
+        self.title, self.__dict__["layer_type"] = node.op, getattr(LayerType, _TYPES.get(node.op, "PLUGIN_V3"))
+        self.inputs = [network._values.get(name) for name in node.inputs]
+        self.outputs = []
+        for name in node.outputs:
+            tensor = ITensor(network, self, name)
+            self.outputs.append(tensor)
+            if name:
+                network._values[name] = tensor
+
+    @property
+    def op(self) -> str:
+        """The ONNX operator."""
+        return self.node.op
+
+    @property
+    def attributes(self) -> Dict[str, Any]:
+        """The node's attributes: numbers, texts, lists; None for tensors and graphs."""
+        return {name: wire.attribute(data) for name, data in self.node.attributes.items()}
+
+    def _told(self, index: int) -> Any:
+        return self.network._parsed_infos().get(self.outputs[index].name)
+
+    def rank_of(self, index: int) -> int:
+        told = self._told(index)
+        if told is None or told.shape is None:
+            raise self.fail(f"the rank of '{self.outputs[index].name}' is not known before a run")
+        return len(told.shape)
+
+    def code_of(self, index: int) -> int:
+        told = self._told(index)
+        return told.code if told is not None else F32
+
+    def set_input(self, index: int, tensor: ITensor) -> None:
+        """Not of a node that was parsed."""
+        raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it other inputs")
+
+
+class Emitter:
+    """Writes layers as ONNX nodes, in one graph or body."""
+
+    def __init__(self, outer: Optional["Emitter"] = None, inner: Iterable[ILayer] = ()) -> None:
+        self.outer, self.inner = outer, {id(layer) for layer in inner}
+        self.nodes: List[List[Any]] = []
+        self.names: Dict[int, str] = {}  # of tensors, by id
+        self.layer: Optional[ILayer] = None
+        self.initializers: Dict[str, Tuple[Any, int]] = outer.initializers if outer else {}
+        self.counter: Any = outer.counter if outer else itertools.count()
+        self.consts: Dict[Tuple[Any, ...], str] = outer.consts if outer else {}
+        self.emitting: Set[int] = outer.emitting if outer else set()
+        self.ops: Set[str] = outer.ops if outer else set()  # domains of plugins
+        self.used: Set[str] = outer.used if outer else set()  # names that nodes of any body use
+        self.results: Dict[int, Dict[int, str]] = {}  # of loops and conditionals, by id: names of tensors, by id
+
+    # ---- what layers call ----
+
+    def fresh(self) -> str:
+        """A name that no one has."""
+        return f"__{next(self.counter)}"
+
+    def node(self, op: str, *inputs: str, outs: Optional[int] = None, domain: str = "", **attributes: Any) -> Any:
+        """Adds a node; its output's name, or a list of them where outs is given."""
+        names = [self.fresh() for _ in range(1 if outs is None else outs)]
+        given = list(inputs)
+        while given and not given[-1]:
+            given.pop()
+        self.used.update(given)
+        self.nodes.append([op, given, names, self.layer.name if self.layer else "", domain, attributes])
+        return names[0] if outs is None else names
+
+    def const(self, value: Any, dtype: Any = None) -> str:
+        """A constant."""
+        array = np.asarray(value, dtype)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self.consts:
+            self.consts[key] = self.fresh()
+            self.initializers[self.consts[key]] = (array, 0)
+        return self.consts[key]
+
+    def ints(self, *values: int) -> str:
+        """int64[n]"""
+        return self.const(list(values), np.int64)
+
+    def like(self, tensor: ITensor, value: float) -> str:
+        """A scalar of a tensor's type."""
+        if tensor.code > 15:
+            return self.cast(self.const(value, np.float32), tensor.code)
+        return self.const(value, dtypes.to_numpy(tensor.code))
+
+    def cast(self, name: str, code: int) -> str:
+        return self.node("Cast", name, to=code)
+
+    def as_int64(self, tensor: ITensor) -> str:
+        name = self.value(tensor)
+        return name if tensor.code == I64 else self.cast(name, I64)
+
+    def weights(self, layer: ILayer, role: str, shape: Optional[Sequence[int]] = None, code: int = 0) -> str:
+        """The layer's weights of a role ("kernel"): an initializer with a name that can be refitted; "": there are none."""
+        weights: Optional[Weights] = getattr(layer, role)
+        if weights is None or weights.size == 0:
+            return ""
+        array = weights.array
+        if shape is not None:
+            wanted = int(np.prod(shape, dtype=np.int64))
+            if array.size != wanted:
+                raise layer.fail(f"{role} has {array.size} elements, {tuple(shape)} are wanted: {wanted}")
+            array = array.reshape(shape)
+        name = layer.network._weights_name(layer, role)
+        self.initializers[name] = (array, code_of(weights.dtype))
+        return self.cast(name, code) if code and code != code_of(weights.dtype) else name
+
+    def value(self, tensor: Optional[ITensor]) -> str:
+        """The name of a tensor here; its layer is written first where it was not yet."""
+        if tensor is None:
+            return ""
+        layer, place = tensor._layer, self
+        while id(tensor) not in place.names:
+            if place.outer is None or id(layer) in place.inner:
+                if layer is None or isinstance(layer, OnnxLayer):
+                    return tensor.name
+                place.write(layer)
+                break
+            place = place.outer
+        return place.names[id(tensor)]
+
+    # ---- what the network calls ----
+
+    def write(self, layer: ILayer) -> None:
+        """Writes a layer once."""
+        if layer.outputs and id(layer.outputs[0]) in self.names:
+            return
+        if id(layer) in self.emitting:
+            raise layer.fail("it depends on its own output: only an IRecurrenceLayer may")
+        self.emitting.add(id(layer))
+        before, at = self.layer, len(self.nodes)
+        self.layer = layer
+        try:
+            names = layer.emit(self)
+        finally:
+            self.layer = before
+            self.emitting.discard(id(layer))
+        for tensor, name in zip(layer.outputs, names):
+            self.names[id(tensor)] = name
+        if self.outer is None:
+            self._name_outputs(layer, names, at)
+
+    def _name_outputs(self, layer: ILayer, names: List[str], at: int) -> None:
+        """The tensors' own names in place of fresh ones."""
+        made = {out for node in self.nodes[at:] for out in node[2]}
+        renamed: Dict[str, str] = {}
+        for tensor, name in zip(layer.outputs, names):
+            own = tensor.inner_name
+            if name in made and name not in renamed:
+                renamed[name] = own
+            else:
+                self.used.add(name)
+                self.nodes.append(["Identity", [renamed.get(name, name)], [own], layer.name, "", {}])
+            self.names[id(tensor)] = own
+        for node in self.nodes[at:]:
+            node[1], node[2] = [renamed.get(n, n) for n in node[1]], [renamed.get(n, n) for n in node[2]]
+
+    def graph(self, inputs: Sequence[Tuple[str, int, Any]], outputs: Sequence[str], name: str = "body") -> bytes:
+        """A GraphProto of what was written; inputs: (name, type, dims or None)."""
+        parts = [wire.put(wire.GRAPH_NODE, self.encode(n)) for n in self.nodes]
+        parts += [wire.put(wire.GRAPH_NAME, name)]
+        parts += [wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs]
+        parts += [wire.put(wire.GRAPH_OUTPUT, wire.value_info(o, 0, None)) for o in outputs]
+        return b"".join(parts)
+
+    @staticmethod
+    def encode(node: List[Any]) -> bytes:
+        op, inputs, outputs, name, domain, attributes = node
+        return wire.node(op, inputs, outputs, name, domain, attributes)
+
+
+class NetworkBase(Managed):
+    """What a network keeps, and the model that it makes. INetworkDefinition adds the layers."""
+
+    def __init__(self, flags: int, logger: Any, builder: Any = None) -> None:
+        self.flags, self.logger, self.name, self.builder = flags, logger, "", builder
+        self.error_recorder: Any = None
+        self.model: Any = None  # what was parsed: bytes or a path
+        self.folder: Any = None  # of its external data
+        self.graph: Optional[wire.Graph] = None
+        self.ops: Any = None
+        self._layers: List[ILayer] = []
+        self._inputs: List[ITensor] = []
+        self._outputs: List[ITensor] = []
+        self._values: Dict[str, ITensor] = {}  # of the parsed model, by name
+        self._names: List[Tuple[Weights, str]] = []
+        self._refittable: Set[str] = set()
+        self._debug: List[ITensor] = []
+        self.unfused_debug = False
+        self._version, self._told, self._parsed_told = 0, (-1, {}), None
+        self._first: List[str] = []  # outputs as parsed
+
+    def _changed(self) -> None:
+        self._version += 1
+
+    def _add(self, layer: ILayer) -> Any:
+        self._layers.append(layer)
+        self._changed()
+        return layer
+
+    # ---- a parsed model ----
+
+    def _take(self, model: Any, folder: Any, graph: wire.Graph, infos: Sequence[Any]) -> None:
+        """Becomes what a parser read; infos: of the inputs, then the outputs."""
+        self.model, self.folder, self.graph, self.name = model, folder, graph, graph.name
+        known = {i.name: i for i in infos}
+        for name in graph.inputs:
+            if name in graph.initializers or name not in known:
+                continue
+            info = known[name]
+            tensor = ITensor(self, None, name, info.code, [d if isinstance(d, int) else -1 for d in info.shape or ()])  # type: ignore[arg-type]
+            self._inputs.append(tensor)
+            self._values[name] = tensor
+        for node in graph.nodes:
+            self._layers.append(OnnxLayer(self, node))  # type: ignore[arg-type]
+        for name in graph.outputs:
+            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, ())  # type: ignore[arg-type]
+            self._outputs.append(tensor)
+        self._first = [t.name for t in self._outputs]
+        self._changed()
+
+    def _parsed_infos(self) -> Dict[str, Any]:
+        """Types and shapes of all values of the parsed model."""
+        if self._parsed_told is None:
+            names = [t.name for layer in self._layers if isinstance(layer, OnnxLayer) for t in layer.outputs if t.name]
+            engine = build(self._rewritten(b"", b"", names), device="ref", external_data=self._data_folder(), ops=self.ops)
+            self._parsed_told = {i.name: i for i in engine.outputs}
+        return self._parsed_told
+
+    def _data_folder(self) -> Any:
+        import os
+
+        if self.folder is not None:
+            return self.folder
+        return os.path.dirname(os.path.abspath(self.model)) if isinstance(self.model, (str, os.PathLike)) else None
+
+    def _rewritten(self, added: bytes, around: bytes, outputs: Sequence[str]) -> bytes:
+        """The parsed model with more in its graph and around it, and other outputs."""
+        assert self.graph is not None
+        old = {name: part for (number, part), name in zip([p for p in self.graph.parts if p[0] == wire.GRAPH_OUTPUT], self.graph.outputs)}
+        kept = [part for number, part in self.graph.parts if number != wire.GRAPH_OUTPUT]
+        outs = [old.get(name) or wire.put(wire.GRAPH_OUTPUT, wire.value_info(name, 0, None)) for name in outputs]
+        graph = b"".join([*kept, added, *outs])
+        return b"".join([*self.graph.around, around, wire.put(wire.MODEL_GRAPH, graph)])
+
+    # ---- the model of all ----
+
+    def _weights_name(self, layer: ILayer, role: str) -> str:
+        mine = getattr(layer, role)
+        for weights, name in self._names:
+            if weights is mine or weights.array is mine.array:
+                return name
+        return f"{layer.name}.{role}"
+
+    def _written(self, only: Optional[ITensor] = None) -> Emitter:
+        """All layers that were added, as nodes; only: up to the one of this tensor."""
+        from .flow import body_layers
+
+        e, inside = Emitter(), body_layers(self._layers)
+        for layer in self._layers:
+            if not isinstance(layer, OnnxLayer) and id(layer) not in inside:
+                e.write(layer)
+            if only is not None and only._layer is layer:
+                break
+        return e
+
+    def _model(self, e: Emitter, outputs: Sequence[str], casts: Sequence[Tuple[str, str, int]] = (), shapes_only: bool = False) -> bytes:
+        """A ModelProto. casts: (value, name, type) of outputs that were asked for in another type."""
+        nodes = [Emitter.encode(n) for n in e.nodes]
+        nodes += [wire.node("Cast", [value], [name], attributes={"to": code}) for value, name, code in casts]
+        inputs, parts = [(t.name, t.code, self._dims(t)) for t in self._inputs], []
+        for name, (array, code) in e.initializers.items():
+            code = code or dtypes.from_numpy(array.dtype)
+            if shapes_only and array.size > SMALL and array.dtype.kind not in "iub":
+                inputs.append((name, code, array.shape))
+            else:
+                parts.append(wire.put(wire.GRAPH_INITIALIZER, wire.tensor(array, name, code)))
+        domains = [wire.put(wire.MODEL_OPSET, wire.opset(d, 1)) for d in sorted(e.ops)]
+        if self.graph is None:
+            graph = [wire.put(wire.GRAPH_NODE, n) for n in nodes] + parts + [wire.put(wire.GRAPH_NAME, self.name or "network")]
+            graph += [wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs] + [wire.put(wire.GRAPH_OUTPUT, wire.value_info(o, 0, None)) for o in outputs]
+            return b"".join([wire.put(wire.MODEL_IR, wire.IR_VERSION), wire.put(wire.MODEL_PRODUCER, "planish.tensorrt"), wire.put(wire.MODEL_OPSET, wire.opset("", OPSET)), *domains,
+                             wire.put(wire.MODEL_GRAPH, b"".join(graph))])  # fmt: skip
+        if not nodes:
+            return self._rewritten(b"", b"", outputs)
+        # The model may be of another operator set: what was added is a function with its own.
+        made = {o for n in e.nodes for o in n[2]} | {name for _, name, _ in casts}
+        known = {*self._values, *self.graph.inputs, *self.graph.initializers, *e.initializers}
+        taken, given = sorted((e.used | {value for value, _, _ in casts}) & known - made), [o for o in outputs if o in made]
+        body = [wire.put(wire.FUNCTION_NAME, "Added"), wire.put(wire.FUNCTION_DOMAIN, DOMAIN), wire.put(wire.FUNCTION_OPSET, wire.opset("", OPSET))]
+        body += [wire.put(wire.FUNCTION_OPSET, wire.opset(d, 1)) for d in sorted(e.ops)]
+        body += [wire.put(wire.FUNCTION_INPUT, i) for i in taken] + [wire.put(wire.FUNCTION_OUTPUT, o) for o in given] + [wire.put(wire.FUNCTION_NODE, n) for n in nodes]
+        call = wire.put(wire.GRAPH_NODE, wire.node("Added", taken, given, "", DOMAIN))
+        around = b"".join([wire.put(wire.MODEL_OPSET, wire.opset(DOMAIN, 1)), *domains, wire.put(wire.MODEL_FUNCTIONS, b"".join(body))])
+        late = b"".join(wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs[len(self._inputs) :])
+        return self._rewritten(b"".join(parts) + call + late, around, outputs)
+
+    def _dims(self, tensor: ITensor) -> List[Union[int, str]]:
+        return [d if d >= 0 else tensor._dim_names.get(i) or f"{tensor.name}_{i}" for i, d in enumerate(tensor._dims)]
+
+    def _info(self, tensor: ITensor) -> Any:
+        """Type and shape of a value; None: of one in a body."""
+        if isinstance(tensor._layer, OnnxLayer):
+            return self._parsed_infos().get(tensor.name)
+        version, told = self._told
+        if version != self._version or id(tensor) not in told:
+            e = self._written(tensor)
+            made = {e.names[id(t)]: id(t) for layer in self._layers for t in layer.outputs if id(t) in e.names}
+            engine = build(self._model(e, list(made), shapes_only=True), device="ref", external_data=self._data_folder() if self.graph else None, ops=self._all_ops())
+            told = {made[i.name]: i for i in engine.outputs}
+            self._told = (self._version, told)
+        return told.get(id(tensor))
+
+    def _all_ops(self) -> Any:
+        from .plugin import registry_ops
+
+        return registry_ops()
+
+    def to_model(self) -> Tuple[Any, Any]:
+        """(the ONNX model, a path or bytes; the folder of its external data)."""
+        if not self._outputs:
+            raise InvalidArgument("the network has no output: call network.mark_output(tensor), or parse a model into it first (OnnxParser.parse)")
+        added = [layer for layer in self._layers if not isinstance(layer, OnnxLayer)]
+        wanted = [t._wanted if t._wanted and t._wanted != t.code else 0 for t in self._outputs]
+        if self.graph is not None and not added and [t.name for t in self._outputs] == self._first and not any(wanted):
+            return self.model, self.folder
+        for tensor, code in zip(self._outputs, wanted):
+            if code and (tensor._layer is None or isinstance(tensor._layer, OnnxLayer)):
+                raise InvalidArgument(f"'{tensor.name}' is a value of the parsed model: add a cast (network.add_cast) to give it out in another type")
+        casts = [(t.inner_name, t.name, code) for t, code in zip(self._outputs, wanted) if code]
+        e = self._written()
+        for tensor in self._outputs:
+            if tensor._layer is not None and not isinstance(tensor._layer, OnnxLayer) and id(tensor) not in e.names:
+                raise tensor._layer.fail("it stands inside of a loop or conditional, and cannot be an output outside of it: add_loop_output, or add_output of the conditional, gives values out")
+        return self._model(e, [t.name for t in self._outputs], casts), self._data_folder() if self.graph is not None else None
+
+    # ---- the interface ----
+
+    has_implicit_batch_dimension = False
+
+    def get_flag(self, flag: Any) -> bool:
+        """Was it made with this flag?"""
+        return bool(self.flags >> int(flag) & 1)
+
+    @property
+    def num_inputs(self) -> int:
+        """Inputs."""
+        return len(self._inputs)
+
+    @property
+    def num_outputs(self) -> int:
+        """Outputs."""
+        return len(self._outputs)
+
+    @property
+    def num_layers(self) -> int:
+        """Layers: nodes of a parsed model, then those that were added."""
+        return len(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __getitem__(self, index: int) -> ILayer:
+        return self.get_layer(index)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get_layer(self, index: int) -> ILayer:
+        """IndexError: there is no such layer. `type` is a LayerType also of classes whose own `type` is another (IActivationLayer, IPoolingLayer): they come as plain ILayers
+        that share everything with the layer, for programs that set `layer.__class__`, as those for TensorRT do."""
+        layer = self._layers[index]
+        if type(layer).type is ILayer.type:
+            return layer
+        plain = ILayer.__new__(ILayer)
+        plain.__dict__ = layer.__dict__
+        plain.__dict__["layer_type"] = layer.layer_type
+        return plain
+
+    def get_input(self, index: int) -> Optional[ITensor]:
+        """None: there is no such input."""
+        return self._inputs[index] if 0 <= index < len(self._inputs) else None
+
+    def get_output(self, index: int) -> Optional[ITensor]:
+        """None: there is no such output."""
+        return self._outputs[index] if 0 <= index < len(self._outputs) else None
+
+    def add_input(self, name: str, dtype: DataType, shape: Sequence[int]) -> ITensor:
+        """An input; -1 for a dynamic extent. InvalidArgument: there is one of this name."""
+        if self.graph is not None:
+            raise Unsupported("a network that a model was parsed into takes no more inputs: give the ONNX model the input")
+        if any(t.name == name for t in self._inputs):
+            raise InvalidArgument(f"there is an input '{name}' already")
+        tensor = ITensor(self, None, str(name), code_of(dtype), shape)  # type: ignore[arg-type]
+        self._inputs.append(tensor)
+        self._changed()
+        return tensor
+
+    def mark_output(self, tensor: ITensor) -> None:
+        """Makes a tensor an output."""
+        if not any(t is tensor for t in self._outputs):
+            self._outputs.append(tensor)
+            self._changed()
+
+    def unmark_output(self, tensor: ITensor) -> None:
+        """Takes it back."""
+        self._outputs = [t for t in self._outputs if t is not tensor]
+        self._changed()
+
+    def mark_output_for_shapes(self, tensor: ITensor) -> bool:
+        """The same: values of shapes are ordinary outputs here."""
+        self.mark_output(tensor)
+        return True
+
+    def unmark_output_for_shapes(self, tensor: ITensor) -> bool:
+        """Takes it back."""
+        self.unmark_output(tensor)
+        return True
+
+    def remove_tensor(self, tensor: ITensor) -> None:
+        """Takes an input that nothing uses out."""
+        if any(t is tensor for layer in self._layers for t in layer.inputs):
+            raise InvalidArgument(f"'{tensor.name}' is used by a layer")
+        self._inputs = [t for t in self._inputs if t is not tensor]
+        self.unmark_output(tensor)
+
+    def mark_debug(self, tensor: ITensor) -> bool:
+        """A context's debug listener is told its values."""
+        if not self.is_debug_tensor(tensor):
+            self._debug.append(tensor)
+        return True
+
+    def unmark_debug(self, tensor: ITensor) -> bool:
+        """Takes it back."""
+        self._debug = [t for t in self._debug if t is not tensor]
+        return True
+
+    def is_debug_tensor(self, tensor: ITensor) -> bool:
+        """Was it marked?"""
+        return any(t is tensor for t in self._debug)
+
+    def mark_unfused_tensors_as_debug_tensors(self) -> bool:
+        """A context's debug listener is told all values that the model names (which costs fusions)."""
+        self.unfused_debug = True
+        return True
+
+    def unmark_unfused_tensors_as_debug_tensors(self) -> bool:
+        """Takes it back."""
+        self.unfused_debug = False
+        return True
+
+    def set_weights_name(self, weights: Weights, name: str) -> bool:
+        """By which weights of a layer are refitted."""
+        self._names.append((weights, str(name)))
+        self._changed()
+        return True
+
+    def mark_weights_refittable(self, name: str) -> bool:
+        """With BuilderFlag.REFIT_INDIVIDUAL: these may be refitted."""
+        self._refittable.add(name)
+        return True
+
+    def unmark_weights_refittable(self, name: str) -> bool:
+        """Takes it back."""
+        self._refittable.discard(name)
+        return True
+
+    def are_weights_marked_refittable(self, name: str) -> bool:
+        """Were they marked?"""
+        return name in self._refittable
