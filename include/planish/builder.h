@@ -65,6 +65,8 @@ struct pln_build_options {
     struct pln_tune_report *tune_report; /* tune: filled; NULL: nobody asks */
     int int32_io;                    /* inputs and outputs of 64-bit integers, but for states, become ones of 32 bits, as TensorRT 8 has them; what 32 bits do not hold
                                         loses its high bits. Of an ONNX model; a plan keeps what it has */
+    int keep_model;                  /* the plan keeps the ONNX model itself (pln_engine_model), so that it can be built again with other weights: it grows by the model's
+                                        size. A model with weights in other files is PLN_UNSUPPORTED */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

@@ -95,6 +95,8 @@ PLN_API void pln_engine_summarize(const pln_engine *engine, struct pln_engine_su
 PLN_API PLN_MUST_USE enum pln_status pln_engine_step(const pln_engine *engine, int index, struct pln_step_info *out_info);
 /* The plan that the engine was made of, as bytes that can be stored and loaded again; they live as long as the engine. */
 PLN_API const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes);
+/* The ONNX model that the plan keeps (pln_build_options.keep_model), as it was given; the bytes live as long as the engine. NULL: it keeps none. */
+PLN_API const void *pln_engine_model(const pln_engine *engine, size_t *out_size_bytes);
 /* A listing of everything in the plan, line by line without newlines; for people, and free to change. PLN_NO_MEMORY. */
 PLN_API PLN_MUST_USE enum pln_status pln_engine_dump(const pln_engine *engine, void (*line)(void *user, const char *text), void *user);
 /* Model metadata: value of a key, NULL when there is none. "planish.input_default.NAME" is the type of an input that has a default in the model: it is

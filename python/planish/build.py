@@ -54,6 +54,7 @@ def build(
     require_device: bool = False,
     int32_io: bool = False,
     rebuildable: bool = True,
+    keep_model: bool = False,
     taps: Union[Sequence[str], str, None] = None,
     disabled_passes: Sequence[str] = (),
     memory_limit: int = 0,
@@ -71,7 +72,8 @@ def build(
     device: "cpu" (default), "cuda:0", "ref". target: "native" (default), "x86-64-v3,x86-64-v4", "cuda:sm_90a": the machines that the plan is for.
     fp16, bf16: floats may be stored in 16 bits on devices that gain by it. tf32: products of floats may round their operands. winograd: convolutions of 3 x 3 taps may run as
     Winograd's. tune: "off", "fast" (2 s) or "full" (30 s): kernels are measured; timing_cache: the file of their times.
-    int32_io: inputs and outputs of 64-bit integers become ones of 32. require_device: an error where a layer would run elsewhere. rebuildable: the plan keeps its graph, to be built again on other machines. taps: names of values to make
+    int32_io: inputs and outputs of 64-bit integers become ones of 32. require_device: an error where a layer would run elsewhere. rebuildable: the plan keeps its graph, to be built again on other machines.
+    keep_model: it keeps the ONNX model itself, too (Engine.model). taps: names of values to make
     visible (Context.on_value), or "*". ops: custom operators (planish.Ops). cache: keep and take compiled device code here; True: the default folder.
     memory_limit: bytes that the build may take; 0: any. progress: True, or a function of (phase, done, total) that returns False to stop. logger: a function of
     (level, text), level one of planish.LOG_ERROR … LOG_VERBOSE.
@@ -91,7 +93,7 @@ def build(
     options.half = _HALF["fp16" if fp16 else "bf16" if bf16 else None]
     options.tf32, options.no_winograd, options.tune = int(tf32), int(not winograd), _TUNE[tune]
     options.require_device, options.no_rebuild = int(require_device), int(not rebuildable)
-    options.int32_io = int(int32_io)
+    options.int32_io, options.keep_model = int(int32_io), int(keep_model)
     options.taps, options.disabled_passes = keeper.texts([taps] if isinstance(taps, str) else taps), keeper.texts(disabled_passes)
     options.memory_limit_bytes = memory_limit
     options.metadata = keeper.texts([str(x) for pair in (metadata or {}).items() for x in pair])

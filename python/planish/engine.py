@@ -120,6 +120,13 @@ class Engine:
         return self._summary().weights_bytes
 
     @property
+    def model(self) -> Optional[bytes]:
+        """The ONNX model that the plan keeps (`planish.build(…, keep_model=True)`); None: it keeps none."""
+        size = ffi.new("size_t *")
+        data = lib.pln_engine_model(self._pointer, size)
+        return ffi.buffer(data, size[0])[:] if data else None
+
+    @property
     def metadata(self) -> Dict[str, str]:
         """The model's, and what the build was given."""
         out, i = {}, 0

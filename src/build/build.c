@@ -23,6 +23,8 @@
 struct build {
     struct pln_allocator alloc;
     struct pln_onnx_file *file; /* NULL: a plan is built again */
+    const void *model;          /* the file's bytes */
+    size_t model_bytes;
     struct pln_file_map map;    /* of that plan */
     const char *path;
     struct pln_program old;
@@ -248,6 +250,21 @@ static enum pln_status parse_target(struct build *build, const struct pln_backen
     return PLN_OK;
 }
 
+/* What the plan is to be built from again: its graph, and the model where it is asked for. */
+static enum pln_status keep(struct build *build)
+{
+    const struct pln_build_options *options = build->options;
+    struct pln_program *program = &build->programs[0];
+    if (!options->no_rebuild) PLN_TRY(pln_graph_keep(build->graph, program, options->diagnostics));
+    if (!options->keep_model) return PLN_OK;
+    if (build->file && build->file->externals.count)
+        return pln_fail(options->diagnostics, PLN_UNSUPPORTED, "the plan cannot keep the model (keep_model): its weights lie in other files; save it with its weights inside");
+    const struct pln_weight *old = build->file ? NULL : pln_program_find_weight(&build->old, PLN_WEIGHT_MODEL);
+    if (old) return pln_model_keep(program, old->data, (size_t)old->size_bytes, options->diagnostics);
+    if (build->file) return pln_model_keep(program, build->model, build->model_bytes, options->diagnostics);
+    return pln_fail(options->diagnostics, PLN_NOT_FOUND, "the plan keeps no model (keep_model)");
+}
+
 static enum pln_status compile(struct build *build)
 {
     const struct pln_build_options *options = build->options;
@@ -271,7 +288,7 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(begin_phase(build, "choose kernels"));
     PLN_TRY(choose_kernels(build, &lower));
     PLN_TRY(compile_code(build, lower.backend));
-    return options->no_rebuild ? PLN_OK : pln_graph_keep(build->graph, &build->programs[0], diag);
+    return keep(build);
 }
 
 /* What an engine keeps: the plan built in this process, or the mapped entry of the cache. */
@@ -367,9 +384,14 @@ static enum pln_status open_model(const char *path, const struct pln_build_optio
     struct build *build = new_build(own);
     if (!build) return pln_fail_memory(own->diagnostics, "build", sizeof *build);
     enum pln_status status = pln_onnx_open_file(path, &build->alloc, own->diagnostics, &build->file);
-    if (status == PLN_OK) *out_build = build;
-    else release(build);
-    return status;
+    if (status != PLN_OK) {
+        release(build);
+        return status;
+    }
+    build->model = build->file->map.data;
+    build->model_bytes = build->file->map.size_bytes;
+    *out_build = build;
+    return PLN_OK;
 }
 
 enum pln_status pln_build_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
@@ -439,6 +461,8 @@ enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char
     if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
     struct build *build = new_build(&own);
     if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
+    build->model = data;
+    build->model_bytes = size_bytes;
     enum pln_status status = pln_onnx_open_memory(data, size_bytes, folder, &build->alloc, own.diagnostics, &build->file);
     if (status == PLN_OK) return finish(build, out_engine);
     release(build);

@@ -69,6 +69,16 @@ enum pln_status pln_graph_keep(struct pln_graph *graph, struct pln_program *prog
     return program->graph ? PLN_OK : pln_fail_memory(diag, "the graph's text", 0);
 }
 
+enum pln_status pln_model_keep(struct pln_program *program, const void *model, size_t size_bytes, struct pln_diag *diag)
+{
+    struct pln_weight *weights = pln_arena_array(program->arena, program->n_weights + (size_t)1, sizeof *weights);
+    if (!weights) return pln_fail_memory(diag, "the plan's weights", (program->n_weights + (size_t)1) * sizeof *weights);
+    if (program->n_weights) memcpy(weights, program->weights, program->n_weights * sizeof *weights);
+    weights[program->n_weights++] = (struct pln_weight){ .name = PLN_WEIGHT_MODEL, .dtype = PLN_U8, .rank = 1, .dims = { (int64_t)size_bytes }, .data = model, .size_bytes = size_bytes };
+    program->weights = weights;
+    return PLN_OK;
+}
+
 /* ---- restoring ---- */
 
 struct restorer {

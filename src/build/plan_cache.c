@@ -66,6 +66,7 @@ static void add_options(struct pln_cache_key *key, const struct pln_build_option
     pln_cache_key_add_number(key, options->tf32 != 0);
     pln_cache_key_add_number(key, options->no_winograd != 0);
     pln_cache_key_add_number(key, options->int32_io != 0);
+    pln_cache_key_add_number(key, options->keep_model != 0);
     pln_cache_key_add_number(key, options->plugins != NULL);
     pln_cache_key_add_number(key, (uint64_t)options->tune);
     if (options->tune == PLN_TUNE_OFF) return;

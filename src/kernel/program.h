@@ -107,6 +107,9 @@ struct pln_weight {
     const struct pln_pack_format *format;
 };
 
+/* The name of the weight that is the ONNX model itself, where the plan keeps it. */
+#define PLN_WEIGHT_MODEL "planish.model"
+
 struct pln_io {
     const char *name; /* what the user calls it */
     uint32_t slot;
@@ -176,6 +179,9 @@ struct pln_program {
     const char *graph;      /* the optimized graph as text (graph/text.h) with weights by number, for rebuilding; not terminated; NULL: left out */
     size_t graph_bytes;
 };
+
+/* The last weight of this name; NULL: there is none. */
+const struct pln_weight *pln_program_find_weight(const struct pln_program *program, const char *name);
 
 /* Ids in range, expressions in order, views acyclic with defined bases, steps read only what is defined before, segments tile their block,
  * first/last consistent with uses, blocks nested as a tree, weights inside section_bytes. PLN_BAD_PLAN with the reason. */

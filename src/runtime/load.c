@@ -122,6 +122,14 @@ enum pln_status pln_engine_load_memory(const void *data, size_t size_bytes, cons
     return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, data ? "a plan in memory must be aligned to 64 bytes" : "the plan in memory is NULL");
 }
 
+const void *pln_engine_model(const pln_engine *engine, size_t *out_size_bytes)
+{
+    const struct pln_weight *model = engine ? pln_program_find_weight(engine->program, PLN_WEIGHT_MODEL) : NULL;
+    const bool is_one = model && model->dtype == PLN_U8 && model->rank == 1 && !model->pack;
+    *out_size_bytes = is_one ? (size_t)model->size_bytes : 0;
+    return is_one ? model->data : NULL;
+}
+
 const void *pln_engine_plan(const pln_engine *engine, size_t *out_size_bytes)
 {
     *out_size_bytes = engine->plan_bytes;

@@ -28,3 +28,10 @@ def add():
 
 def identity(dtype, opset=17):
     return model([helper.make_node("Identity", ["x"], ["y"])], [("x", dtype, ["n"])], [("y", dtype, ["n"])], opset=opset)
+
+
+def conv(weights):
+    """y = the convolution of x with these weights, without padding."""
+    made = model([helper.make_node("Conv", ["x", "w"], ["y"])], [("x", TensorProto.FLOAT, [1, weights.shape[1], "h", "w_"])], [("y", TensorProto.FLOAT, None)])
+    made.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    return made

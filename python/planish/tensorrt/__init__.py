@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from .base import VERSIONS, DataType, Dims, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
-from . import definition, enums, flow, layers, network, plugin as _plugin
+from . import definition, enums, flow, layers, network, plugin as _plugin, refit, subclass
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
 from .definition import INetworkDefinition
 from .network import ILayer, ITensor
 from .plugin import get_plugin_registry
 from .log import ErrorCode, IErrorRecorder, ILogger, IOutputAllocator, IProfiler, IProgressMonitor, Logger, Profiler
-from .runtime import EngineInspector, ICudaEngine, IExecutionContext, Runtime
+from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeConfig, ISerializationConfig, Runtime
 
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
 # All enumerations, and all layers and parts of plugins that have TensorRT's names.
-for _room in (enums, layers, flow, definition, _plugin):
+for _room in (enums, layers, flow, definition, _plugin, refit, subclass):
     for _name, _thing in vars(_room).items():
         if isinstance(_thing, type) and getattr(_thing, "__module__", "") == _room.__name__ and not _name.startswith("_"):
             globals()[_name] = _thing
@@ -28,6 +28,11 @@ __all__ = [name for name in dir() if not name.startswith("_") and name not in ("
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:
     """There are none to initialize."""
     return True
+
+
+def get_builder_plugin_registry(capability: Any) -> Any:
+    """The registry of the process."""
+    return get_plugin_registry()
 
 
 def get_nv_onnx_parser_version() -> int:
@@ -42,4 +47,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"planish.tensorrt has no '{name}' (yet): docs/tensorrt.md lists what it has")
 
 
-__all__ += ["get_nv_onnx_parser_version", "init_libnvinfer_plugins"]
+__all__ += ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]

@@ -142,6 +142,53 @@ def as_weights(weights: Any) -> "Weights":
     return weights if isinstance(weights, Weights) else Weights(np.asarray(weights))
 
 
+class Kept:
+    """Something that is kept for who asks."""
+
+    def __init__(self, doc: str, default: Any = None) -> None:
+        self.__doc__, self.default, self.name = doc, default, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, _: Any = None) -> Any:
+        return self if owner is None else owner.__dict__.get(self.name, self.default)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        owner.__dict__[self.name] = value
+
+
+class _Until:
+    """An attribute that went with a later generation."""
+
+    def __init__(self, what: Any, name: str, last: int, instead: str) -> None:
+        self.what, self.name, self.last, self.instead, self.__doc__ = what, name, last, instead, what.__doc__
+
+    def _look(self) -> None:
+        if _generation > self.last:
+            raise AttributeError(f"'{self.name}' went with TensorRT {10 if self.last == 8 else 11}: {self.instead} (or planish.tensorrt.set_generation({self.last}))")
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        if owner is None and kind is not None and not callable(self.what):
+            return self
+        self._look()
+        return self.what.__get__(owner, kind) if hasattr(self.what, "__get__") else self.what
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self._look()
+        if hasattr(self.what, "__set__"):
+            self.what.__set__(owner, value)
+        else:
+            owner.__dict__[self.name] = value
+            self.what = value
+
+
+def until(kind: type, last: int, names: str, instead: str) -> None:
+    """Attributes of a class (words of names) that are there up to a generation: `hasattr` of programs that look for what there is."""
+    for name in names.split():
+        setattr(kind, name, _Until(kind.__dict__[name], name, last, instead))
+
+
 class Flags:
     """A set of flags as bits."""
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import shutil
+import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
 from .._native import ffi, lib
 from ..build import build
-from ..errors import Error, InvalidArgument, Message
+from ..errors import Error, InvalidArgument, Message, Unsupported
 from . import wire
-from .base import Dims, Flagged, Flags, IHostMemory, Managed, Reports, generation
+from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, generation, until
 from .definition import INetworkDefinition
-from .enums import BuilderFlag, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform
+from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
+from .errors_of import missing
 from .log import Phases, Severity
 from .plugin import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"
+# How it was built, and where weights stand in it: for refitting.
+HOW = "planish.tensorrt.how"
+DEBUG = "planish.tensorrt.debug"
+REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
 
 
 def default_device() -> str:
@@ -57,8 +64,38 @@ class IOptimizationProfile:
         return True
 
 
+class _CacheFile:
+    """The file of a timing cache during a build, whose new bytes are the cache's then."""
+
+    def __init__(self, cache: "Optional[ITimingCache]") -> None:
+        self.cache, self.folder = cache, ""
+
+    def __enter__(self) -> Optional[str]:
+        if self.cache is None:
+            return None
+        self.folder = tempfile.mkdtemp(prefix="planish-")
+        path = os.path.join(self.folder, "timings")
+        if self.cache.data:
+            with open(path, "wb") as file:
+                file.write(self.cache.data)
+        return path
+
+    def __exit__(self, *_: Any) -> None:
+        if self.cache is None:
+            return
+        path = os.path.join(self.folder, "timings")
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                self.cache.data = file.read()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 class ITimingCache:
     """Times of kernels, as bytes."""
+
+    queryKeys = missing("ITimingCache.queryKeys", "serialize() gives the cache's bytes; planish cache lists what is kept")
+    query = missing("ITimingCache.query", "serialize() gives the cache's bytes")
+    update = missing("ITimingCache.update", "a cache is filled by builds")
 
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytes(data)
@@ -81,17 +118,78 @@ class ITimingCache:
 class IBuilderConfig(Flagged, Managed):
     """How to build. What has no meaning here is kept for who asks."""
 
+    builder_optimization_level = Kept("0 to 3: kernels by their estimates; 4: measured for 2 s at most; 5: for 30 s.", 3)
+    avg_timing_iterations = Kept("Kept: the tuner decides how often it measures.", 1)
+    min_timing_iterations = Kept("Kept, as avg_timing_iterations.", 1)
+    max_num_tactics = Kept("Kept: time, not a number, bounds measuring.", -1)
+    max_aux_streams = Kept("Kept: engines run on the stream they are given.", -1)
+    profiling_verbosity = Kept("Kept: the inspector tells all it knows.", ProfilingVerbosity.LAYER_NAMES_ONLY)
+    hardware_compatibility_level = Kept("Kept: planish.build has targets.", HardwareCompatibilityLevel.NONE)
+    runtime_platform = Kept("Kept: plans are for Linux.", RuntimePlatform.SAME_AS_BUILD)
+    engine_capability = Kept("Kept: STANDARD.", EngineCapability.STANDARD)
+    progress_monitor = Kept("An IProgressMonitor, told phases and steps; it may end the build.")
+    int8_calibrator = Kept("Kept: this version does not calibrate, which the builder's log says.")
+    algorithm_selector = Kept("Kept: not asked.")
+    plugins_to_serialize = Kept("Kept: plans hold no code.", ())
+    tiling_optimization_level = Kept("Kept: kernels are tiled as their measurements say.", TilingOptimizationLevel.NONE)
+    l2_limit_for_tiling = Kept("Kept.", -1)
+    profile_stream = Kept("Kept: measuring has a stream of its own.", 0)
+    default_device_type = Kept("GPU: there are no DLA cores here.", DeviceType.GPU)
+    DLA_core = Kept("There are none.", -1)
+    remote_auto_tuning_config = Kept("Kept: kernels are measured on this machine.", "")
+    build_route = Kept("Kept.", "")
+    all_build_routes = Kept("None.", "")
+    quantization_flags = Kept("Kept, as bits.", 0)
+
     def __init__(self) -> None:
         super().__init__()
         self._pools: Dict[int, int] = {}
         self._flags.set(BuilderFlag.TF32)
         self.profiles: List[IOptimizationProfile] = []
-        self.builder_optimization_level, self.avg_timing_iterations, self.max_aux_streams = 3, 1, -1
-        self.profiling_verbosity = ProfilingVerbosity.LAYER_NAMES_ONLY
-        self.hardware_compatibility_level, self.runtime_platform = HardwareCompatibilityLevel.NONE, RuntimePlatform.SAME_AS_BUILD
-        self.engine_capability, self.progress_monitor, self.int8_calibrator = EngineCapability.STANDARD, None, None
         self.timing_cache: Optional[ITimingCache] = None
-        self.tactic_sources, self.preview_features, self.plugins_to_serialize = 0, Flags(), []
+        self.tactic_sources, self.preview_features = 0, Flags()
+        self._calibration_profile: Optional[IOptimizationProfile] = None
+
+    def set_quantization_flag(self, flag: Any) -> None:
+        """Kept."""
+        self.quantization_flags |= 1 << int(flag)
+
+    def clear_quantization_flag(self, flag: Any) -> None:
+        """Takes it back."""
+        self.quantization_flags &= ~(1 << int(flag))
+
+    def get_quantization_flag(self, flag: Any) -> bool:
+        """As set."""
+        return bool(self.quantization_flags >> int(flag) & 1)
+
+    def set_calibration_profile(self, profile: IOptimizationProfile) -> bool:
+        """Kept."""
+        self._calibration_profile = profile
+        return True
+
+    def get_calibration_profile(self) -> Optional[IOptimizationProfile]:
+        """As set."""
+        return self._calibration_profile
+
+    def set_device_type(self, layer: Any, device_type: Any) -> None:
+        """GPU, which all layers have; DLA raises Unsupported."""
+        if device_type != DeviceType.GPU:
+            raise Unsupported("there is no DLA here: leave layers on the GPU")
+
+    def get_device_type(self, layer: Any) -> Any:
+        """GPU."""
+        return DeviceType.GPU
+
+    def is_device_type_set(self, layer: Any) -> bool:
+        """False."""
+        return False
+
+    def reset_device_type(self, layer: Any) -> None:
+        """Nothing was set."""
+
+    def can_run_on_DLA(self, layer: Any) -> bool:
+        """False."""
+        return False
 
     @property
     def flags(self) -> int:
@@ -161,14 +259,21 @@ class IBuilderConfig(Flagged, Managed):
 
     def reset(self) -> None:
         """As a new one."""
+        self.__dict__.clear()
         self.__init__()  # type: ignore[misc]
 
 
 class Builder(Reports):
     """Builds engines."""
 
-    max_batch_size, max_threads, num_DLA_cores, max_DLA_batch_size = 1, 1, 0, 0
-    platform_has_fast_fp16 = platform_has_fast_int8 = platform_has_tf32 = True
+    max_batch_size = Kept("Batches are a dim of the model here.", 1)
+    max_threads = Kept("Kept: builds use the process's pool of threads.", 1)
+    num_DLA_cores = Kept("None.", 0)
+    max_DLA_batch_size = Kept("None.", 0)
+    platform_has_fast_fp16 = Kept("True: FP16 is a permission.", True)
+    platform_has_fast_int8 = Kept("True: INT8 is a permission.", True)
+    platform_has_tf32 = Kept("True: TF32 is a permission.", True)
+    gpu_allocator = Kept("Kept: not asked.")
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         """An empty network."""
@@ -198,10 +303,19 @@ class Builder(Reports):
         for flag in (BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4):
             if config.get_flag(flag):
                 self.logger.log(Severity.WARNING, f"{flag.name} is permitted, but not used by this version, except where the model has Q/DQ")
+        for flag in (BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING):
+            if config.get_flag(flag):
+                self.logger.log(Severity.WARNING, f"{flag.name} has no effect in this version: the plan holds all weights")
+        refits = any(config.get_flag(f) for f in REFITS)
+        options = {"fp16": config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), "bf16": config.get_flag(BuilderFlag.BF16), "tf32": config.get_flag(BuilderFlag.TF32),
+                   "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
+        how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
+        told = {PROFILES: json.dumps(kept), **({HOW: json.dumps(how)} if how else {}), **({DEBUG: json.dumps(options["taps"])} if options["taps"] else {})}
+        level = int(config.builder_optimization_level)
         try:
-            return build(model, external_data=folder, ops=registry_ops(), device=default_device(), fp16=config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), bf16=config.get_flag(BuilderFlag.BF16),
-                         tf32=config.get_flag(BuilderFlag.TF32), int32_io=generation() == 8, metadata={PROFILES: json.dumps(kept)}, progress=phases or False,
-                         logger=lambda level, text: self.logger.log(Severity(level + 1), text))  # fmt: skip
+            with _CacheFile(config.timing_cache) as cache:
+                return build(model, external_data=folder, ops=registry_ops(), device=default_device(), metadata=told, keep_model=refits, progress=phases or False, timing_cache=cache,
+                             tune="full" if level >= 5 else "fast" if level == 4 or cache else "off", logger=lambda level, text: self.logger.log(Severity(level + 1), text), **options)  # fmt: skip
         finally:
             if phases:
                 phases.finish()
@@ -213,6 +327,15 @@ class Builder(Reports):
         except Error as raised:
             self.report(raised)
             return None
+
+    def build_serialized_network_to_stream(self, network: INetworkDefinition, config: IBuilderConfig, writer: Any) -> bool:
+        """The plan's bytes into an IStreamWriter."""
+        plan = self.build_serialized_network(network, config)
+        return plan is not None and writer.write(bytes(plan)) == len(plan)
+
+    def get_plugin_registry(self) -> Any:
+        """The registry of the process."""
+        return get_plugin_registry()
 
     def build_engine_with_config(self, network: INetworkDefinition, config: IBuilderConfig) -> Any:
         """An ICudaEngine; None, and a line in the log: it failed."""
@@ -321,6 +444,10 @@ class OnnxParser(Flagged, Managed):
         super().__init__()
         self.network, self.logger = network, logger
         self._errors: List[ParserError] = []
+        self._subgraphs: List[Tuple[List[int], bool]] = []
+        self._loaded: Any = None
+        self._beside: Dict[str, bytes] = {}
+        self.builder_config: Optional[IBuilderConfig] = None
 
     def _parse(self, model: Any, folder: Optional[str]) -> bool:
         try:
@@ -355,13 +482,78 @@ class OnnxParser(Flagged, Managed):
 
     def supports_model(self, model: bytes, path: Optional[str] = None) -> Tuple[bool, List[Tuple[List[int], bool]]]:
         """(can it be parsed?, one subgraph of all nodes)."""
-        parser = OnnxParser(INetworkDefinition(0, self.logger, None), self.logger)
-        fine = parser.parse(model, path)
-        return fine, [(list(range(parser.network.num_layers)), True)] if fine else []
+        return self.supports_model_v2(model, path), self._subgraphs
 
     def supports_model_v2(self, model: bytes, path: Optional[str] = None) -> bool:
-        """Can it be parsed?"""
-        return self.supports_model(model, path)[0]
+        """Can it be parsed? One subgraph of all nodes."""
+        parser = OnnxParser(INetworkDefinition(0, self.logger, None), self.logger)
+        fine = parser.parse(model, path)
+        self._subgraphs = [(list(range(parser.network.num_layers)), True)] if fine else []
+        return fine
+
+    @property
+    def num_subgraphs(self) -> int:
+        """Of the model that supports_model_v2 looked at: 1, or 0 when it cannot be parsed."""
+        return len(self._subgraphs)
+
+    def is_subgraph_supported(self, index: int) -> bool:
+        """Does it run here?"""
+        return self._subgraphs[index][1]
+
+    def get_subgraph_nodes(self, index: int) -> List[int]:
+        """Places of its nodes in the model."""
+        return self._subgraphs[index][0]
+
+    def get_layer_output_tensor(self, name: str, i: int = 0) -> Any:
+        """Output i of the node of this name; None: there is none."""
+        layer = next((layer for layer in self.network if layer.name == name), None)
+        return layer.get_output(i) if layer is not None else None
+
+    def get_used_vc_plugin_libraries(self) -> List[str]:
+        """None."""
+        return []
+
+    def load_model_proto(self, model: bytes, path: Optional[str] = None) -> bool:
+        """Keeps a model for parse_model_proto."""
+        self._loaded, self._beside = (bytes(model), path), {}
+        return True
+
+    def load_initializer(self, name: str, data: Any, size: int) -> bool:
+        """Weights in place of those that the model has in other files. data: an address, or bytes."""
+        import ctypes
+
+        self._beside[name] = ctypes.string_at(data, size) if isinstance(data, int) else bytes(data)[:size]
+        return True
+
+    def parse_model_proto(self) -> bool:
+        """Parses the model that was loaded, with the initializers that were."""
+        if self._loaded is None:
+            return False
+        model, path = self._loaded
+        if not self._beside:
+            return self.parse(model, path)
+        try:
+            graph, parts = read(model), []
+            for number, part in graph.parts:
+                if number == wire.GRAPH_INITIALIZER:
+                    old = wire.Initializer(next(wire.fields(part))[1])
+                    if old.name in self._beside:
+                        head = [wire.put(wire.TENSOR_DIMS, d) for d in old.shape]
+                        part = memoryview(wire.put(wire.GRAPH_INITIALIZER, b"".join([*head, wire.put(wire.TENSOR_TYPE, old.code), wire.put(wire.TENSOR_NAME, old.name), wire.put(wire.TENSOR_RAW, self._beside[old.name])])))
+                parts.append(part)
+        except Error as raised:
+            self._errors += [ParserError(m, raised.status) for m in raised.messages]
+            return False
+        return self.parse(b"".join([*graph.around, wire.put(wire.MODEL_GRAPH, b"".join(parts))]), path)
+
+    def set_builder_config(self, builder_config: IBuilderConfig) -> bool:
+        """Kept: parsing does not depend on it."""
+        self.builder_config = builder_config
+        return True
+
+    def parse_with_weight_descriptors(self, model: bytes) -> bool:
+        """The old name of parse."""
+        return self.parse(model)
 
     def supports_operator(self, op_name: str) -> bool:
         """Every operator of ONNX runs."""
@@ -379,3 +571,10 @@ class OnnxParser(Flagged, Managed):
     def clear_errors(self) -> None:
         """Forgets them."""
         self._errors.clear()
+
+
+until(IBuilderConfig, 8, "max_workspace_size min_timing_iterations", "use set_memory_pool_limit(MemoryPoolType.WORKSPACE, …) and avg_timing_iterations")
+until(IBuilderConfig, 10, "int8_calibrator algorithm_selector set_quantization_flag clear_quantization_flag get_quantization_flag set_calibration_profile get_calibration_profile quantization_flags", "say it in the network: QuantizeLinear, DequantizeLinear")
+until(Builder, 8, "max_batch_size build_engine", "use build_serialized_network")
+until(Builder, 10, "platform_has_fast_fp16 platform_has_fast_int8 platform_has_tf32", "types stand in the network")
+until(OnnxParser, 10, "supports_model parse_with_weight_descriptors", "use supports_model_v2, parse")

@@ -15,7 +15,7 @@ from .. import dtypes
 from ..build import build
 from ..errors import InvalidArgument, Unsupported
 from . import wire
-from .base import DataType, Dims, Managed, Weights, code_of, generation, type_of
+from .base import DataType, Dims, Managed, Weights, code_of, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
 
 OPSET = 24
@@ -645,6 +645,15 @@ class NetworkBase(Managed):
 
         return registry_ops()
 
+    def weight_roles(self) -> Dict[str, Dict[str, str]]:
+        """Of layers with weights: role → name of the initializer."""
+        out = {}
+        for layer in self._layers:
+            roles = {role: self._weights_name(layer, name) for role, name in layer.roles().items() if getattr(layer, name) is not None and getattr(layer, name).size}
+            if roles:
+                out[layer.name] = roles
+        return out
+
     def to_model(self) -> Tuple[Any, Any]:
         """(the ONNX model, a path or bytes; the folder of its external data)."""
         if not self._outputs:
@@ -797,3 +806,7 @@ class NetworkBase(Managed):
     def are_weights_marked_refittable(self, name: str) -> bool:
         """Were they marked?"""
         return name in self._refittable
+
+
+until(ITensor, 10, "dynamic_range set_dynamic_range reset_dynamic_range broadcast_across_batch", "say it in the network: add_quantize, add_dequantize")
+until(ILayer, 10, "precision precision_is_set reset_precision set_output_type output_type_is_set reset_output_type", "say it in the network: add_cast")

@@ -14,11 +14,14 @@ from .. import arrays, dtypes
 from .. import engine as _engine
 from .._native import lib
 from ..build import load
-from ..errors import Error, InvalidArgument, NotFound
-from .base import DataType, Dims, IHostMemory, Managed, Reports, type_of
-from .builder import PROFILES
-from .plugin import registry_ops
-from .enums import LayerInformationFormat, TensorFormat, TensorIOMode, TensorLocation
+from ..errors import Error, InvalidArgument, NotFound, Unsupported
+from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, type_of, until
+from .builder import DEBUG, PROFILES
+from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
+                    TensorIOMode, TensorLocation)  # fmt: skip
+from .errors_of import missing
+from .plugin import get_plugin_registry, registry_ops
+from .subclass import IStreamReaderV2
 
 I32, I64 = 6, 7
 
@@ -26,13 +29,25 @@ I32, I64 = 6, 7
 class Runtime(Reports):
     """Loads engines."""
 
-    max_threads, DLA_core, num_DLA_cores = 1, -1, 0
+    max_threads = Kept("Kept: engines use the process's pool of threads.", 1)
+    DLA_core = Kept("There are none.", -1)
+    num_DLA_cores = Kept("None.", 0)
+    gpu_allocator = Kept("Kept: not asked.")
+    engine_host_code_allowed = Kept("Kept: plans hold no code for the CPU.", False)
+    temporary_directory = Kept("Kept: no files are made.", None)
+    tempfile_control_flags = Kept("Kept: no files are made.", 3)
+    load_runtime = missing("Runtime.load_runtime", "one runtime loads all plans; planish_rt is the small one, in C")
+
+    def get_plugin_registry(self) -> Any:
+        """The registry of the process."""
+        return get_plugin_registry()
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> Optional["ICudaEngine"]:
         """Of a plan's bytes, or an object with read(size). None, and a line in the log: it is no plan, or for another machine."""
         try:
             if hasattr(serialized_engine, "read"):
-                parts = iter(lambda: bytes(serialized_engine.read(1 << 24)), b"")
+                more = (1 << 24, 0) if isinstance(serialized_engine, IStreamReaderV2) else (1 << 24,)
+                parts = iter(lambda: bytes(serialized_engine.read(*more)), b"")
                 serialized_engine = b"".join(parts)
             return ICudaEngine(load(bytes(serialized_engine), ops=registry_ops()), self.logger)
         except Error as raised:
@@ -43,7 +58,16 @@ class Runtime(Reports):
 class ICudaEngine(Managed):
     """A loaded plan."""
 
-    has_implicit_batch_dimension, refittable, max_batch_size, num_aux_streams = False, False, 1, 0
+    has_implicit_batch_dimension = Kept("False: batches are a dim.", False)
+    max_batch_size = Kept("1: batches are a dim.", 1)
+    num_aux_streams = Kept("0: an engine runs on the stream it is given.", 0)
+    tactic_sources = Kept("0: all kernels are Planish's.", 0)
+    profiling_verbosity = Kept("The inspector tells all it knows.", ProfilingVerbosity.DETAILED)
+    engine_capability = Kept("STANDARD.", EngineCapability.STANDARD)
+    hardware_compatibility_level = Kept("NONE.", HardwareCompatibilityLevel.NONE)
+    error_recorder = Kept("Told the errors of contexts that have none of their own.")
+    weight_streaming_budget_v2 = Kept("Kept: weights are where they run.", 0)
+    weight_streaming_budget = Kept("Kept: weights are where they run.", 0)
 
     def __init__(self, engine: _engine.Engine, logger: Any) -> None:
         for info in engine.inputs + engine.outputs:
@@ -183,9 +207,69 @@ class ICudaEngine(Managed):
     # ---- the rest ----
 
     @property
+    def refittable(self) -> bool:
+        """Was it built with BuilderFlag.REFIT?"""
+        return self.engine.model is not None
+
+    @property
     def num_layers(self) -> int:
         """Layers of the plan."""
         return len(self.engine)
+
+    def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
+        """A context asks for its memory itself."""
+        return 0
+
+    get_device_memory_size_for_profile = get_device_memory_size_for_profile_v2
+
+    def get_aliased_input_tensor(self, name: str) -> str:
+        """"": inputs and outputs share no memory."""
+        self._info(name)
+        return ""
+
+    def get_tensor_profile_values(self, profile_index: int, name: str) -> List[Any]:
+        """[]: values of inputs need no profiles."""
+        self._info(name)
+        return []
+
+    get_profile_shape_input = get_tensor_profile_values
+
+    @property
+    def streamable_weights_size(self) -> int:
+        """0: weights are where they run."""
+        return 0
+
+    def get_weight_streaming_automatic_budget(self) -> int:
+        """0."""
+        return 0
+
+    @property
+    def weight_streaming_scratch_memory_size(self) -> int:
+        """0"""
+        return 0
+
+    def get_engine_stat(self, stat: Any) -> int:
+        """Bytes of all weights; of those that were stripped: 0."""
+        return self.engine.weights_bytes if stat == EngineStat.TOTAL_WEIGHTS_SIZE else 0
+
+    def is_debug_tensor(self, name: str) -> bool:
+        """Was it marked (network.mark_debug)?"""
+        told = json.loads(self.engine.metadata.get(DEBUG, "[]"))
+        return told == "*" or name in told
+
+    def create_runtime_config(self) -> "IRuntimeConfig":
+        """Settings of a context."""
+        return IRuntimeConfig()
+
+    def create_serialization_config(self) -> "ISerializationConfig":
+        """Settings of serialize_with_config."""
+        return ISerializationConfig()
+
+    def serialize_with_config(self, config: "ISerializationConfig") -> Optional[IHostMemory]:
+        """The plan's bytes. EXCLUDE_WEIGHTS raises Unsupported."""
+        if config.get_flag(SerializationFlag.EXCLUDE_WEIGHTS):
+            raise Unsupported("a plan is not written without its weights yet: serialize it whole")
+        return self.serialize()
 
     @property
     def device_memory_size(self) -> int:
@@ -199,7 +283,11 @@ class ICudaEngine(Managed):
         return IHostMemory(self.engine.to_bytes())
 
     def create_execution_context(self, strategy: Any = None) -> "IExecutionContext":
-        """A new context."""
+        """A new context. strategy: an ExecutionContextAllocationStrategy or an IRuntimeConfig; a context has its memory itself."""
+        return IExecutionContext(self)
+
+    def create_execution_context_without_device_memory(self) -> "IExecutionContext":
+        """The same: a context has its memory itself."""
         return IExecutionContext(self)
 
     def create_engine_inspector(self) -> "EngineInspector":
@@ -207,11 +295,41 @@ class ICudaEngine(Managed):
         return EngineInspector(self)
 
 
+class IRuntimeConfig(Managed):
+    """Settings of a context."""
+
+    def __init__(self) -> None:
+        self.strategy = ExecutionContextAllocationStrategy.STATIC
+
+    def set_execution_context_allocation_strategy(self, strategy: Any) -> None:
+        """Kept: a context has its memory itself."""
+        self.strategy = strategy
+
+    def get_execution_context_allocation_strategy(self) -> Any:
+        """As set."""
+        return self.strategy
+
+
+class ISerializationConfig(Flagged, Managed):
+    """What a plan is written with."""
+
+    @property
+    def flags(self) -> int:
+        """All flags as bits."""
+        return self._flags.bits
+
+    @flags.setter
+    def flags(self, bits: int) -> None:
+        self._flags.bits = int(bits)
+
+
 class EngineInspector:
     """Layers of an engine as text."""
 
+    execution_context = Kept("Kept: layers are those of the plan.")
+
     def __init__(self, engine: ICudaEngine) -> None:
-        self.engine, self.execution_context = engine, None
+        self.engine = engine
 
     def _told(self, index: int) -> Dict[str, Any]:
         layer = self.engine.engine[index]
@@ -233,16 +351,102 @@ class EngineInspector:
 class IExecutionContext(Reports):
     """A running inference. Methods that return a bool log why they return False."""
 
-    nvtx_verbosity, debug_sync, enqueue_emits_profile, persistent_cache_limit, active_optimization_profile, name = None, False, True, 0, 0, ""
+    nvtx_verbosity = Kept("Kept.", ProfilingVerbosity.LAYER_NAMES_ONLY)
+    debug_sync = Kept("Kept.", False)
+    enqueue_emits_profile = Kept("Is the profiler told by itself after a run?", True)
+    persistent_cache_limit = Kept("Kept: the hardware decides.", 0)
+    name = Kept("Its name.", "")
+    temporary_allocator = Kept("Kept: not asked.")
+    device_memory = Kept("Kept: a context has its memory itself.", 0)
+    unfused_tensors_debug_state = Kept("Are values of mark_unfused_tensors_as_debug_tensors told?", True)
+    _active = 0
 
     def __init__(self, engine: ICudaEngine) -> None:
         super().__init__(engine.logger)
-        self.engine, self.context = engine, engine.engine.context()
+        self.engine = engine
+        self._of: Any = None
+        self._context: Any = None
         self._shapes: Dict[str, Dims] = {}
         self._addresses: Dict[str, int] = {}
         self._allocators: Dict[str, Any] = {}
         self._profiler: Any = None
+        self._listener: Any = None
+        self._quiet: Dict[str, bool] = {}
         self._where = arrays.DEVICE if engine.engine.device.startswith("cuda") else arrays.HOST
+        self.context  # one that cannot be had is told here
+
+    @property
+    def context(self) -> Any:
+        """The planish.Context, of the engine as it is: a refitted engine has a new one."""
+        if self._of is not self.engine.engine:
+            self._of, self._context = self.engine.engine, self.engine.engine.context()
+            self._context.set_profiling(self._profiler is not None)
+            self._context.on_value(self._tell if self._listener is not None else None)
+        return self._context
+
+    def get_runtime_config(self) -> IRuntimeConfig:
+        """The settings."""
+        return IRuntimeConfig()
+
+    # ---- what is kept ----
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        """Kept: a context has its memory itself."""
+        self.device_memory = memory
+
+    def update_device_memory_size_for_shapes(self) -> int:
+        """0: a context has its memory itself."""
+        return 0
+
+    def set_aux_streams(self, aux_streams: Sequence[int]) -> None:
+        """Not used: an engine runs on the stream it is given."""
+
+    def set_input_consumed_event(self, event: int) -> bool:
+        """Kept: inputs may be changed when the stream is behind the run."""
+        self._event = event
+        return True
+
+    def get_input_consumed_event(self) -> int:
+        """As set."""
+        return getattr(self, "_event", 0)
+
+    def set_communicator(self, communicator: Any) -> bool:
+        """False: an engine runs on one GPU."""
+        return False
+
+    # ---- debugging ----
+
+    def set_debug_listener(self, listener: Any) -> bool:
+        """An IDebugListener, told the values that the network marked (mark_debug); None: no more."""
+        self._listener = listener
+        self.context.on_value(self._tell if listener is not None else None)
+        return True
+
+    def get_debug_listener(self) -> Any:
+        """As set."""
+        return self._listener
+
+    def _tell(self, name: str, value: Any) -> None:
+        if self._listener is None or self._quiet.get(name, False) or not isinstance(value, np.ndarray):
+            return
+        value = np.ascontiguousarray(value)
+        self._listener.process_debug_tensor(value.ctypes.data, TensorLocation.HOST, type_of(dtypes.from_numpy(value.dtype) or 0), Dims(value.shape), name, 0)
+
+    def set_tensor_debug_state(self, name: str, flag: bool) -> bool:
+        """Is this value told?"""
+        self._quiet[name] = not flag
+        return self.engine.is_debug_tensor(name)
+
+    def get_debug_state(self, name: str) -> bool:
+        """As set."""
+        return self.engine.is_debug_tensor(name) and not self._quiet.get(name, False)
+
+    def set_all_tensors_debug_state(self, flag: bool) -> bool:
+        """Are all values told?"""
+        told = json.loads(self.engine.engine.metadata.get(DEBUG, "[]"))
+        for name in () if told == "*" else told:
+            self._quiet[name] = not flag
+        return True
 
     # ---- shapes ----
 
@@ -307,9 +511,33 @@ class IExecutionContext(Reports):
         return self.get_tensor_shape(self.engine.get_binding_name(binding))
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int = 0) -> bool:
-        """All profiles are one here."""
-        self.active_optimization_profile = profile_index
-        return 0 <= profile_index < self.engine.num_optimization_profiles
+        """All profiles are one here. False: there is no such profile."""
+        if not 0 <= profile_index < self.engine.num_optimization_profiles:
+            self.report(InvalidArgument(f"there are {self.engine.num_optimization_profiles} optimization profiles, {profile_index} is none"))
+            return False
+        self._active = profile_index
+        return True
+
+    @property
+    def active_optimization_profile(self) -> int:
+        """As set."""
+        return self._active
+
+    @active_optimization_profile.setter
+    def active_optimization_profile(self, profile_index: int) -> None:
+        self.set_optimization_profile_async(profile_index)
+
+    def set_shape_input(self, binding: int, shape: Sequence[int]) -> bool:
+        """Values of an input on the host: they are read from its address."""
+        name = self.engine.get_binding_name(binding)
+        info = self.engine._info(name)
+        self._values = getattr(self, "_values", {})
+        self._values[name] = np.ascontiguousarray(np.asarray(shape), dtypes.to_numpy(info.code))
+        return self.set_input_shape(name, self._values[name].shape) and self.set_tensor_address(name, self._values[name].ctypes.data)
+
+    def get_shape(self, binding: int) -> List[int]:
+        """Values that set_shape_input was given."""
+        return getattr(self, "_values", {})[self.engine.get_binding_name(binding)].reshape(-1).tolist()
 
     # ---- addresses ----
 
@@ -404,11 +632,19 @@ class IExecutionContext(Reports):
         except Error as raised:
             self.report(raised.__cause__ if isinstance(raised.__cause__, Exception) else raised)
             return False
-        if self._profiler is not None:
+        if self._profiler is not None and self.enqueue_emits_profile:
             self.report_to_profiler()
         return True
 
     # ---- running ----
+
+    def execute(self, batch_size: int = 1, bindings: Sequence[int] = ()) -> bool:
+        """The oldest form: batches are a dim here, and batch_size is not looked at."""
+        return self.execute_v2(bindings)
+
+    def execute_async(self, batch_size: int = 1, bindings: Sequence[int] = (), stream_handle: int = 0, input_consumed: Any = None) -> bool:
+        """The same on a stream."""
+        return self.execute_async_v2(bindings, stream_handle)
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:
         """Runs; bindings: addresses in the order of get_tensor_name."""
@@ -444,3 +680,9 @@ class IExecutionContext(Reports):
         for layer, (ns, _) in zip(self.engine.engine.layers, self.context.layer_times()):
             self._profiler.report_layer_time(layer.name or layer.op, ns * 1e-6)
         return True
+
+
+until(ICudaEngine, 8, "num_bindings get_binding_name get_binding_index binding_is_input get_binding_shape get_binding_dtype get_profile_shape get_profile_shape_input is_execution_binding "
+      "is_shape_binding get_location max_batch_size has_implicit_batch_dimension", "use names: num_io_tensors, get_tensor_name, …")  # fmt: skip
+until(ICudaEngine, 10, "device_memory_size get_device_memory_size_for_profile create_execution_context_without_device_memory weight_streaming_budget", "use the names with _v2")
+until(IExecutionContext, 8, "set_binding_shape get_binding_shape set_shape_input get_shape execute execute_async execute_async_v2 all_shape_inputs_specified", "use names: set_input_shape, set_tensor_address, execute_async_v3")

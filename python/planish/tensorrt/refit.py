@@ -1,0 +1,230 @@
+"""Refitting: other weights into an engine that was built with BuilderFlag.REFIT, whose plan keeps the model. The engine is built again of it, with the options it was built
+with; contexts take the new one at their next run."""
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+
+from .. import dtypes
+from ..build import build
+from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
+from . import wire
+from .base import DataType, Reports, Weights, as_weights, code_of, type_of
+from .builder import HOW, ParserError, read
+from .enums import TensorLocation, WeightsRole
+from .plugin import registry_ops
+
+
+def _replaced(graph: wire.Graph, new: Dict[str, bytes]) -> bytes:
+    """The model with other initializers."""
+    parts = []
+    for number, part in graph.parts:
+        if number == wire.GRAPH_INITIALIZER:
+            name = wire.Initializer(next(wire.fields(part))[1]).name
+            if name in new:
+                part = memoryview(wire.put(wire.GRAPH_INITIALIZER, new[name]))
+        parts.append(part)
+    return b"".join([*graph.around, wire.put(wire.MODEL_GRAPH, b"".join(parts))])
+
+
+class Refitter(Reports):
+    """Gives an engine other weights: by the names of the model's initializers, or by layer and role for networks built layer by layer."""
+
+    def __init__(self, engine: Any, logger: Any) -> None:
+        super().__init__(logger)
+        self.engine, self.max_threads = engine, 1
+        self.weights_validation = True
+        model = engine.engine.model
+        if model is None:
+            raise InvalidArgument("the engine cannot be refitted: build it with config.set_flag(trt.BuilderFlag.REFIT)")
+        self._graph = read(model)
+        self._how: Dict[str, Any] = json.loads(engine.engine.metadata.get(HOW, "{}"))
+        only = self._how.get("only")
+        self._all = {name: i for name, i in self._graph.initializers.items() if only is None or name in only}
+        self._new: Dict[str, bytes] = {}
+        self._given: Dict[str, Weights] = {}
+
+    # ---- by name ----
+
+    def _found(self, name: str) -> wire.Initializer:
+        if name not in self._all:
+            raise NotFound(f"the engine has no weights '{name}' to refit; get_all_weights() lists them")
+        return self._all[name]
+
+    def set_named_weights(self, name: str, weights: Any, location: Any = TensorLocation.HOST) -> bool:
+        """New weights, kept until refit_cuda_engine; of the old ones' type and size. On the host."""
+        try:
+            old, new = self._found(name), as_weights(weights)
+            if location != TensorLocation.HOST:
+                raise Unsupported("weights are taken from the host: copy them there first")
+            if new.size != old.size:
+                raise InvalidArgument(f"'{name}' has {old.size} weights, {new.size} were given")
+            array = new.array.reshape(old.shape)
+            if code_of(new.dtype) != old.code:
+                if self.weights_validation and not (new.array.dtype.kind == "f" and old.code in (1, 10, 11)):
+                    raise InvalidArgument(f"'{name}' is {dtypes.name(old.code)}, {dtypes.name(code_of(new.dtype))} was given")
+                array = array.astype(dtypes.to_numpy(old.code))
+        except Error as raised:
+            self.report(raised)
+            return False
+        self._new[name], self._given[name] = wire.tensor(array, name, old.code), new
+        return True
+
+    def get_named_weights(self, name: str) -> Optional[Weights]:
+        """What was set; None: nothing."""
+        return self._given.get(name)
+
+    def unset_named_weights(self, name: str) -> bool:
+        """Takes it back; False: nothing was set."""
+        self._new.pop(name, None)
+        return self._given.pop(name, None) is not None
+
+    def get_weights_location(self, name: str) -> Any:
+        """HOST."""
+        return TensorLocation.HOST
+
+    def get_weights_prototype(self, name: str) -> Weights:
+        """Weights of the right type and size, zeros."""
+        old = self._found(name)
+        made = Weights(np.zeros(old.shape, dtypes.to_numpy(old.code)))
+        made.dtype = type_of(old.code)
+        return made
+
+    def get_all_weights(self) -> List[str]:
+        """Names of all weights."""
+        return list(self._all)
+
+    def get_missing_weights(self) -> List[str]:
+        """None: what is not set stays as it is."""
+        return []
+
+    # ---- by layer and role ----
+
+    def _roles(self) -> Dict[Tuple[str, str], str]:
+        return {(layer, role): name for layer, roles in self._how.get("roles", {}).items() for role, name in roles.items() if name in self._all}
+
+    def set_weights(self, layer_name: str, role: Any, weights: Any) -> bool:
+        """New weights of a layer of a network that was built layer by layer."""
+        found = self._roles().get((layer_name, WeightsRole(role).name))
+        if found is None:
+            self.report(NotFound(f"the engine has no layer '{layer_name}' with weights {WeightsRole(role).name}; get_all() lists them"))
+            return False
+        return self.set_named_weights(found, weights)
+
+    def get_all(self) -> Tuple[List[str], List[Any]]:
+        """(layer names, roles) of all weights that have them."""
+        roles = self._roles()
+        return [layer for layer, _ in roles], [WeightsRole[role] for _, role in roles]
+
+    def get_missing(self) -> Tuple[List[str], List[Any]]:
+        """None: what is not set stays as it is."""
+        return [], []
+
+    # ---- doing it ----
+
+    def refit_cuda_engine(self) -> bool:
+        """Puts the new weights in. False, and a line in the log: it failed, and the engine is as it was."""
+        try:
+            if not self._new:
+                return True
+            model = _replaced(self._graph, self._new)
+            old = self.engine.engine
+            keep = {k: v for k, v in old.metadata.items() if k.startswith("planish.tensorrt.")}
+            self.engine.engine = build(model, device=old.device, metadata=keep, ops=registry_ops(), keep_model=True, **self._how.get("options", {}))
+        except Error as raised:
+            self.report(raised)
+            return False
+        self._graph = read(self.engine.engine.model)
+        self._all = {name: i for name, i in self._graph.initializers.items() if name in self._all}
+        self._new.clear()
+        self._given.clear()
+        return True
+
+    def refit_cuda_engine_async(self, stream_handle: int) -> bool:
+        """The same; it is done when it returns."""
+        return self.refit_cuda_engine()
+
+
+class OnnxParserRefitter:
+    """Gives an engine the weights of another ONNX model with the same initializers."""
+
+    def __init__(self, refitter: Refitter, logger: Any) -> None:
+        self.refitter, self.logger = refitter, logger
+        self._errors: List[ParserError] = []
+        self._model: Any = None
+        self._given: Dict[str, Any] = {}
+
+    def _refit(self, model: Any) -> bool:
+        from .log import Severity
+
+        try:
+            graph, refitter = read(model), self.refitter
+            if not graph.parts:
+                raise BadModel("it is not an ONNX model")
+            for name, old in refitter._all.items():
+                new = graph.initializers.get(name)
+                if name in self._given:
+                    refitter._new[name] = wire.tensor(np.asarray(self._given[name]).reshape(old.shape), name, old.code)
+                    continue
+                if new is None:
+                    continue
+                if new.external:
+                    raise Unsupported(f"the weights '{name}' lie in another file: save the model with its weights inside")
+                if (new.shape, new.code) != (old.shape, old.code):
+                    raise InvalidArgument(f"'{name}' is {dtypes.name(new.code)}{list(new.shape)} in this model, {dtypes.name(old.code)}{list(old.shape)} in the engine's")
+                refitter._new[name] = bytes(new.data)
+            return True
+        except (Error, OSError) as raised:
+            made = raised if isinstance(raised, Error) else InvalidArgument(str(raised))
+            self._errors += [ParserError(m, made.status) for m in made.messages]
+            self.logger.log(Severity.ERROR, str(made))
+            return False
+
+    def refit_from_bytes(self, model: bytes, path: Optional[str] = None) -> bool:
+        """Sets the weights of a model; Refitter.refit_cuda_engine then puts them in."""
+        return self._refit(bytes(model))
+
+    def refit_from_file(self, model: Union[str, "os.PathLike[str]"]) -> bool:
+        """The same of a file."""
+        return self._refit(os.fspath(model))
+
+    def load_model_proto(self, model: bytes, path: Optional[str] = None) -> bool:
+        """Keeps a model for refit_model_proto."""
+        self._model = bytes(model)
+        return True
+
+    def load_initializer(self, name: str, data: Any, size: int) -> bool:
+        """Weights beside the model's."""
+        if name not in self.refitter._all:
+            return False
+        array = np.frombuffer(bytes(data) if not isinstance(data, int) else _at(data, size), dtypes.to_numpy(self.refitter._all[name].code))
+        if array.size != self.refitter._all[name].size:
+            return False
+        self._given[name] = array
+        return True
+
+    def refit_model_proto(self) -> bool:
+        """Sets the weights of the model that was loaded."""
+        return self._model is not None and self._refit(self._model)
+
+    @property
+    def num_errors(self) -> int:
+        """Errors so far."""
+        return len(self._errors)
+
+    def get_error(self, index: int) -> ParserError:
+        """One of them."""
+        return self._errors[index]
+
+    def clear_errors(self) -> None:
+        """Forgets them."""
+        self._errors.clear()
+
+
+def _at(address: int, size: int) -> bytes:
+    import ctypes
+
+    return ctypes.string_at(address, size)

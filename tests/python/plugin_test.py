@@ -1,0 +1,227 @@
+"""Plugins by subclass: of both generations, in networks and behind the parser, and in plans."""
+import ctypes
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper
+
+import models
+import planish
+import planish.tensorrt as trt
+from network_test import LOGGER, build, close, draw, first, inputs_of, new, outputs, run
+
+
+def array_at(address, shape, dtype=np.float32):
+    count = int(np.prod(shape))
+    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(np.ctypeslib.as_ctypes_type(dtype))), (count,)).reshape(shape)
+
+
+class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
+    """Repeats rows around the ends, by `pads`."""
+
+    def __init__(self, fields=None):
+        trt.IPluginV3.__init__(self)
+        self.plugin_name, self.plugin_version, self.plugin_namespace, self.num_outputs = "RowsAround", "2", "acme", 1
+        self.pads = np.array([1, 1], np.int32)
+        for field in fields or []:
+            if field.name == "pads":
+                self.pads = np.asarray(field.data, np.int32)
+        self.calls = []
+
+    def get_capability_interface(self, type):
+        return self
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0]]
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        out = trt.DimsExprs(inputs[0])
+        out[0] = expr_builder.operation(trt.DimensionOperation.SUM, inputs[0][0], expr_builder.constant(int(self.pads.sum())))
+        return [out]
+
+    def get_fields_to_serialize(self):
+        return trt.PluginFieldCollection([trt.PluginField("pads", self.pads, trt.PluginFieldType.INT32)])
+
+    def supports_format_combination(self, pos, in_out, num_inputs):
+        return in_out[pos].desc.format == trt.TensorFormat.LINEAR
+
+    def configure_plugin(self, inputs, outputs):
+        assert inputs[0].desc.type == trt.float32 and outputs[0].desc.dims[0] == inputs[0].desc.dims[0] + self.pads.sum()
+
+    def get_valid_tactics(self):
+        return [7]
+
+    def set_tactic(self, tactic):
+        assert tactic == 7
+
+    def get_workspace_size(self, inputs, outputs):
+        return 64
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        x, y = array_at(inputs[0], input_desc[0].dims), array_at(outputs[0], output_desc[0].dims)
+        assert workspace
+        y[...] = x[np.arange(-self.pads[0], len(x) + self.pads[1]) % len(x)]
+
+
+class PadCreator(trt.IPluginCreatorV3One):
+    def __init__(self):
+        super().__init__()
+        self.name, self.plugin_version, self.plugin_namespace = "RowsAround", "2", "acme"
+        self.field_names = trt.PluginFieldCollection([trt.PluginField("pads", np.array([]), trt.PluginFieldType.INT32)])
+
+    def create_plugin(self, name, fields, phase):
+        return Pad(fields)
+
+
+class Positive(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
+    """The elements above 0: how many, a run tells."""
+
+    plugin_name, num_outputs = "Positive", 2
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0], trt.int32]
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        most = inputs[0][0]
+        count = expr_builder.declare_size_tensor(1, expr_builder.operation(trt.DimensionOperation.CEIL_DIV, most, expr_builder.constant(2)), most)
+        return [trt.DimsExprs([count]), trt.DimsExprs(0)]
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        x = array_at(inputs[0], input_desc[0].dims)
+        found = x[x > 0]
+        array_at(outputs[0], input_desc[0].dims)[: len(found)] = found
+        array_at(outputs[1], (1,), np.int32)[0] = len(found)
+
+
+class PositiveCreator(trt.IPluginCreatorV3One):
+    name = "Positive"
+
+    def create_plugin(self, name, fields, phase):
+        return Positive()
+
+
+class Scaled(trt.IPluginV2DynamicExt):
+    """x times a factor, as TensorRT 8 has plugins."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.plugin_type, self.plugin_version, self.num_outputs, self.factor = "Scaled", "1", 1, factor
+
+    def get_output_datatype(self, index, input_types):
+        return input_types[0]
+
+    def get_output_dimensions(self, index, inputs, expr_builder):
+        return trt.DimsExprs(inputs[0])
+
+    def serialize(self):
+        return np.float32(self.factor).tobytes()
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        array_at(outputs[0], output_desc[0].dims)[...] = array_at(inputs[0], input_desc[0].dims) * np.float32(self.factor)
+        return 0
+
+
+class ScaledCreator(trt.IPluginCreator):
+    name = "Scaled"
+
+    def create_plugin(self, name, fields):
+        return Scaled(float(fields[0].data[0]))
+
+    def deserialize_plugin(self, name, data):
+        return Scaled(float(np.frombuffer(data, np.float32)[0]))
+
+
+class Plugins(unittest.TestCase):
+    def setUp(self):
+        self.registry = trt.get_plugin_registry()
+        self.creators = [PadCreator(), PositiveCreator(), ScaledCreator()]
+        for creator in self.creators:
+            self.assertTrue(self.registry.register_creator(creator, creator.plugin_namespace))
+
+    def tearDown(self):
+        for creator in self.creators:
+            self.registry.deregister_creator(creator)
+
+    def test_registry(self):
+        self.assertFalse(self.registry.register_creator(PadCreator()))
+        self.assertIs(self.registry.get_creator("RowsAround", "2", "acme"), self.creators[0])
+        self.assertIsNone(self.registry.get_creator("RowsAround", "1", "acme"))
+        self.assertEqual(len(self.registry.all_creators), 3)
+        self.assertIs(trt.get_builder_plugin_registry(trt.EngineCapability.STANDARD), self.registry)
+        self.assertEqual(self.registry.acquire_plugin_resource("k", 5), self.registry.acquire_plugin_resource("k", 6))
+        self.registry.release_plugin_resource("k")
+        with self.assertRaises(planish.NotFound):
+            self.registry.load_library("libacme.so")
+
+    def test_network(self):
+        x = draw(4, 3)
+        plugin = self.creators[0].create_plugin("pad", trt.PluginFieldCollection([trt.PluginField("pads", np.array([2, 1], np.int32))]), trt.TensorRTPhase.BUILD)
+        want = x[[2, 3, 0, 1, 2, 3, 0]]
+        close(outputs(lambda n, t: first(n.add_plugin_v3([t], [], plugin)), {"x": x}, dynamic={("x", 0)}), want)
+        builder, network = new()
+        (t,) = inputs_of(network, {"x": x}, {("x", 0)})
+        layer = network.add_plugin_v3([first(network.add_activation(t, trt.ActivationType.RELU))], [], plugin)
+        self.assertEqual((layer.type, layer.plugin), (trt.LayerType.PLUGIN_V3, plugin))
+        first(layer).name = "y"
+        network.mark_output(first(layer))
+        plan = bytes(build(builder, network).serialize())
+        for rows in (4, 2):
+            close(run(trt.Runtime(LOGGER).deserialize_cuda_engine(plan), {"x": x[:rows]})["y"], np.maximum(x[:rows], 0)[np.arange(-2, rows + 1) % rows])
+        self.registry.deregister_creator(self.creators[0])
+        self.assertIsNone(trt.Runtime(LOGGER).deserialize_cuda_engine(plan))
+        self.assertIn("RowsAround", LOGGER.lines[-1][1])
+        self.assertIsNone(builder.build_serialized_network(network, builder.create_builder_config()))
+        self.assertIn("register_creator", LOGGER.lines[-1][1])
+
+    def test_sizes_of_a_run(self):
+        x = np.array([1, -2, 3, -4, 5], np.float32)
+        found, count = outputs(lambda n, t: n.add_plugin_v3([t], [], Positive()).outputs, {"x": x})
+        np.testing.assert_array_equal(found, [1, 3, 5])
+        self.assertEqual(int(count), 3)
+
+    def test_version_2(self):
+        x = draw(2, 3)
+        close(outputs(lambda n, t: first(n.add_plugin_v2([t], Scaled(2.5))), {"x": x}), x * 2.5)
+
+    def test_parser(self):
+        """Nodes that only a plugin knows, with their attributes as fields."""
+        node = helper.make_node("RowsAround", ["h"], ["y"], pads=[0, 2], plugin_version="2", plugin_namespace="acme")
+        model = models.model([helper.make_node("Relu", ["x"], ["h"]), node], [("x", TensorProto.FLOAT, ["n", 3])], [("y", TensorProto.FLOAT, ["m", 3])])
+        builder, network = new()
+        parser = trt.OnnxParser(network, LOGGER)
+        self.assertTrue(parser.parse(model.SerializeToString()), LOGGER.lines[-1:])
+        x = draw(4, 3)
+        close(run(build(builder, network), {"x": x})["y"], np.maximum(x, 0)[[0, 1, 2, 3, 0, 1]])
+
+    def test_mistakes(self):
+        class Wrong(Scaled):
+            def enqueue(self, *_):
+                raise ValueError("out of paint")
+
+        class WrongCreator(ScaledCreator):
+            def deserialize_plugin(self, name, data):
+                return Wrong(1)
+
+        self.registry.deregister_creator(self.creators[2])
+        wrong = WrongCreator()
+        self.registry.register_creator(wrong)
+        try:
+            builder, network = new()
+            (t,) = inputs_of(network, {"x": draw(2)})
+            y = first(network.add_plugin_v2([t], Wrong(1)))
+            y.name = "y"
+            network.mark_output(y)
+            context = build(builder, network).create_execution_context()
+            memory = np.zeros((2, 2), np.float32)
+            self.assertFalse(context.execute_v2([row.ctypes.data for row in memory]))
+            self.assertIn("out of paint", LOGGER.lines[-1][1])
+        finally:
+            self.registry.deregister_creator(wrong)
+        b = trt.IExprBuilder()
+        with self.assertRaises(planish.InvalidArgument):
+            b.operation(trt.DimensionOperation.FLOOR_DIV, b.constant(1), b.constant(0))
+        self.assertEqual((b.constant(3).get_constant_value(), b.constant(3).is_constant(), trt.DimsExprs(2)[0].is_constant()), (3, True, False))
+
+
+if __name__ == "__main__":
+    unittest.main()

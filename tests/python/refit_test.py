@@ -1,0 +1,137 @@
+"""Refitting through planish.tensorrt, and the options of a build that it needs."""
+import os
+import tempfile
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+import models
+import planish
+import planish.tensorrt as trt
+from network_test import LOGGER, close, draw, first, inputs_of, new, run
+
+
+def with_weights(scale):
+    rng = np.random.default_rng(5)
+    w, b = (rng.standard_normal((4, 3)) * scale).astype(np.float32), (rng.standard_normal(3) * scale).astype(np.float32)
+    made = models.model([helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("Add", ["h", "b"], ["y"])], [("x", TensorProto.FLOAT, ["n", 4])], [("y", TensorProto.FLOAT, ["n", 3])])
+    made.graph.initializer.extend([numpy_helper.from_array(w, "w"), numpy_helper.from_array(b, "b")])
+    return made, w, b
+
+
+def parsed(model, *flags):
+    builder, network = new()
+    parser = trt.OnnxParser(network, LOGGER)
+    assert parser.parse(model.SerializeToString()), parser.get_error(0)
+    config = builder.create_builder_config()
+    for flag in flags:
+        config.set_flag(flag)
+    if trt.BuilderFlag.REFIT_INDIVIDUAL in flags:
+        network.mark_weights_refittable("w")
+        assert network.are_weights_marked_refittable("w") and network.unmark_weights_refittable("b")
+    return trt.Runtime(LOGGER).deserialize_cuda_engine(builder.build_serialized_network(network, config))
+
+
+class Refits(unittest.TestCase):
+    def setUp(self):
+        self.model, self.w, self.b = with_weights(1)
+        self.x = draw(5, 4)
+
+    def test_names(self):
+        engine = parsed(self.model, trt.BuilderFlag.REFIT)
+        self.assertTrue(engine.refittable)
+        context = engine.create_execution_context()
+        refitter = trt.Refitter(engine, LOGGER)
+        self.assertEqual((sorted(refitter.get_all_weights()), refitter.get_missing_weights(), refitter.get_missing()), (["b", "w"], [], ([], [])))
+        w = draw(4, 3)
+        self.assertTrue(refitter.set_named_weights("w", trt.Weights(w)))
+        self.assertIs(refitter.get_named_weights("w").array, w)
+        self.assertEqual((refitter.get_weights_prototype("w").size, refitter.get_weights_prototype("w").dtype, refitter.get_weights_location("w")), (12, trt.float32, trt.TensorLocation.HOST))
+        close(run(engine, {"x": self.x})["y"], self.x @ self.w + self.b)
+        self.assertTrue(refitter.refit_cuda_engine())
+        close(run(engine, {"x": self.x})["y"], self.x @ w + self.b)
+        y = np.empty((5, 3), np.float32)
+        context.set_input_shape("x", (5, 4))
+        self.assertTrue(context.execute_v2([self.x.ctypes.data, y.ctypes.data]))  # a context from before
+        close(y, self.x @ w + self.b)
+        again = trt.Runtime(LOGGER).deserialize_cuda_engine(engine.serialize())
+        close(run(again, {"x": self.x})["y"], self.x @ w + self.b)
+        self.assertTrue(trt.Refitter(again, LOGGER).set_named_weights("b", np.zeros(3, np.float16)))  # half into float
+        self.assertTrue(refitter.set_named_weights("w", self.w) and refitter.unset_named_weights("w") and not refitter.unset_named_weights("w"))
+        self.assertTrue(refitter.refit_cuda_engine_async(0))
+
+    def test_mistakes(self):
+        with self.assertRaises(planish.InvalidArgument):
+            trt.Refitter(parsed(self.model), LOGGER)
+        refitter = trt.Refitter(parsed(self.model, trt.BuilderFlag.REFIT_INDIVIDUAL), LOGGER)
+        self.assertEqual(refitter.get_all_weights(), ["w"])
+        for name, weights, text in (("b", self.b, "no weights 'b'"), ("w", self.b, "12 weights"), ("w", np.zeros((4, 3), np.int32), "i32")):
+            self.assertFalse(refitter.set_named_weights(name, weights))
+            self.assertIn(text, LOGGER.lines[-1][1])
+        self.assertFalse(refitter.set_named_weights("w", self.w, trt.TensorLocation.DEVICE))
+        self.assertFalse(refitter.set_weights("layer", trt.WeightsRole.KERNEL, self.w))
+
+    def test_onnx(self):
+        """The weights of another model."""
+        engine = parsed(self.model, trt.BuilderFlag.REFIT)
+        refitter = trt.Refitter(engine, LOGGER)
+        other, w, b = with_weights(3)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "other.onnx")
+            with open(path, "wb") as file:
+                file.write(other.SerializeToString())
+            reader = trt.OnnxParserRefitter(refitter, LOGGER)
+            self.assertTrue(reader.refit_from_file(path))
+        self.assertTrue(refitter.refit_cuda_engine())
+        close(run(engine, {"x": self.x})["y"], self.x @ w + b, 1e-4)
+        self.assertTrue(reader.refit_from_bytes(self.model.SerializeToString()) and refitter.refit_cuda_engine())
+        close(run(engine, {"x": self.x})["y"], self.x @ self.w + self.b)
+        self.assertTrue(reader.load_model_proto(other.SerializeToString()) and reader.load_initializer("b", np.ones(3, np.float32).tobytes(), 12) and not reader.load_initializer("no", b"", 0))
+        self.assertTrue(reader.refit_model_proto() and refitter.refit_cuda_engine())
+        close(run(engine, {"x": self.x})["y"], self.x @ w + 1, 1e-4)
+        for bad in (b"", b"\xff" * 40, b"no model"):
+            self.assertFalse(reader.refit_from_bytes(bad))
+        smaller = models.model([helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", TensorProto.FLOAT, ["n", 4])], [("y", TensorProto.FLOAT, ["n", 2])])
+        smaller.graph.initializer.append(numpy_helper.from_array(draw(4, 2), "w"))
+        self.assertFalse(reader.refit_from_bytes(smaller.SerializeToString()))
+        self.assertIn("[4, 2]", reader.get_error(reader.num_errors - 1).desc())
+        reader.clear_errors()
+        self.assertEqual(reader.num_errors, 0)
+
+    def test_layers(self):
+        """By layer and role, and by a name of the program's, of a network built layer by layer."""
+        builder, network = new()
+        (x,) = inputs_of(network, {"x": draw(1, 2, 6, 6)})
+        kernel, bias = trt.Weights(draw(3, 2, 3, 3)), trt.Weights(draw(3))
+        conv = network.add_convolution_nd(x, 3, (3, 3), kernel, bias)
+        conv.name = "conv"
+        self.assertTrue(network.set_weights_name(bias, "my.bias"))
+        first(conv).name = "y"
+        network.mark_output(first(conv))
+        config = builder.create_builder_config()
+        config.set_flag(trt.BuilderFlag.REFIT)
+        engine = builder.build_engine_with_config(network, config)
+        refitter, image, w = trt.Refitter(engine, LOGGER), draw(1, 2, 6, 6), draw(3, 2, 3, 3)
+        self.assertEqual(refitter.get_all(), (["conv", "conv"], [trt.WeightsRole.KERNEL, trt.WeightsRole.BIAS]))
+        self.assertTrue(refitter.set_weights("conv", trt.WeightsRole.KERNEL, w) and refitter.set_named_weights("my.bias", np.zeros(3, np.float32)))
+        self.assertTrue(refitter.refit_cuda_engine())
+        expected = planish.run(models.conv(w), {"x": image}, device="ref")["y"]
+        close(run(engine, {"x": image})["y"], expected, 1e-4)
+
+    def test_keep_model(self):
+        engine = planish.build(self.model, keep_model=True)
+        self.assertEqual(engine.model, self.model.SerializeToString())
+        self.assertEqual(planish.load(engine.to_bytes()).model, engine.model)
+        self.assertIsNone(planish.build(self.model).model)
+        with tempfile.TemporaryDirectory() as folder:
+            import onnx
+
+            path = os.path.join(folder, "m.onnx")
+            onnx.save_model(self.model, path, save_as_external_data=True, size_threshold=0)
+            with self.assertRaises(planish.Unsupported):
+                planish.build(path, keep_model=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
