@@ -73,9 +73,9 @@ int model_show_progress(void *user, const char *phase, int done, int total)
     return 1;
 }
 
-/* Milliseconds that keeping the plan has taken, and since when it is being kept; 0: it is not. */
+/* Milliseconds that keeping the plan has taken, and since when it is being kept; 0: it is not. When the model was understood. */
 struct keeping {
-    double ms, since;
+    double ms, since, parsed;
 };
 
 static int show_build(void *user, const char *phase, int done, int total)
@@ -83,6 +83,7 @@ static int show_build(void *user, const char *phase, int done, int total)
     struct keeping *keeping = user;
     if (keeping->since > 0) keeping->ms += now_ms() - keeping->since;
     keeping->since = strcmp(phase, PLN_CACHE_KEEP_PHASE) == 0 ? now_ms() : 0;
+    if (strcmp(phase, "optimize") == 0) keeping->parsed = now_ms();
     return model_show_progress(NULL, phase, done, total);
 }
 
@@ -132,6 +133,8 @@ const struct pln_logger model_logger = { NULL, print_log };
 static const char *work_folder(const struct model_options *options, char *buffer, size_t buffer_bytes)
 {
     const char *slash = options->result ? strrchr(options->result, '/') : NULL, *temporary = getenv("TMPDIR");
+    if (options->in_memory) return NULL;
+    if (options->work_folder) return options->work_folder;
     if (options->result && !slash) return ".";
     if (slash && (size_t)(slash - options->result) + 2 <= buffer_bytes) {
         snprintf(buffer, buffer_bytes, "%.*s", (int)(slash > options->result ? slash - options->result : 1), options->result);
@@ -158,12 +161,17 @@ static enum pln_status build_model(const struct command *command, const char *pa
     text_list_add(&disabled, NULL);
     struct text_list plugins = { 0 };
     for (size_t i = 0; i < options->plugins.count; i++) text_list_add(&plugins, options->plugins.items[i]);
-    const char *const metadata[] = { PREPROCESS_KEY, preprocess, NULL };
+    struct text_list taps = { 0 }, metadata = { 0 };
+    for (size_t i = 0; i < options->taps.count; i++) text_list_add(&taps, options->taps.items[i]);
+    text_list_add(&taps, NULL);
+    if (options->preprocess) text_list_add(&metadata, PREPROCESS_KEY), text_list_add(&metadata, preprocess);
+    for (size_t i = 0; i < options->metadata.count; i++) text_list_add(&metadata, options->metadata.items[i]);
+    text_list_add(&metadata, NULL);
     struct keeping keeping = { 0 };
     const struct pln_build_options build = { .struct_size = sizeof build, .allocator = limit_allocator(options->max_memory), .pool = model->pool, .diagnostics = model->diagnostics, .logger = &model_logger, .device = options->device,
-                                             .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : NULL,
+                                             .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : options->taps.count ? taps.items : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on), .require_device = options->on.require_device,
-                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = options->preprocess ? metadata : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder),
+                                             .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = metadata.count > 1 ? metadata.items : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder),
                                              .tune = model_tune(tune_of(options)), .timing_cache = options->timing_cache, .tune_report = &model->tuned };
     progress_begin(command, "build", true);
     int cached = 0;
@@ -178,6 +186,9 @@ static enum pln_status build_model(const struct command *command, const char *pa
     model->is_cached = cached;
     if (cached) model->load_ms = now_ms() - start;
     else model->build_ms = now_ms() - start - keeping.ms;
+    if (keeping.parsed > 0) model->parse_ms = keeping.parsed - start;
+    free(taps.items);
+    free(metadata.items);
     free(plugins.items);
     free(disabled.items);
     return status;

@@ -39,6 +39,10 @@ struct model_options {
     const char *preprocess; /* --preprocess; NULL: what the plan says */
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
+    struct text_list taps; /* values that are */
+    struct text_list metadata; /* key, value, key, value, …: what the plan shall say besides */
+    const char *work_folder; /* where a large plan is put together; NULL: beside the result, or where plans are kept */
+    bool in_memory; /* in no folder: in memory */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
     bool as_it_is;   /* a plan is loaded as it is, never built again */
     bool may_be_kept; /* what is built goes to the cache, or comes from there */
@@ -124,6 +128,7 @@ struct model {
     pln_diagnostics *diagnostics;
     pln_plugins *plugins;
     double build_ms, load_ms; /* -1: it was not built, or not loaded */
+    double parse_ms; /* of the build: until the model was understood */
     int threads;
     bool is_plan;
     bool no_cache;  /* as the options said */

@@ -15,6 +15,7 @@
 #include "say.h"
 
 bool command_is_silent;
+void (*command_stamp)(FILE *out, bool failure);
 
 int verbosity;
 
@@ -67,7 +68,9 @@ static void tell(const struct command *command, bool remedy, const char *format,
     const char *text = made ? made : "out of memory";
     progress_hide();
     command_flush();
-    fprintf(stderr, "planish%s%s: %s%s\n", command->name[0] ? " " : "", command->name, text, remedy ? system_remedy(text) : "");
+    if (command_stamp) command_stamp(stderr, remedy);
+    else fprintf(stderr, "planish%s%s: ", command->name[0] ? " " : "", command->name);
+    fprintf(stderr, "%s%s\n", text, remedy ? system_remedy(text) : "");
     free(made);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum option_kind {
     OPTION_FLAG,     /* --quiet: bool */
@@ -58,6 +59,8 @@ int command_flush(void);
 /* The nearest of the names to a misspelt one, or NULL. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 
+/* What messages begin with, in a command with a form of its own; NULL: "planish NAME: ". */
+extern void (*command_stamp)(FILE *out, bool failure);
 /* What is only tried may fail: nothing of it is told meanwhile. */
 extern bool command_is_silent;
 

@@ -1,111 +1,164 @@
 /* The lines that scripts parse. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "json.h"
-#include "planish/experimental/explore.h"
-#include "summary.h"
 #include "trtexec.h"
-
-const char *trtexec_dims(int rank, const int64_t *dims)
-{
-    static char texts[4][PLN_MAX_RANK * 21 + 2];
-    static int next;
-    char *text = texts[next++ & 3];
-    size_t n = 0;
-    text[0] = '\0';
-    for (int i = 0; i < rank; i++) n += (size_t)snprintf(text + n, sizeof texts[0] - n, "%s%lld", i ? "x" : "", (long long)dims[i]);
-    return rank ? text : "scalar";
-}
 
 static const char *enabled(bool on)
 {
     return on ? "Enabled" : "Disabled";
 }
 
-static const char *or_nothing(const char *text)
+static void print_pools(void)
 {
-    return text ? text : "";
+    static const char *const pools[] = { "workspace", "dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM", "tacticSharedMem" };
+    struct text_list items = { 0 };
+    char line[400] = "";
+    size_t n = 0;
+    trtexec_split(trtexec_text(FLAG_memPoolSize), &items);
+    for (size_t p = 0; p < sizeof pools / sizeof *pools; p++) {
+        double bytes = -1;
+        if (p == 0 && trtexec_given(FLAG_workspace)) bytes = trtexec_number(FLAG_workspace, 0) * 1048576;
+        for (size_t i = 0; i < items.count; i++) {
+            const char *colon = strrchr(items.items[i], ':');
+            if (strncmp(items.items[i], pools[p], (size_t)(colon - items.items[i])) == 0) trtexec_size(colon + 1, strlen(colon + 1), 1048576, &bytes);
+        }
+        if (bytes < 0) n += (size_t)snprintf(line + n, sizeof line - n, "%s%s: default", p ? ", " : "", pools[p]);
+        else n += (size_t)snprintf(line + n, sizeof line - n, "%s%s: %g MiB", p ? ", " : "", pools[p], bytes / 1048576);
+    }
+    trtexec_log('I', "Memory Pools: %s", line);
+    free(items.items);
 }
 
-/* One "Input build shape" line an input: name=min+opt+max, from lists of name:dims. */
-static void print_build_shapes(const struct trtexec_options *options)
+static const char *given_or(enum trtexec_flag flag, const char *otherwise)
 {
-    const char *opt = options->opt_shapes ? options->opt_shapes : options->shapes;
-    if (!opt && !options->min_shapes) {
-        trtexec_log('I', "Input build shapes: model");
-        return;
-    }
-    if (!opt) opt = options->min_shapes;
-    const char *least = options->min_shapes ? options->min_shapes : opt, *most = options->max_shapes ? options->max_shapes : opt;
-    while (*opt) {
-        const size_t n = strcspn(opt, ",");
-        size_t colon = n;
-        while (colon > 0 && opt[colon] != ':') colon--;
-        const char *parts[3] = { least, opt, most };
-        char dims[3][100] = { "", "", "" };
-        for (int p = 0; p < 3; p++)
-            for (const char *at = parts[p]; *at; at += strcspn(at, ","), at += *at == ',')
-                if (strncmp(at, opt, colon + 1) == 0) snprintf(dims[p], sizeof dims[p], "%.*s", (int)strcspn(at + colon + 1, ","), at + colon + 1);
-        trtexec_log('I', "Input build shape (profile 0): %.*s=%s+%s+%s", (int)colon, opt, dims[0][0] ? dims[0] : dims[1], dims[1], dims[2][0] ? dims[2] : dims[1]);
-        opt += n + (opt[n] == ',');
-    }
+    return trtexec_given(flag) ? trtexec_text(flag) : otherwise;
+}
+
+static const char *on_if(enum trtexec_flag flag)
+{
+    return enabled(trtexec_given(flag));
 }
 
 static void print_build_options(const struct trtexec_options *options)
 {
+    const bool best = trtexec_given(FLAG_best), strong = trtexec_given(FLAG_stronglyTyped) || trtexec_version() >= 11;
     char precision[80] = "FP32";
     const struct {
         bool on;
         const char *name;
-    } kinds[] = { { options->fp16 || options->best, "+FP16" }, { options->bf16 || options->best, "+BF16" }, { options->fp8 || options->best, "+FP8" }, { options->int8 || options->best, "+INT8" },
-                  { options->int4, "+INT4" } };
+    } kinds[] = { { trtexec_given(FLAG_fp16) || best, "+FP16" }, { trtexec_given(FLAG_bf16) || best, "+BF16" }, { trtexec_given(FLAG_fp8) || best, "+FP8" }, { trtexec_given(FLAG_int8) || best, "+INT8" },
+                  { trtexec_given(FLAG_int4), "+INT4" } };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].on) strncat(precision, kinds[i].name, sizeof precision - strlen(precision) - 1);
+    const bool any = strcmp(precision, "FP32") != 0;
     trtexec_log('I', "=== Build Options ===");
-    trtexec_log('I', "Memory Pools: workspace: default");
-    trtexec_log('I', "Precision: %s", precision);
-    trtexec_log('I', "Refit: Disabled");
+    print_pools();
+    trtexec_log('I', "avgTiming: %s", given_or(FLAG_avgTiming, "8"));
+    trtexec_log('I', "Precision: %s", strong && (!any || trtexec_given(FLAG_stronglyTyped)) ? "Strongly Typed" : precision);
+    trtexec_log('I', "LayerPrecisions: %s", given_or(FLAG_layerPrecisions, ""));
+    trtexec_log('I', "Layer Device Types: %s", given_or(FLAG_layerDeviceTypes, ""));
+    trtexec_log('I', "Calibration: %s", given_or(FLAG_calib, trtexec_given(FLAG_int8) ? "Dynamic" : ""));
+    trtexec_log('I', "Refit: %s", enabled(trtexec_given(FLAG_refit) || trtexec_given(FLAG_stripAllWeights)));
+    trtexec_log('I', "Strip weights: Disabled");
+    trtexec_log('I', "Version Compatible: %s", enabled(trtexec_given(FLAG_versionCompatible) || trtexec_given(FLAG_vc)));
+    trtexec_log('I', "TF32: %s", enabled(!trtexec_given(FLAG_noTF32)));
     trtexec_log('I', "Sparsity: Disabled");
-    trtexec_log('I', "TF32: %s", enabled(!options->no_tf32));
-    trtexec_log('I', "Save engine: %s", or_nothing(options->save_engine));
-    print_build_shapes(options);
+    trtexec_log('I', "Safe mode: Disabled");
+    trtexec_log('I', "Build DLA standalone mode: Disabled");
+    trtexec_log('I', "Allow GPU fallback for DLA: %s", on_if(FLAG_allowGPUFallback));
+    trtexec_log('I', "DirectIO mode: %s", on_if(FLAG_directIO));
+    trtexec_log('I', "Restricted mode: %s", on_if(FLAG_restricted));
+    trtexec_log('I', "Skip inference: %s", enabled(options->skip_inference));
+    trtexec_log('I', "Save engine: %s", given_or(FLAG_saveEngine, ""));
+    trtexec_log('I', "Load engine: %s", given_or(FLAG_loadEngine, ""));
+    trtexec_log('I', "Profiling verbosity: %s", given_or(FLAG_profilingVerbosity, "layer_names_only"));
+    trtexec_log('I', "Tactic sources: %s", given_or(FLAG_tacticSources, "Using default tactic sources"));
+    trtexec_log('I', "timingCacheMode: %s", trtexec_given(FLAG_timingCacheFile) ? "global" : trtexec_given(FLAG_noBuilderCache) ? "disable" : "local");
+    trtexec_log('I', "timingCacheFile: %s", given_or(FLAG_timingCacheFile, ""));
+    trtexec_log('I', "Compilation Cache: %s", enabled(!trtexec_given(FLAG_noCompilationCache)));
+    trtexec_log('I', "Builder optimization level: %s", given_or(FLAG_builderOptimizationLevel, "Default"));
+    trtexec_log('I', "Max tactics: %s", given_or(FLAG_maxTactics, "-1"));
+    trtexec_log('I', "Preview Features: %s", given_or(FLAG_preview, "Use default preview flags."));
+    trtexec_log('I', "Tempfile Controls: %s", given_or(FLAG_tempfileControls, "in_memory:allow,temporary:allow"));
+    trtexec_log('I', "Debug Tensors: %s", given_or(FLAG_markDebug, ""));
+    trtexec_log('I', "Input(s) format: %s", given_or(FLAG_inputIOFormats, "the model's types, chw"));
+    trtexec_log('I', "Output(s) format: %s", given_or(FLAG_outputIOFormats, "the model's types, chw"));
+    trtexec_print_build_shapes();
 }
 
-void trtexec_print_options(const struct trtexec_options *options)
+static void print_inference_options(const struct trtexec_options *options)
 {
-    trtexec_log('I', "=== Model Options ===");
-    trtexec_log('I', "Format: %s", options->onnx ? "ONNX" : "*");
-    trtexec_log('I', "Model: %s", or_nothing(options->onnx));
-    if (!options->load_engine) print_build_options(options);
-    trtexec_log('I', "=== System Options ===");
-    trtexec_log('I', "Device: %s", options->model.device ? options->model.device : "default");
+    const int version = trtexec_version();
     trtexec_log('I', "=== Inference Options ===");
     trtexec_log('I', "Batch: Explicit");
     for (size_t i = 0; i < options->model.shapes.count; i++) {
         const char *item = options->model.shapes.items[i], *colon = strrchr(item, ':');
-        trtexec_log('I', "Input inference shape : %.*s=%s", colon ? (int)(colon - item) : (int)strlen(item), item, colon ? colon + 1 : "");
+        trtexec_log('I', "Input inference shape : %.*s=%s", (int)(colon - item), item, colon + 1);
     }
     trtexec_log('I', "Iterations: %ld", options->iterations);
     trtexec_log('I', "Duration: %gs (+ %gms warm up)", options->duration, options->warm_up);
     trtexec_log('I', "Sleep time: %gms", options->sleep_time);
     trtexec_log('I', "Idle time: %gms", options->idle_time);
-    trtexec_log('I', "Inference Streams: %ld", options->inf_streams);
-    trtexec_log('I', "ExposeDMA: Disabled");
-    trtexec_log('I', "Data transfers: Enabled");
-    trtexec_log('I', "Multithreading: %s", enabled(options->inf_streams > 1));
-    trtexec_log('I', "Skip inference: %s", enabled(options->skip_inference || options->build_only));
+    trtexec_log('I', "Inference Streams: %ld", options->streams);
+    trtexec_log('I', "ExposeDMA: %s", on_if(FLAG_exposeDMA));
+    trtexec_log('I', "Data transfers: %s", enabled(version >= 11 ? trtexec_given(FLAG_includeDataTransfers) : !trtexec_given(FLAG_noDataTransfers)));
+    trtexec_log('I', "Spin-wait: %s", enabled(options->spin));
+    trtexec_log('I', "Multithreading: %s", enabled(options->streams > 1 || trtexec_given(FLAG_threads)));
+    trtexec_log('I', "CUDA Graph: %s", enabled(version >= 11 ? !trtexec_given(FLAG_noCudaGraph) : trtexec_given(FLAG_useCudaGraph)));
+    trtexec_log('I', "Separate profiling: %s", enabled(version >= 11 || trtexec_given(FLAG_separateProfileRun)));
+    trtexec_log('I', "Time Deserialize: %s", on_if(FLAG_timeDeserialize));
+    trtexec_log('I', "Time Refit: %s", on_if(FLAG_timeRefit));
+    trtexec_log('I', "Skip inference: %s", enabled(options->skip_inference));
+    trtexec_log('I', "Persistent Cache Ratio: %s", given_or(FLAG_persistentCacheRatio, "0"));
+    trtexec_log('I', "Optimization Profile Index: %s", given_or(FLAG_useProfile, "0"));
+    trtexec_log('I', "Inputs: %s", given_or(FLAG_loadInputs, ""));
+}
+
+void trtexec_print_options(const struct trtexec_options *options)
+{
+    trtexec_log('I', "=== Model Options ===");
+    trtexec_log('I', "Format: %s", trtexec_given(FLAG_onnx) ? "ONNX" : "*");
+    trtexec_log('I', "Model: %s", given_or(FLAG_onnx, ""));
+    trtexec_log('I', "Output:");
+    if (!trtexec_given(FLAG_loadEngine)) print_build_options(options);
+    trtexec_log('I', "=== System Options ===");
+    trtexec_log('I', "Device: %s", options->model.device ? options->model.device : "default");
+    trtexec_log('I', "DLACore:");
+    trtexec_log('I', "Plugins:");
+    for (size_t i = 0; i < options->model.plugins.count; i++) trtexec_log('I', "  %s", options->model.plugins.items[i]);
+    print_inference_options(options);
     trtexec_log('I', "=== Reporting Options ===");
-    trtexec_log('I', "Verbose: %s", enabled(options->verbose));
+    trtexec_log('I', "Verbose: %s", on_if(FLAG_verbose));
     trtexec_log('I', "Averages: %ld inferences", options->avg_runs);
     trtexec_log('I', "Percentiles: %s", options->percentile);
-    trtexec_log('I', "Dump output: %s", enabled(options->dump_output));
-    trtexec_log('I', "Profile: %s", enabled(options->dump_profile));
-    trtexec_log('I', "Export timing to JSON file: %s", or_nothing(options->export_times));
-    trtexec_log('I', "Export output to JSON file: %s", or_nothing(options->export_output));
-    trtexec_log('I', "Export profile to JSON file: %s", or_nothing(options->export_profile));
+    trtexec_log('I', "Dump refittable layers: %s", on_if(FLAG_dumpRefit));
+    trtexec_log('I', "Dump output: %s", on_if(FLAG_dumpOutput));
+    trtexec_log('I', "Profile: %s", on_if(FLAG_dumpProfile));
+    trtexec_log('I', "Export timing to JSON file: %s", given_or(FLAG_exportTimes, ""));
+    trtexec_log('I', "Export output to JSON file: %s", given_or(FLAG_exportOutput, ""));
+    trtexec_log('I', "Export profile to JSON file: %s", given_or(FLAG_exportProfile, ""));
+}
+
+void trtexec_print_device(const struct model *model)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    const char *name = summary.device_name[0] ? summary.device_name : summary.device;
+    const bool on_gpu = strncmp(summary.device, "cuda", 4) == 0;
+    trtexec_log('I', "=== Device Information ===");
+    trtexec_log('I', "Available Devices:");
+    trtexec_log('I', "  Device 0: \"%s\"", name);
+    trtexec_log('I', "Selected Device: %s", name);
+    trtexec_log('I', "Selected Device ID: %s", summary.device);
+    if (!on_gpu) {
+        const double pages = (double)sysconf(_SC_PHYS_PAGES), page = (double)sysconf(_SC_PAGESIZE);
+        trtexec_log('I', "Device Global Memory: %.0f MiB", pages * page / 1048576);
+    }
+    trtexec_log('I', "Targets: %s", summary.targets);
+    trtexec_log('I', "Threads: %d", model->threads);
 }
 
 /* ---- the summary ---- */
@@ -179,6 +232,24 @@ static void print_trace(const struct trtexec_options *options, const struct trte
     }
 }
 
+static double median_of(const struct trtexec_times *times, double (*ms)(const struct trtexec_query *))
+{
+    const size_t n = times->count;
+    double *sorted = malloc((n + 1) * sizeof *sorted), median = 0;
+    for (size_t i = 0; sorted && i < n; i++) sorted[i] = ms(&times->queries[i]);
+    if (sorted && n) {
+        qsort(sorted, n, sizeof *sorted, by_value);
+        median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    }
+    free(sorted);
+    return median;
+}
+
+double trtexec_median_ms(const struct trtexec_times *times)
+{
+    return median_of(times, compute_ms);
+}
+
 static void print_warnings(const struct trtexec_options *options, const struct trtexec_times *times, bool on_cpu)
 {
     const double mean = mean_of(times->queries, times->count, compute_ms);
@@ -187,8 +258,9 @@ static void print_warnings(const struct trtexec_options *options, const struct t
     const double variation = times->count && mean > 0 ? sqrt(square / (double)times->count) / mean : 0;
     if (on_cpu) trtexec_log('W', "* There is no GPU in this run: GPU Compute Time is the time of the CPU, Enqueue Time is the same, and nothing is copied.");
     else trtexec_log('W', "* Copies of inputs and outputs are part of GPU Compute Time; H2D and D2H are not told apart.");
+    if (!on_cpu && median_of(times, enqueue_ms) > 0.8 * median_of(times, compute_ms)) trtexec_log('W', "* Throughput may be bound by Enqueue Time rather than by the GPU.");
     if (variation > 0.025) trtexec_log('W', "* GPU compute time is unstable, with coefficient of variance = %.4g%%.", 100 * variation);
-    if (options->inf_streams > 1) trtexec_log('W', "* Latencies of several inference streams influence each other.");
+    if (options->streams > 1) trtexec_log('W', "* Latencies of several inference streams influence each other.");
 }
 
 void trtexec_print_summary(const struct trtexec_options *options, const struct trtexec_times *times, bool on_cpu)
@@ -212,132 +284,4 @@ void trtexec_print_summary(const struct trtexec_options *options, const struct t
     trtexec_log('V', "=== Explanations of the performance metrics ===");
     trtexec_log('V', "Latency: from the call to the end of a run. Enqueue Time: until the call returned. Throughput: queries by the time from the first start to the last end.");
     trtexec_log('I', " ");
-}
-
-/* ---- layers and outputs ---- */
-
-void trtexec_print_layers(const struct model *model)
-{
-    struct pln_step_info info;
-    trtexec_log('I', "Layer Information:");
-    trtexec_log('I', "Layers:");
-    for (int i = 0; pln_engine_step(model->engine, i, &info) == PLN_OK; i++) trtexec_log('I', "%s (%s, %s on %s)", info.name[0] ? info.name : info.kernel, info.op, info.kernel, info.device);
-}
-
-void trtexec_print_outputs(const struct model *model, pln_context *context)
-{
-    struct pln_tensor_info info;
-    struct pln_buffer buffer;
-    trtexec_log('I', "Output Tensors:");
-    for (int i = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) {
-        if (pln_context_output(context, info.name, &buffer) != PLN_OK) continue;
-        int64_t count = 1;
-        for (int d = 0; d < buffer.rank; d++) count *= buffer.dims[d];
-        trtexec_log('I', "%s: (%s)", info.name, trtexec_dims(buffer.rank, buffer.dims));
-        double value;
-        for (int64_t k = 0; k < count && summary_element(&buffer, k, &value); k++) printf("%s%g", k ? " " : "", value);
-        putchar('\n');
-    }
-}
-
-static FILE *open_export(const char *path)
-{
-    FILE *out = fopen(path, "w");
-    if (!out) command_fail(&command_trtexec, 1, "%s: %s", path, strerror(errno));
-    return out;
-}
-
-static int close_export(const char *path, FILE *out)
-{
-    const bool failed = ferror(out) != 0;
-    return fclose(out) == 0 && !failed ? 0 : command_fail(&command_trtexec, 1, "%s: %s", path, strerror(errno));
-}
-
-int trtexec_export_times(const char *path, const struct trtexec_times *times)
-{
-    FILE *out = open_export(path);
-    if (!out) return 1;
-    for (size_t i = 0; i < times->count; i++) {
-        const struct trtexec_query *q = &times->queries[i];
-        fprintf(out, "%s{ \"startEnqMs\" : %.6g, \"endEnqMs\" : %.6g, \"startH2dMs\" : %.6g, \"endH2dMs\" : %.6g, \"startComputeMs\" : %.6g, \"endComputeMs\" : %.6g, \"startD2hMs\" : %.6g, \"endD2hMs\" : %.6g, "
-                     "\"h2dMs\" : 0, \"computeMs\" : %.6g, \"d2hMs\" : 0, \"latencyMs\" : %.6g }\n",
-                i ? ", " : "[\n  ", q->start, q->enqueued, q->start, q->start, q->start, q->end, q->end, q->end, compute_ms(q), compute_ms(q));
-    }
-    fputs(times->count ? "]\n" : "[]\n", out);
-    return close_export(path, out);
-}
-
-static void write_values(FILE *out, const struct model *model, pln_context *context, const uint32_t *ids, int n)
-{
-    bool any = false;
-    for (int i = 0; i < n; i++) {
-        struct pln_value_info info;
-        if (ids[i] == UINT32_MAX || (context ? pln_context_value(context, (int)ids[i], &info) : pln_engine_value(model->engine, (int)ids[i], &info)) != PLN_OK) continue;
-        fputs(any ? ",{\"Name\":" : "{\"Name\":", out);
-        json_text(out, info.name);
-        fputs(",\"Location\":", out);
-        json_text(out, strcmp(info.device, "host") == 0 ? "Host" : "Device");
-        fputs(",\"Dimensions\":[", out);
-        for (int d = 0; d < info.rank; d++) fprintf(out, "%s%lld", d ? "," : "", (long long)info.dims[d]);
-        fputs("],\"Format/Datatype\":", out);
-        json_text(out, pln_dtype_name(info.dtype));
-        fputc('}', out);
-        any = true;
-    }
-}
-
-int trtexec_export_layers(const char *path, const struct model *model, pln_context *context)
-{
-    struct pln_step_info info;
-    struct pln_step_operands operands;
-    struct pln_tensor_info io;
-    FILE *out = open_export(path);
-    if (!out) return 1;
-    fputs("{\"Layers\":[", out);
-    for (int i = 0; pln_engine_step(model->engine, i, &info) == PLN_OK && pln_engine_step_operands(model->engine, i, &operands) == PLN_OK; i++) {
-        fputs(i ? ",\n{\"Name\":" : "\n{\"Name\":", out);
-        json_text(out, info.name[0] ? info.name : info.kernel);
-        fputs(",\"LayerType\":", out);
-        json_text(out, info.op);
-        fputs(",\"Inputs\":[", out);
-        write_values(out, model, context, operands.inputs, operands.n_inputs);
-        fputs("],\"Outputs\":[", out);
-        write_values(out, model, context, operands.outputs, operands.n_outputs);
-        fputs("],\"TacticName\":", out);
-        json_text(out, info.kernel);
-        fputs(",\"StreamId\":0,\"Metadata\":", out);
-        json_text(out, info.name);
-        fputc('}', out);
-    }
-    fputs("\n],\"Bindings\":[", out);
-    int n = 0;
-    for (int i = 0; pln_engine_input(model->engine, i, &io) == PLN_OK; i++) fputs(n++ ? "," : "", out), json_text(out, io.name);
-    for (int i = 0; pln_engine_output(model->engine, i, &io) == PLN_OK; i++) fputs(n++ ? "," : "", out), json_text(out, io.name);
-    fputs("]}\n", out);
-    return close_export(path, out);
-}
-
-int trtexec_export_outputs(const char *path, const struct model *model, pln_context *context)
-{
-    struct pln_tensor_info info;
-    struct pln_buffer buffer;
-    FILE *out = open_export(path);
-    if (!out) return 1;
-    fputc('[', out);
-    for (int i = 0, n = 0; pln_engine_output(model->engine, i, &info) == PLN_OK; i++) {
-        if (pln_context_output(context, info.name, &buffer) != PLN_OK) continue;
-        int64_t count = 1;
-        for (int d = 0; d < buffer.rank; d++) count *= buffer.dims[d];
-        fputs(n++ ? ",\n{ \"name\" : " : "\n{ \"name\" : ", out);
-        json_text(out, info.name);
-        fprintf(out, ", \"dimensions\" : \"%s\", \"values\" : [", trtexec_dims(buffer.rank, buffer.dims));
-        double value;
-        for (int64_t k = 0; k < count && summary_element(&buffer, k, &value); k++) {
-            if (k) fputc(',', out);
-            json_number(out, value);
-        }
-        fputs("] }", out);
-    }
-    fputs("\n]\n", out);
-    return close_export(path, out);
 }

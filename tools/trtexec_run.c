@@ -32,15 +32,30 @@ static int add_query(struct stream *stream, const struct trtexec_query *query)
     return 0;
 }
 
+static void pause_ms(double ms)
+{
+    const struct timespec time = { (time_t)(ms / 1e3), (long)(fmod(ms, 1e3) * 1e6) };
+    if (ms > 0) nanosleep(&time, NULL);
+}
+
+/* Sleeps until the fence is signalled, or looks again and again. */
+static enum pln_status wait_for(pln_fence *done, bool spin, enum pln_status *out_ended)
+{
+    enum pln_status status = pln_fence_wait(done, spin ? 0 : -1, out_ended);
+    while (spin && status == PLN_CANCELLED) status = pln_fence_wait(done, 0, out_ended);
+    return status;
+}
+
 static int run_query(struct stream *stream, struct trtexec_query *out_query)
 {
+    pause_ms(stream->options->sleep_time);
     pln_fence *done = NULL;
     if (pln_fence_create(&done) != PLN_OK) return command_fail(&command_trtexec, 1, "out of memory");
     const struct pln_enqueue_options enqueue = { .struct_size = sizeof enqueue, .done = done };
     out_query->start = now_ms() - stream->origin;
     enum pln_status status = pln_context_enqueue(stream->context, &enqueue), ended = PLN_OK;
     out_query->enqueued = now_ms() - stream->origin;
-    if (status == PLN_OK) status = pln_fence_wait(done, -1, &ended);
+    if (status == PLN_OK) status = wait_for(done, stream->options->spin, &ended);
     out_query->end = now_ms() - stream->origin;
     pln_fence_destroy(done);
     if (status == PLN_OK) status = ended;
@@ -51,7 +66,6 @@ static void *work(void *user)
 {
     struct stream *stream = user;
     const struct trtexec_options *options = stream->options;
-    const struct timespec idle = { (time_t)(options->idle_time / 1e3), (long)(fmod(options->idle_time, 1e3) * 1e6) };
     const double end = options->warm_up + options->duration * 1e3;
     for (;;) {
         struct trtexec_query query;
@@ -61,7 +75,7 @@ static void *work(void *user)
         else if ((stream->status = add_query(stream, &query)) != 0) break;
         /* duration -1 is for ever */
         if (options->duration >= 0 && stream->count >= (size_t)options->iterations && query.end >= end) break;
-        if (options->idle_time > 0) nanosleep(&idle, NULL);
+        pause_ms(options->idle_time);
     }
     return NULL;
 }
@@ -96,7 +110,7 @@ static int gather(struct stream *streams, long n, struct trtexec_times *out_time
 
 int trtexec_measure(const struct trtexec_options *options, const struct model *model, const struct inputs *inputs, pln_context *first, struct trtexec_times *out_times)
 {
-    const long n = options->inf_streams;
+    const long n = options->streams;
     struct stream *streams = calloc((size_t)n, sizeof *streams);
     int status = streams ? 0 : command_fail(&command_trtexec, 1, "out of memory");
     *out_times = (struct trtexec_times){ 0 };
@@ -215,8 +229,39 @@ int trtexec_profile(const struct trtexec_options *options, const struct model *m
     double total = 0;
     int status = time_steps(context, &layers);
     for (int i = 0; i < layers.n_steps * layers.runs; i++) total += layers.ms[i];
-    if (status == 0 && options->dump_profile) print_layers(model, &layers, total);
-    if (status == 0 && options->export_profile) status = export_layers(options->export_profile, model, &layers, total);
+    if (status == 0 && trtexec_given(FLAG_dumpProfile)) print_layers(model, &layers, total);
+    if (status == 0 && trtexec_given(FLAG_exportProfile)) status = export_layers(trtexec_text(FLAG_exportProfile), model, &layers, total);
     free(layers.ms);
     return status;
+}
+
+/* ---- loading ---- */
+
+/* Two loads to warm up, then 21 that are timed; 1: the first of them took more than twice the mean of the others. */
+int trtexec_time_load(const struct model *model)
+{
+    enum { WARM_UPS = 2, RUNS = 20 };
+    size_t bytes;
+    const void *plan = pln_engine_plan(model->engine, &bytes);
+    void *copy = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    if (!copy) return command_fail(&command_trtexec, 1, "out of memory");
+    memcpy(copy, plan, bytes);
+    double first = 0, sum = 0;
+    int status = 0;
+    for (int i = 0; status == 0 && i < WARM_UPS + 1 + RUNS; i++) {
+        const struct pln_engine_options load = { .struct_size = sizeof load, .pool = model->pool, .diagnostics = model->diagnostics, .plugins = model->plugins };
+        pln_engine *engine = NULL;
+        const double start = now_ms();
+        const enum pln_status loaded = pln_engine_load_memory(copy, bytes, &load, &engine);
+        const double ms = now_ms() - start;
+        if (loaded != PLN_OK) status = model_fail(&command_trtexec, model->diagnostics, loaded, "load the plan");
+        pln_engine_release(engine);
+        if (i == WARM_UPS) first = ms;
+        if (i > WARM_UPS) sum += ms;
+    }
+    free(copy);
+    if (status) return status;
+    trtexec_log('I', "Deserialization: the first took %g ms, %d more %g ms on average", first, (int)RUNS, sum / RUNS);
+    if (first <= 2 * sum / RUNS) return 0;
+    return trtexec_error("The first deserialization took more than twice as long as the others on average");
 }
