@@ -37,9 +37,10 @@ test-all:
 test-cuda: all
 	scripts/test_cuda
 
-# The page of operators, written by the command itself; the test docs_complete holds it against the command.
+# The pages of operators and of trtexec's flags, written by the command itself; the test docs_complete holds them against the command.
 docs: all
 	$(BUILD)/bin/planish ops --markdown >docs/operators.md
+	$(BUILD)/bin/planish trtexec --pln-markdown >docs/trtexec.md
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

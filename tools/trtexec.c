@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "planish/experimental/save.h"
+#include "planish/network.h"
 #include "planish/planish.h"
 #include "say.h"
 
@@ -22,6 +23,7 @@ const struct command command_trtexec = {
 };
 
 static struct trtexec_options options;
+static char version_text[200];
 
 static void stamp(FILE *out, char level)
 {
@@ -248,8 +250,8 @@ static int build_by_cache_alone(const char *path, struct model *model)
     int status = good ? model_open(&command_trtexec, path, &options.model, model) : command_fail(&command_trtexec, 1, "%s: %s", copy, strerror(errno));
     options.model.timing_cache = cache;
     if (file >= 0) unlink(copy);
-    if (status == 0 && model->tuned.measured + model->tuned.estimated > 0) {
-        status = command_fail(&command_trtexec, 1, "--errorOnTimingCacheMiss: %d kernels are not in %s; build without this flag to measure them", model->tuned.measured + model->tuned.estimated, cache);
+    if (status == 0 && model->tuned.measured > 0) {
+        status = command_fail(&command_trtexec, 1, "--errorOnTimingCacheMiss: %d kernels are not in %s; build without this flag to measure them", model->tuned.measured, cache);
         model_close(model);
     }
     return status;
@@ -294,13 +296,51 @@ static int report_build(const struct model *model)
     return trtexec_given(FLAG_saveEngine) ? save_engine(model) : 0;
 }
 
+static void warn_order(void)
+{
+    if (trtexec_given(FLAG_timingCacheFile) && trtexec_given(FLAG_loadEngine)) trtexec_log('W', "--timingCacheFile is for building and is passed over: a plan is loaded");
+    else if (trtexec_given(FLAG_timingCacheFile) && !options.model.timing_cache) trtexec_log('W', "--timingCacheFile is passed over: nothing is measured");
+}
+
+/* What a build will be for: the device of a model of one node. */
+static pln_engine *probe(void)
+{
+    static const int64_t dims[1] = { 1 };
+    const struct pln_network_node copy = { .op_type = "Identity", .name = "probe", .inputs = (const char *const[]){ "x" }, .input_count = 1, .outputs = (const char *const[]){ "y" }, .output_count = 1 };
+    const char *device = options.model.device ? options.model.device : model_default_device(options.model.target, false);
+    const struct pln_build_options build = { .struct_size = sizeof build, .device = device };
+    pln_engine *engine = NULL;
+    pln_network *network = pln_network_create("probe", 17);
+    pln_network_add_input(network, "x", PLN_F32, 1, dims, NULL);
+    pln_network_add_node(network, &copy);
+    pln_network_add_output(network, "y", PLN_F32, 1, dims, NULL);
+    if (pln_build_network(network, &build, &engine) != PLN_OK) engine = NULL; /* the build of the model tells why */
+    pln_network_destroy(network);
+    return engine;
+}
+
+/* model NULL: it is not there yet. */
+static void tell_device(const struct model *model)
+{
+    pln_engine *engine = model ? model->engine : probe();
+    if (engine) trtexec_print_device(engine);
+    if (!model) pln_engine_release(engine);
+    trtexec_log('I', "TensorRT version: %s", version_text);
+    trtexec_log('I', "Loading standard plugins");
+    trtexec_tell_flags();
+    warn_order();
+}
+
 static int open_model(struct model *model)
 {
     struct pln_engine_summary summary;
     const bool build = trtexec_given(FLAG_onnx);
     const char *path = trtexec_text(build ? FLAG_onnx : FLAG_loadEngine);
     int status = check_results(path);
-    if (status == 0) trtexec_log('I', build ? "Start parsing network model." : "Loading engine.");
+    if (build) {
+        tell_device(NULL);
+        trtexec_log('I', "Start parsing network model.");
+    }
     if (status == 0) status = trtexec_given(FLAG_errorOnTimingCacheMiss) && options.model.timing_cache ? build_by_cache_alone(path, model) : model_open(&command_trtexec, path, &options.model, model);
     if (status) return 1;
     if (build && model->is_plan) {
@@ -319,7 +359,9 @@ static int open_model(struct model *model)
     }
     apply_batch(model);
     pln_engine_summarize(model->engine, &summary);
-    trtexec_print_device(model);
+    if (!build) tell_device(model);
+    trtexec_log('I', "Targets: %s", summary.targets);
+    trtexec_log('I', "Threads: %d", model->threads);
     warn_precision(&summary);
     if (build) status = report_build(model);
     else {
@@ -452,22 +494,15 @@ static int print_plan_version(void)
     return 0;
 }
 
-static void warn_order(void)
-{
-    if (trtexec_given(FLAG_timingCacheFile) && trtexec_given(FLAG_loadEngine)) trtexec_log('W', "--timingCacheFile is for building and is passed over: a plan is loaded");
-    else if (trtexec_given(FLAG_timingCacheFile) && !options.model.timing_cache) trtexec_log('W', "--timingCacheFile is passed over: nothing is measured");
-}
-
 /* Those that end before a model is built. -1: go on. */
-static int run_early(int argc, char **argv)
+static int run_early(void)
 {
     if (trtexec_given(FLAG_pln_install_link)) return install_link(trtexec_text(FLAG_pln_install_link));
     if (trtexec_given(FLAG_pln_markdown)) return trtexec_print_markdown(), 0;
     if (trtexec_given(FLAG_helpBuildRoute)) return trtexec_print_knobs(trtexec_text(FLAG_helpBuildRoute));
     if (trtexec_given(FLAG_getPlanVersionOnly)) return print_plan_version();
-    if (trtexec_given(FLAG_continue)) return trtexec_tune(argc, argv);
-    if (check() != 0) return 1;
-    return trtexec_is_tuning() ? trtexec_tune(argc, argv) : -1;
+    if (!trtexec_given(FLAG_continue) && check() != 0) return 1;
+    return -1;
 }
 
 static int run(int argc, char **argv)
@@ -483,19 +518,21 @@ static int run(int argc, char **argv)
     int status = trtexec_parse(argc, argv), own = 0;
     if (status >= 0) return status;
     options.percentile = trtexec_given(FLAG_percentile) ? trtexec_text(FLAG_percentile) : "90,95,99";
-    status = run_early(argc, argv);
+    status = run_early();
     if (status >= 0) return status;
-    if (settle() != 0) return 1;
+    const bool tunes = trtexec_is_tuning() || trtexec_given(FLAG_continue);
+    if (!tunes && settle() != 0) return 1;
     while (names[own].version != trtexec_version()) own++;
     char tail[4000];
     size_t n = (size_t)snprintf(tail, sizeof tail, "[TensorRT v%s] [b0] # trtexec", names[own].number);
     for (int i = 1; i < argc && n < sizeof tail; i++) n += (size_t)snprintf(tail + n, sizeof tail - n, " %s", argv[i]);
     say(stdout, "&&&& RUNNING TensorRT.trtexec %s\n", tail);
-    trtexec_print_options(&options);
-    trtexec_log('I', "TensorRT version: %s (whose defaults and forms are meant; this is Planish %s, with the defaults of trtexec %d.x)", names[own].text, pln_version(), names[own].version);
-    trtexec_tell_flags();
-    warn_order();
-    status = work() ? 1 : 0;
+    if (tunes) status = trtexec_tune(argc, argv);
+    else {
+        trtexec_print_options(&options);
+        snprintf(version_text, sizeof version_text, "%s (whose defaults and forms are meant; this is Planish %s, with the defaults of trtexec %d.x)", names[own].text, pln_version(), names[own].version);
+        status = work() ? 1 : 0;
+    }
     say(stdout, "&&&& %s TensorRT.trtexec %s\n", status ? "FAILED" : "PASSED", tail);
     return status;
 }

@@ -137,7 +137,7 @@ double trtexec_median_ms(const struct trtexec_times *times);
 
 /* trtexec_report.c */
 void trtexec_print_options(const struct trtexec_options *options);
-void trtexec_print_device(const struct model *model);
+void trtexec_print_device(const pln_engine *engine);
 void trtexec_print_summary(const struct trtexec_options *options, const struct trtexec_times *times, bool on_cpu);
 
 /* trtexec_export.c */

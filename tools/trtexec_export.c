@@ -68,6 +68,7 @@ void trtexec_print_weights(const struct model *model)
     for (int i = 0; pln_engine_step(model->engine, i, &info) == PLN_OK && pln_engine_step_operands(model->engine, i, &operands) == PLN_OK; i++)
         for (int k = 0; k < operands.n_inputs; k++) {
             if (operands.inputs[k] == UINT32_MAX || pln_engine_value(model->engine, (int)operands.inputs[k], &value) != PLN_OK || value.place != PLN_VALUE_WEIGHT) continue;
+            if (value.dtype != PLN_F32 && value.dtype != PLN_F16 && value.dtype != PLN_BF16 && value.dtype != PLN_F64) continue; /* axes, shapes, indices */
             const char *role = operands.n_inputs == 1 ? "Constant" : value.rank == 1 ? "Bias" : "Kernel";
             trtexec_log('I', "Layer: %s, role: %s, weights: %s, %s", info.name[0] ? info.name : info.kernel, role, value.name[0] ? value.name : "(made by the build)", trtexec_dims(value.rank, value.dims));
         }

@@ -119,7 +119,11 @@ static void print_row(int flag)
     printf("| `--%s", names[flag]);
     if (row->kind == KIND_OPTIONAL) printf("[=%s]", row->argument);
     else if (row->kind != KIND_SWITCH) putchar('='), print_cell(row->argument);
-    printf("` | %s%s%s | %s | %s | ", row->group == GROUP_PLANISH ? "" : row->since, row->gone[0] ? "–" : row->group == GROUP_PLANISH ? "" : " on", "", effects[row->effect], row->shown ? "yes" : "**missing**");
+    const int since = atoi(row->since), last = atoi(row->gone) - 1;
+    fputs("` | ", stdout);
+    if (last > since) printf("%d–%d", since, last);
+    else if (row->group != GROUP_PLANISH) printf("%d%s", since, last < 0 ? " on" : "");
+    printf(" | %s | %s | ", effects[row->effect], row->shown ? "yes" : "**missing**");
     print_cell(row->help);
     printf(" |\n");
 }
@@ -141,7 +145,7 @@ void trtexec_print_markdown(void)
            "| not done yet | %d | it is taken; a warning says that it could have a meaning here and has none |\n"
            "| refused | %d | an error that says what to do, for what is not there |\n\n"
            "Values of all flags are looked at; a wrong one is an error with exit status 1. Of %d flags, %d have no test (column \"test\"): the others are each used in a test that fails\n"
-           "without the flag. \"8–10\": in versions 8 and 9, gone from 10.0; \"9 on\": from 9 to now.\n",
+           "without the flag. Versions: \"8–10\": in 8 to 10, gone from 11.0; \"9 on\": from 9 to now.\n",
            counts[EFFECT_ACTS], counts[EFFECT_ALWAYS], counts[EFFECT_NOTHING], counts[EFFECT_MISSING], counts[EFFECT_REFUSED], FLAG_COUNT, missing);
     for (int g = 0; g < GROUP_COUNT; g++) {
         printf("\n## %s\n\n%s%s| flag | versions | here | test | what it does, or why not |\n|---|---|---|---|---|\n", groups[g].title, groups[g].about, groups[g].about[0] ? "\n\n" : "");

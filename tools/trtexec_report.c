@@ -142,10 +142,10 @@ void trtexec_print_options(const struct trtexec_options *options)
     trtexec_log('I', "Export profile to JSON file: %s", given_or(FLAG_exportProfile, ""));
 }
 
-void trtexec_print_device(const struct model *model)
+void trtexec_print_device(const pln_engine *engine)
 {
     struct pln_engine_summary summary;
-    pln_engine_summarize(model->engine, &summary);
+    pln_engine_summarize(engine, &summary);
     const char *name = summary.device_name[0] ? summary.device_name : summary.device;
     const bool on_gpu = strncmp(summary.device, "cuda", 4) == 0;
     trtexec_log('I', "=== Device Information ===");
@@ -157,8 +157,6 @@ void trtexec_print_device(const struct model *model)
         const double pages = (double)sysconf(_SC_PHYS_PAGES), page = (double)sysconf(_SC_PAGESIZE);
         trtexec_log('I', "Device Global Memory: %.0f MiB", pages * page / 1048576);
     }
-    trtexec_log('I', "Targets: %s", summary.targets);
-    trtexec_log('I', "Threads: %d", model->threads);
 }
 
 /* ---- the summary ---- */

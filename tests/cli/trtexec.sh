@@ -26,7 +26,7 @@ for line in "Latency" "Enqueue Time" "H2D Latency" "GPU Compute Time" "D2H Laten
 done
 grep -qE '^\[[0-9]{2}/[0-9]{2}/[0-9]{4}-[0-9]{2}:[0-9]{2}:[0-9]{2}\] \[I\] ' .out || wrong "no time stamps"
 # shellcheck disable=SC2086
-expect 0 "Engine loaded in" "$p" trtexec --loadEngine=m_fp16.trt --shapes=x:1x3x64x64 $quick --exportTimes=t.json --exportProfile=p.json --exportLayerInfo=l.json --exportOutput=o.json --percentile=50,100 --avgRuns=3
+expect 0 "Engine loaded in" "$p" trtexec --loadEngine=m_fp16.trt --shapes=x:1x3x64x64 $quick --exportTimes=t.json --exportProfile=p.json --exportLayerInfo=l.json --profilingVerbosity=detailed --exportOutput=o.json --percentile=50,100 --avgRuns=3
 grep -q "percentile(50%) = .*percentile(100%) = " .out || wrong "--percentile is not taken"
 grep -q "Average on 3 runs - GPU latency: .* ms - Host latency: .* ms (enqueue .* ms)" .out || wrong "--avgRuns is not taken"
 json t.json "len(d) >= 10 and d[0]['latencyMs'] > 0 and d[0]['endComputeMs'] >= d[0]['startComputeMs']"
@@ -58,7 +58,7 @@ expect 1 "needs 49152 bytes, the file has 48" sh -c "head -c 48 zeros.dat >few.d
 # shellcheck disable=SC2086
 expect 0 "[W] --workspace has no meaning here" "$p" trtexec --onnx="$model" --workspace=4096 --explicitBatch --int8 --useCudaGraph --noDataTransfers=0 --separateProfileRun --memPoolSize=workspace:1G $quick
 grep -q "int8 without calibration: for timing only" .out || wrong "--int8 without calibration is not told"
-[ "$(grep -c 'no meaning here' .out)" -eq 4 ] || wrong "flags without a meaning are not told once each"
+[ "$(grep -cE 'no meaning here|as always here|is not done yet' .out)" -eq 6 ] || wrong "flags without a meaning are not told once each"
 
 # The timing cache is that of build: what was measured once is not measured again, and the plan is the same.
 unet="$source/tests/models/zoo/unet.ts/model.onnx"
@@ -78,7 +78,7 @@ expect 1 "Unknown option: --onxx=m.onnx; did you mean --onnx?" "$p" trtexec --on
 ! grep -q "&&&&" .out || wrong "an unknown option has a footer"
 expect 1 "Unknown option: model.onnx" "$p" trtexec model.onnx
 expect 1 "--onnx wants a value: --onnx=FILE" "$p" trtexec --onnx "$model"
-expect 1 "--duration wants a number, not 'long'" "$p" trtexec --onnx="$model" --duration=long
+expect 1 "--duration wants a number of -1..1e9, not 'long'" "$p" trtexec --onnx="$model" --duration=long
 expect 1 "give --onnx=FILE or --loadEngine=FILE" "$p" trtexec --fp16
 expect 1 "give one of them" "$p" trtexec --onnx=a --loadEngine=b
 expect 1 "&&&& FAILED TensorRT.trtexec" "$p" trtexec --onnx=missing.onnx
@@ -92,7 +92,7 @@ expect 1 "it looks like an ONNX model, not a plan" "$p" trtexec --loadEngine="$m
 expect 1 "give it with --loadEngine=m_fp16.trt" "$p" trtexec --onnx=m_fp16.trt
 expect 1 "no cuda:77" "$p" trtexec --onnx="$model" --device=77
 expect 1 "--percentile=101: numbers from 0 to 100" "$p" trtexec --onnx="$model" --percentile=101
-expect 1 "--pln-version can be 8, 10 or 11" "$p" trtexec --onnx="$model" --pln-version=9
+expect 1 "--pln-version can be 8|10|11, not '9'" "$p" trtexec --onnx="$model" --pln-version=9
 
 # By its other name, through a link that is made once.
 mkdir bin

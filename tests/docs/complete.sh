@@ -51,6 +51,13 @@ cmp -s docs/operators.md "$scratch/page" || {
     diff docs/operators.md "$scratch/page" | head -20
     failures=$((failures + 1))
 }
+# The page of trtexec's flags is what the table of them says.
+"$planish" trtexec --pln-markdown >"$scratch/page2"
+cmp -s docs/trtexec.md "$scratch/page2" || {
+    echo "FAILED: docs/trtexec.md is not what planish trtexec --pln-markdown prints; make docs writes it (< page, > command):"
+    diff docs/trtexec.md "$scratch/page2" | head -20
+    failures=$((failures + 1))
+}
 "$planish" ops | sed -n '3,$s/^\([A-Za-z][A-Za-z0-9.]*\)  *[0-9][0-9]*-[0-9].*/\1/p' >"$scratch/want"
 sed -n 's/^| \([A-Za-z][A-Za-z0-9.]*\) | [0-9].*/\1/p' "$scratch/page" >"$scratch/got"
 same "planish ops --markdown has other operators than planish ops"
