@@ -73,6 +73,9 @@ bool trtexec_size(const char *text, size_t length, double unit, double *out_byte
 /* Splits at commas that are outside of single quotes, and takes the quotes away; the strings live as long as the process. */
 void trtexec_split(const char *text, struct text_list *out);
 
+/* The JSON string at text, which begins behind its quote; out_end: behind its last quote. Escapes are those that json_text writes. The caller frees it; NULL: it is none. */
+char *trtexec_read_string(const char *text, const char **out_end);
+
 /* ---- shapes and profiles: trtexec_shapes.c ---- */
 
 enum { PROFILE_MIN, PROFILE_OPT, PROFILE_MAX, PROFILE_PARTS };

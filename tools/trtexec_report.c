@@ -98,6 +98,7 @@ static void print_inference_options(const struct trtexec_options *options)
         const char *item = options->model.shapes.items[i], *colon = strrchr(item, ':');
         trtexec_log('I', "Input inference shape : %.*s=%s", (int)(colon - item), item, colon + 1);
     }
+    if (options->model.shapes.count == 0) trtexec_log('I', "Input inference shapes: model");
     trtexec_log('I', "Iterations: %ld", options->iterations);
     trtexec_log('I', "Duration: %gs (+ %gms warm up)", options->duration, options->warm_up);
     trtexec_log('I', "Sleep time: %gms", options->sleep_time);

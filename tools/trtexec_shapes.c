@@ -260,54 +260,56 @@ void trtexec_write_profiles(FILE *out, const char *name)
     }
 }
 
-/* "name": [[1, 3], [2, 3], [4, 3]] at *at; the text is the plan's, which anybody may have written. */
+/* Behind blanks and commas; the character there, which is passed over if it is `expected`. */
+static bool take(const char **at, char expected)
+{
+    *at += strspn(*at, " ,");
+    if (**at != expected) return false;
+    (*at)++;
+    return true;
+}
+
+/* [1, 3, 224] as 1x3x224 behind the n letters of text. */
+static bool read_dims(const char **at, char *text, size_t n, size_t text_bytes)
+{
+    if (!take(at, '[')) return false;
+    for (int d = 0; !take(at, ']'); d++) {
+        char *end;
+        errno = 0;
+        const long long dim = strtoll(*at, &end, 10);
+        if (end == *at || errno || dim < 0 || d == PLN_MAX_RANK) return false;
+        n += (size_t)snprintf(text + n, text_bytes - n, "%s%lld", d ? "x" : "", dim);
+        *at = end;
+    }
+    return true;
+}
+
+/* "name": [[1, 3], [2, 3], [4, 3]]; the text is the plan's, which anybody may have written. */
 static bool read_entry(const char **at, struct profile *profile)
 {
-    char name[400];
-    size_t n = 0;
-    for ((*at)++; **at && **at != '"' && n + 1 < sizeof name; (*at)++) {
-        if (**at == '\\' && (*at)[1]) (*at)++;
-        name[n++] = **at;
+    char *name = take(at, '"') ? trtexec_read_string(*at, at) : NULL;
+    const size_t bytes = name ? strlen(name) + PLN_MAX_RANK * 21 + 2 : 0;
+    bool good = name && take(at, ':') && take(at, '[');
+    for (int part = 0; good && part < PROFILE_PARTS; part++) {
+        char *item = malloc(bytes);
+        good = item && read_dims(at, item, (size_t)snprintf(item, bytes, "%s:", name), bytes);
+        if (good) text_list_add(&profile->shapes[part], item); /* lives as long as the process */
+        else free(item);
     }
-    name[n] = '\0';
-    *at += strcspn(*at, "[]");
-    for (int part = 0; part < PROFILE_PARTS; part++) {
-        char item[400 + PLN_MAX_RANK * 22];
-        (*at)++;
-        *at += strcspn(*at, "[]");
-        if (**at != '[') return false;
-        size_t m = (size_t)snprintf(item, sizeof item, "%s:", name);
-        for (int d = 0; d < PLN_MAX_RANK && **at && **at != ']'; d++) {
-            char *end;
-            errno = 0;
-            const long long dim = strtoll(*at + 1, &end, 10);
-            if (end == *at + 1 || errno || dim < 0) break;
-            m += (size_t)snprintf(item + m, sizeof item - m, "%s%lld", d ? "x" : "", dim);
-            *at = end;
-        }
-        if (**at != ']' && (*at += strcspn(*at, "[]"), **at != ']')) return false;
-        char *copy = strdup(item);
-        if (copy) text_list_add(&profile->shapes[part], copy); /* lives as long as the process */
-    }
-    (*at)++;
-    *at += strcspn(*at, "]");
-    return **at == ']';
+    free(name);
+    return good && take(at, ']');
 }
 
 void trtexec_profile_load(const pln_engine *engine)
 {
     const char *at = pln_engine_metadata(engine, TRTEXEC_PROFILES_KEY);
-    if (!at || n_profiles || at[0] != '[') return;
-    while (at && (at = strchr(at, '{')) != NULL && n_profiles < 64) {
+    if (!at || n_profiles) return;
+    bool good = take(&at, '[');
+    while (good && n_profiles < 64 && take(&at, '{')) {
         struct profile *profile = grow();
-        for (at++; *at && *at != '}';) {
-            if (*at == '"' && !read_entry(&at, profile)) {
-                n_profiles--;
-                return;
-            }
-            at++;
-        }
+        while (good && !take(&at, '}')) good = read_entry(&at, profile);
     }
+    if (!good) n_profiles = 0; /* what cannot be read says nothing */
 }
 
 /* ---- the report ---- */

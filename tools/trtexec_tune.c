@@ -308,40 +308,13 @@ static void write_header(FILE *out, const char *expression, int argc, char **arg
     fputs("]}\n", out);
 }
 
-/* The JSON string at text, which begins behind its quote; *out_end: behind its last quote. Escapes are those that json_text writes. NULL: it is none. */
-static char *read_string(const char *text, const char **out_end)
-{
-    char *made = malloc(strlen(text) + 1);
-    size_t n = 0;
-    while (made && *text && *text != '"') {
-        unsigned code;
-        if (*text != '\\') made[n++] = *text++;
-        else if (text[1] == 'u' && sscanf(text + 2, "%4x", &code) == 1) {
-            if (code < 0x80) made[n++] = (char)code;
-            else if (code < 0x800) made[n++] = (char)(0xc0 | code >> 6), made[n++] = (char)(0x80 | (code & 63));
-            else made[n++] = (char)(0xe0 | code >> 12), made[n++] = (char)(0x80 | (code >> 6 & 63)), made[n++] = (char)(0x80 | (code & 63));
-            text += strlen(text) < 6 ? strlen(text) : 6;
-        } else if (text[1]) {
-            made[n++] = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : text[1] == 'b' ? '\b' : text[1] == 'f' ? '\f' : text[1];
-            text += 2;
-        } else break;
-    }
-    if (!made || *text != '"') {
-        free(made);
-        return NULL;
-    }
-    made[n] = '\0';
-    *out_end = text + 1;
-    return made; /* of the process */
-}
-
 /* The words that the search was begun with. 0, or 1 after saying what is wrong. */
 static int read_words(const char *line, struct text_list *out)
 {
     const char *at = strstr(line, "\"argv\":[");
     if (!at) return trtexec_error("--continue: %s does not begin with the words of a search", cache_path());
     for (at += 8; *at == '"' || *at == ',';) {
-        char *word = *at == ',' ? NULL : read_string(at + 1, &at);
+        char *word = *at == ',' ? NULL : trtexec_read_string(at + 1, &at);
         if (*at == ',') at++;
         if (word) text_list_add(out, word);
         else if (*at != '"') return trtexec_error("--continue: the words of the search in %s are damaged", cache_path());
@@ -366,7 +339,7 @@ static void read_trials(FILE *file, const struct search *search, struct trials *
     char line[8000];
     while (fgets(line, sizeof line, file)) {
         const char *route = strstr(line, "\"build_route\":\""), *ms = strstr(line, "\"gpu_time_ms\":"), *end;
-        char *text = route ? read_string(route + 15, &end) : NULL;
+        char *text = route ? trtexec_read_string(route + 15, &end) : NULL;
         for (int i = 0; text && ms && i < trials->count; i++) {
             if (strcmp(route_of(search, &trials->items[i]), text) != 0) continue;
             trials->items[i].done = true;

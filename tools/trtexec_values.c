@@ -45,6 +45,32 @@ bool trtexec_size(const char *text, size_t length, double unit, double *out_byte
     return end[1] == '\0' && value < 1e18;
 }
 
+char *trtexec_read_string(const char *text, const char **out_end)
+{
+    char *made = malloc(strlen(text) + 1);
+    size_t n = 0;
+    while (made && *text && *text != '"') {
+        unsigned code;
+        if (*text != '\\') made[n++] = *text++;
+        else if (text[1] == 'u' && sscanf(text + 2, "%4x", &code) == 1) {
+            if (code < 0x80) made[n++] = (char)code;
+            else if (code < 0x800) made[n++] = (char)(0xc0 | code >> 6), made[n++] = (char)(0x80 | (code & 63));
+            else made[n++] = (char)(0xe0 | code >> 12), made[n++] = (char)(0x80 | (code >> 6 & 63)), made[n++] = (char)(0x80 | (code & 63));
+            text += strlen(text) < 6 ? strlen(text) : 6;
+        } else if (text[1]) {
+            made[n++] = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : text[1] == 'b' ? '\b' : text[1] == 'f' ? '\f' : text[1];
+            text += 2;
+        } else break;
+    }
+    if (!made || *text != '"') {
+        free(made);
+        return NULL;
+    }
+    made[n] = '\0';
+    *out_end = text + 1;
+    return made; /* of the process */
+}
+
 /* One of words, which are joined by |. */
 static bool is_word(const char *words, const char *text, size_t length)
 {
