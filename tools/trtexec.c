@@ -171,6 +171,7 @@ static int settle(void)
     options.sleep_time = trtexec_number(FLAG_sleepTime, 0);
     options.idle_time = trtexec_number(FLAG_idleTime, 0);
     options.spin = version >= 11 ? !trtexec_given(FLAG_noSpinWait) : trtexec_given(FLAG_useSpinWait);
+    options.transfers = version >= 11 ? trtexec_given(FLAG_includeDataTransfers) : !trtexec_given(FLAG_noDataTransfers);
     options.skip_inference = trtexec_given(FLAG_skipInference) || trtexec_given(FLAG_buildOnly);
     if (trtexec_given(FLAG_verbose)) verbosity = 1;
     return trtexec_given(FLAG_setBuildRoute) ? trtexec_apply_route(trtexec_text(FLAG_setBuildRoute), model) : 0;

@@ -106,7 +106,7 @@ void trtexec_print_profiles(const pln_engine *engine);
 struct trtexec_options {
     long iterations, avg_runs, streams;
     double duration, warm_up, sleep_time, idle_time; /* s, then ms */
-    bool spin, skip_inference;
+    bool spin, skip_inference, transfers; /* transfers: inputs and outputs are copied in each query */
     const char *percentile;
     struct model_options model; /* what the flags come to */
     struct text_list files;     /* --loadInputs, NAME:FILE each */
@@ -137,6 +137,14 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
 int trtexec_profile(const struct trtexec_options *options, const struct model *model, pln_context *context);
 int trtexec_time_load(const struct model *model);
 double trtexec_median_ms(const struct trtexec_times *times);
+
+/* trtexec_resident.c: inputs and outputs in the memory of a GPU. NULL: there is none, or no memory. It outlives the runs of contexts that are bound to it. */
+struct trtexec_resident;
+struct trtexec_resident *trtexec_resident_create(const struct model *model, const struct inputs *inputs);
+void trtexec_resident_bind(const struct trtexec_resident *resident, const struct model *model, const struct inputs *inputs, pln_context *context);
+/* The context has its inputs and outputs on the host again. */
+void trtexec_resident_unbind(const struct trtexec_resident *resident, const struct model *model, const struct inputs *inputs, pln_context *context);
+void trtexec_resident_destroy(struct trtexec_resident *resident); /* NULL is fine */
 
 /* trtexec_report.c */
 void trtexec_print_options(const struct trtexec_options *options);

@@ -105,7 +105,7 @@ static void print_inference_options(const struct trtexec_options *options)
     trtexec_log('I', "Idle time: %gms", options->idle_time);
     trtexec_log('I', "Inference Streams: %ld", options->streams);
     trtexec_log('I', "ExposeDMA: %s", on_if(FLAG_exposeDMA));
-    trtexec_log('I', "Data transfers: %s", enabled(version >= 11 ? trtexec_given(FLAG_includeDataTransfers) : !trtexec_given(FLAG_noDataTransfers)));
+    trtexec_log('I', "Data transfers: %s", enabled(options->transfers));
     trtexec_log('I', "Spin-wait: %s", enabled(options->spin));
     trtexec_log('I', "Multithreading: %s", enabled(options->streams > 1 || trtexec_given(FLAG_threads)));
     trtexec_log('I', "CUDA Graph: %s", enabled(version >= 11 ? !trtexec_given(FLAG_noCudaGraph) : trtexec_given(FLAG_useCudaGraph)));
@@ -256,7 +256,7 @@ static void print_warnings(const struct trtexec_options *options, const struct t
     for (size_t i = 0; i < times->count; i++) square += pow(compute_ms(&times->queries[i]) - mean, 2);
     const double variation = times->count && mean > 0 ? sqrt(square / (double)times->count) / mean : 0;
     if (on_cpu) trtexec_log('W', "* There is no GPU in this run: GPU Compute Time is the time of the CPU, Enqueue Time is the same, and nothing is copied.");
-    else trtexec_log('W', "* Copies of inputs and outputs are part of GPU Compute Time; H2D and D2H are not told apart.");
+    else if (options->transfers) trtexec_log('W', "* Copies of inputs and outputs are part of GPU Compute Time; H2D and D2H are not told apart.");
     if (!on_cpu && median_of(times, enqueue_ms) > 0.8 * median_of(times, compute_ms)) trtexec_log('W', "* Throughput may be bound by Enqueue Time rather than by the GPU.");
     if (variation > 0.025) trtexec_log('W', "* GPU compute time is unstable, with coefficient of variance = %.4g%%.", 100 * variation);
     if (options->streams > 1) trtexec_log('W', "* Latencies of several inference streams influence each other.");

@@ -113,11 +113,13 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
     const long n = options->streams;
     struct stream *streams = calloc((size_t)n, sizeof *streams);
     int status = streams ? 0 : command_fail(&command_trtexec, 1, "out of memory");
+    struct trtexec_resident *resident = options->transfers ? NULL : trtexec_resident_create(model, inputs);
     *out_times = (struct trtexec_times){ 0 };
     for (long i = 0; status == 0 && i < n; i++) {
         streams[i] = (struct stream){ .options = options, .context = i ? NULL : first };
         if (i && pln_context_create(model->engine, NULL, &streams[i].context) != PLN_OK) status = command_fail(&command_trtexec, 1, "no memory for context %ld", i);
         if (i && status == 0) status = inputs_bind(&command_trtexec, inputs, streams[i].context);
+        if (status == 0) trtexec_resident_bind(resident, model, inputs, streams[i].context);
     }
     trtexec_log('I', "Starting inference");
     fflush(stdout);
@@ -141,6 +143,12 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
         free(streams[i].queries);
     }
     free(streams);
+    if (resident && status == 0) { /* what is told of outputs is told from the host */
+        trtexec_resident_unbind(resident, model, inputs, first);
+        const enum pln_status ran = pln_context_run(first);
+        if (ran != PLN_OK) status = model_fail(&command_trtexec, pln_context_diagnostics(first), ran, "run");
+    }
+    trtexec_resident_destroy(resident);
     return status;
 }
 

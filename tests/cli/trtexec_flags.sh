@@ -58,12 +58,12 @@ for flag in inputIOFormats=fp16:chw,int8:chw4+hwc8 outputIOFormats=chw memPoolSi
     setPluginsToSerialize=a.so restricted workspace=4096 minTiming=2 nvtxMode=verbose output=y; do
     tells "${flag%%=*}" "[W] --${flag%%=*} has no meaning here: " "$m" "--$flag"
 done
-for flag in refit versionCompatible vc excludeLeanRuntime directIO decomposableAttentions='*' includeDataTransfers threads separateProfileRun ignoreParsedPluginLibs explicitBatch explicitPrecision nativeInstanceNorm \
+for flag in refit versionCompatible vc excludeLeanRuntime directIO decomposableAttentions='*' threads separateProfileRun ignoreParsedPluginLibs explicitBatch explicitPrecision nativeInstanceNorm \
     ni useCudaGraph maxBatch=8; do
     tells "${flag%%=*}" "[I] --${flag%%=*}: as always here: " "$m" "--$flag"
 done
 for flag in stripWeights stripAllWeights distributiveIndependence fp8 int4 calibProfile=0 minShapesCalib=x:1x3x64x64 optShapesCalib=x:1x3x64x64 maxShapesCalib=x:1x3x64x64 precisionConstraints=obey \
-    layerPrecisions='*:fp16,/a:fp32' layerOutputTypes=/a:fp32+fp16 weightless noDataTransfers=0; do
+    layerPrecisions='*:fp16,/a:fp32' layerOutputTypes=/a:fp32+fp16 weightless; do
     tells "${flag%%=*}" "[W] --${flag%%=*} is not done yet: " "$m" "--$flag"
 done
 for flag in uint8AsymmetricQuantizationDLA reportCapabilityDLA safe consistency dumpKernelText buildDLAStandalone remoteAutoTuningConfig=ssh://a:b@c:1 cpuOnly useDLACore=0 safetyPlugins='a.so[b::c]' \
@@ -228,6 +228,8 @@ shows sleepTime 'passed grep -Eq "Timing trace has 3 queries over (0[.][2-9]|[1-
 shows idleTime 'passed grep -Eq "Timing trace has 3 queries over (0[.][2-9]|[1-9])" "$out"' "$m" --iterations=3 --duration=0 --warmUp=0 --idleTime=110
 tells infStreams "several inference streams" "$m" --infStreams=2
 tells streams "Inference Streams: 2" "$m" --streams=2
+tells noDataTransfers "Data transfers: Disabled" "$m" --noDataTransfers=0
+tells includeDataTransfers "Data transfers: Enabled" "$m" --pln-version=11 --includeDataTransfers
 tells noSpinWait "Spin-wait: Disabled" "$m" --pln-version=11 --noSpinWait
 tells useSpinWait "Spin-wait: Enabled" "$m" --useSpinWait
 # shellcheck disable=SC2086
