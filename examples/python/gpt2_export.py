@@ -125,8 +125,8 @@ def gelu(g, x, name):
     return g.add("Mul", [g.add("Mul", [x, g.number(0.5)], f"{name}.half"), g.add("Add", [bend, g.number(1)], f"{name}.more")], name)
 
 
-def build(weights, heads, name):
-    """The model; its name is the engine's, too."""
+def build(weights, heads, title):
+    """The model; its title is the engine's, too."""
     g, width = Graph(weights), weights["wte.weight"].shape[1]
     layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("h."))
     if width % heads:
@@ -141,7 +141,7 @@ def build(weights, heads, name):
         inner = gelu(g, g.linear(g.normalize(x, f"{name}.ln_2"), f"{name}.mlp.c_fc"), f"{name}.mlp.gelu")
         x = g.add("Add", [x, g.linear(inner, f"{name}.mlp.c_proj")], f"{name}.out")
     g.add("MatMul", [g.normalize(x, "ln_f"), g.add("Transpose", [g.weight("wte.weight")], "head", perm=[1, 0])], "logits")
-    graph = helper.make_graph(g.nodes, name, [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])],
+    graph = helper.make_graph(g.nodes, title, [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])],
                               [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "sequence", weights["wte.weight"].shape[0]])], g.initializers)
     return helper.make_model(graph, producer_name="gpt2_export.py", ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
