@@ -1,5 +1,6 @@
 """Runs the Python blocks of the documents, those of a page one after the other."""
 import contextlib
+import importlib.util
 import io
 import os
 import pathlib
@@ -7,6 +8,8 @@ import re
 import shutil
 import tempfile
 import unittest
+
+import numpy as np
 
 import planish
 import planish.tensorrt
@@ -36,6 +39,29 @@ class Docs(unittest.TestCase):
 
     def test_tensorrt(self):
         self.run_blocks("docs/tensorrt.md")
+
+    def test_onnxruntime(self):
+        self.run_blocks("docs/onnxruntime.md")
+
+    def test_frameworks(self):
+        """Blocks whose framework is here are run (scripts/exporters has environments for those that pip can install); all are Python."""
+        told = re.split(r"^## (.*)\n", (ROOT / "docs/frameworks.md").read_text(), flags=re.M)
+        parts = {name: re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) for name, text in zip(told[1::2], told[2::2])}
+        packages = {"PyTorch": "torch", "TensorFlow and Keras": "tf2onnx", "scikit-learn": "skl2onnx", "PaddlePaddle": "paddle2onnx"}
+        self.assertEqual({name for name, blocks in parts.items() if blocks}, set(packages))
+        for name, package in packages.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                before, scope = os.getcwd(), {}
+                os.chdir(folder)
+                try:
+                    for block in parts[name]:
+                        code = compile(block, "docs/frameworks.md", "exec")
+                        if importlib.util.find_spec(package):
+                            exec(code, scope)
+                            (first, *_) = planish.run("model.onnx", scope["inputs"]).values()
+                            np.testing.assert_allclose(first, scope["expected"], rtol=1e-3, atol=1e-5)
+                finally:
+                    os.chdir(before)
 
     def test_everything_has_a_docstring(self):
         for module, name in [(m, n) for m in (planish, planish.tensorrt) for n in m.__all__]:
