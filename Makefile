@@ -8,7 +8,7 @@ ifneq ($(shell command -v ninja 2>/dev/null),)
 export CMAKE_GENERATOR ?= Ninja
 endif
 
-.PHONY: all demo check test test-all test-cuda docs install uninstall dist deb clean
+.PHONY: all demo check test test-all test-cuda docs site install uninstall dist deb clean
 
 # cmocka or libpng may have come since the last configuring, which left their tests out.
 all: $(BUILD)/CMakeCache.txt
@@ -41,6 +41,10 @@ test-cuda: all
 docs: all
 	$(BUILD)/bin/planish ops --markdown >docs/operators.md
 	$(BUILD)/bin/planish trtexec --pln-markdown >docs/trtexec.md
+
+# The documents as a web site, in $(BUILD)/site; MkDocs comes from PyPI.
+site: all
+	scripts/site
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)

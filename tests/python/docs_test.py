@@ -18,12 +18,13 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Docs(unittest.TestCase):
-    def run_blocks(self, page):
+    def run_blocks(self, page, least=3):
         """What the blocks of the page print."""
         blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-        self.assertGreater(len(blocks), 2)
+        self.assertGreaterEqual(len(blocks), least)
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(ROOT / "tests/models/zoo/mobilenet_v2.ts/model.onnx", pathlib.Path(folder) / "mobilenet.onnx")
+            for name, model in (("mobilenet.onnx", "mobilenet_v2.ts"), ("gpt2_past.onnx", "gpt2_past.dynamo")):
+                shutil.copy(ROOT / "tests/models/zoo" / model / "model.onnx", pathlib.Path(folder) / name)
             before, scope, printed = os.getcwd(), {}, io.StringIO()
             os.chdir(folder)
             try:
@@ -42,6 +43,15 @@ class Docs(unittest.TestCase):
 
     def test_onnxruntime(self):
         self.run_blocks("docs/onnxruntime.md")
+
+    def test_programs(self):
+        """The ids of the cache are those that the whole text gives."""
+        ids = [int(word) for word in self.run_blocks("docs/programs.md", 1).split()]
+        self.assertEqual((len(ids), ids[:3]), (7, [5, 6, 7]))
+        engine = planish.build(str(ROOT / "tests/models/zoo/gpt2_past.dynamo/model.onnx"))
+        feed = {i.name: np.zeros([1, *(d if isinstance(d, int) else 0 for d in i.shape[1:])], np.float32) for i in engine.inputs[2:]}
+        told = engine({"input_ids": np.array([ids[:-1]]), "attention_mask": np.ones((1, 6), np.int64), **feed})["logits"]
+        self.assertEqual(told[0, 2:].argmax(1).tolist(), ids[3:])
 
     def test_frameworks(self):
         """Blocks whose framework is here are run (scripts/exporters has environments for those that pip can install); all are Python."""
