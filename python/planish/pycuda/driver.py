@@ -287,5 +287,6 @@ def mem_get_info() -> Sequence[int]:
         free, whole = ctypes.c_size_t(), ctypes.c_size_t()
         on.call("MemGetInfo", ctypes.addressof(free), ctypes.addressof(whole))
         return free.value, whole.value
-    told = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in open("/proc/meminfo") if line.split()[1].isdigit()}
+    with open("/proc/meminfo") as lines:
+        told = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.split()[1].isdigit()}
     return told.get("MemAvailable", 0), told.get("MemTotal", 0)

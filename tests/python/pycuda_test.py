@@ -1,0 +1,90 @@
+"""planish.pycuda on the host's memory and, in a process of its own, on that of the fake GPU of the tests."""
+import gc
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import numpy as np
+
+import planish.pycuda.autoinit  # noqa: F401
+import planish.pycuda.driver as cuda
+
+ROOT = pathlib.Path(__file__).parents[2]
+ON_GPU = os.environ.get("PLANISH_DEVICE", "cpu").startswith("cuda")
+FAKE = "PLANISH_TEST_FAKE"
+
+
+class Memory(unittest.TestCase):
+    def test_copies(self):
+        x, y = np.arange(1000, dtype=np.float32), np.zeros(1000, np.float32)
+        a, b = cuda.mem_alloc_like(x), cuda.mem_alloc(x.nbytes)
+        self.assertEqual((a.size, int(a) % 256), (4000, 0))
+        self.assertEqual(type(a).__name__, "DeviceAllocation")
+        cuda.memcpy_htod(a, x)
+        cuda.memcpy_dtod(b, a, a.size)
+        cuda.memcpy_dtoh(y, b)
+        self.assertTrue(np.array_equal(x, y))
+        cuda.memcpy_htod(int(a) + 400, x[:10])  # an address in the middle
+        cuda.memcpy_dtoh(y, a)
+        self.assertEqual(y[95:115].tolist(), [*range(95, 100), *range(10), *range(110, 115)])
+        cuda.memcpy_htod(a, np.empty(0, np.float32))
+
+    def test_what_does_not_fit(self):
+        a, x = cuda.mem_alloc(16), np.zeros(8, np.float32)
+        for call in (lambda: cuda.memcpy_htod(a, x), lambda: cuda.memcpy_dtoh(x, a), lambda: cuda.memcpy_dtod(a, cuda.mem_alloc(32), 32), lambda: cuda.mem_alloc(-1), lambda: cuda.memcpy_htod(a, x[::2])):
+            with self.assertRaises(cuda.LogicError):
+                call()
+        fixed = np.zeros(4, np.float32)
+        fixed.flags.writeable = False
+        with self.assertRaises(cuda.Error):
+            cuda.memcpy_dtoh(fixed, a)
+        a.free()
+        a.free()
+        with self.assertRaisesRegex(cuda.Error, "freed"):
+            int(a)
+
+    def test_streams(self):
+        stream, other, event = cuda.Stream(), cuda.Stream(), cuda.Event()
+        x, y = np.arange(64, dtype=np.int32), np.zeros(64, np.int32)
+        a, b = cuda.mem_alloc(256), cuda.mem_alloc(256)
+        cuda.memcpy_htod_async(a, x, stream)
+        event.record(stream)
+        other.wait_for_event(event)
+        cuda.memcpy_dtod_async(b, a, 256, other)
+        cuda.memcpy_dtoh(y, b)  # after the work of all streams, as with pycuda
+        self.assertTrue(np.array_equal(x, y))
+        stream.synchronize()
+        other.synchronize()
+        self.assertTrue(stream.is_done() and event.query())
+        self.assertEqual(bool(stream.handle), ON_GPU)
+
+    def test_memory_comes_back(self):
+        free, whole = cuda.mem_get_info()
+        self.assertTrue(0 < free <= whole)
+        if ON_GPU:  # the host's is everybody's
+            held = [cuda.mem_alloc(1 << 20) for _ in range(8)]
+            self.assertLessEqual(cuda.mem_get_info()[0], free - (8 << 20))
+            del held
+            gc.collect()
+            self.assertEqual(cuda.mem_get_info()[0], free)
+
+    def test_the_device(self):
+        self.assertEqual(cuda.Device(0).name() == "host memory", not ON_GPU)
+        self.assertEqual(cuda.Device(0).compute_capability() > (7, 0), ON_GPU)
+
+    @unittest.skipIf(FAKE in os.environ or ON_GPU, "this is the other process")
+    def test_on_the_fake_gpu(self):
+        build = pathlib.Path(os.environ.get("PLANISH", ROOT / "build/bin/planish")).resolve().parents[1]
+        if not (build / "lib/fake_cuda/libcuda.so.1").exists():
+            self.skipTest(f"the fake GPU is not built in {build}")
+        env = {**os.environ, "BUILD": str(build), "PLANISH_DEVICE": "cuda:0", FAKE: "1"}
+        done = subprocess.run([ROOT / "tests/fake_cuda/run", sys.executable, __file__], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("Ran 6 tests", done.stdout)
+        self.assertIn("skipped=1", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
