@@ -2,6 +2,7 @@
 import contextlib
 import importlib.util
 import io
+import inspect
 import os
 import pathlib
 import re
@@ -80,7 +81,7 @@ class Docs(unittest.TestCase):
                 self.assertTrue(thing.__doc__, name)
                 for part, value in vars(thing).items() if isinstance(thing, type) else ():
                     if callable(value) and not part.startswith("_") and not issubclass(thing, tuple):
-                        self.assertTrue(value.__doc__, f"{name}.{part}")
+                        self.assertTrue(inspect.getdoc(value), f"{name}.{part}")
 
 
 if __name__ == "__main__":

@@ -144,6 +144,7 @@ class Plugins(unittest.TestCase):
 
     def test_registry(self):
         self.assertFalse(self.registry.register_creator(PadCreator()))
+        self.assertIsNot(Positive().attach_to_context(None), None)
         self.assertIs(self.registry.get_creator("RowsAround", "2", "acme"), self.creators[0])
         self.assertIsNone(self.registry.get_creator("RowsAround", "1", "acme"))
         self.assertEqual(len(self.registry.all_creators), 3)
@@ -181,7 +182,14 @@ class Plugins(unittest.TestCase):
 
     def test_version_2(self):
         x = draw(2, 3)
-        close(outputs(lambda n, t: first(n.add_plugin_v2([t], Scaled(2.5))), {"x": x}), x * 2.5)
+        plugin = Scaled(2.5)
+
+        def make(n, t):
+            layer = n.add_plugin_v2([t], plugin)
+            self.assertIs(layer.plugin, plugin)
+            return first(layer)
+
+        close(outputs(make, {"x": x}), x * 2.5)
 
     def test_parser(self):
         """Nodes that only a plugin knows, with their attributes as fields."""

@@ -65,6 +65,7 @@ class Refits(unittest.TestCase):
         with self.assertRaises(planish.InvalidArgument):
             trt.Refitter(parsed(self.model), LOGGER)
         refitter = trt.Refitter(parsed(self.model, trt.BuilderFlag.REFIT_INDIVIDUAL), LOGGER)
+        self.assertEqual((refitter.logger, refitter.max_threads, refitter.weights_validation, refitter.error_recorder), (LOGGER, 1, True, None))
         self.assertEqual(refitter.get_all_weights(), ["w"])
         for name, weights, text in (("b", self.b, "no weights 'b'"), ("w", self.b, "12 weights"), ("w", np.zeros((4, 3), np.int32), "i32")):
             self.assertFalse(refitter.set_named_weights(name, weights))

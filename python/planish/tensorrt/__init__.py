@@ -7,22 +7,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import base
 from .base import VERSIONS, DataType, Dims, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
-from . import definition, enums, flow, layers, network, plugin as _plugin, refit, subclass
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
-from .definition import INetworkDefinition
-from .network import ILayer, ITensor
-from .plugin import get_plugin_registry
+from .definition import IAssertionLayer, INetworkDefinition
+from .enums import (ActivationType, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,
+                    ElementWiseOperation, EngineCapability, EngineStat, ExecutionContextAllocationStrategy, FillOperation, GatherMode, HardwareCompatibilityLevel,
+                    InterpolationMode, KVCacheMode, LayerInformationFormat, LayerType, LoopOutput, MatrixOperation, MemoryPoolType, NetworkDefinitionCreationFlag,
+                    NormalizationOp, OnnxParserFlag, PaddingMode, PluginCapabilityType, PluginFieldType, PoolingType, PreviewFeature, ProfilingVerbosity, QuantizationFlag,
+                    ReduceOperation, ResizeCoordinateTransformation, ResizeMode, ResizeRoundMode, ResizeSelector, RuntimePlatform, SampleMode, ScaleMode, ScatterMode,
+                    SerializationFlag, SliceMode, TacticSource, TempfileControlFlag, TensorFormat, TensorIOMode, TensorLocation, TensorRTPhase, TilingOptimizationLevel,
+                    TopKOperation, TripLimit, UnaryOperation, WeightsRole)  # fmt: skip
+from .flow import (IConditionLayer, IIfConditional, IIfConditionalInputLayer, IIfConditionalOutputLayer, IIteratorLayer, ILoop, ILoopOutputLayer, IRecurrenceLayer,
+                   ITripLimitLayer)  # fmt: skip
+from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLayer, IConstantLayer, IConvolutionLayer, ICumulativeLayer, IDeconvolutionLayer, IDequantizeLayer,
+                     IEinsumLayer, IElementWiseLayer, IFillLayer, IFullyConnectedLayer, IGatherLayer, IGridSampleLayer, IIdentityLayer, IKVCacheUpdateLayer, ILRNLayer,
+                     IMatrixMultiplyLayer, INMSLayer, INonZeroLayer, INormalizationLayer, IOneHotLayer, IPaddingLayer, IParametricReLULayer, IPoolingLayer, IQuantizeLayer,
+                     IRaggedSoftMaxLayer, IReduceLayer, IResizeLayer, IReverseSequenceLayer, IRotaryEmbeddingLayer, IScaleLayer, IScatterLayer, ISelectLayer, IShapeLayer,
+                     IShuffleLayer, ISliceLayer, ISoftMaxLayer, ISqueezeLayer, ITopKLayer, IUnaryLayer, IUnsqueezeLayer)  # fmt: skip
+from .plugins import (DimensionOperation, DimsExprs, DynamicPluginTensorDesc, IDimensionExpr, IExprBuilder, IPluginCapability, IPluginCreator, IPluginCreatorV3One,
+                      IPluginRegistry, IPluginV2DynamicExt, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime, PluginField,
+                      PluginFieldCollection, PluginTensorDesc, get_plugin_registry)  # fmt: skip
+from .refit import OnnxParserRefitter, Refitter
+from .subclass import (IAlgorithmSelector, IDebugListener, IGpuAllocator, IGpuAsyncAllocator, IInt8Calibrator, IInt8EntropyCalibrator, IInt8EntropyCalibrator2,
+                       IInt8LegacyCalibrator, IInt8MinMaxCalibrator, IStreamReader, IStreamReaderV2, IStreamWriter)  # fmt: skip
 from .log import ErrorCode, IErrorRecorder, ILogger, IOutputAllocator, IProfiler, IProgressMonitor, Logger, Profiler
+from .network import ILayer, ITensor
 from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeConfig, ISerializationConfig, Runtime
 
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
-# All enumerations, and all layers and parts of plugins that have TensorRT's names.
-for _room in (enums, layers, flow, definition, _plugin, refit, subclass):
-    for _name, _thing in vars(_room).items():
-        if isinstance(_thing, type) and getattr(_thing, "__module__", "") == _room.__name__ and not _name.startswith("_"):
-            globals()[_name] = _thing
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("annotations", "Any", "base", "builder", "enums", "log", "runtime", "VERSIONS")]
+__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
 
 
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:

@@ -18,7 +18,7 @@ from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
 from .log import Phases, Severity
-from .plugin import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
+from .plugins import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"

@@ -252,13 +252,13 @@ class INetworkDefinition(NetworkBase):
 
     def add_plugin_v2(self, inputs: Sequence[ITensor], plugin: Any) -> ILayer:
         """A plugin of the user's (IPluginV2DynamicExt)."""
-        from .plugin import IPluginV2Layer
+        from .plugins import IPluginV2Layer
 
         return self._add(IPluginV2Layer(self, list(inputs), plugin=plugin))
 
     def add_plugin_v3(self, inputs: Sequence[ITensor], shape_inputs: Sequence[ITensor], plugin: Any) -> ILayer:
         """A plugin of the user's (IPluginV3). Shape inputs come behind the others."""
-        from .plugin import IPluginV3Layer
+        from .plugins import IPluginV3Layer
 
         return self._add(IPluginV3Layer(self, [*inputs, *shape_inputs], plugin=plugin))
 

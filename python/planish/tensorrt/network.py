@@ -72,6 +72,7 @@ class ITensor:
 
     @property
     def network(self) -> "INetworkDefinition":
+        """That it belongs to."""
         network = self._network()
         if network is None:
             raise InvalidArgument(f"the network of tensor '{self.name}' is gone")
@@ -87,6 +88,7 @@ class ITensor:
 
     @property
     def rank(self) -> int:
+        """Dims."""
         return self._layer.rank_of(self._layer.outputs.index(self)) if self._layer else len(self._dims)
 
     @property
@@ -194,6 +196,7 @@ class ILayer:
 
     @property
     def network(self) -> "INetworkDefinition":
+        """That it belongs to."""
         network = self._network()
         if network is None:
             raise InvalidArgument(f"the network of layer '{self.name}' is gone")
@@ -207,9 +210,11 @@ class ILayer:
     # ---- what subclasses say ----
 
     def rank_of(self, index: int) -> int:
+        """Dims of an output."""
         return self.given(0).rank
 
     def code_of(self, index: int) -> int:
+        """The library's element type of an output."""
         return self.given(0).code
 
     def emit(self, e: "Emitter") -> List[str]:
@@ -227,9 +232,11 @@ class ILayer:
     # ---- help for them ----
 
     def fail(self, text: str) -> InvalidArgument:
+        """An error that names the layer."""
         return InvalidArgument(f"layer '{self.name}' ({self.title}): {text}")
 
     def given(self, index: int) -> ITensor:
+        """An input that must be there."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
         if tensor is None:
             raise self.fail(f"input {index} is missing: set_input({index}, tensor)")
@@ -641,7 +648,7 @@ class NetworkBase(Managed):
         return told.get(id(tensor))
 
     def _all_ops(self) -> Any:
-        from .plugin import registry_ops
+        from .plugins import registry_ops
 
         return registry_ops()
 

@@ -15,7 +15,7 @@ from . import wire
 from .base import DataType, Reports, Weights, as_weights, code_of, type_of
 from .builder import HOW, ParserError, read
 from .enums import TensorLocation, WeightsRole
-from .plugin import registry_ops
+from .plugins import registry_ops
 
 
 def _replaced(graph: wire.Graph, new: Dict[str, bytes]) -> bytes:

@@ -20,7 +20,7 @@ from .builder import DEBUG, PROFILES
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
-from .plugin import get_plugin_registry, registry_ops
+from .plugins import get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
 
 I32, I64 = 6, 7

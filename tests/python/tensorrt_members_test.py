@@ -1,0 +1,534 @@
+"""Members of TensorRT's classes that programs read, set or call beside the main way."""
+import inspect
+import unittest
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+import models
+import planish
+import planish.tensorrt as trt
+from network_test import LOGGER, close, draw, first, inputs_of, new, run
+from tensorrt_test import build as built
+
+
+def engine_of(model=None, generation=8, profile=True):
+    trt.set_generation(generation)
+    try:
+        return trt.Runtime(LOGGER).deserialize_cuda_engine(built(model or models.linear()[0], LOGGER, profile=profile))
+    finally:
+        trt.set_generation(8)
+
+
+def kept(test, thing, **values):
+    """Values that are taken and given back."""
+    for name, value in values.items():
+        setattr(thing, name, value)
+        test.assertEqual(getattr(thing, name), value, name)
+
+
+class Members(unittest.TestCase):
+    def test_module(self):
+        self.assertTrue(trt.__version__.startswith("8"))
+        self.assertTrue(trt.init_libnvinfer_plugins(LOGGER, ""))
+        self.assertIs(trt.get_plugin_registry(), trt.get_builder_plugin_registry(trt.EngineCapability.STANDARD))
+        self.assertEqual((trt.get_nv_onnx_parser_version(), trt.volume((2, 3)), trt.nptype(trt.float16)), (8601, 6, np.float16))
+        types = [trt.float32, trt.float16, trt.bfloat16, trt.int8, trt.int32, trt.int64, trt.bool, trt.uint8, trt.fp8, trt.int4, trt.fp4, trt.e8m0]
+        self.assertEqual([t.itemsize for t in types], [4, 2, 2, 1, 4, 8, 1, 1, 1, 0.5, 0.5, 1])
+        self.assertEqual(trt.DataType.HALF.itemsize, 2)
+        with self.assertRaises(TypeError):
+            trt.nptype(trt.bfloat16)
+        self.assertEqual((trt.Dims((2, 3)).numel(), trt.Dims.MAX_DIMS, trt.Dims([1]).MAX_DIMS, tuple(trt.Permutation([1, 0]))), (6, 8, 8, (1, 0)))
+        w = trt.Weights(np.arange(3, dtype=np.float16))
+        self.assertEqual((w.size, w.nbytes, w.dtype, w.numpy().tolist()), (3, 6, trt.float16, [0, 1, 2]))
+
+    def test_logger(self):
+        logger = trt.Logger(trt.Logger.INFO)
+        self.assertEqual((logger.min_severity, logger.ERROR, logger.Severity.WARNING, logger.VERBOSE > logger.INFO > logger.INTERNAL_ERROR), (trt.Logger.INFO, trt.Logger.ERROR, logger.WARNING, True))
+        logger.min_severity = trt.Logger.INTERNAL_ERROR
+        logger.log(trt.Logger.ERROR, "not shown")
+        with self.assertRaises(NotImplementedError):
+            trt.ILogger().log(trt.Logger.ERROR, "")
+        recorder = trt.IErrorRecorder()
+        recorder.report_error(trt.ErrorCode.INVALID_STATE, "odd")
+        self.assertEqual((recorder.num_errors(), recorder.get_error_code(0), recorder.get_error_desc(0), recorder.has_overflowed()), (1, trt.ErrorCode.INVALID_STATE, "odd", False))
+        recorder.clear()
+        self.assertEqual(recorder.num_errors(), 0)
+
+    def test_builder(self):
+        builder, network = new()
+        self.assertIs(builder.logger, LOGGER)
+        self.assertIs(builder.get_plugin_registry(), trt.get_plugin_registry())
+        self.assertFalse(builder.is_network_supported(network, builder.create_builder_config()))
+        kept(self, builder, max_threads=2, gpu_allocator=trt.IGpuAllocator(), error_recorder=trt.IErrorRecorder(), max_batch_size=4)
+        self.assertEqual((builder.num_DLA_cores, builder.max_DLA_batch_size, builder.platform_has_fast_fp16, builder.platform_has_fast_int8, builder.platform_has_tf32), (0, 0, True, True, True))
+        self.assertIsNone(builder.build_engine(network, builder.create_builder_config()))
+        self.assertEqual(builder.error_recorder.num_errors(), 1)
+        builder.reset()
+        self.assertTrue(trt.OnnxParser(network, LOGGER).parse(models.linear()[0].SerializeToString()))
+        self.assertTrue(builder.is_network_supported(network, builder.create_builder_config()))
+
+        class Writer(trt.IStreamWriter):
+            def write(self, data):
+                self.data = data
+                return len(data)
+
+        class Reader(trt.IStreamReader):
+            def __init__(self, data):
+                super().__init__()
+                self.data, self.at = data, 0
+
+            def read(self, size):
+                self.at += size
+                return self.data[self.at - size : self.at]
+
+        class ReaderV2(trt.IStreamReaderV2):
+            def __init__(self, data):
+                super().__init__()
+                self.data = data
+
+            def read(self, num_bytes, stream):
+                out, self.data = self.data[:num_bytes], self.data[num_bytes:]
+                return out
+
+        writer = Writer()
+        self.assertTrue(builder.build_serialized_network_to_stream(network, builder.create_builder_config(), writer))
+        for reader in (Reader(writer.data), ReaderV2(writer.data)):
+            self.assertEqual(trt.Runtime(LOGGER).deserialize_cuda_engine(reader).num_io_tensors, 2)
+        self.assertFalse(ReaderV2(b"").seek(0, 0))
+        host = builder.build_serialized_network(network, builder.create_builder_config())
+        self.assertEqual((host.nbytes, host.dtype, bytes(memoryview(host)[:4])), (len(writer.data), trt.uint8, writer.data[:4]))
+
+    def test_config(self):
+        config = new()[0].create_builder_config()
+        kept(self, config, builder_optimization_level=1, max_num_tactics=4, avg_timing_iterations=3, min_timing_iterations=2, profiling_verbosity=trt.ProfilingVerbosity.DETAILED,
+             hardware_compatibility_level=trt.HardwareCompatibilityLevel.AMPERE_PLUS, runtime_platform=trt.RuntimePlatform.SAME_AS_BUILD, max_aux_streams=0, progress_monitor=trt.IProgressMonitor(),
+             plugins_to_serialize=["a"], tiling_optimization_level=trt.TilingOptimizationLevel.FAST, l2_limit_for_tiling=7, engine_capability=trt.EngineCapability.STANDARD,
+             default_device_type=trt.DeviceType.GPU, DLA_core=-1, profile_stream=3, remote_auto_tuning_config="ssh://", build_route="-a=1", max_workspace_size=1 << 20,
+             int8_calibrator=trt.IInt8EntropyCalibrator2(), algorithm_selector=trt.IAlgorithmSelector(), flags=1 << int(trt.BuilderFlag.TF32))  # fmt: skip
+        self.assertEqual((config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE), config.all_build_routes), (1 << 20, ""))
+        config.set_flag(trt.BuilderFlag.FP16)
+        config.clear_flag(trt.BuilderFlag.TF32)
+        self.assertEqual((config.get_flag(trt.BuilderFlag.FP16), config.flags), (True, 1))
+        config.set_memory_pool_limit(trt.MemoryPoolType.TACTIC_DRAM, 5)
+        self.assertEqual(config.get_memory_pool_limit(trt.MemoryPoolType.TACTIC_DRAM), 5)
+        self.assertTrue(config.set_tactic_sources(1 << int(trt.TacticSource.CUBLAS)) and config.get_tactic_sources() == 1)
+        config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+        self.assertTrue(config.get_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806))
+        config.set_quantization_flag(trt.QuantizationFlag.CALIBRATE_BEFORE_FUSION)
+        self.assertTrue(config.get_quantization_flag(trt.QuantizationFlag.CALIBRATE_BEFORE_FUSION) and config.quantization_flags == 1)
+        config.clear_quantization_flag(trt.QuantizationFlag.CALIBRATE_BEFORE_FUSION)
+        profile = new()[0].create_optimization_profile()
+        self.assertTrue(config.set_calibration_profile(profile) and config.get_calibration_profile() is profile)
+        self.assertEqual((config.add_optimization_profile(profile), config.num_optimization_profiles), (0, 1))
+        layer = new()[1]
+        config.set_device_type(layer, trt.DeviceType.GPU)
+        self.assertEqual((config.get_device_type(layer), config.is_device_type_set(layer), config.can_run_on_DLA(layer), config.reset_device_type(layer)), (trt.DeviceType.GPU, False, False, None))
+        with self.assertRaises(planish.Unsupported):
+            config.set_device_type(layer, trt.DeviceType.DLA)
+        cache = config.create_timing_cache(b"")
+        self.assertTrue(config.set_timing_cache(cache, False) and config.get_timing_cache() is cache and cache.combine(config.create_timing_cache(b""), False))
+        for call in (cache.queryKeys, lambda: cache.query(1), lambda: cache.update(1, 2)):
+            with self.assertRaises(planish.Unsupported):
+                call()
+        profile.set_shape_input("n", (1,), (2,), (3,))
+        profile.extra_memory_target = 0.5
+        self.assertEqual((profile.get_shape_input("n"), profile.extra_memory_target, profile.get_shape("x")), ([(1,), (2,), (3,)], 0.5, []))
+        config.reset()
+        self.assertEqual((config.num_optimization_profiles, config.builder_optimization_level), (0, 3))
+
+    def test_timing_cache(self):
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (1, 64))
+        y = first(network.add_matrix_multiply(x, trt.MatrixOperation.NONE, first(network.add_constant((64, 96), draw(64, 96))), trt.MatrixOperation.NONE))
+        network.mark_output(y)
+        config = builder.create_builder_config()
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, True)
+        plan = builder.build_serialized_network(network, config)
+        kept_bytes = bytes(cache.serialize())
+        again = builder.create_builder_config()
+        again.set_timing_cache(again.create_timing_cache(kept_bytes), True)
+        self.assertEqual(bytes(builder.build_serialized_network(network, again)), bytes(plan))
+        self.assertEqual(again.get_timing_cache().serialize(), kept_bytes)
+        self.assertTrue(cache.reset() and not cache.serialize())
+
+    def test_network(self):
+        builder, network = new()
+        self.assertEqual((network.get_flag(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH), network.flags, network.has_implicit_batch_dimension), (True, 1, False))
+        self.assertIs(network.builder, builder)
+        kept(self, network, name="n", error_recorder=trt.IErrorRecorder())
+        x = network.add_input("x", trt.float32, (2,))
+        kept(self, x, name="in", location=trt.TensorLocation.HOST, allowed_formats=3, dtype=trt.float16, broadcast_across_batch=True)
+        x.shape = (3,)
+        self.assertEqual((tuple(x.shape), x.is_shape_tensor, x.is_execution_tensor), ((3,), False, True))
+        self.assertTrue(x.set_dynamic_range(-1, 1) and x.dynamic_range == (-1, 1))
+        x.reset_dynamic_range()
+        self.assertIsNone(x.dynamic_range)
+        layer = network.add_unary(x, trt.UnaryOperation.NEG)
+        self.assertFalse(layer.precision_is_set)
+        kept(self, layer, precision=trt.float32, num_ranks=1, op=trt.UnaryOperation.ABS)
+        self.assertTrue(layer.precision_is_set)
+        layer.reset_precision()
+        layer.set_output_type(0, trt.float32)
+        layer.reset_output_type(0)
+        self.assertEqual((layer.precision_is_set, layer.output_type_is_set(0), layer.get_output_type(0)), (False, False, trt.float16))
+        layer.set_input(0, network.add_input("other", trt.float32, (4,)))
+        self.assertEqual(tuple(first(layer).shape), (4,))
+        self.assertTrue(network.mark_output_for_shapes(first(layer)) and network.unmark_output_for_shapes(first(layer)) and network.num_outputs == 0)
+        self.assertTrue(network.mark_weights_refittable("w") and network.are_weights_marked_refittable("w") and network.unmark_weights_refittable("w"))
+        self.assertFalse(network.are_weights_marked_refittable("w"))
+        c = network.add_input("c", trt.bool, ())
+        check = network.add_assertion(c, "must hold")
+        self.assertEqual((check.message, LOGGER.lines[-1][1]), ("must hold", "assertions are not checked: 'must hold'"))
+        for add in (network.add_moe, network.add_dynamic_quantize, network.add_dist_collective, network.add_rnn_v2):
+            with self.assertRaises(planish.Unsupported):
+                add(x)
+
+    def test_layer_parameters(self):
+        """Each parameter is what was given, and takes another value."""
+        _, n = new()
+        x = n.add_input("x", trt.float32, (1, 4, 8, 8))
+        i = n.add_input("i", trt.int32, (2,))
+        p = n.add_input("p", trt.bool, ())
+        w, nd = draw(4, 4, 3, 3), (2, 2)
+        for layer in (n.add_convolution_nd(x, 4, (3, 3), w), n.add_deconvolution_nd(x, 4, (3, 3), w)):
+            kept(self, layer, num_output_maps=4, kernel_size_nd=(3, 3), stride_nd=nd, padding_nd=nd, pre_padding=nd, post_padding=nd, padding_mode=trt.PaddingMode.SAME_LOWER, num_groups=2, dilation_nd=nd)
+            layer.kernel, layer.bias = trt.Weights(w), np.zeros(4, np.float32)
+            self.assertEqual((layer.kernel.size, layer.bias.size), (w.size, 4))
+        kept(self, n.add_convolution(x, 4, (3, 3), w), kernel_size=(3, 3), stride=nd, padding=nd, dilation=nd)
+        full = n.add_fully_connected(x, 2, draw(2, 256))
+        kept(self, full, num_output_channels=2)
+        full.kernel, full.bias = draw(2, 256), draw(2)
+        self.assertEqual((full.kernel.size, full.bias.size), (512, 2))
+        kept(self, n.add_pooling_nd(x, trt.PoolingType.MAX, nd), type=trt.PoolingType.AVERAGE, window_size_nd=(3, 3), stride_nd=nd, padding_nd=nd, pre_padding=nd, post_padding=nd,
+             padding_mode=trt.PaddingMode.EXPLICIT_ROUND_UP, blend_factor=0.5, average_count_excludes_padding=False, window_size=nd)  # fmt: skip
+        kept(self, n.add_activation(x, trt.ActivationType.RELU), type=trt.ActivationType.ELU, alpha=0.5, beta=2.0)
+        kept(self, n.add_lrn(x, 3, 0.1, 0.2, 1), window_size=5, alpha=0.2, beta=0.3, k=2.0)
+        scale = n.add_scale(x, trt.ScaleMode.UNIFORM)
+        kept(self, scale, mode=trt.ScaleMode.CHANNEL, channel_axis=2)
+        scale.scale, scale.shift, scale.power = draw(8), draw(8), draw(8)
+        self.assertEqual((scale.scale.size, scale.shift.size, scale.power.size), (8, 8, 8))
+        kept(self, n.add_softmax(x), axes=4)
+        kept(self, n.add_concatenation([x, x]), axis=2)
+        kept(self, n.add_elementwise(x, x, trt.ElementWiseOperation.SUM), op=trt.ElementWiseOperation.PROD)
+        kept(self, n.add_padding_nd(x, nd, nd), pre_padding_nd=(1, 0), post_padding_nd=(0, 1))
+        kept(self, n.add_shuffle(x), first_transpose=(0, 1, 3, 2), reshape_dims=(2, -1), second_transpose=(1, 0), zero_is_placeholder=False)
+        kept(self, n.add_slice(x, (0,) * 4, (1,) * 4, (1,) * 4), start=(1,) * 4, shape=(2,) * 4, stride=(2,) * 4, mode=trt.SampleMode.WRAP, axes=(0, 1, 2, 3))
+        kept(self, n.add_reduce(x, trt.ReduceOperation.SUM, 1, False), op=trt.ReduceOperation.MAX, axes=2, keep_dims=True)
+        kept(self, n.add_cumulative(x, i, trt.CumulativeOperation.SUM, False, False), op=trt.CumulativeOperation.SUM, exclusive=True, reverse=True)
+        kept(self, n.add_topk(x, trt.TopKOperation.MAX, 1, 2), op=trt.TopKOperation.MIN, k=2, axes=4, indices_type=trt.int64)
+        kept(self, n.add_gather(x, i, 1), axis=2, num_elementwise_dims=0, mode=trt.GatherMode.ELEMENT)
+        kept(self, n.add_scatter(x, x, x, trt.ScatterMode.ELEMENT), axis=1, mode=trt.ScatterMode.ND)
+        kept(self, n.add_one_hot(i, x, i, 0), axis=1)
+        kept(self, n.add_non_zero(x), indices_type=trt.int64)
+        kept(self, n.add_nms(x, x, i), bounding_box_format=trt.BoundingBoxFormat.CENTER_SIZES, topk_box_limit=9, indices_type=trt.int64)
+        kept(self, n.add_grid_sample(x, x), interpolation_mode=trt.InterpolationMode.CUBIC, align_corners=True, sample_mode=trt.SampleMode.CLAMP)
+        kept(self, n.add_resize(x), shape=(1, 4, 4, 4), scales=[1.0, 1.0, 2.0, 2.0], resize_mode=trt.InterpolationMode.CUBIC, coordinate_transformation=trt.ResizeCoordinateTransformation.HALF_PIXEL,
+             selector_for_single_pixel=trt.ResizeSelector.UPPER, nearest_rounding=trt.ResizeRoundMode.CEIL, exclude_outside=True, cubic_coeff=-0.5)  # fmt: skip
+        kept(self, n.add_matrix_multiply(x, trt.MatrixOperation.NONE, x, trt.MatrixOperation.NONE), op0=trt.MatrixOperation.TRANSPOSE, op1=trt.MatrixOperation.TRANSPOSE)
+        kept(self, n.add_einsum([x], "abcd->a"), equation="abcd->b")
+        constant = n.add_constant((2,), draw(2))
+        constant.weights, constant.shape = draw(3), (3,)
+        self.assertEqual((constant.weights.size, constant.shape), (3, (3,)))
+        kept(self, n.add_cast(x, trt.float16), to_type=trt.int32)
+        kept(self, n.add_fill((2,), trt.FillOperation.LINSPACE), shape=(3,), operation=trt.FillOperation.RANDOM_NORMAL, alpha=1.0, beta=3.0, to_type=trt.float16)
+        kept(self, n.add_reverse_sequence(x, i), batch_axis=0, sequence_axis=1)
+        kept(self, n.add_normalization(x, x, x, 2), axes=4, epsilon=1e-3, num_groups=2, compute_precision=trt.float32)
+        for layer in (n.add_quantize(x, x), n.add_dequantize(x, x)):
+            kept(self, layer, axis=1, to_type=trt.float16, block_shape=(1, 1, 1, 4))
+        kept(self, n.add_rotary_embedding(x, x, x, False, 0), interleaved=True, rotary_embedding_dim=4)
+        kept(self, n.add_kv_cache_update(x, x, i, trt.KVCacheMode.LINEAR), cache_mode=trt.KVCacheMode.LINEAR)
+        heads = n.add_attention_v2(x, x, x, trt.AttentionNormalizationOp.SOFTMAX, False)
+        kept(self, heads, norm_op=trt.AttentionNormalizationOp.NONE, causal=True, decomposable=False, metadata="m", name="a")
+        self.assertTrue(heads.set_input(3, x) and heads.mask is x and heads.get_input(3) is x and heads.num_outputs == 1 and heads.num_inputs == 4)
+        self.assertEqual(heads.get_output(0).dtype, trt.float32)
+        loop = n.add_loop()
+        kept(self, loop, name="l")
+        kept(self, loop.add_iterator(x), axis=1, reverse=True)
+        kept(self, loop.add_trip_limit(i, trt.TripLimit.COUNT), kind=trt.TripLimit.WHILE)
+        kept(self, loop.add_loop_output(x, trt.LoopOutput.LAST_VALUE), axis=1, kind=trt.LoopOutput.REVERSE)
+        choice = n.add_if_conditional()
+        kept(self, choice, name="c")
+        choice.set_condition(p)
+        with self.assertRaises(planish.InvalidArgument):
+            choice.set_condition(p)
+
+    def test_parser(self):
+        _, network = new()
+        parser = trt.OnnxParser(network, LOGGER)
+        self.assertTrue(parser.set_builder_config(new()[0].create_builder_config()) and parser.supports_operator("Conv"))
+        parser.set_flag(trt.OnnxParserFlag.NATIVE_INSTANCENORM)
+        self.assertTrue(parser.get_flag(trt.OnnxParserFlag.NATIVE_INSTANCENORM))
+        parser.clear_flag(trt.OnnxParserFlag.NATIVE_INSTANCENORM)
+        model = models.linear()[0]
+        data = model.SerializeToString()
+        self.assertTrue(parser.supports_model_v2(data) and parser.num_subgraphs == 1 and parser.is_subgraph_supported(0))
+        self.assertEqual((parser.get_subgraph_nodes(0), parser.supports_model(data)), ([0, 1], (True, [([0, 1], True)])))
+        self.assertFalse(parser.parse_model_proto())
+        new_b = np.arange(3, dtype=np.float32)
+        self.assertTrue(parser.load_model_proto(data) and parser.load_initializer("b", new_b.ctypes.data, new_b.nbytes) and parser.parse_model_proto())
+        self.assertEqual((parser.get_layer_output_tensor("product").name, parser.get_layer_output_tensor("no"), parser.get_used_vc_plugin_libraries()), ("h", None, []))
+        builder = network.builder
+        x = draw(2, 4)
+        w = numpy_helper.to_array(model.graph.initializer[0])
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(builder.build_serialized_network(network, builder.create_builder_config()))
+        close(run(engine, {"x": x})["y"], np.maximum(x @ w + new_b, 0))
+        self.assertFalse(parser.parse(data))  # it is not empty
+        self.assertIn("not empty", parser.get_error(0).desc())
+        parser.clear_errors()
+        self.assertEqual(parser.num_errors, 0)
+        other = trt.OnnxParser(new()[1], LOGGER)
+        self.assertFalse(other.parse_from_file("no/such.onnx") or other.parse_with_weight_descriptors(b"\0"))
+        error = other.get_error(0)
+        self.assertEqual((error.file(), error.line(), error.func(), error.node(), error.node_name(), error.node_operator(), error.local_function_stack(), error.code() > 0), ("", 0, "", -1, "", "", [], True))
+        for i in range(1, 60, 3):  # damaged models
+            self.assertFalse(trt.OnnxParser(new()[1], LOGGER).parse(data[: len(data) * i // 60]))
+
+    def test_runtime(self):
+        runtime = trt.Runtime(LOGGER)
+        kept(self, runtime, max_threads=2, gpu_allocator=None, DLA_core=-1, error_recorder=trt.IErrorRecorder(), engine_host_code_allowed=True, temporary_directory="/tmp", tempfile_control_flags=1)
+        self.assertEqual((runtime.num_DLA_cores, runtime.logger), (0, LOGGER))
+        self.assertIs(runtime.get_plugin_registry(), trt.get_plugin_registry())
+        with self.assertRaises(planish.Unsupported):
+            runtime.load_runtime("lean.so")
+        self.assertIsNone(runtime.deserialize_cuda_engine(b""))
+
+    def test_engine(self):
+        engine = engine_of(generation=10)
+        self.assertEqual((engine.name, engine.num_layers > 0, engine.refittable, engine.num_optimization_profiles), ("graph", True, False, 1))
+        self.assertEqual((engine.get_tensor_location("x"), engine.get_tensor_format("x"), engine.get_tensor_format_desc("x")), (trt.TensorLocation.DEVICE, trt.TensorFormat.LINEAR, "Row major linear FLOAT format"))
+        self.assertEqual((engine.get_tensor_bytes_per_component("x"), engine.get_tensor_components_per_element("x"), engine.get_tensor_vectorized_dim("x"), engine.is_shape_inference_io("x")), (-1, -1, -1, False))
+        self.assertEqual((engine.get_tensor_profile_values(0, "x"), engine.get_aliased_input_tensor("y"), engine.is_debug_tensor("h")), ([], "", False))
+        self.assertEqual((engine.device_memory_size_v2, engine.get_device_memory_size_for_profile_v2(0), engine.streamable_weights_size, engine.get_weight_streaming_automatic_budget(),
+                          engine.weight_streaming_scratch_memory_size, engine.num_aux_streams, engine.tactic_sources), (0,) * 7)  # fmt: skip
+        self.assertTrue(engine.get_engine_stat(trt.EngineStat.TOTAL_WEIGHTS_SIZE) > 0 and engine.get_engine_stat(trt.EngineStat.STRIPPED_WEIGHTS_SIZE) == 0)
+        self.assertEqual((engine.profiling_verbosity, engine.engine_capability, engine.hardware_compatibility_level), (trt.ProfilingVerbosity.DETAILED, trt.EngineCapability.STANDARD, trt.HardwareCompatibilityLevel.NONE))
+        kept(self, engine, weight_streaming_budget_v2=0, error_recorder=trt.IErrorRecorder())
+        config = engine.create_serialization_config()
+        self.assertEqual(bytes(engine.serialize_with_config(config)), bytes(engine.serialize()))
+        config.set_flag(trt.SerializationFlag.EXCLUDE_WEIGHTS)
+        self.assertTrue(config.get_flag(trt.SerializationFlag.EXCLUDE_WEIGHTS) and config.flags == 1)
+        with self.assertRaises(planish.Unsupported):
+            engine.serialize_with_config(config)
+        config.clear_flag(trt.SerializationFlag.EXCLUDE_WEIGHTS)
+        config.flags = 0
+        settings = engine.create_runtime_config()
+        settings.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE)
+        self.assertEqual(settings.get_execution_context_allocation_strategy(), trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE)
+        self.assertIsNotNone(engine.create_execution_context(settings))
+        inspector = engine.create_engine_inspector()
+        kept(self, inspector, execution_context=None)
+        self.assertIn("product", inspector.get_engine_information(trt.LayerInformationFormat.JSON) + inspector.get_layer_information(0, trt.LayerInformationFormat.ONELINE))
+
+    def test_generations(self):
+        """What went with 10 and 11 is there before only."""
+        engine = engine_of()
+        context = engine.create_execution_context()
+        self.assertEqual((engine.num_bindings, engine.get_binding_name(0), engine.get_binding_index("y"), engine.binding_is_input(0), tuple(engine.get_binding_shape(0))), (2, "x", 1, True, (-1, 4)))
+        self.assertEqual((engine.get_binding_dtype(0), engine.get_location(0), [tuple(s) for s in engine.get_profile_shape(0, 0)], engine.get_profile_shape_input(0, "x"), engine.is_shape_binding(0),
+                          engine.is_execution_binding(0), engine.max_batch_size, engine.has_implicit_batch_dimension),
+                         (trt.float32, trt.TensorLocation.DEVICE, [(1, 4), (2, 4), (8, 4)], [], False, True, 1, False))  # fmt: skip
+        self.assertEqual((engine.device_memory_size, engine.get_device_memory_size_for_profile(0), engine.weight_streaming_budget), (0, 0, 0))
+        self.assertIsNotNone(engine.create_execution_context_without_device_memory())
+        x, y = draw(3, 4), np.empty((3, 3), np.float32)
+        self.assertTrue(context.set_binding_shape(0, x.shape) and context.all_shape_inputs_specified)
+        self.assertEqual(tuple(context.get_binding_shape(1)), (3, 3))
+        expected = models.linear()[1](x)
+        for runs in (lambda b: context.execute(1, b), lambda b: context.execute_async(1, b, 0), lambda b: context.execute_async_v2(b, 0), context.execute_v2):
+            y[:] = 0
+            self.assertTrue(runs([x.ctypes.data, y.ctypes.data]))
+            close(y, expected)
+        try:
+            trt.set_generation(10)
+            for thing, names in ((engine, ("num_bindings", "get_binding_index", "max_batch_size")), (context, ("execute_async_v2", "set_binding_shape")), (new()[0], ("build_engine",))):
+                for name in names:
+                    self.assertFalse(hasattr(thing, name), name)
+            self.assertTrue(hasattr(engine, "device_memory_size") and hasattr(context, "execute_v2") and hasattr(new()[0], "platform_has_fast_fp16"))
+            with self.assertRaises(AttributeError) as raised:
+                engine.num_bindings
+            self.assertIn("num_io_tensors", str(raised.exception))
+            trt.set_generation(11)
+            self.assertFalse(hasattr(engine, "device_memory_size") or hasattr(new()[0].create_builder_config(), "int8_calibrator"))
+        finally:
+            trt.set_generation(8)
+        with self.assertRaises(planish.InvalidArgument):
+            trt.set_generation(9)
+
+    def test_context(self):
+        engine = engine_of()
+        context = engine.create_execution_context()
+        kept(self, context, name="c", nvtx_verbosity=trt.ProfilingVerbosity.NONE, debug_sync=True, persistent_cache_limit=0, temporary_allocator=trt.IGpuAllocator(), device_memory=0,
+             unfused_tensors_debug_state=False, error_recorder=trt.IErrorRecorder(), enqueue_emits_profile=False)  # fmt: skip
+        context.error_recorder = None
+        context.set_device_memory(0, 0)
+        context.set_aux_streams([])
+        self.assertEqual((context.engine, context.update_device_memory_size_for_shapes(), context.set_communicator(None), context.all_binding_shapes_specified), (engine, 0, False, False))
+        self.assertTrue(context.set_input_consumed_event(5) and context.get_input_consumed_event() == 5)
+        self.assertIsInstance(context.get_runtime_config(), trt.IRuntimeConfig)
+        self.assertTrue(context.set_optimization_profile_async(0, 0) and context.active_optimization_profile == 0)
+        self.assertFalse(context.set_optimization_profile_async(3, 0))
+        context.active_optimization_profile = 0
+
+        class Times(trt.IProfiler):
+            def __init__(self):
+                super().__init__()
+                self.layers = []
+
+            def report_layer_time(self, layer_name, ms):
+                self.layers.append(layer_name)
+
+        x, y = draw(3, 4), np.empty((3, 3), np.float32)
+        context.set_input_shape("x", x.shape)
+        self.assertTrue(context.set_tensor_address("x", x.ctypes.data) and context.get_tensor_address("x") == x.ctypes.data)
+        context.set_tensor_address("y", y.ctypes.data)
+        times = context.profiler = Times()
+        self.assertTrue(context.execute_async_v3(0) and not times.layers)
+        self.assertTrue(context.report_to_profiler() and len(times.layers) == engine.num_layers and context.profiler is times)
+        self.assertIsNone(context.get_output_allocator("y"))
+        allocator = trt.IOutputAllocator()
+        self.assertTrue(context.set_output_allocator("y", allocator) and context.get_output_allocator("y") is allocator)
+        allocator.notify_shape("y", (1,))
+        for call in (lambda: allocator.reallocate_output("y", 0, 1, 1), lambda: allocator.reallocate_output_async("y", 0, 1, 1, 0)):
+            with self.assertRaises(NotImplementedError):
+                call()
+        self.assertEqual((tuple(context.get_tensor_shape("y")), tuple(context.get_tensor_strides("y")), context.get_max_output_size("y"), context.infer_shapes()), ((3, 3), (3, 1), 36, []))
+
+    def test_shape_inputs(self):
+        made = models.model([helper.make_node("Expand", ["x", "s"], ["y"])], [("x", TensorProto.FLOAT, [1]), ("s", TensorProto.INT64, [1])], [("y", TensorProto.FLOAT, ["n"])])
+        context = engine_of(made, profile=False).create_execution_context()
+        self.assertTrue(context.set_shape_input(1, [4]) and context.get_shape(1) == [4])
+        x, y = draw(1), np.empty(4, np.float32)
+
+        class Here(trt.IOutputAllocator):
+            def reallocate_output(self, name, memory, size, alignment):
+                return y.ctypes.data if size == y.nbytes else 0
+
+        context.set_tensor_address("x", x.ctypes.data)
+        context.set_output_allocator("y", Here())
+        self.assertTrue(context.execute_async_v3(0), LOGGER.lines[-1])
+        close(y, np.repeat(x, 4))
+
+    def test_debug_tensors(self):
+        class Heard(trt.IDebugListener):
+            def __init__(self):
+                super().__init__()
+                self.told = {}
+
+            def process_debug_tensor(self, addr, location, type, shape, name, stream):
+                import ctypes
+
+                self.told[name] = np.frombuffer(ctypes.string_at(addr, int(np.prod(shape)) * 4), trt.nptype(type)).reshape(tuple(shape))
+                return True
+
+        for everything in (False, True):
+            builder, network = new()
+            x = network.add_input("x", trt.float32, (2, 3))
+            neg = first(network.add_unary(x, trt.UnaryOperation.NEG))
+            neg.name = "neg"
+            y = first(network.add_unary(neg, trt.UnaryOperation.EXP))
+            y.name = "y"
+            network.mark_output(y)
+            if everything:
+                self.assertTrue(network.mark_unfused_tensors_as_debug_tensors() and network.unmark_unfused_tensors_as_debug_tensors() and network.mark_unfused_tensors_as_debug_tensors())
+            else:
+                self.assertTrue(network.mark_debug(y) and network.unmark_debug(y) and network.mark_debug(neg) and network.is_debug_tensor(neg) and not network.is_debug_tensor(y))
+            engine = builder.build_engine_with_config(network, builder.create_builder_config())
+            self.assertTrue(engine.is_debug_tensor("neg"))
+            context, heard, a, out = engine.create_execution_context(), Heard(), draw(2, 3), np.empty((2, 3), np.float32)
+            self.assertTrue(context.set_debug_listener(heard) and context.get_debug_listener() is heard and context.get_debug_state("neg"))
+            self.assertTrue(context.execute_v2([a.ctypes.data, out.ctypes.data]))
+            close(heard.told["neg"], -a)
+            if not everything:
+                self.assertEqual(list(heard.told), ["neg"])
+                heard.told.clear()
+                self.assertTrue(context.set_tensor_debug_state("neg", False) and context.execute_v2([a.ctypes.data, out.ctypes.data]) and not heard.told)
+                self.assertTrue(context.set_all_tensors_debug_state(True) and context.get_debug_state("neg"))
+
+    def test_progress(self):
+        class Watch(trt.IProgressMonitor):
+            def __init__(self, go_on):
+                super().__init__()
+                self.go_on, self.begun, self.ended, self.steps = go_on, [], [], 0
+
+            def phase_start(self, phase_name, parent_phase, num_steps):
+                self.begun.append(phase_name)
+
+            def step_complete(self, phase_name, step):
+                self.steps += 1
+                return self.go_on
+
+            def phase_finish(self, phase_name):
+                self.ended.append(phase_name)
+
+        builder, network = new()
+        (x,) = inputs_of(network, {"x": draw(1, 3, 32, 32)})
+        for _ in range(12):
+            x = first(network.add_convolution_nd(x, 3, (3, 3), draw(3, 3, 3, 3)))
+        network.mark_output(x)
+        self.assertIs(trt.IProgressMonitor().step_complete("a", 1), True)
+        for go_on in (True, False):
+            config = builder.create_builder_config()
+            watch = config.progress_monitor = Watch(go_on)
+            plan = builder.build_serialized_network(network, config)
+            self.assertEqual(plan is not None, go_on or watch.steps == 0)
+            self.assertEqual(watch.begun, watch.ended)
+
+    def test_calibrators(self):
+        """Their classes are there; the builder says that it does not calibrate."""
+
+        class Mine(trt.IInt8EntropyCalibrator2):
+            def get_batch_size(self):
+                return 4
+
+        mine = Mine()
+        self.assertEqual((mine.get_batch_size(), mine.get_batch(["x"]), mine.read_calibration_cache(), mine.write_calibration_cache(b""), mine.get_algorithm()),
+                         (4, None, None, None, trt.CalibrationAlgoType.ENTROPY_CALIBRATION_2))  # fmt: skip
+        for one in (trt.IInt8EntropyCalibrator(), trt.IInt8MinMaxCalibrator(), trt.IInt8LegacyCalibrator()):
+            self.assertEqual((one.get_batch_size(), one.get_batch([]), one.read_calibration_cache(), one.write_calibration_cache(b"")), (1, None, None, None))
+        self.assertTrue(0 < one.get_quantile() < 1 and 0 < one.get_regression_cutoff() < 1)
+        builder, network = new()
+        trt.OnnxParser(network, LOGGER).parse(models.linear()[0].SerializeToString())
+        config = builder.create_builder_config()
+        config.set_flag(trt.BuilderFlag.INT8)
+        config.int8_calibrator = mine
+        LOGGER.lines.clear()
+        self.assertIsNotNone(builder.build_serialized_network(network, config))
+        self.assertTrue(any("INT8" in text for _, text in LOGGER.lines))
+
+    def test_subclasses(self):
+        allocator = trt.IGpuAllocator()
+        self.assertEqual((allocator.allocate(1, 1, 0), allocator.reallocate(1, 1, 1), allocator.deallocate(1), allocator.allocate_async(1, 1, 0, 0), allocator.deallocate_async(1, 0)), (None, None, False, None, False))
+        selector = trt.IAlgorithmSelector()
+        self.assertEqual((selector.select_algorithms(None, [1, 2]), selector.report_algorithms([], [])), ([0, 1], None))
+        profiler = trt.Profiler()
+        profiler.report_layer_time("layer", 0.5)
+        field = trt.PluginField("f", np.array([1.0], np.float32))
+        self.assertEqual((field.name, field.data.tolist(), field.type, field.size, list(trt.PluginFieldCollection([field]))), ("f", [1.0], trt.PluginFieldType.FLOAT32, 1, [field]))
+        self.assertEqual((trt.PluginField("t", "abc").type, trt.PluginField("t", "abc").size), (trt.PluginFieldType.CHAR, 3))
+        desc = trt.PluginTensorDesc((1, 2), trt.float16)
+        dynamic = trt.DynamicPluginTensorDesc(desc)
+        self.assertEqual((desc.dims, desc.type, desc.format, desc.scale, dynamic.desc, dynamic.min, dynamic.max, dynamic.opt), ((1, 2), trt.float16, trt.TensorFormat.LINEAR, 0.0, desc, (1, 2), (1, 2), (1, 2)))
+        old = trt.IPluginV2DynamicExt()
+        self.assertEqual((old.plugin_type, old.plugin_version, old.plugin_namespace, old.num_outputs, old.serialize(), old.initialize(), old.terminate(), old.get_workspace_size([], []),
+                          old.configure_plugin([], []), type(old.clone())), ("", "1", "", 1, b"", 0, None, 0, None, type(old)))  # fmt: skip
+        core, build, run_ = trt.IPluginV3OneCore(), trt.IPluginV3OneBuild(), trt.IPluginV3OneRuntime()
+        self.assertEqual((core.plugin_name, core.plugin_version, core.plugin_namespace, build.num_outputs, build.get_workspace_size([], []), build.get_valid_tactics(), build.configure_plugin([], [])),
+                         ("", "1", "", 1, 0, [], None))  # fmt: skip
+        self.assertEqual((run_.on_shape_change([], []), run_.set_tactic(1), run_.get_fields_to_serialize()), (None, None, []))
+        whole = trt.IPluginV3()
+        self.assertIs(whole.get_capability_interface(trt.PluginCapabilityType.CORE), whole)
+        self.assertIsInstance(whole.clone(), trt.IPluginV3)
+        for creator in (trt.IPluginCreator(), trt.IPluginCreatorV3One()):
+            self.assertEqual((creator.name, creator.plugin_version, creator.plugin_namespace, creator.field_names), ("", "1", "", []))
+        registry = trt.get_plugin_registry()
+        self.assertEqual((registry.plugin_creator_list, registry.get_plugin_creator("no", "1", ""), registry.deregister_library(None)), ([], None, False))
+        kept(self, registry, error_recorder=None, parent_search_enabled=True)
+        expr = trt.IExprBuilder().declare_size_tensor(1, trt.IDimensionExpr(1), trt.IDimensionExpr(2))
+        self.assertTrue(expr.is_size_tensor())
+        refitter_members = {name for name, _ in inspect.getmembers(trt.Refitter)}
+        self.assertIn("refit_cuda_engine", refitter_members)
+
+
+if __name__ == "__main__":
+    unittest.main()
