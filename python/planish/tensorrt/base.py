@@ -29,7 +29,13 @@ def set_generation(number: int) -> None:
     _generation = number
 
 
-class DataType(enum.IntEnum):
+class Named(enum.IntEnum):
+    """Numbers that are printed by their names, in all Pythons."""
+
+    __str__, __format__ = enum.Enum.__str__, lambda self, told: format(str(self), told)
+
+
+class DataType(Named):
     """Element types, by TensorRT's numbers."""
 
     FLOAT, HALF, INT8, INT32, BOOL, UINT8, FP8, BF16, INT64, INT4, FP4, E8M0 = range(12)
@@ -95,7 +101,17 @@ class Permutation(tuple):
         return super().__new__(cls, (int(d) for d in order))
 
 
-class IHostMemory(bytes):
+class Managed:
+    """Something that may stand behind `with`, which does nothing."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
+class IHostMemory(bytes, Managed):
     """Bytes of a plan, a timing cache, …"""
 
     @property
@@ -219,16 +235,6 @@ class Flagged:
     def get_flag(self, flag: Any) -> bool:
         """Is it permitted?"""
         return self._flags.has(flag)
-
-
-class Managed:
-    """Something that may stand behind `with`, which does nothing."""
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
 
 
 class Reports(Managed):

@@ -205,8 +205,8 @@ class IBuilderConfig(Flagged, Managed):
         self._pools[int(pool)] = int(pool_size)
 
     def get_memory_pool_limit(self, pool: Any) -> int:
-        """As set; else the memory of the machine is free to be used."""
-        return self._pools.get(int(pool), 1 << 62)
+        """As set; else the memory of the machine, which is free to be used."""
+        return self._pools.get(int(pool), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
     @property
     def max_workspace_size(self) -> int:

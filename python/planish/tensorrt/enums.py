@@ -1,11 +1,11 @@
 """Enumerations. Numbers are TensorRT's where scripts see them (flags as 1 << int(flag))."""
 from __future__ import annotations
 
-import enum
+from .base import Named
 
 
 def _enum(name: str, members: str, doc: str) -> type:
-    made = enum.IntEnum(name, {m: i for i, m in enumerate(members.split())})  # type: ignore[misc]
+    made = Named(name, {m: i for i, m in enumerate(members.split())})  # type: ignore[misc]
     made.__doc__, made.__module__ = doc, __name__
     return made
 

@@ -1,19 +1,20 @@
 """Loggers, error recorders, progress monitors: what programs subclass."""
 from __future__ import annotations
 
-import enum
 import sys
 import time
 from typing import Any, List, Tuple
 
+from .base import Named
 
-class Severity(enum.IntEnum):
+
+class Severity(Named):
     """How much a message matters."""
 
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
 
-class ErrorCode(enum.IntEnum):
+class ErrorCode(Named):
     """What kind of error was reported."""
 
     SUCCESS, UNSPECIFIED_ERROR, INTERNAL_ERROR, INVALID_ARGUMENT, INVALID_CONFIG, FAILED_ALLOCATION, FAILED_INITIALIZATION, FAILED_EXECUTION, FAILED_COMPUTATION, INVALID_STATE, UNSUPPORTED_STATE = range(11)

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..build import build
 from ..errors import InvalidArgument, Unsupported
-from . import wire
+from . import enums, wire
 from .base import DataType, Dims, Managed, Weights, code_of, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
 
@@ -179,6 +179,10 @@ class ILayer:
     precision = Param("What a build may compute in; kept: kernels are chosen by the types of the network and the builder's flags.")
     num_ranks = Param("Devices; 1.", 1)
     outputs_count = 1
+    inputs: List[Optional[ITensor]] = []
+    outputs: List[ITensor] = []
+    node: Any = None  # of a parsed model
+    _network: Any = None
 
     def __init__(self, network: "INetworkDefinition", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
         self._network = weakref.ref(network)
@@ -187,10 +191,10 @@ class ILayer:
         for tensor in inputs:
             if tensor is not None and not isinstance(tensor, ITensor):
                 raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
-        self.inputs: List[Optional[ITensor]] = list(inputs)
+        self.inputs = list(inputs)
         for name, value in params.items():
             setattr(self, name, value)
-        self.outputs: List[ITensor] = []
+        self.outputs = []
         for i in range(self.outputs_count):
             self.outputs.append(ITensor(network, self, f"{self.name}_output" + (f"_{i}" if i else "")))
 
@@ -275,7 +279,9 @@ class ILayer:
         return self.outputs[index] if 0 <= index < len(self.outputs) else None
 
     def set_input(self, index: int, tensor: ITensor) -> None:
-        """Replaces an input, or gives one more: which means what stands at the layer's class."""
+        """Replaces an input, or gives one more: which means what stands at the layer's class. Not of a layer that was parsed."""
+        if self.node is not None:
+            raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it other inputs")
         self.inputs += [None] * (index + 1 - len(self.inputs))
         self.inputs[index] = tensor
         self._changed()
@@ -325,6 +331,35 @@ _TYPES = {
 }  # fmt: skip
 
 
+# ONNX's attributes as a layer's parameters are called in TensorRT.
+_PARAMETERS = {
+    "Conv": {"kernel_shape": "kernel_size_nd", "strides": "stride_nd", "dilations": "dilation_nd", "group": "num_groups"},
+    "MaxPool": {"kernel_shape": "window_size_nd", "strides": "stride_nd"},
+    "Softmax": {"axis": "axis"}, "Concat": {"axis": "axis"}, "Gather": {"axis": "axis"}, "Einsum": {"equation": "equation"}, "Transpose": {"perm": "first_transpose"},
+    "LeakyRelu": {"alpha": "alpha"}, "Elu": {"alpha": "alpha"},
+}  # fmt: skip
+_PARAMETERS["ConvTranspose"], _PARAMETERS["AveragePool"] = _PARAMETERS["Conv"], _PARAMETERS["MaxPool"]
+_OPERATIONS = {
+    "ELEMENTWISE": (enums.ElementWiseOperation, {"Add": "SUM", "Mul": "PROD"}), "UNARY": (enums.UnaryOperation, {"Reciprocal": "RECIP"}), "POOLING": (enums.PoolingType, {"MaxPool": "MAX", "AveragePool": "AVERAGE"}),
+    "ACTIVATION": (enums.ActivationType, {"LeakyRelu": "LEAKY_RELU", "HardSigmoid": "HARD_SIGMOID", "ThresholdedRelu": "THRESHOLDED_RELU", "Gelu": "GELU_ERF"}),
+    "REDUCE": (enums.ReduceOperation, {"ReduceSum": "SUM", "ReduceMean": "AVG", "ReduceMax": "MAX", "ReduceMin": "MIN", "ReduceProd": "PROD", "GlobalAveragePool": "AVG"}),
+}  # fmt: skip
+
+
+def _parameters(node: wire.Node) -> Dict[str, Any]:
+    """A node's attributes as a layer's parameters, for who looks at them."""
+    told = {k: wire.attribute(v) for k, v in node.attributes.items()}
+    out = {name: told[key] for key, name in _PARAMETERS.get(node.op, {}).items() if key in told}
+    if told.get("pads"):
+        half = len(told["pads"]) // 2
+        out["pre_padding"], out["post_padding"] = Dims(told["pads"][:half]), Dims(told["pads"][half:])
+    kind, names = _OPERATIONS.get(_TYPES.get(node.op, ""), (None, {}))
+    if kind is not None:
+        operation = kind.__members__.get(names.get(node.op, node.op.upper()))
+        out[{"POOLING": "pooling_type", "ACTIVATION": "activation_type"}.get(_TYPES[node.op], "op")] = operation
+    return out
+
+
 class OnnxLayer(ILayer):
     """A node of a parsed model, to look at: its operator, inputs, outputs and attributes."""
 
@@ -339,11 +374,7 @@ class OnnxLayer(ILayer):
             self.outputs.append(tensor)
             if name:
                 network._values[name] = tensor
-
-    @property
-    def op(self) -> str:
-        """The ONNX operator."""
-        return self.node.op
+        self.__dict__.update(_parameters(node))
 
     @property
     def attributes(self) -> Dict[str, Any]:
@@ -362,10 +393,6 @@ class OnnxLayer(ILayer):
     def code_of(self, index: int) -> int:
         told = self._told(index)
         return told.code if told is not None else F32
-
-    def set_input(self, index: int, tensor: ITensor) -> None:
-        """Not of a node that was parsed."""
-        raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it other inputs")
 
 
 class Emitter:
@@ -712,10 +739,10 @@ class NetworkBase(Managed):
         return True
 
     def get_layer(self, index: int) -> ILayer:
-        """IndexError: there is no such layer. `type` is a LayerType also of classes whose own `type` is another (IActivationLayer, IPoolingLayer): they come as plain ILayers
-        that share everything with the layer, for programs that set `layer.__class__`, as those for TensorRT do."""
+        """IndexError: there is no such layer. `type` is a LayerType also of classes whose own `type` is another (IActivationLayer, IPoolingLayer): these, and those that were
+        parsed, come as plain ILayers that share everything with the layer, for programs that set `layer.__class__`, as those for TensorRT do."""
         layer = self._layers[index]
-        if type(layer).type is ILayer.type:
+        if type(layer).type is ILayer.type and not isinstance(layer, OnnxLayer):
             return layer
         plain = ILayer.__new__(ILayer)
         plain.__dict__ = layer.__dict__

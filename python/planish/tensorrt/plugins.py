@@ -5,7 +5,6 @@ They are Planish's custom operators: between the steps of an engine, on the host
 """
 from __future__ import annotations
 
-import enum
 import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -14,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..custom import Ops
 from ..errors import InvalidArgument, NotFound
-from .base import DataType, Dims, code_of, type_of
+from .base import DataType, Dims, Named, code_of, type_of
 from .enums import LayerType, PluginCapabilityType, PluginFieldType, TensorFormat, TensorRTPhase
 from .network import Emitter, ILayer, Param
 
@@ -49,7 +48,7 @@ PluginFieldCollection_ = PluginFieldCollection  # the old name
 
 
 
-class DimensionOperation(enum.IntEnum):
+class DimensionOperation(Named):
     """What an IExprBuilder can compute."""
 
     SUM, PROD, MAX, MIN, SUB, EQUAL, LESS, FLOOR_DIV, CEIL_DIV = range(9)
