@@ -6,6 +6,8 @@ from onnx import TensorProto, helper
 
 import models
 import planish
+import planish.pycuda.autoinit  # noqa: F401
+import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
 
 RNG = np.random.default_rng(11)
@@ -47,33 +49,44 @@ def build(builder, network, **flags):
 
 
 class Grow(trt.IOutputAllocator):
+    """Memory for outputs when their sizes are known, on the GPU where engines are."""
+
     def __init__(self):
         super().__init__()
         self.memory, self.shape = {}, {}
 
     def reallocate_output(self, name, memory, size, alignment):
-        self.memory[name] = np.zeros(max(size, 1), np.uint8)
-        return self.memory[name].ctypes.data
+        self.memory[name] = cuda.mem_alloc(max(size, 1))
+        return int(self.memory[name])
 
     def notify_shape(self, name, shape):
         self.shape[name] = tuple(shape)
 
 
+def on_device(array):
+    """Memory where engines are, with the array's elements."""
+    memory = cuda.mem_alloc(max(array.nbytes, 1))
+    if array.nbytes:
+        cuda.memcpy_htod(memory, array)
+    return memory
+
+
 def run(engine, arrays):
-    context, grow, out = engine.create_execution_context(), Grow(), {}
+    context, grow, out, kept = engine.create_execution_context(), Grow(), {}, []
     for i in range(engine.num_io_tensors):
         name = engine.get_tensor_name(i)
         if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
-            arrays[name] = np.array(arrays[name], order="C")
-            assert context.set_input_shape(name, arrays[name].shape), LOGGER.lines[-1]
-            assert context.set_tensor_address(name, arrays[name].ctypes.data)
+            array = np.array(arrays[name], order="C")
+            kept.append(on_device(array))
+            assert context.set_input_shape(name, array.shape), LOGGER.lines[-1]
+            assert context.set_tensor_address(name, int(kept[-1]))
         else:
             assert context.set_output_allocator(name, grow)
     assert context.execute_async_v3(0), LOGGER.lines[-1][1]
     for name, shape in grow.shape.items():
-        dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
-        count = int(np.prod(shape))
-        out[name] = grow.memory[name][: count * dtype.itemsize].view(dtype).reshape(shape)
+        out[name] = np.empty(shape, trt.nptype(engine.get_tensor_dtype(name)))
+        if out[name].nbytes:
+            cuda.memcpy_dtoh(out[name], grow.memory[name])
     return out
 
 

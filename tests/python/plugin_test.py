@@ -1,5 +1,4 @@
 """Plugins by subclass: of both generations, in networks and behind the parser, and in plans."""
-import ctypes
 import unittest
 
 import numpy as np
@@ -7,13 +6,23 @@ from onnx import TensorProto, helper
 
 import models
 import planish
+import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
-from network_test import LOGGER, build, close, draw, first, inputs_of, new, outputs, run
+from network_test import LOGGER, build, close, draw, first, inputs_of, new, on_device, outputs, run
 
 
-def array_at(address, shape, dtype=np.float32):
-    count = int(np.prod(shape))
-    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(np.ctypeslib.as_ctypes_type(dtype))), (count,)).reshape(shape)
+def get(address, shape, dtype=np.float32):
+    """What lies at an address of the memory of engines."""
+    array = np.empty(tuple(shape), dtype)
+    if array.nbytes:
+        cuda.memcpy_dtoh(array, address)
+    return array
+
+
+def put(address, array, dtype=np.float32):
+    array = np.ascontiguousarray(array, dtype)
+    if array.nbytes:
+        cuda.memcpy_htod(address, array)
 
 
 class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
@@ -58,9 +67,9 @@ class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPlugi
         return 64
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        x, y = array_at(inputs[0], input_desc[0].dims), array_at(outputs[0], output_desc[0].dims)
+        x = get(inputs[0], input_desc[0].dims)
         assert workspace
-        y[...] = x[np.arange(-self.pads[0], len(x) + self.pads[1]) % len(x)]
+        put(outputs[0], x[np.arange(-self.pads[0], len(x) + self.pads[1]) % len(x)])
 
 
 class PadCreator(trt.IPluginCreatorV3One):
@@ -87,10 +96,10 @@ class Positive(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.I
         return [trt.DimsExprs([count]), trt.DimsExprs(0)]
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        x = array_at(inputs[0], input_desc[0].dims)
+        x = get(inputs[0], input_desc[0].dims)
         found = x[x > 0]
-        array_at(outputs[0], input_desc[0].dims)[: len(found)] = found
-        array_at(outputs[1], (1,), np.int32)[0] = len(found)
+        put(outputs[0], found)
+        put(outputs[1], [len(found)], np.int32)
 
 
 class PositiveCreator(trt.IPluginCreatorV3One):
@@ -117,7 +126,7 @@ class Scaled(trt.IPluginV2DynamicExt):
         return np.float32(self.factor).tobytes()
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        array_at(outputs[0], output_desc[0].dims)[...] = array_at(inputs[0], input_desc[0].dims) * np.float32(self.factor)
+        put(outputs[0], get(inputs[0], input_desc[0].dims) * np.float32(self.factor))
         return 0
 
 
@@ -220,8 +229,8 @@ class Plugins(unittest.TestCase):
             y.name = "y"
             network.mark_output(y)
             context = build(builder, network).create_execution_context()
-            memory = np.zeros((2, 2), np.float32)
-            self.assertFalse(context.execute_v2([row.ctypes.data for row in memory]))
+            memory = [on_device(np.zeros(2, np.float32)) for _ in range(2)]
+            self.assertFalse(context.execute_v2([int(m) for m in memory]))
             self.assertIn("out of paint", LOGGER.lines[-1][1])
         finally:
             self.registry.deregister_creator(wrong)

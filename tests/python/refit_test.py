@@ -8,8 +8,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import models
 import planish
+import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
-from network_test import LOGGER, close, draw, first, inputs_of, new, run
+from network_test import LOGGER, close, draw, first, inputs_of, new, on_device, run
 
 
 def with_weights(scale):
@@ -52,8 +53,10 @@ class Refits(unittest.TestCase):
         self.assertTrue(refitter.refit_cuda_engine())
         close(run(engine, {"x": self.x})["y"], self.x @ w + self.b)
         y = np.empty((5, 3), np.float32)
+        memory = [on_device(self.x), on_device(y)]
         context.set_input_shape("x", (5, 4))
-        self.assertTrue(context.execute_v2([self.x.ctypes.data, y.ctypes.data]))  # a context from before
+        self.assertTrue(context.execute_v2([int(m) for m in memory]))  # a context from before
+        cuda.memcpy_dtoh(y, memory[1])
         close(y, self.x @ w + self.b)
         again = trt.Runtime(LOGGER).deserialize_cuda_engine(engine.serialize())
         close(run(again, {"x": self.x})["y"], self.x @ w + self.b)

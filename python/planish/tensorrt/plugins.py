@@ -425,14 +425,28 @@ def run(plugin: Any, inputs: Sequence[Any], types: Sequence[DataType], outputs: 
     workspace = np.empty(max(int(size or 0), 1), np.uint8)
     arrays = [np.ascontiguousarray(a) for a in inputs]
     if default_device().startswith("cuda"):
-        from .staging import Staged
-
-        with Staged(arrays, outputs, workspace) as on:
-            status = runner.enqueue(*descs, on.inputs, on.outputs, on.workspace, on.stream)
+        status = _on_gpu(runner, descs, arrays, outputs, workspace.nbytes)
     else:
         status = runner.enqueue(*descs, [a.ctypes.data for a in arrays], [a.ctypes.data for a in outputs], workspace.ctypes.data, 0)
     if status not in (None, 0):
         raise InvalidArgument(f"the plugin's enqueue returned {status}")
+
+
+def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[Any], workspace: int) -> Any:
+    """enqueue with copies on the GPU, on the default stream."""
+    from ..pycuda import driver
+
+    there = [[driver.mem_alloc(max(a.nbytes, 1)) for a in side] for side in (inputs, outputs)]
+    scratch = driver.mem_alloc(workspace)
+    for array, memory in zip(inputs, there[0]):
+        if array.nbytes:
+            driver.memcpy_htod(memory, array)
+    status = runner.enqueue(*descs, [int(m) for m in there[0]], [int(m) for m in there[1]], int(scratch), 0)
+    driver.Context.synchronize()
+    for array, memory in zip(outputs, there[1]):
+        if array.nbytes:
+            driver.memcpy_dtoh(array, memory)
+    return status
 
 
 # ---- layers ----
