@@ -34,6 +34,11 @@ class _Show:
             print(f"\r{'':<60}\r", end="", file=sys.stderr, flush=True)
 
 
+def default_device() -> str:
+    """What programs for GPUs mean: $PLANISH_DEVICE, else "cuda:0" where there is a GPU, else "cpu"; as for the planish command."""
+    return os.environ.get("PLANISH_DEVICE") or ffi.string(lib.pln_device_default()).decode()
+
+
 def cache_folder() -> str:
     """Where compiled device code, plans and times of kernels are kept: $PLANISH_CACHE_DIR, else ~/.cache/planish, as for the planish command."""
     told = os.environ.get("PLANISH_CACHE_DIR")

@@ -409,9 +409,9 @@ class Context:
         self._check(lib.pln_context_bind_value(self._pointer, self._names[name], held), name)
         self._held[name] = held
 
-    def bind_output(self, name: str, value: Any) -> None:
+    def bind_output(self, name: str, value: Any, device: bool = False) -> None:
         """Binds the memory of a writable row-major array for an output; a function of (name, bytes, dtype, shape) that gives such memory, or its address, when the run
-        knows what it wants; None: the context's own memory again."""
+        knows what it wants (device: memory of the GPU); None: the context's own memory again."""
         info = self._outputs.get(name)
         if info is None:
             raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
@@ -423,6 +423,8 @@ class Context:
             elif callable(value) and not arrays.is_tensor_like(value):
                 asked = _Asked(value)
                 given = (asked, ffi.new_handle(asked))
+                arrays.fill_buffer(self._buffer, arrays.Memory(0, 0, info.code, (), None, arrays.DEVICE if device else arrays.HOST, True, None))
+                self._check(lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer), name)  # tells the kind of memory
                 status = lib.pln_context_set_output_allocator(self._pointer, self._names[name], lib.planish_on_output, given[1])
             else:
                 memory = arrays.writable_memory_of(value, f"the array for output '{name}'")

@@ -6,9 +6,9 @@ from onnx import TensorProto, helper
 
 import models
 import planish
-import planish.pycuda.autoinit  # noqa: F401
 import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
+from memory import on_device, taken
 
 RNG = np.random.default_rng(11)
 
@@ -41,6 +41,7 @@ def inputs_of(network, arrays, dynamic=()):
 
 def build(builder, network, **flags):
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)
     for flag in flags.get("set", ()):
         config.set_flag(flag)
     plan = builder.build_serialized_network(network, config)
@@ -63,14 +64,6 @@ class Grow(trt.IOutputAllocator):
         self.shape[name] = tuple(shape)
 
 
-def on_device(array):
-    """Memory where engines are, with the array's elements."""
-    memory = cuda.mem_alloc(max(array.nbytes, 1))
-    if array.nbytes:
-        cuda.memcpy_htod(memory, array)
-    return memory
-
-
 def run(engine, arrays):
     context, grow, out, kept = engine.create_execution_context(), Grow(), {}, []
     for i in range(engine.num_io_tensors):
@@ -84,9 +77,7 @@ def run(engine, arrays):
             assert context.set_output_allocator(name, grow)
     assert context.execute_async_v3(0), LOGGER.lines[-1][1]
     for name, shape in grow.shape.items():
-        out[name] = np.empty(shape, trt.nptype(engine.get_tensor_dtype(name)))
-        if out[name].nbytes:
-            cuda.memcpy_dtoh(out[name], grow.memory[name])
+        out[name] = taken(grow.memory[name], shape, trt.nptype(engine.get_tensor_dtype(name)))
     return out
 
 

@@ -6,23 +6,9 @@ from onnx import TensorProto, helper
 
 import models
 import planish
-import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
-from network_test import LOGGER, build, close, draw, first, inputs_of, new, on_device, outputs, run
-
-
-def get(address, shape, dtype=np.float32):
-    """What lies at an address of the memory of engines."""
-    array = np.empty(tuple(shape), dtype)
-    if array.nbytes:
-        cuda.memcpy_dtoh(array, address)
-    return array
-
-
-def put(address, array, dtype=np.float32):
-    array = np.ascontiguousarray(array, dtype)
-    if array.nbytes:
-        cuda.memcpy_htod(address, array)
+from memory import on_device, put, taken
+from network_test import LOGGER, build, close, draw, first, inputs_of, new, outputs, run
 
 
 class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
@@ -67,7 +53,7 @@ class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPlugi
         return 64
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        x = get(inputs[0], input_desc[0].dims)
+        x = taken(inputs[0], input_desc[0].dims)
         assert workspace
         put(outputs[0], x[np.arange(-self.pads[0], len(x) + self.pads[1]) % len(x)])
 
@@ -96,10 +82,10 @@ class Positive(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.I
         return [trt.DimsExprs([count]), trt.DimsExprs(0)]
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        x = get(inputs[0], input_desc[0].dims)
+        x = taken(inputs[0], input_desc[0].dims)
         found = x[x > 0]
         put(outputs[0], found)
-        put(outputs[1], [len(found)], np.int32)
+        put(outputs[1], np.array([len(found)], np.int32))
 
 
 class PositiveCreator(trt.IPluginCreatorV3One):
@@ -126,7 +112,7 @@ class Scaled(trt.IPluginV2DynamicExt):
         return np.float32(self.factor).tobytes()
 
     def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
-        put(outputs[0], get(inputs[0], input_desc[0].dims) * np.float32(self.factor))
+        put(outputs[0], taken(inputs[0], input_desc[0].dims) * np.float32(self.factor))
         return 0
 
 

@@ -8,9 +8,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import models
 import planish
-import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
-from network_test import LOGGER, close, draw, first, inputs_of, new, on_device, run
+from memory import on_device, taken
+from network_test import LOGGER, close, draw, first, inputs_of, new, run
 
 
 def with_weights(scale):
@@ -26,6 +26,7 @@ def parsed(model, *flags):
     parser = trt.OnnxParser(network, LOGGER)
     assert parser.parse(model.SerializeToString()), parser.get_error(0)
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)
     for flag in flags:
         config.set_flag(flag)
     if trt.BuilderFlag.REFIT_INDIVIDUAL in flags:
@@ -52,12 +53,10 @@ class Refits(unittest.TestCase):
         close(run(engine, {"x": self.x})["y"], self.x @ self.w + self.b)
         self.assertTrue(refitter.refit_cuda_engine())
         close(run(engine, {"x": self.x})["y"], self.x @ w + self.b)
-        y = np.empty((5, 3), np.float32)
-        memory = [on_device(self.x), on_device(y)]
+        memory = [on_device(self.x), on_device(np.empty((5, 3), np.float32))]
         context.set_input_shape("x", (5, 4))
         self.assertTrue(context.execute_v2([int(m) for m in memory]))  # a context from before
-        cuda.memcpy_dtoh(y, memory[1])
-        close(y, self.x @ w + self.b)
+        close(taken(memory[1], (5, 3)), self.x @ w + self.b)
         again = trt.Runtime(LOGGER).deserialize_cuda_engine(engine.serialize())
         close(run(again, {"x": self.x})["y"], self.x @ w + self.b)
         self.assertTrue(trt.Refitter(again, LOGGER).set_named_weights("b", np.zeros(3, np.float16)))  # half into float
@@ -114,6 +113,7 @@ class Refits(unittest.TestCase):
         first(conv).name = "y"
         network.mark_output(first(conv))
         config = builder.create_builder_config()
+        config.clear_flag(trt.BuilderFlag.TF32)
         config.set_flag(trt.BuilderFlag.REFIT)
         engine = builder.build_engine_with_config(network, config)
         refitter, image, w = trt.Refitter(engine, LOGGER), draw(1, 2, 6, 6), draw(3, 2, 3, 3)

@@ -104,9 +104,9 @@ _drivers: Dict[str, Optional[Driver]] = {}
 
 def driver() -> Optional[Driver]:
     """Of the GPU that engines are built for here; None where they are built for the CPU."""
-    from .._native import ffi, lib
+    from ..build import default_device
 
-    device = ffi.string(lib.pln_device_default()).decode()
+    device = default_device()
     if device not in _drivers:
         _drivers[device] = Driver(int(device.partition(":")[2] or 0)) if device.startswith("cuda") else None
     return _drivers[device]

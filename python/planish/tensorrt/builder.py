@@ -9,8 +9,7 @@ import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
-from .._native import ffi, lib
-from ..build import build
+from ..build import build, default_device
 from ..errors import Error, InvalidArgument, Message, Unsupported
 from . import wire
 from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, generation, until
@@ -26,11 +25,6 @@ PROFILES = "planish.tensorrt.profiles"
 HOW = "planish.tensorrt.how"
 DEBUG = "planish.tensorrt.debug"
 REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
-
-
-def default_device() -> str:
-    """"cuda:0" where there is a GPU, else "cpu"."""
-    return ffi.string(lib.pln_device_default()).decode()
 
 
 class IOptimizationProfile:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from .. import dtypes
+from ..build import default_device
 from ..custom import Ops
 from ..errors import InvalidArgument, NotFound
 from .base import DataType, Dims, Named, code_of, type_of
@@ -407,8 +408,6 @@ def outputs_of(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[O
 
 def run(plugin: Any, inputs: Sequence[Any], types: Sequence[DataType], outputs: Sequence[Any], out_types: Sequence[DataType]) -> None:
     """One enqueue, on arrays of the host."""
-    from .builder import default_device
-
     descs = [PluginTensorDesc(a.shape, t) for a, t in zip(inputs, types)], [PluginTensorDesc(a.shape, t) for a, t in zip(outputs, out_types)]
     dynamic = [[DynamicPluginTensorDesc(d) for d in side] for side in descs]
     if isinstance(plugin, IPluginV2DynamicExt):

@@ -599,7 +599,7 @@ class IExecutionContext(Reports):
                 allocator.notify_shape(name, Dims(shape))
                 return int(given)
 
-            self.context.bind_output(name, ask)
+            self.context.bind_output(name, ask, device=self._where == arrays.DEVICE)
             return
         if not address:
             raise InvalidArgument(f"output '{name}' has no address: call context.set_tensor_address('{name}', address), or give it in the bindings")
