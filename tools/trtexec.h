@@ -95,6 +95,9 @@ int trtexec_profile_match(const pln_engine *engine);
 char *trtexec_profile_text(void);
 /* Profiles of a loaded plan, where the flags give none. */
 void trtexec_profile_load(const pln_engine *engine);
+/* The text of a plan; what cannot be read says nothing. */
+void trtexec_profile_read(const char *text);
+void trtexec_profile_clear(void);
 void trtexec_print_build_shapes(void);
 /* {"MinShape":…} of each profile that has an input of that name. */
 void trtexec_write_profiles(FILE *out, const char *name);
@@ -131,6 +134,10 @@ extern const struct command command_trtexec;
 void trtexec_log(char level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same as an error; 1. */
 #define trtexec_error(...) (trtexec_log('E', __VA_ARGS__), 1)
+
+/* trtexec_settle.c: are the flags at one with each other? 0, or 1 after saying why not. Then what they come to. */
+int trtexec_check(struct trtexec_options *options);
+int trtexec_settle(struct trtexec_options *options);
 
 /* trtexec_run.c: 0 or an exit status after telling. */
 int trtexec_measure(const struct trtexec_options *options, const struct model *model, const struct inputs *inputs, pln_context *first, struct trtexec_times *out_times);

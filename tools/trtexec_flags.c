@@ -228,6 +228,7 @@ int trtexec_parse(int argc, char **argv)
     int unknown = 0, bad = 0;
     name_flags();
     memset(values, 0, sizeof values);
+    trtexec_profile_clear();
     for (int i = 1; i < argc && !bad; i++) {
         const char *word = strcmp(argv[i], "-h") == 0 ? "--help" : argv[i], *equals = strchr(word, '=');
         const size_t length = strncmp(word, "--", 2) == 0 ? (equals ? (size_t)(equals - word) : strlen(word)) - 2 : 0;

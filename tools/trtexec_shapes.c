@@ -300,16 +300,25 @@ static bool read_entry(const char **at, struct profile *profile)
     return good && take(at, ']');
 }
 
+void trtexec_profile_read(const char *text)
+{
+    bool good = take(&text, '[');
+    while (good && n_profiles < 64 && take(&text, '{')) {
+        struct profile *profile = grow();
+        while (good && !take(&text, '}')) good = read_entry(&text, profile);
+    }
+    if (!good) n_profiles = 0;
+}
+
 void trtexec_profile_load(const pln_engine *engine)
 {
-    const char *at = pln_engine_metadata(engine, TRTEXEC_PROFILES_KEY);
-    if (!at || n_profiles) return;
-    bool good = take(&at, '[');
-    while (good && n_profiles < 64 && take(&at, '{')) {
-        struct profile *profile = grow();
-        while (good && !take(&at, '}')) good = read_entry(&at, profile);
-    }
-    if (!good) n_profiles = 0; /* what cannot be read says nothing */
+    const char *text = pln_engine_metadata(engine, TRTEXEC_PROFILES_KEY);
+    if (text && n_profiles == 0) trtexec_profile_read(text);
+}
+
+void trtexec_profile_clear(void)
+{
+    n_profiles = 0;
 }
 
 /* ---- the report ---- */

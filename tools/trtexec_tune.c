@@ -1,188 +1,15 @@
-/* Build routes: the knobs of a build as text, and a search over them in which each build and measurement has a process of its own. */
-#include <ctype.h>
+/* A search over build routes: each build and measurement has a process of its own. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "json.h"
-#include "planish/builder.h"
 #include "planish/planish.h"
-#include "trtexec.h"
+#include "trtexec_route.h"
 
-enum { MOST_KNOBS = 32, MOST_VALUES = 16, MOST_HELPFUL = 10 };
-
-/* A knob of our own; each pass is one more, pass_NAME. */
-static const struct {
-    const char *name, *values, *standard, *help;
-} knobs[] = {
-    { "tune", "off|fast|full", "off", "how kernels are chosen: by estimate, or measured for 2 or 30 s at most" },
-    { "winograd", "on|off", "on", "convolutions of 3 x 3 taps may run as Winograd's" },
-    { "tf32", "on|off", "on", "products of floats may be rounded to tf32 on a GPU" },
-    { "precision", "fp32|fp16|bf16", "fp32", "what floats may be stored in on a GPU" },
-    { "threads", NULL, "0", "threads of the build and of the runs, 0: all" },
-};
-enum { N_KNOBS = sizeof knobs / sizeof *knobs };
-
-static int pass_count(void)
-{
-    int n = 0;
-    while (pln_pass_name(n)) n++;
-    return n;
-}
-
-/* Index of a knob, passes behind the others; -1: there is none. */
-static int find_knob(const char *name, size_t length)
-{
-    for (int i = 0; i < N_KNOBS; i++)
-        if (strlen(knobs[i].name) == length && memcmp(knobs[i].name, name, length) == 0) return i;
-    for (int i = 0; length > 5 && memcmp(name, "pass_", 5) == 0 && pln_pass_name(i); i++)
-        if (strlen(pln_pass_name(i)) == length - 5 && memcmp(pln_pass_name(i), name + 5, length - 5) == 0) return N_KNOBS + i;
-    return -1;
-}
-
-static const char *values_of(int knob)
-{
-    return knob < N_KNOBS ? knobs[knob].values : "on|off";
-}
-
-static const char *standard_of(int knob)
-{
-    return knob < N_KNOBS ? knobs[knob].standard : "on";
-}
-
-static bool takes(int knob, const char *value, size_t length)
-{
-    const char *at = values_of(knob);
-    char digits[8];
-    if (!at) { /* a number of threads */
-        snprintf(digits, sizeof digits, "%.*s", (int)(length < 7 ? length : 7), value);
-        return length > 0 && length < 5 && strspn(digits, "0123456789") == length && atoi(digits) <= 1024;
-    }
-    for (;; at++) {
-        const size_t n = strcspn(at, "|");
-        if (n == length && memcmp(at, value, n) == 0) return true;
-        at += n;
-        if (!*at) return false;
-    }
-}
-
-static void print_knob(int knob, bool first)
-{
-    char name[80];
-    snprintf(name, sizeof name, "%s%s", knob < N_KNOBS ? "" : "pass_", knob < N_KNOBS ? knobs[knob].name : pln_pass_name(knob - N_KNOBS));
-    fputs(first ? "\n  {\"option\": " : ",\n  {\"option\": ", stdout);
-    json_text(stdout, name);
-    fputs(", \"allowed_values\": [", stdout);
-    for (const char *at = values_of(knob), *start = at; at && *at; at += *at == '|') {
-        char value[32];
-        const size_t n = strcspn(at, "|");
-        snprintf(value, sizeof value, "%.*s", (int)n, at);
-        fputs(at == start ? "" : ", ", stdout);
-        json_text(stdout, value);
-        at += n;
-    }
-    fputs("], \"default_value\": ", stdout);
-    json_text(stdout, standard_of(knob));
-    fputs(", \"help\": ", stdout);
-    json_text(stdout, knob < N_KNOBS ? knobs[knob].help : "this optimization of the graph");
-    fputc('}', stdout);
-}
-
-int trtexec_print_knobs(const char *name)
-{
-    const int only = name && *name ? find_knob(name + strspn(name, "-"), strlen(name + strspn(name, "-"))) : -1;
-    if (name && *name && only < 0) return trtexec_error("--helpBuildRoute=%s: there is no such knob; --helpBuildRoute lists them", name);
-    printf("{\"tuner_version\": \"%s\", \"tuner_options\": [", pln_version());
-    for (int i = only < 0 ? 0 : only; i < N_KNOBS + pass_count() && (only < 0 || i == only); i++) print_knob(i, i == 0 || i == only);
-    printf("\n]}\n");
-    return 0;
-}
-
-/* ---- routes as text ---- */
-
-struct choice {
-    int knob;
-    char name[60];
-    char values[MOST_VALUES][24];
-    int count;
-};
-
-struct search {
-    struct choice choices[MOST_KNOBS];
-    int count;
-};
-
-static int read_values(struct choice *choice, const char **at, bool several)
-{
-    const char *text = *at;
-    const bool list = *text == '[';
-    if (list && !several) return trtexec_error("a build route has one value a knob: -%s=VALUE; --tuneBuildRoutes takes lists", choice->name);
-    for (text += list;; text++) {
-        const size_t n = strcspn(text, list ? "|]" : " \t\r\n");
-        if (choice->count == MOST_VALUES) return trtexec_error("-%s has more than %d values", choice->name, (int)MOST_VALUES);
-        if (!takes(choice->knob, text, n))
-            return trtexec_error("-%s cannot be '%.*s': it is %s", choice->name, (int)(n < 60 ? n : 60), text, values_of(choice->knob) ? values_of(choice->knob) : "a number from 0 to 1024");
-        snprintf(choice->values[choice->count++], sizeof choice->values[0], "%.*s", (int)n, text);
-        text += n;
-        if (!list) break;
-        if (*text == ']') {
-            text++;
-            break;
-        }
-        if (!*text) return trtexec_error("the list of -%s does not end in ]", choice->name);
-    }
-    *at = text;
-    return 0;
-}
-
-/* "-a=[x|y] -b=z". 0, or 1 after saying what is wrong. */
-static int read_search(const char *text, bool several, struct search *out)
-{
-    out->count = 0;
-    for (const char *at = text;;) {
-        at += strspn(at, " \t\r\n");
-        if (!*at) break;
-        const size_t dashes = strspn(at, "-"), n = strcspn(at + dashes, "= \t\r\n");
-        struct choice *choice = &out->choices[out->count];
-        if (out->count == MOST_KNOBS) return trtexec_error("a build route has %d knobs at most", (int)MOST_KNOBS);
-        if (dashes == 0 || at[dashes + n] != '=') return trtexec_error("a build route is -KNOB=VALUE, …, not '%.60s'", at);
-        *choice = (struct choice){ .knob = find_knob(at + dashes, n) };
-        snprintf(choice->name, sizeof choice->name, "%.*s", (int)n, at + dashes);
-        if (choice->knob < 0) return trtexec_error("there is no knob '%s'; --helpBuildRoute lists them", choice->name);
-        for (int i = 0; i < out->count; i++)
-            if (out->choices[i].knob == choice->knob) return trtexec_error("knob '%s' is there twice", choice->name);
-        at += dashes + n + 1;
-        out->count++;
-        if (read_values(choice, &at, several)) return 1;
-    }
-    return out->count ? 0 : trtexec_error("a build route is -KNOB=VALUE …; this one is empty");
-}
-
-int trtexec_apply_route(const char *route, struct model_options *options)
-{
-    static struct search search; /* its values live on in the options */
-    if (read_search(route, false, &search)) return 1;
-    for (int i = 0; i < search.count; i++) {
-        const struct choice *choice = &search.choices[i];
-        const char *value = choice->values[0];
-        if (choice->knob >= N_KNOBS) {
-            if (strcmp(value, "off") == 0) text_list_add(&options->disabled, pln_pass_name(choice->knob - N_KNOBS));
-        } else if (strcmp(choice->name, "tune") == 0) options->tune = value;
-        else if (strcmp(choice->name, "winograd") == 0) options->on.winograd = value;
-        else if (strcmp(choice->name, "tf32") == 0) options->on.tf32 = value;
-        else if (strcmp(choice->name, "threads") == 0) options->threads = atol(value);
-        else {
-            options->on.fp16 = strcmp(value, "fp16") == 0;
-            options->on.bf16 = strcmp(value, "bf16") == 0;
-        }
-    }
-    return 0;
-}
-
-/* ---- the search ---- */
+enum { MOST_HELPFUL = 10 };
 
 struct trial {
     int picks[MOST_KNOBS];
@@ -215,17 +42,17 @@ static int add_trial(struct trials *trials, const int *picks, int n)
 }
 
 /* The value that a knob has without a route, where it is one of those that are tried; else the first. */
-static void pick_baseline(const struct search *search, int *picks)
+static void pick_baseline(const struct trtexec_routes *search, int *picks)
 {
     for (int i = 0; i < search->count; i++) {
         picks[i] = 0;
         for (int v = 0; v < search->choices[i].count; v++)
-            if (strcmp(search->choices[i].values[v], standard_of(search->choices[i].knob)) == 0) picks[i] = v;
+            if (strcmp(search->choices[i].values[v], trtexec_knob_standard(search->choices[i].knob)) == 0) picks[i] = v;
     }
 }
 
 /* The baseline, then one change at a time. */
-static int list_fast(const struct search *search, struct trials *trials)
+static int list_fast(const struct trtexec_routes *search, struct trials *trials)
 {
     int picks[MOST_KNOBS], status;
     pick_baseline(search, picks);
@@ -242,7 +69,7 @@ static int list_fast(const struct search *search, struct trials *trials)
 }
 
 /* All combinations of the knobs that are marked, the others as in the baseline. */
-static int list_full(const struct search *search, const bool *marked, struct trials *trials)
+static int list_full(const struct trtexec_routes *search, const bool *marked, struct trials *trials)
 {
     int picks[MOST_KNOBS], base[MOST_KNOBS], status = 0;
     pick_baseline(search, base);
@@ -259,7 +86,7 @@ static int list_full(const struct search *search, const bool *marked, struct tri
 }
 
 /* Knobs of which a value was faster than the baseline, in the fast part of a mixed search. */
-static void mark_helpful(const struct search *search, const struct trials *trials, bool *out_marked)
+static void mark_helpful(const struct trtexec_routes *search, const struct trials *trials, bool *out_marked)
 {
     int base[MOST_KNOBS], marked = 0;
     pick_baseline(search, base);
@@ -269,7 +96,7 @@ static void mark_helpful(const struct search *search, const struct trials *trial
             if (trials->items[t].picks[i] != base[i] && trials->items[t].ok && trials->items[t].ms < trials->items[0].ms && !out_marked[i] && marked < MOST_HELPFUL) out_marked[i] = true, marked++;
 }
 
-static const char *route_of(const struct search *search, const struct trial *trial)
+static const char *route_of(const struct trtexec_routes *search, const struct trial *trial)
 {
     static char text[MOST_KNOBS * 90];
     size_t n = 0;
@@ -334,7 +161,7 @@ static void write_trial(FILE *out, int iteration, const char *route, const struc
 }
 
 /* What a search that was ended has measured: its lines say which route and how long. */
-static void read_trials(FILE *file, const struct search *search, struct trials *trials)
+static void read_trials(FILE *file, const struct trtexec_routes *search, struct trials *trials)
 {
     char line[8000];
     while (fgets(line, sizeof line, file)) {
@@ -412,7 +239,7 @@ static bool copy_file(const char *from, const char *to)
 }
 
 struct tuning {
-    struct search search;
+    struct trtexec_routes search;
     struct trials trials;
     struct text_list words;
     const char *save;  /* --saveEngine, or NULL */
@@ -551,7 +378,7 @@ int trtexec_tune(int argc, char **argv)
         for (int i = 0; i < argc; i++) text_list_add(&tuning.words, argv[i]);
     const char *text = trtexec_is_tuning() ? expression() : NULL;
     if (!text) return trtexec_is_tuning() ? 1 : trtexec_error("--continue: the search in %s has no --tuneBuildRoutes", cache_path());
-    if (read_search(text, true, &tuning.search)) return 1;
+    if (trtexec_read_routes(text, true, &tuning.search)) return 1;
     tuning.save = trtexec_text(FLAG_saveEngine);
     tuning.save_all = trtexec_given(FLAG_saveAllEngines) && tuning.save;
     tuning.time_out_ms = trtexec_number(FLAG_tuningTimeOut, -1) * 1e3;

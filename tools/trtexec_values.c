@@ -32,6 +32,7 @@ bool trtexec_size(const char *text, size_t length, double unit, double *out_byte
     memcpy(copy, text, length);
     copy[length] = '\0';
     double value = strtod(copy, &end);
+    if (end != copy + strspn(copy, "0123456789.")) return false; /* no hexadecimal numbers, no exponents */
     switch (toupper((unsigned char)*end)) {
     case 'B': unit = 1; break;
     case 'K': unit = 1024; break;
@@ -99,7 +100,7 @@ static bool is_number(const struct trtexec_row *row, const char *text)
     char *end;
     errno = 0;
     const double value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value) || isspace((unsigned char)*text)) return false;
+    if (end == text || *end || !isfinite(value) || strpbrk(text, " \t\nxXpP")) return false;
     if (row->kind != KIND_REAL && (strpbrk(text, ".eExXpP") || value != floor(value))) return false;
     if (row->kind == KIND_COUNT) return value >= 1 && value <= INT_MAX;
     const char *dots = strstr(row->argument, "..");
