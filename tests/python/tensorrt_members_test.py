@@ -254,6 +254,25 @@ class Members(unittest.TestCase):
         with self.assertRaises(planish.InvalidArgument):
             choice.set_condition(p)
 
+    def test_mistyped(self):
+        """A name that is mistyped is an error and not a parameter that nobody reads."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (1, 4, 8, 8))
+        loop = network.add_loop()
+        for thing, name in ((network.add_convolution_nd(x, 4, (3, 3), draw(4, 4, 3, 3)), "strides_nd"), (builder, "fp16_mode"), (builder.create_builder_config(), "builder_optimisation_level"),
+                            (x, "shapes"), (network, "names"), (builder.create_optimization_profile(), "shape"), (loop, "trip_limit"), (trt.Runtime(LOGGER), "thread")):  # fmt: skip
+            with self.assertRaises(AttributeError, msg=name) as raised:
+                setattr(thing, name, 1)
+            self.assertIn(name, str(raised.exception))
+
+        class Mine(trt.Builder):
+            def __init__(self, logger):
+                super().__init__(logger)
+                self.more = 1
+
+        self.assertEqual(Mine(LOGGER).more, 1)
+        self.assertEqual((trt.SliceMode.DEFAULT, trt.EngineCapability.DEFAULT, str(trt.SampleMode.DEFAULT)), (trt.SampleMode.STRICT_BOUNDS, trt.EngineCapability.STANDARD, "SampleMode.STRICT_BOUNDS"))
+
     def test_parser(self):
         _, network = new()
         parser = trt.OnnxParser(network, LOGGER)

@@ -1,9 +1,11 @@
 """Small things that programs written for TensorRT use: generations, types, dims, host memory, weights."""
 from __future__ import annotations
 
+import difflib
 import enum
 import functools
 import operator
+import sys
 from typing import Any, Iterable, Optional
 
 import numpy as np
@@ -101,7 +103,18 @@ class Permutation(tuple):
         return super().__new__(cls, (int(d) for d in order))
 
 
-class Managed:
+class Strict:
+    """Something whose attributes are its own: a name that is mistyped is an error, not a parameter that nobody reads."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind = type(self)
+        if name[:1] != "_" and not hasattr(kind, name) and name not in self.__dict__ and kind.__module__.startswith(__package__) and not sys._getframe(1).f_globals.get("__name__", "").startswith(__package__):
+            close = difflib.get_close_matches(name, dir(kind), 1)
+            raise AttributeError(f"{kind.__name__} has no '{name}'" + (f": is '{close[0]}' meant?" if close else ""))
+        object.__setattr__(self, name, value)
+
+
+class Managed(Strict):
     """Something that may stand behind `with`, which does nothing."""
 
     def __enter__(self) -> Any:

@@ -12,7 +12,7 @@ from .. import engine as _engine
 from ..build import build, default_device
 from ..errors import Error, InvalidArgument, Message, Unsupported
 from . import wire
-from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, generation, until
+from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
 from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
@@ -27,7 +27,7 @@ DEBUG = "planish.tensorrt.debug"
 REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
 
 
-class IOptimizationProfile:
+class IOptimizationProfile(Strict):
     """Least, usual and largest shapes of inputs. Plans take all shapes: these are kept for who asks, and the usual ones tell what to tune for."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 import numpy as np
 
 from ..errors import InvalidArgument
+from .base import Strict
 from .enums import LayerType, LoopOutput, TripLimit
 from .network import BOOL, I32, I64, Emitter, ILayer, ITensor, Param
 
@@ -100,7 +101,7 @@ class ILoopOutputLayer(_Output):
         return self.given(0).rank + (self.kind != LoopOutput.LAST_VALUE)
 
 
-class ILoop:
+class ILoop(Strict):
     """A loop in the making."""
 
     def __init__(self, network: Any) -> None:
@@ -214,7 +215,7 @@ class IIfConditionalOutputLayer(_Output):
     layer_type, title = LayerType.CONDITIONAL_OUTPUT, "ConditionalOutput"
 
 
-class IIfConditional:
+class IIfConditional(Strict):
     """An if in the making."""
 
     def __init__(self, network: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from .base import DataType, Dims, Weights, as_weights, code_of, generation
+from .base import DataType, Dims, Strict, Weights, as_weights, code_of, generation
 from .enums import (ActivationType, BoundingBoxFormat, CumulativeOperation, ElementWiseOperation, FillOperation, GatherMode, InterpolationMode, KVCacheMode, LayerType, MatrixOperation,
                     NormalizationOp, PaddingMode, PoolingType, ReduceOperation, ResizeCoordinateTransformation, ResizeRoundMode, ResizeSelector, SampleMode, ScaleMode, ScatterMode, TopKOperation,
                     UnaryOperation)  # fmt: skip
@@ -987,7 +987,7 @@ class _AttentionLayer(ILayer):
         return [e.node("MatMul", e.node("MatMul", names[0], e.node("Transpose", names[1], perm=[0, 1, 3, 2])), names[2])]
 
 
-class IAttention:
+class IAttention(Strict):
     """softmax(query · keyᵀ + mask) · value, by heads: [batch, heads, length, size]. Scores are not scaled: scale the query."""
 
     def __init__(self, layer: _AttentionLayer) -> None:

@@ -15,7 +15,7 @@ from .. import dtypes
 from ..build import build
 from ..errors import InvalidArgument, Unsupported
 from . import enums, wire
-from .base import DataType, Dims, Managed, Weights, code_of, generation, type_of, until
+from .base import DataType, Dims, Managed, Strict, Weights, code_of, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
 
 OPSET = 24
@@ -55,7 +55,7 @@ class Alias:
         setattr(owner, self.name, value)
 
 
-class ITensor:
+class ITensor(Strict):
     """A value of a network: an input, or what a layer gives."""
 
     name = Param("Its name, which the engine's input or output has, too.", "", str)
@@ -169,7 +169,7 @@ class ITensor:
         return f"<ITensor {self.name!r}>"
 
 
-class ILayer:
+class ILayer(Strict):
     """A layer. Subclasses tell the ranks and types of what they give, and write themselves as nodes."""
 
     layer_type: Any = LayerType.IDENTITY
