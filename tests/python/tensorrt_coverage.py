@@ -36,11 +36,18 @@ class Recorder:
             return get(self, name)
 
         def setattr_(self, name, value):
-            if recorder.test and name[:1] != "_" and sys._getframe(1).f_code.co_filename in FILES:
+            if sys._getframe(1).f_code.co_filename not in FILES:  # the module's own, which may set what it likes
+                object.__setattr__(self, name, value)
+                return
+            if recorder.test and name[:1] != "_":
                 recorder.note(type(self), name)
             put(self, name, value)
 
-        kind.__getattribute__, kind.__setattr__ = getattribute, setattr_
+        getattribute.watched = setattr_.watched = True
+        if not hasattr(get, "watched"):
+            kind.__getattribute__ = getattribute
+        if not hasattr(put, "watched"):
+            kind.__setattr__ = setattr_
 
     def called(self, frame, event, _):
         """The library calls what a test's class defines."""
