@@ -27,12 +27,48 @@ extern "Python" void planish_on_release(void *user);
 extern "Python" enum pln_status planish_on_shape(struct pln_plugin_call *call);
 extern "Python" enum pln_status planish_on_compute(struct pln_plugin_call *call);
 enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text);
+struct planish_call {
+    pln_context *context;
+    int n_inputs, n_outputs;
+    char **input_names, **output_names;
+    struct pln_buffer *inputs, *outputs;
+    enum pln_status status;
+};
+int planish_run(struct planish_call *call);
 """
 # What has no place in the headers: a variadic function pointer that Python can call.
 HELPERS = """
 static enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text)
 {
     return call->fail(call, status, "%s", text);
+}
+
+struct planish_call {
+    pln_context *context;
+    int n_inputs, n_outputs;
+    char **input_names, **output_names;
+    struct pln_buffer *inputs, *outputs;
+    enum pln_status status;
+};
+
+/* Binds, runs and asks for outputs, for one change from Python to C and back. -1: an input could not be bound; -2: the run failed (status); else 1 where an output is
+ * of another type or shape than at the last call, or not row-major in the host's memory, and 0. */
+static int planish_run(struct planish_call *call)
+{
+    int changed = 0;
+    for (int i = 0; i < call->n_inputs; i++)
+        if (pln_context_bind_input(call->context, call->input_names[i], &call->inputs[i]) != PLN_OK) return -1;
+    call->status = pln_context_run(call->context);
+    if (call->status != PLN_OK) return -2;
+    for (int i = 0; i < call->n_outputs; i++) {
+        struct pln_buffer *last = &call->outputs[i], now;
+        call->status = pln_context_output(call->context, call->output_names[i], &now);
+        if (call->status != PLN_OK) return -2;
+        changed |= now.dtype != last->dtype || now.rank != last->rank || now.strides || now.memory != PLN_MEMORY_HOST;
+        for (int d = 0; d < now.rank; d++) changed |= now.dims[d] != last->dims[d];
+        *last = now;
+    }
+    return changed;
 }
 """
 

@@ -163,7 +163,7 @@ def _strings(data: Any, count: int) -> list:
 
 _DIMS = ffi.offsetof("struct pln_buffer", "dims")
 # Types whose arrays memmove takes as they are; shapes that were seen, by dtype, rank and dims as bytes.
-_PLAIN = {code: dtypes.to_numpy(code) for code in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15)}
+PLAIN = {code: dtypes.to_numpy(code) for code in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15)}
 _SEEN: dict = {}
 
 
@@ -176,8 +176,8 @@ def copy_out(buffer: Any) -> Any:
         ffi.memmove(out, buffer.data, out.nbytes)
         return out
     shape = tuple(buffer.dims[i] for i in range(buffer.rank))
-    if buffer.dtype in _PLAIN and 0 not in shape and len(_SEEN) < 4096:
-        _SEEN[told] = (shape, _PLAIN[buffer.dtype])
+    if buffer.dtype in PLAIN and 0 not in shape and len(_SEEN) < 4096:
+        _SEEN[told] = (shape, PLAIN[buffer.dtype])
     return _copy_slowly(buffer)
 
 

@@ -26,6 +26,48 @@ class Engines(unittest.TestCase):
     def holds(self, got, x=None):
         np.testing.assert_allclose(got["y"] if isinstance(got, dict) else got, self.expected(self.x if x is None else x), rtol=1e-5, atol=1e-6)
 
+    def test_calls_in_a_row(self):
+        """The short way of calls with arrays like those before them, and back from it."""
+        product = models.model([helper.make_node("MatMul", ["a", "b"], ["y"])], [("a", TensorProto.FLOAT, ["n", "k"]), ("b", TensorProto.FLOAT, ["k", 2])], [("y", TensorProto.FLOAT, ["n", 2])])
+        engine, rng = planish.build(product), np.random.default_rng(3)
+        context = engine.context()
+
+        def draw(*shape):
+            return rng.standard_normal(shape).astype(np.float32)
+
+        def good(a, b):
+            np.testing.assert_allclose(context.run({"a": a, "b": b})["y"], a @ b, rtol=1e-5, atol=1e-6)
+
+        for n, k in ((3, 4), (3, 4), (3, 4), (5, 4), (5, 4), (5, 7), (0, 7), (0, 7), (2, 1)):
+            good(draw(n, k), draw(k, 2))
+            self.assertEqual(list(context.run({"b": draw(k, 2), "a": draw(n, k)})), ["y"])
+        a, b = draw(3, 4), draw(4, 2)
+        good(a, b)
+        first = context.run({"a": a, "b": b})["y"]
+        kept = first.copy()
+        good(draw(3, 4), b)
+        np.testing.assert_array_equal(first, kept)  # a result is the caller's
+        good(a[::-1], np.asfortranarray(b))
+        good(a, b.astype(">f4").astype(np.float32))
+        for _ in range(3):
+            with self.assertRaises(planish.Error):
+                context.run({"b": draw(5, 2), "a": draw(3, 4)})
+            with self.assertRaises(planish.Error):
+                context.run({"b": draw(5, 3), "a": draw(3, 5)})
+            with self.assertRaises(planish.Error):
+                context.run({"b": b, "c": a})
+            good(a, b)
+        given = np.empty((3, 2), np.float32)
+        self.assertIs(context.run({"a": a, "b": b}, {"y": given})["y"], given)
+        self.assertIs(context.run({"a": a, "b": b})["y"], given)
+        context.bind_output("y", None)
+        good(a, b)
+        scalar = planish.build(models.model([helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0), helper.make_node("Greater", ["s", "s"], ["t"])], [("x", TensorProto.FLOAT, ["n"])],
+                                            [("s", TensorProto.FLOAT, []), ("t", TensorProto.BOOL, [])]))  # fmt: skip
+        for n in (4, 4, 4):
+            out = scalar(np.ones(n, np.float32))
+            self.assertEqual((out["s"].shape, float(out["s"]), bool(out["t"])), ((), n, False))
+
     def test_calls(self):
         for got in (self.engine(self.x), self.engine({"x": self.x}), self.engine(x=self.x), planish.run(self.model.SerializeToString(), {"x": self.x})):
             self.holds(got)
