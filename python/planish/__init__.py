@@ -19,7 +19,7 @@ from .engine import Context, Engine, Layer, StateStore, TensorInfo
 from .errors import (BadModel, BadPlan, Cancelled, DeviceError, Error, Incompatible, InputOutputError, InternalError, InvalidArgument, Message, NotFound, OutOfMemory,
                      Unsupported)  # fmt: skip
 from .report import LayerTime, Profile
-from .session import InferenceSession
+from .session import ExecutionMode, GraphOptimizationLevel, InferenceSession, SessionOptions, get_available_providers
 
 __version__ = _ffi.string(_lib.pln_version()).decode()
 
@@ -47,6 +47,6 @@ def devices() -> List[Device]:
     return out
 
 
-__all__ = ["BadModel", "BadPlan", "Cancelled", "Context", "Device", "DeviceError", "Engine", "Error", "Incompatible", "InferenceSession", "InputOutputError", "InternalError",
-           "InvalidArgument", "LOG_ERROR", "LOG_INFO", "LOG_VERBOSE", "LOG_WARNING", "Layer", "LayerTime", "Message", "NotFound", "Ops", "OutOfMemory", "Profile", "StateStore",
-           "TensorInfo", "Threads", "Unsupported", "build", "cache_folder", "devices", "load", "run"]  # fmt: skip
+__all__ = ["BadModel", "BadPlan", "Cancelled", "Context", "Device", "DeviceError", "Engine", "Error", "ExecutionMode", "GraphOptimizationLevel", "Incompatible", "InferenceSession", "InputOutputError", "InternalError",
+           "InvalidArgument", "LOG_ERROR", "LOG_INFO", "LOG_VERBOSE", "LOG_WARNING", "Layer", "LayerTime", "Message", "NotFound", "Ops", "OutOfMemory", "Profile", "SessionOptions", "StateStore",
+           "TensorInfo", "Threads", "Unsupported", "build", "cache_folder", "devices", "get_available_providers", "load", "run"]  # fmt: skip

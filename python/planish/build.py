@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import handles
 from ._native import ffi, lib
@@ -37,6 +37,14 @@ class _Show:
 def default_device() -> str:
     """What programs for GPUs mean: $PLANISH_DEVICE, else "cuda:0" where there is a GPU, else "cpu"; as for the planish command."""
     return os.environ.get("PLANISH_DEVICE") or ffi.string(lib.pln_device_default()).decode()
+
+
+def pass_names() -> List[str]:
+    """The passes of a build in order, as `disabled_passes` takes them."""
+    out: List[str] = []
+    while lib.pln_pass_name(len(out)):
+        out.append(ffi.string(lib.pln_pass_name(len(out))).decode())
+    return out
 
 
 def cache_folder() -> str:

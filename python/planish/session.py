@@ -1,11 +1,12 @@
 """For programs written for ONNX Runtime: `onnxruntime.InferenceSession` becomes `planish.InferenceSession`, and the rest stays."""
 from __future__ import annotations
 
+import enum
 import os
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import dtypes
-from .build import build, load
+from .build import Threads, build, load, pass_names
 from .engine import TensorInfo
 from .errors import InvalidArgument
 
@@ -27,16 +28,61 @@ class NodeArg:
         return f"NodeArg(name={self.name!r}, type={self.type!r}, shape={self.shape})"
 
 
+class GraphOptimizationLevel(enum.IntEnum):
+    """As ONNX Runtime has them; all passes run at each but the first."""
+
+    ORT_DISABLE_ALL, ORT_ENABLE_BASIC, ORT_ENABLE_EXTENDED, ORT_ENABLE_LAYOUT, ORT_ENABLE_ALL = 0, 1, 2, 3, 99
+
+
+class ExecutionMode(enum.IntEnum):
+    """As ONNX Runtime has them; steps run one behind the other."""
+
+    ORT_SEQUENTIAL, ORT_PARALLEL = range(2)
+
+
+class SessionOptions:
+    """What a session is told. intra_op_num_threads (0: as many as the process may use) and graph_optimization_level ORT_DISABLE_ALL act; the rest is kept for who asks."""
+
+    def __init__(self) -> None:
+        self.intra_op_num_threads = self.inter_op_num_threads = 0
+        self.graph_optimization_level, self.execution_mode = GraphOptimizationLevel.ORT_ENABLE_ALL, ExecutionMode.ORT_SEQUENTIAL
+        self.log_severity_level, self.log_verbosity_level, self.logid = 2, 0, ""
+        self.enable_profiling, self.enable_cpu_mem_arena, self.enable_mem_pattern, self.enable_mem_reuse = False, True, True, True
+        self.optimized_model_filepath, self.use_deterministic_compute = "", False
+        self._entries: Dict[str, str] = {}
+
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        """Keeps it."""
+        self._entries[key] = value
+
+    def get_session_config_entry(self, key: str) -> str:
+        """As added; KeyError: it was not."""
+        return self._entries[key]
+
+
+def get_available_providers() -> List[str]:
+    """Of this machine, by ONNX Runtime's names."""
+    from . import devices
+
+    return [*(["CUDAExecutionProvider"] if any(d.name.startswith("cuda") and d.usable for d in devices()) else []), "CPUExecutionProvider"]
+
+
 class InferenceSession:
     """A model that runs as ONNX Runtime's sessions do.
 
     model: a path (ONNX or plan) or bytes. providers: the first that this build has counts: "CUDAExecutionProvider" (or a pair with {"device_id": n}) is "cuda:n",
-    "CPUExecutionProvider" is "cpu"; other options of sessions are accepted where they do not change results. options: as for `planish.build`.
+    "CPUExecutionProvider" is "cpu". sess_options: planish.SessionOptions, or ONNX Runtime's. options: as for `planish.build`.
     """
 
     def __init__(self, model: Any, sess_options: Any = None, providers: Optional[Sequence[Any]] = None, provider_options: Any = None, **options: Any) -> None:
         device = options.pop("device", None) or _device(providers, provider_options)
-        if isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(".plan"):
+        threads = getattr(sess_options, "intra_op_num_threads", 0)
+        if threads and "threads" not in options:
+            options["threads"] = Threads(threads)
+        is_plan = isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(".plan")
+        if not is_plan and int(getattr(sess_options, "graph_optimization_level", 99)) == 0 and "disabled_passes" not in options:
+            options["disabled_passes"] = pass_names()
+        if is_plan:
             self.engine = load(model, device=device, **options)
         else:
             self.engine = build(model, device=device, **options)

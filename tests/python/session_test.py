@@ -39,6 +39,22 @@ class Sessions(unittest.TestCase):
         self.assertTrue(names["cpu"].usable)
         self.assertTrue(names["cpu"].memory_bytes > 0)
 
+    def test_options(self):
+        """Of the module's own and of ONNX Runtime's kind: threads and no optimization act."""
+        model, expected = models.linear()
+        x = np.random.default_rng(1).standard_normal((5, 4)).astype(np.float32)
+        options = planish.SessionOptions()
+        options.intra_op_num_threads, options.graph_optimization_level = 1, planish.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.execution_mode = planish.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("a", "b")
+        self.assertEqual(options.get_session_config_entry("a"), "b")
+        plain = planish.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        fused = planish.InferenceSession(model.SerializeToString(), planish.SessionOptions())
+        self.assertGreater(len(plain.engine), len(fused.engine))
+        for session in (plain, fused):
+            np.testing.assert_allclose(session.run(["y"], {"x": x})[0], expected(x), rtol=1e-5, atol=1e-6)
+        self.assertEqual(planish.get_available_providers()[-1], "CPUExecutionProvider")
+
 
 if __name__ == "__main__":
     unittest.main()
