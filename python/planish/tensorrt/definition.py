@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any, List, Optional, Sequence
 
 from . import enums, layers
-from .base import DataType, Dims, Weights, as_weights
+from .base import DataType
 from .errors_of import missing
 from .flow import IIfConditional, ILoop
 from .network import Emitter, ILayer, ITensor, NetworkBase, Param

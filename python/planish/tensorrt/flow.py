@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import InvalidArgument
 from .base import Strict
 from .enums import LayerType, LoopOutput, TripLimit
-from .network import BOOL, I32, I64, Emitter, ILayer, ITensor, Param
+from .network import BOOL, I64, Emitter, ILayer, ITensor, Param
 
 
 def _dependents(layers: Iterable[ILayer], sources: Iterable[ILayer], stop: Iterable[ILayer]) -> List[ILayer]:

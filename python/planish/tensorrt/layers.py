@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from .base import DataType, Dims, Strict, Weights, as_weights, code_of, generation
+from .base import DataType, Dims, Strict, as_weights, code_of, generation
 from .enums import (ActivationType, BoundingBoxFormat, CumulativeOperation, ElementWiseOperation, FillOperation, GatherMode, InterpolationMode, KVCacheMode, LayerType, MatrixOperation,
                     NormalizationOp, PaddingMode, PoolingType, ReduceOperation, ResizeCoordinateTransformation, ResizeRoundMode, ResizeSelector, SampleMode, ScaleMode, ScatterMode, TopKOperation,
                     UnaryOperation)  # fmt: skip

@@ -64,14 +64,14 @@ class ITensor(Strict):
     dynamic_range = Param("(min, max) for INT8; kept: not used by this version.")
     broadcast_across_batch = Param("Of networks with implicit batches, which are none here.", False)
 
-    def __init__(self, network: "INetworkDefinition", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = ()) -> None:
+    def __init__(self, network: "NetworkBase", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = ()) -> None:
         self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, tuple(int(d) for d in dims)
         self._wanted: Optional[int] = None  # an output's type that was asked for
         self._dim_names: Dict[int, str] = {}
         self.__dict__["name"] = name
 
     @property
-    def network(self) -> "INetworkDefinition":
+    def network(self) -> "NetworkBase":
         """That it belongs to."""
         network = self._network()
         if network is None:
@@ -184,7 +184,7 @@ class ILayer(Strict):
     node: Any = None  # of a parsed model
     _network: Any = None
 
-    def __init__(self, network: "INetworkDefinition", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
+    def __init__(self, network: "NetworkBase", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
         self._network = weakref.ref(network)
         number = len(network._layers)
         self.__dict__["name"] = f"(Unnamed Layer* {number}) [{self.title}]"
@@ -199,7 +199,7 @@ class ILayer(Strict):
             self.outputs.append(ITensor(network, self, f"{self.name}_output" + (f"_{i}" if i else "")))
 
     @property
-    def network(self) -> "INetworkDefinition":
+    def network(self) -> "NetworkBase":
         """That it belongs to."""
         network = self._network()
         if network is None:
@@ -363,7 +363,7 @@ def _parameters(node: wire.Node) -> Dict[str, Any]:
 class OnnxLayer(ILayer):
     """A node of a parsed model, to look at: its operator, inputs, outputs and attributes."""
 
-    def __init__(self, network: "INetworkDefinition", node: wire.Node) -> None:
+    def __init__(self, network: "NetworkBase", node: wire.Node) -> None:
         self._network, self.node = weakref.ref(network), node
         self.__dict__["name"] = node.name or f"(Unnamed Layer* {len(network._layers)}) [{node.op}]"
         self.title, self.__dict__["layer_type"] = node.op, getattr(LayerType, _TYPES.get(node.op, "PLUGIN_V3"))
@@ -571,13 +571,13 @@ class NetworkBase(Managed):
             if name in graph.initializers or name not in known:
                 continue
             info = known[name]
-            tensor = ITensor(self, None, name, info.code, [d if isinstance(d, int) else -1 for d in info.shape or ()])  # type: ignore[arg-type]
+            tensor = ITensor(self, None, name, info.code, [d if isinstance(d, int) else -1 for d in info.shape or ()])
             self._inputs.append(tensor)
             self._values[name] = tensor
         for node in graph.nodes:
-            self._layers.append(OnnxLayer(self, node))  # type: ignore[arg-type]
+            self._layers.append(OnnxLayer(self, node))
         for name in graph.outputs:
-            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, ())  # type: ignore[arg-type]
+            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, ())
             self._outputs.append(tensor)
         self._first = [t.name for t in self._outputs]
         self._changed()
@@ -763,7 +763,7 @@ class NetworkBase(Managed):
             raise Unsupported("a network that a model was parsed into takes no more inputs: give the ONNX model the input")
         if any(t.name == name for t in self._inputs):
             raise InvalidArgument(f"there is an input '{name}' already")
-        tensor = ITensor(self, None, str(name), code_of(dtype), shape)  # type: ignore[arg-type]
+        tensor = ITensor(self, None, str(name), code_of(dtype), shape)
         self._inputs.append(tensor)
         self._changed()
         return tensor

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..build import build
 from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
 from . import wire
-from .base import DataType, Reports, Weights, as_weights, code_of, type_of
+from .base import Reports, Weights, as_weights, code_of, type_of
 from .builder import HOW, ParserError, read
 from .enums import TensorLocation, WeightsRole
 from .plugins import registry_ops
