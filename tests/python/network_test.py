@@ -846,6 +846,37 @@ class Networks(unittest.TestCase):
             with self.assertRaises(planish.Unsupported):
                 getattr(network, name)(x)
 
+    def test_odd_names_and_numbers(self):
+        """Errors, with what is wrong; nothing else."""
+        for name in ("", "x" * 5000, "a/b:c d\n", "é"):
+            builder, network = new()
+            x = network.add_input("x", trt.float32, (2,))
+            y = first(network.add_unary(x, trt.UnaryOperation.NEG))
+            y.name = name
+            network.mark_output(y)
+            plan = builder.build_serialized_network(network, builder.create_builder_config())
+            self.assertEqual(plan is None, name == "", name[:9])
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (2, 7))
+        a, b = (first(network.add_unary(x, op)) for op in (trt.UnaryOperation.NEG, trt.UnaryOperation.EXP))
+        a.name = b.name = "same"
+        network.mark_output(a)
+        network.mark_output(b)
+        self.assertIsNone(builder.build_serialized_network(network, builder.create_builder_config()))
+        self.assertIn("same", LOGGER.lines[-1][1])
+        layer = network.add_unary(x, trt.UnaryOperation.NEG)
+        for index in (-1, 100, 10**9):
+            with self.assertRaises(planish.InvalidArgument):
+                layer.set_input(index, x)
+        with self.assertRaises(TypeError):
+            layer.set_input(0, None)
+        for start, shape, stride in (((0, 0), (2, 8), (1, 1)), ((-1, 0), (1, 1), (1, 1)), ((0, 6), (2, 2), (1, 1)), ((0, 0), (2, 4), (1, 3)), ((0, 0), (2,), (1, 1))):
+            with self.assertRaises(planish.InvalidArgument):
+                first(network.add_slice(x, start, shape, stride)).shape
+        gone = new()[1].add_input("x", trt.float32, (1,))
+        with self.assertRaisesRegex(planish.InvalidArgument, "gone"):
+            gone.is_network_output
+
     def test_shapes_follow(self):
         _, network = new()
         x = network.add_input("x", trt.float32, (1, 3, 224, 224))

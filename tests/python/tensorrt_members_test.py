@@ -39,6 +39,12 @@ class Members(unittest.TestCase):
         with self.assertRaises(TypeError):
             trt.nptype(trt.bfloat16)
         self.assertEqual((trt.Dims((2, 3)).numel(), trt.Dims.MAX_DIMS, trt.Dims([1]).MAX_DIMS, tuple(trt.Permutation([1, 0]))), (6, 8, 8, (1, 0)))
+        self.assertEqual((trt.Dims2(2, 3), trt.Dims3((1, 2, 3)), trt.Dims4(1, 2, 3, 4).numel(), trt.DimsHW(5, 6).h, trt.DimsHW((5, 6)).w), ((2, 3), (1, 2, 3), 24, 5, 6))
+        held = np.array([1, 2, 3], np.float32)
+        there, none = trt.Weights(trt.float32, held.ctypes.data, 3), trt.Weights(trt.float16)
+        self.assertEqual((there.numpy().tolist(), none.size, none.dtype, trt.Weights().size), ([1, 2, 3], 0, trt.float16, 0))
+        with self.assertRaisesRegex(TypeError, "astype"):
+            trt.Weights(np.zeros(2))
         w = trt.Weights(np.arange(3, dtype=np.float16))
         self.assertEqual((w.size, w.nbytes, w.dtype, w.numpy().tolist()), (3, 6, trt.float16, [0, 1, 2]))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import base
-from .base import VERSIONS, DataType, Dims, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
+from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
 from .definition import IAssertionLayer, INetworkDefinition
 from .enums import (ActivationType, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,

@@ -1,6 +1,7 @@
 """Small things that programs written for TensorRT use: generations, types, dims, host memory, weights."""
 from __future__ import annotations
 
+import ctypes
 import difflib
 import enum
 import functools
@@ -96,6 +97,27 @@ class Dims(tuple):
         return -1 if any(d < 0 for d in self) else functools.reduce(operator.mul, self, 1)
 
 
+class Dims2(Dims):
+    """Two extents, one behind the other or as a tuple."""
+
+    def __new__(cls, *shape: Any) -> "Dims2":
+        return super().__new__(cls, shape[0] if len(shape) == 1 else shape)  # type: ignore[return-value]
+
+
+class DimsHW(Dims2):
+    """Height and width."""
+
+    h, w = property(lambda self: self[0], doc="Height."), property(lambda self: self[1], doc="Width.")
+
+
+class Dims3(Dims2):
+    """Three extents."""
+
+
+class Dims4(Dims2):
+    """Four extents."""
+
+
 class Permutation(tuple):
     """An order of dims."""
 
@@ -141,11 +163,19 @@ class IHostMemory(bytes, Managed):
 class Weights:
     """Weights of a layer: a numpy array, kept alive as long as this."""
 
-    def __init__(self, array: Any = None, *_: Any) -> None:
+    def __init__(self, array: Any = None, address: int = 0, count: int = 0) -> None:
+        """Of an array; of a DataType alone: none of that type; of a DataType, an address and a count: a copy of what lies there."""
+        if isinstance(array, DataType):
+            self.dtype, kind = array, dtypes.to_numpy(code_of(array))
+            size = (count * dtypes.bits(code_of(array)) + 7) // 8
+            self.array = np.frombuffer(ctypes.string_at(address, size), kind if dtypes.bits(code_of(array)) >= 8 else np.uint8) if count else np.zeros(0, kind)
+            if self.array.size != count:
+                raise TypeError(f"weights of {array.name} are given as an array, an element a byte")
+            return
         self.array = np.zeros(0, np.float32) if array is None else np.ascontiguousarray(array)
         code = dtypes.from_numpy(self.array.dtype)
         if code is None or code not in _TYPES:
-            raise TypeError(f"weights of {self.array.dtype} are not known")
+            raise TypeError(f"weights of {self.array.dtype} are not known: give float32, float16, int32, int8, … (array.astype)")
         self.dtype = _TYPES[code]
 
     @property

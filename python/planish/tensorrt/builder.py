@@ -449,13 +449,16 @@ class OnnxParser(Flagged, Managed):
                 raise InvalidArgument("the network is not empty: parse into a new one, and add layers behind")
             # As imported, which is what a network shows; the builder builds the model itself.
             try:
-                parsed, graph = build(model, device="ref", external_data=folder, int32_io=generation() == 8, ops=registry_ops()), read(model)
+                parsed, graph = build(model, device="ref", external_data=folder, ops=registry_ops()), read(model)
             except Error:
-                changed, folder = with_plugins(model, folder)
+                try:
+                    changed, folder = with_plugins(model, folder)
+                except (Error, OSError, ValueError):  # what is wrong was told already
+                    changed = None
                 if changed is None:
                     raise
                 model = changed
-                parsed, graph = build(model, device="ref", external_data=folder, int32_io=generation() == 8, ops=registry_ops()), read(model)
+                parsed, graph = build(model, device="ref", external_data=folder, ops=registry_ops()), read(model)
         except Error as raised:
             self._errors += [ParserError(m, raised.status) for m in raised.messages]
             for error in self._errors:

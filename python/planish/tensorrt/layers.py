@@ -410,6 +410,10 @@ class ISliceLayer(ILayer):
             if isinstance(told, tuple) and len(told) != len(axes):
                 raise self.fail(f"{what} has {len(told)} extents for {len(axes)} axes")
         plain = self.mode == SampleMode.STRICT_BOUNDS and isinstance(stride, tuple) and all(s > 0 for s in stride)
+        if plain and isinstance(start, tuple) and isinstance(shape, tuple):
+            for axis, s, n, d, extent in zip(axes, start, shape, stride, [x.shape[a] for a in axes]):
+                if s < 0 or n < 0 or (n and 0 <= extent <= s + (n - 1) * d):
+                    raise self.fail(f"start {s}, {n} elements, {d} apart, are not inside of dim {axis}, which has {extent}; layer.mode says what stands outside")
         if plain:
             first = e.ints(*start) if isinstance(start, tuple) else e.as_int64(start)
             if isinstance(start, tuple) and isinstance(shape, tuple):

@@ -280,6 +280,10 @@ class ILayer(Strict):
 
     def set_input(self, index: int, tensor: ITensor) -> None:
         """Replaces an input, or gives one more: which means what stands at the layer's class. Not of a layer that was parsed."""
+        if not 0 <= index <= max(len(self.inputs), 8):
+            raise self.fail(f"it has no input {index}")
+        if not isinstance(tensor, ITensor):
+            raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
         if self.node is not None:
             raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it other inputs")
         self.inputs += [None] * (index + 1 - len(self.inputs))
@@ -577,7 +581,7 @@ class NetworkBase(Managed):
         for node in graph.nodes:
             self._layers.append(OnnxLayer(self, node))
         for name in graph.outputs:
-            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, ())
+            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, [d if isinstance(d, int) else -1 for d in known[name].shape or ()])
             self._outputs.append(tensor)
         self._first = [t.name for t in self._outputs]
         self._changed()

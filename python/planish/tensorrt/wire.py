@@ -93,6 +93,13 @@ def _signed(value: int) -> int:
 
 def attribute(data: Bytes) -> Any:
     """An attribute's value: int, float, str, a list of these; None: a tensor or a graph."""
+    try:
+        return _attribute(data)
+    except (struct.error, IndexError):
+        raise BadModel("the model is damaged: an attribute's numbers are cut off") from None
+
+
+def _attribute(data: Bytes) -> Any:
     ints: List[int] = []
     floats: List[float] = []
     strings: List[str] = []
