@@ -34,6 +34,9 @@ class Docs(unittest.TestCase):
                         exec(compile(block, page, "exec"), scope)
             finally:
                 os.chdir(before)
+                registry = planish.tensorrt.get_plugin_registry()
+                for creator in registry.all_creators:  # those of the page
+                    registry.deregister_creator(creator)
         return printed.getvalue()
 
     def test_python(self):
