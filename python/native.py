@@ -14,6 +14,16 @@ HEADERS = ["planish/planish.h", "planish/experimental/cache.h", "planish/experim
 # Types that cffi knows by itself.
 KNOWN = ["stddef.h", "stdint.h", "string.h"]
 
+# A run in one call: what is bound, and what comes out.
+CALL = """
+struct planish_call {
+    pln_context *context;
+    int n_inputs, n_outputs;
+    char **input_names, **output_names;
+    struct pln_buffer *inputs, *outputs;
+    enum pln_status status;
+};
+"""
 # Functions of Python that the library calls: bodies stand where they are used (ffi.def_extern).
 CALLBACKS = """
 #define PLN_PLUGIN_ABI ...
@@ -27,13 +37,6 @@ extern "Python" void planish_on_release(void *user);
 extern "Python" enum pln_status planish_on_shape(struct pln_plugin_call *call);
 extern "Python" enum pln_status planish_on_compute(struct pln_plugin_call *call);
 enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text);
-struct planish_call {
-    pln_context *context;
-    int n_inputs, n_outputs;
-    char **input_names, **output_names;
-    struct pln_buffer *inputs, *outputs;
-    enum pln_status status;
-};
 int planish_run(struct planish_call *call);
 """
 # What has no place in the headers: a variadic function pointer that Python can call.
@@ -42,14 +45,6 @@ static enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_statu
 {
     return call->fail(call, status, "%s", text);
 }
-
-struct planish_call {
-    pln_context *context;
-    int n_inputs, n_outputs;
-    char **input_names, **output_names;
-    struct pln_buffer *inputs, *outputs;
-    enum pln_status status;
-};
 
 /* Binds, runs and asks for outputs, for one change from Python to C and back. -1: an input could not be bound; -2: the run failed (status); else 1 where an output is
  * of another type or shape than at the last call, or not row-major in the host's memory, and 0. */
@@ -106,8 +101,8 @@ def main():
 
     compiler, include, out = sys.argv[1:]
     ffi = cffi.FFI()
-    ffi.cdef(declarations(compiler, include) + CALLBACKS)
-    ffi.set_source("planish._native", "".join(f'#include "{name}"\n' for name in HEADERS) + HELPERS)
+    ffi.cdef(declarations(compiler, include) + CALL + CALLBACKS)
+    ffi.set_source("planish._native", "".join(f'#include "{name}"\n' for name in HEADERS) + CALL + HELPERS)
     ffi.emit_c_code(out)
 
 

@@ -19,14 +19,17 @@ void (*command_stamp)(FILE *out, bool failure);
 
 int verbosity;
 
+void *list_grow(void *items, size_t count, size_t item_bytes)
+{
+    void *grown = realloc(items, (count + 1) * item_bytes);
+    if (grown) return grown;
+    fputs("planish: out of memory\n", stderr);
+    exit(1);
+}
+
 void text_list_add(struct text_list *list, const char *item)
 {
-    const char **grown = realloc(list->items, (list->count + 1) * sizeof *grown);
-    if (!grown) {
-        fputs("planish: out of memory\n", stderr);
-        exit(1);
-    }
-    list->items = grown;
+    list->items = list_grow(list->items, list->count, sizeof *list->items);
     list->items[list->count++] = item;
 }
 

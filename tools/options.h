@@ -47,6 +47,8 @@ const struct option_row *options_common(const struct command *command);
 void options_print_help(const struct command *command, const struct option_row *rows);
 /* Calls visit with the command's table, by running the command up to where it parses its options. */
 void options_visit(const struct command *command, void (*visit)(void *user, const struct command *command, const struct option_row *rows), void *user);
+/* The items with room for one more behind `count`; without memory the command ends. */
+void *list_grow(void *items, size_t count, size_t item_bytes);
 void text_list_add(struct text_list *list, const char *item);
 /* Prints "planish NAME: text" to stderr, behind what stdout has had before, so that a log of both is in order. */
 void command_tell(const struct command *command, const char *format, ...);

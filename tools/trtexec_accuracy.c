@@ -19,12 +19,7 @@ static bool is_numbered; /* --refPair was given */
 
 static struct pair *grow(void)
 {
-    struct pair *grown = realloc(pairs, ((size_t)n_pairs + 1) * sizeof *grown);
-    if (!grown) {
-        fputs("planish: out of memory\n", stderr);
-        exit(1);
-    }
-    pairs = grown;
+    pairs = list_grow(pairs, (size_t)n_pairs, sizeof *pairs);
     pairs[n_pairs] = (struct pair){ 0 };
     return &pairs[n_pairs++];
 }

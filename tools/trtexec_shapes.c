@@ -18,12 +18,7 @@ static int n_profiles;
 
 static struct profile *grow(void)
 {
-    struct profile *grown = realloc(profiles, ((size_t)n_profiles + 1) * sizeof *grown);
-    if (!grown) {
-        fputs("planish: out of memory\n", stderr);
-        exit(1);
-    }
-    profiles = grown;
+    profiles = list_grow(profiles, (size_t)n_profiles, sizeof *profiles);
     profiles[n_profiles] = (struct profile){ 0 };
     return &profiles[n_profiles++];
 }

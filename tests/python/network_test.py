@@ -9,17 +9,9 @@ import planish
 import planish.pycuda.driver as cuda
 import planish.tensorrt as trt
 from memory import on_device, taken
+from tensorrt_test import Quiet
 
 RNG = np.random.default_rng(11)
-
-
-class Quiet(trt.ILogger):
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def log(self, severity, msg):
-        self.lines.append((severity, msg))
 
 
 LOGGER = Quiet()

@@ -267,6 +267,15 @@ class Flagged:
     def __init__(self) -> None:
         self._flags = Flags()
 
+    @property
+    def flags(self) -> int:
+        """All flags as bits."""
+        return self._flags.bits
+
+    @flags.setter
+    def flags(self, bits: int) -> None:
+        self._flags.bits = int(bits)
+
     def set_flag(self, flag: Any) -> None:
         """Permits something."""
         self._flags.set(flag)

@@ -1,6 +1,7 @@
 """Builders, their configuration, networks that a parser fills."""
 from __future__ import annotations
 
+import ctypes
 import json
 import mmap
 import os
@@ -184,15 +185,6 @@ class IBuilderConfig(Flagged, Managed):
     def can_run_on_DLA(self, layer: Any) -> bool:
         """False."""
         return False
-
-    @property
-    def flags(self) -> int:
-        """All flags as bits."""
-        return self._flags.bits
-
-    @flags.setter
-    def flags(self, bits: int) -> None:
-        self._flags.bits = int(bits)
 
     def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
         """Kept for who asks: kernels here have no workspace to choose by."""
@@ -397,6 +389,30 @@ class ParserError:
     __repr__ = __str__
 
 
+class ParserErrors(Strict):
+    """Something that keeps why models could not be read."""
+
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+        self._errors: List[ParserError] = []
+
+    def _note(self, raised: Error) -> None:
+        self._errors += [ParserError(m, raised.status) for m in raised.messages]
+
+    @property
+    def num_errors(self) -> int:
+        """Errors so far."""
+        return len(self._errors)
+
+    def get_error(self, index: int) -> ParserError:
+        """One of them."""
+        return self._errors[index]
+
+    def clear_errors(self) -> None:
+        """Forgets them."""
+        self._errors.clear()
+
+
 def read(model: Any) -> wire.Graph:
     """The graph of a file (mapped) or of bytes."""
     if not isinstance(model, (str, os.PathLike)):
@@ -415,12 +431,12 @@ def with_plugins(model: Any, folder: Any) -> Tuple[Any, Any]:
     parts = []
     for number, part in graph.parts:
         if number == wire.GRAPH_NODE:
-            node = wire.Node(next(wire.fields(part))[1])
+            node = wire.Node(wire.message(part))
             told = {k: wire.attribute(v) for k, v in node.attributes.items()}
             namespace = told.get(NAMESPACE, "")
             if registry.get_creator(node.op, told.get(VERSION, "1"), namespace) is not None:
                 domains.add(domain_of(namespace))
-                kept = [whole for n, _, whole in wire.fields(next(wire.fields(part))[1]) if n != wire.NODE_DOMAIN]
+                kept = [whole for n, _, whole in wire.fields(wire.message(part)) if n != wire.NODE_DOMAIN]
                 part = memoryview(wire.put(wire.GRAPH_NODE, b"".join(kept) + wire.put(wire.NODE_DOMAIN, domain_of(namespace))))
         parts.append(part)
     if not domains:
@@ -428,16 +444,16 @@ def with_plugins(model: Any, folder: Any) -> Tuple[Any, Any]:
     if folder is None and isinstance(model, (str, os.PathLike)):
         folder = os.path.dirname(os.path.abspath(model))
     opsets = [wire.put(wire.MODEL_OPSET, wire.opset(d, 1)) for d in sorted(domains)]
-    return b"".join([*graph.around, *opsets, wire.put(wire.MODEL_GRAPH, b"".join(parts))]), folder
+    return graph.written(parts, *opsets), folder
 
 
-class OnnxParser(Flagged, Managed):
+class OnnxParser(ParserErrors, Flagged, Managed):
     """Reads ONNX models into a network."""
 
     def __init__(self, network: INetworkDefinition, logger: Any) -> None:
-        super().__init__()
-        self.network, self.logger = network, logger
-        self._errors: List[ParserError] = []
+        ParserErrors.__init__(self, logger)
+        Flagged.__init__(self)
+        self.network = network
         self._subgraphs: List[Tuple[List[int], bool]] = []
         self._loaded: Any = None
         self._beside: Dict[str, bytes] = {}
@@ -460,7 +476,7 @@ class OnnxParser(Flagged, Managed):
                 model = changed
                 parsed, graph = build(model, device="ref", external_data=folder, ops=registry_ops()), read(model)
         except Error as raised:
-            self._errors += [ParserError(m, raised.status) for m in raised.messages]
+            self._note(raised)
             for error in self._errors:
                 self.logger.log(Severity.ERROR, str(error))
             return False
@@ -517,8 +533,6 @@ class OnnxParser(Flagged, Managed):
 
     def load_initializer(self, name: str, data: Any, size: int) -> bool:
         """Weights in place of those that the model has in other files. data: an address, or bytes."""
-        import ctypes
-
         self._beside[name] = ctypes.string_at(data, size) if isinstance(data, int) else bytes(data)[:size]
         return True
 
@@ -530,18 +544,16 @@ class OnnxParser(Flagged, Managed):
         if not self._beside:
             return self.parse(model, path)
         try:
-            graph, parts = read(model), []
-            for number, part in graph.parts:
-                if number == wire.GRAPH_INITIALIZER:
-                    old = wire.Initializer(next(wire.fields(part))[1])
-                    if old.name in self._beside:
-                        head = [wire.put(wire.TENSOR_DIMS, d) for d in old.shape]
-                        part = memoryview(wire.put(wire.GRAPH_INITIALIZER, b"".join([*head, wire.put(wire.TENSOR_TYPE, old.code), wire.put(wire.TENSOR_NAME, old.name), wire.put(wire.TENSOR_RAW, self._beside[old.name])])))
-                parts.append(part)
+            graph, new = read(model), {}
+            for name, data in self._beside.items():
+                old = graph.initializers.get(name)
+                if old is not None:
+                    fields = [*(wire.put(wire.TENSOR_DIMS, d) for d in old.shape), wire.put(wire.TENSOR_TYPE, old.code), wire.put(wire.TENSOR_NAME, name), wire.put(wire.TENSOR_RAW, data)]
+                    new[name] = b"".join(fields)
         except Error as raised:
-            self._errors += [ParserError(m, raised.status) for m in raised.messages]
+            self._note(raised)
             return False
-        return self.parse(b"".join([*graph.around, wire.put(wire.MODEL_GRAPH, b"".join(parts))]), path)
+        return self.parse(graph.with_initializers(new), path)
 
     def set_builder_config(self, builder_config: IBuilderConfig) -> bool:
         """Kept: parsing does not depend on it."""
@@ -555,19 +567,6 @@ class OnnxParser(Flagged, Managed):
     def supports_operator(self, op_name: str) -> bool:
         """Every operator of ONNX runs."""
         return True
-
-    @property
-    def num_errors(self) -> int:
-        """Errors so far."""
-        return len(self._errors)
-
-    def get_error(self, index: int) -> ParserError:
-        """One of them."""
-        return self._errors[index]
-
-    def clear_errors(self) -> None:
-        """Forgets them."""
-        self._errors.clear()
 
 
 until(IBuilderConfig, 8, "max_workspace_size min_timing_iterations", "use set_memory_pool_limit(MemoryPoolType.WORKSPACE, …) and avg_timing_iterations")

@@ -55,7 +55,22 @@ class Alias:
         setattr(owner, self.name, value)
 
 
-class ITensor(Strict):
+class _Part(Strict):
+    """Something of a network, which it does not keep alive."""
+
+    name: Any = ""
+    _network: Any = None
+
+    @property
+    def network(self) -> "NetworkBase":
+        """That it belongs to."""
+        network = self._network()
+        if network is None:
+            raise InvalidArgument(f"the network of {'tensor' if isinstance(self, ITensor) else 'layer'} '{self.name}' is gone")
+        return network
+
+
+class ITensor(_Part):
     """A value of a network: an input, or what a layer gives."""
 
     name = Param("Its name, which the engine's input or output has, too.", "", str)
@@ -69,14 +84,6 @@ class ITensor(Strict):
         self._wanted: Optional[int] = None  # an output's type that was asked for
         self._dim_names: Dict[int, str] = {}
         self.__dict__["name"] = name
-
-    @property
-    def network(self) -> "NetworkBase":
-        """That it belongs to."""
-        network = self._network()
-        if network is None:
-            raise InvalidArgument(f"the network of tensor '{self.name}' is gone")
-        return network
 
     def _changed(self) -> None:
         self.network._changed()
@@ -169,7 +176,7 @@ class ITensor(Strict):
         return f"<ITensor {self.name!r}>"
 
 
-class ILayer(Strict):
+class ILayer(_Part):
     """A layer. Subclasses tell the ranks and types of what they give, and write themselves as nodes."""
 
     layer_type: Any = LayerType.IDENTITY
@@ -182,7 +189,6 @@ class ILayer(Strict):
     inputs: List[Optional[ITensor]] = []
     outputs: List[ITensor] = []
     node: Any = None  # of a parsed model
-    _network: Any = None
 
     def __init__(self, network: "NetworkBase", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
         self._network = weakref.ref(network)
@@ -197,14 +203,6 @@ class ILayer(Strict):
         self.outputs = []
         for i in range(self.outputs_count):
             self.outputs.append(ITensor(network, self, f"{self.name}_output" + (f"_{i}" if i else "")))
-
-    @property
-    def network(self) -> "NetworkBase":
-        """That it belongs to."""
-        network = self._network()
-        if network is None:
-            raise InvalidArgument(f"the network of layer '{self.name}' is gone")
-        return network
 
     def _changed(self) -> None:
         network = self._network()
@@ -607,8 +605,7 @@ class NetworkBase(Managed):
         old = {name: part for (number, part), name in zip([p for p in self.graph.parts if p[0] == wire.GRAPH_OUTPUT], self.graph.outputs)}
         kept = [part for number, part in self.graph.parts if number != wire.GRAPH_OUTPUT]
         outs = [old.get(name) or wire.put(wire.GRAPH_OUTPUT, wire.value_info(name, 0, None)) for name in outputs]
-        graph = b"".join([*kept, added, *outs])
-        return b"".join([*self.graph.around, around, wire.put(wire.MODEL_GRAPH, graph)])
+        return self.graph.written([*kept, added, *outs], around)
 
     # ---- the model of all ----
 

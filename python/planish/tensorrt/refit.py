@@ -2,6 +2,7 @@
 with; contexts take the new one at their next run."""
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -13,21 +14,9 @@ from ..build import build
 from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
 from . import wire
 from .base import Reports, Weights, as_weights, code_of, type_of
-from .builder import HOW, ParserError, read
+from .builder import HOW, ParserErrors, read
 from .enums import TensorLocation, WeightsRole
 from .plugins import registry_ops
-
-
-def _replaced(graph: wire.Graph, new: Dict[str, bytes]) -> bytes:
-    """The model with other initializers."""
-    parts = []
-    for number, part in graph.parts:
-        if number == wire.GRAPH_INITIALIZER:
-            name = wire.Initializer(next(wire.fields(part))[1]).name
-            if name in new:
-                part = memoryview(wire.put(wire.GRAPH_INITIALIZER, new[name]))
-        parts.append(part)
-    return b"".join([*graph.around, wire.put(wire.MODEL_GRAPH, b"".join(parts))])
 
 
 class Refitter(Reports):
@@ -130,7 +119,7 @@ class Refitter(Reports):
         try:
             if not self._new:
                 return True
-            model = _replaced(self._graph, self._new)
+            model = self._graph.with_initializers(self._new)
             old = self.engine.engine
             keep = {k: v for k, v in old.metadata.items() if k.startswith("planish.tensorrt.")}
             self.engine.engine = build(model, device=old.device, metadata=keep, ops=registry_ops(), keep_model=True, **self._how.get("options", {}))
@@ -148,12 +137,12 @@ class Refitter(Reports):
         return self.refit_cuda_engine()
 
 
-class OnnxParserRefitter:
+class OnnxParserRefitter(ParserErrors):
     """Gives an engine the weights of another ONNX model with the same initializers."""
 
     def __init__(self, refitter: Refitter, logger: Any) -> None:
-        self.refitter, self.logger = refitter, logger
-        self._errors: List[ParserError] = []
+        super().__init__(logger)
+        self.refitter = refitter
         self._model: Any = None
         self._given: Dict[str, Any] = {}
 
@@ -179,7 +168,7 @@ class OnnxParserRefitter:
             return True
         except (Error, OSError) as raised:
             made = raised if isinstance(raised, Error) else InvalidArgument(str(raised))
-            self._errors += [ParserError(m, made.status) for m in made.messages]
+            self._note(made)
             self.logger.log(Severity.ERROR, str(made))
             return False
 
@@ -200,7 +189,7 @@ class OnnxParserRefitter:
         """Weights beside the model's."""
         if name not in self.refitter._all:
             return False
-        array = np.frombuffer(bytes(data) if not isinstance(data, int) else _at(data, size), dtypes.to_numpy(self.refitter._all[name].code))
+        array = np.frombuffer(bytes(data) if not isinstance(data, int) else ctypes.string_at(data, size), dtypes.to_numpy(self.refitter._all[name].code))
         if array.size != self.refitter._all[name].size:
             return False
         self._given[name] = array
@@ -209,22 +198,3 @@ class OnnxParserRefitter:
     def refit_model_proto(self) -> bool:
         """Sets the weights of the model that was loaded."""
         return self._model is not None and self._refit(self._model)
-
-    @property
-    def num_errors(self) -> int:
-        """Errors so far."""
-        return len(self._errors)
-
-    def get_error(self, index: int) -> ParserError:
-        """One of them."""
-        return self._errors[index]
-
-    def clear_errors(self) -> None:
-        """Forgets them."""
-        self._errors.clear()
-
-
-def _at(address: int, size: int) -> bytes:
-    import ctypes
-
-    return ctypes.string_at(address, size)

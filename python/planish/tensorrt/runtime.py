@@ -313,15 +313,6 @@ class IRuntimeConfig(Managed):
 class ISerializationConfig(Flagged, Managed):
     """What a plan is written with."""
 
-    @property
-    def flags(self) -> int:
-        """All flags as bits."""
-        return self._flags.bits
-
-    @flags.setter
-    def flags(self, bits: int) -> None:
-        self._flags.bits = int(bits)
-
 
 class EngineInspector:
     """Layers of an engine as text."""

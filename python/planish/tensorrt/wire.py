@@ -87,6 +87,22 @@ class Node:
                 self.attributes[next((text(v) for n, v, _ in fields(value) if n == 1), "")] = value
 
 
+def message(part: Bytes) -> Any:
+    """What a whole field holds."""
+    return next(fields(part))[1]
+
+
+def _numbers(value: Any) -> List[int]:
+    """Of a field of numbers, which may be packed."""
+    if isinstance(value, int):
+        return [value]
+    out, at = [], 0
+    while at < len(value):
+        number_, at = _varint(value, at)
+        out.append(number_)
+    return out
+
+
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
@@ -116,13 +132,7 @@ def _attribute(data: Bytes) -> Any:
         elif number == 7 and not isinstance(value, int):
             floats += struct.unpack(f"<{len(value) // 4}f", value[: len(value) // 4 * 4])
         elif number == 8:
-            if isinstance(value, int):
-                ints.append(_signed(value))
-            else:
-                at = 0
-                while at < len(value):
-                    v, at = _varint(value, at)
-                    ints.append(_signed(v))
+            ints += map(_signed, _numbers(value))
         elif number == 9:
             strings.append(text(value))
     return {6: floats, 7: ints, 8: strings}.get(kind, one if one is not None else {1: 0.0, 2: 0, 3: ""}.get(kind))
@@ -134,25 +144,14 @@ class Initializer:
     def __init__(self, data: Bytes) -> None:
         self.name, self.code, self.data = "", 0, data
         dims: List[int] = []
-        self.raw: Optional[memoryview] = None
-        self.typed, self.external = False, False
+        self.external = False
         for number, value, _ in fields(data):
             if number == TENSOR_DIMS:
-                if isinstance(value, int):
-                    dims.append(value)
-                else:
-                    at = 0
-                    while at < len(value):
-                        v, at = _varint(value, at)
-                        dims.append(v)
+                dims += _numbers(value)
             elif number == TENSOR_TYPE:
                 self.code = value
             elif number == TENSOR_NAME:
                 self.name = text(value)
-            elif number == TENSOR_RAW:
-                self.raw = value
-            elif number in (4, 5, 6, 7, 10, 11):
-                self.typed = True
             elif number in (13, 14):
                 self.external = True
         self.shape = tuple(dims)
@@ -186,6 +185,18 @@ class Graph:
                 told = {n: v for n, v, _ in fields(value)}
                 if text(told.get(1, b"")) in ("", "ai.onnx"):
                     self.opset = told.get(2, 1)
+
+    def written(self, parts: Sequence[Bytes], *around: bytes) -> bytes:
+        """The model with these fields in its graph, and more around it."""
+        return b"".join([*self.around, *around, put(MODEL_GRAPH, b"".join(parts))])
+
+    def with_initializers(self, new: Dict[str, bytes]) -> bytes:
+        """The model with other TensorProtos for some of its initializers."""
+        parts: List[Bytes] = []
+        for number_, part in self.parts:
+            name = Initializer(message(part)).name if number_ == GRAPH_INITIALIZER else None
+            parts.append(put(GRAPH_INITIALIZER, new[name]) if name in new else part)
+        return self.written(parts)
 
     def _read(self, data: Bytes) -> None:
         for number, value, whole in fields(data):
