@@ -485,9 +485,7 @@ class OnnxParser(ParserErrors, Flagged, Managed):
 
     def parse(self, model: bytes, path: Optional[str] = None) -> bool:
         """Of bytes; path: where the model lies, for its external data. False: get_error tells why."""
-        if path is not None and os.path.exists(path):
-            return self._parse(path, None)
-        return self._parse(bytes(model), None)
+        return self._parse(bytes(model), os.path.dirname(os.path.abspath(path)) if path else None)
 
     def parse_from_file(self, model: str) -> bool:
         """Of a file."""

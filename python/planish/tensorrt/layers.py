@@ -764,9 +764,7 @@ class IConstantLayer(ILayer):
     def emit(self, e: Emitter) -> List[str]:
         if self.constant.size != int(np.prod(self.shape, dtype=np.int64)):
             raise self.fail(f"{self.constant.size} weights do not fill the shape {tuple(self.shape)}")
-        name = self.network._weights_name(self, "constant")
-        e.initializers[name] = (self.constant.array.reshape(self.shape), code_of(self.constant.dtype))
-        return [name]
+        return [e.keep(self, "constant", self.shape)]
 
 
 class IIdentityLayer(ILayer):

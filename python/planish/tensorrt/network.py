@@ -1,7 +1,7 @@
 """Networks: tensors and layers, added one by one (layers.py, flow.py) or by an OnnxParser, or both.
 
 A layer becomes ONNX nodes (operator set OPSET) when the network is built or somebody asks for a shape; the builder then builds an ONNX model. Names, ranks and element
-types follow from simple rules here; extents are the library's own inference, asked when they are wanted.
+types follow from simple rules here; extents are the library's own inference, asked when they are wanted. All of them are kept until a layer before them is changed.
 """
 from __future__ import annotations
 
@@ -13,16 +13,37 @@ import numpy as np
 
 from .. import dtypes
 from ..build import build
-from ..errors import InvalidArgument, Unsupported
+from ..errors import Error, InvalidArgument, Unsupported
 from . import enums, wire
 from .base import DataType, Dims, Managed, Strict, Weights, code_of, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
 
 OPSET = 24
 DOMAIN = "planish.tensorrt"
-F32, I32, I64, BOOL = 1, 6, 7, 9
-# Weights of more elements are left out where only types and shapes are asked for.
+F32, I32, I64, BOOL, F16, BF16 = 1, 6, 7, 9, 10, 16
+# Weights of more elements are left out where only types and shapes are asked for: no shape follows from their values.
 SMALL = 64
+
+
+def in_order(last: "ILayer", before: Callable[["ILayer"], Iterable["ILayer"]]) -> List["ILayer"]:
+    """A layer behind those that come before it, and they behind theirs: chains may be longer than Python's stack. InvalidArgument: they go in a circle."""
+    out: List[ILayer] = []
+    done: Dict[int, bool] = {id(last): False}
+    stack = [(last, iter(before(last)))]
+    while stack:
+        layer, left = stack[-1]
+        for one in left:
+            if id(one) not in done:
+                done[id(one)] = False
+                stack.append((one, iter(before(one))))
+                break
+            if not done[id(one)]:
+                raise one.fail("it depends on its own output: only an IRecurrenceLayer may")
+        else:
+            stack.pop()
+            done[id(layer)] = True
+            out.append(layer)
+    return out
 
 
 class Param:
@@ -79,24 +100,47 @@ class ITensor(_Part):
     dynamic_range = Param("(min, max) for INT8; kept: not used by this version.")
     broadcast_across_batch = Param("Of networks with implicit batches, which are none here.", False)
 
-    def __init__(self, network: "NetworkBase", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = ()) -> None:
+    def __init__(self, network: "NetworkBase", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = (), parsed: Any = None) -> None:
         self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, tuple(int(d) for d in dims)
+        self._parsed = parsed  # as it was in the parsed model: (name, type, dims)
         self._wanted: Optional[int] = None  # an output's type that was asked for
         self._dim_names: Dict[int, str] = {}
+        self._known: Dict[str, Any] = {}  # "code", "rank", "info", or the error that asking for them gives
         self.__dict__["name"] = name
 
     def _changed(self) -> None:
-        self.network._changed()
+        pass  # nothing of a network follows from a tensor's name
+
+    def _follows(self, what: str) -> Any:
+        """The code or rank, which follow from the layer."""
+        if what not in self._known:
+            assert self._layer is not None
+
+            def unknown(layer: "ILayer") -> Iterable["ILayer"]:
+                return (t._layer for t in layer.needs() if t is not None and t._layer is not None and what not in t._known)
+
+            for layer in in_order(self._layer, unknown):
+                for index, tensor in enumerate(layer.outputs):
+                    try:
+                        tensor._known[what] = layer.code_of(index) if what == "code" else layer.rank_of(index)
+                    except Error as raised:
+                        tensor._known[what] = raised
+                    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as raised:
+                        tensor._known[what] = layer.fail(f"a parameter is wrong: {raised}")
+        told = self._known[what]
+        if isinstance(told, Error):
+            raise told
+        return told
 
     @property
     def code(self) -> int:
         """The library's element type."""
-        return self._layer.code_of(self._layer.outputs.index(self)) if self._layer else self._code
+        return self._code if self._layer is None else self._follows("code")
 
     @property
     def rank(self) -> int:
         """Dims."""
-        return self._layer.rank_of(self._layer.outputs.index(self)) if self._layer else len(self._dims)
+        return len(self._dims) if self._layer is None else self._follows("rank")
 
     @property
     def shape(self) -> Dims:
@@ -112,12 +156,15 @@ class ITensor(_Part):
     def shape(self, shape: Sequence[int]) -> None:
         if self._layer is not None:
             raise InvalidArgument(f"the shape of '{self.name}' follows from its layer: only inputs can be given one")
-        self._dims = tuple(int(d) for d in shape)
-        self._changed()
+        made = Dims(shape)
+        if self._parsed and len(made) != len(self._dims):
+            raise InvalidArgument(f"input '{self.name}' has {len(self._dims)} dims in the parsed model, {tuple(made)} has {len(made)}")
+        self._dims = made
+        self.network._forget()
 
     @property
     def dtype(self) -> DataType:
-        """Its element type. In generation 8, INT32 in place of INT64. Of an output it may be set, and of an input."""
+        """Its element type. In generation 8, INT32 in place of INT64. Of an output it may be set, and of an input: one of a parsed model is cast to the type that the model wants."""
         code = self._wanted or self.code
         return type_of(I32 if code == I64 and generation() == 8 else code)
 
@@ -125,9 +172,10 @@ class ITensor(_Part):
     def dtype(self, dtype: DataType) -> None:
         if self._layer is None:
             self._code = code_of(dtype)
+            self.network._forget()
         else:
             self._wanted = code_of(dtype)
-        self._changed()
+            self.network._forget(self._layer)
 
     @property
     def inner_name(self) -> str:
@@ -157,7 +205,7 @@ class ITensor(_Part):
     def set_dimension_name(self, index: int, name: str) -> None:
         """Of an input's dynamic dim: equal names mean equal extents."""
         self._dim_names[index] = name
-        self._changed()
+        self.network._forget()
 
     def get_dimension_name(self, index: int) -> Optional[str]:
         """None: it has none."""
@@ -189,15 +237,13 @@ class ILayer(_Part):
     inputs: List[Optional[ITensor]] = []
     outputs: List[ITensor] = []
     node: Any = None  # of a parsed model
+    number = -1  # its place; -1: it is in the making
 
     def __init__(self, network: "NetworkBase", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
         self._network = weakref.ref(network)
         number = len(network._layers)
         self.__dict__["name"] = f"(Unnamed Layer* {number}) [{self.title}]"
-        for tensor in inputs:
-            if tensor is not None and not isinstance(tensor, ITensor):
-                raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
-        self.inputs = list(inputs)
+        self.inputs = [self._taken(tensor) for tensor in inputs]
         for name, value in params.items():
             setattr(self, name, value)
         self.outputs = []
@@ -206,8 +252,16 @@ class ILayer(_Part):
 
     def _changed(self) -> None:
         network = self._network()
-        if network is not None:
-            network._changed()
+        if network is not None and self.number >= 0:
+            network._forget(self)
+
+    def _taken(self, tensor: Optional[ITensor]) -> Optional[ITensor]:
+        """An input; TypeError, InvalidArgument: it can be none."""
+        if tensor is not None and not isinstance(tensor, ITensor):
+            raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
+        if tensor is not None and tensor._network() is not self._network():
+            raise self.fail(f"'{tensor.name}' is a tensor of another network")
+        return tensor
 
     # ---- what subclasses say ----
 
@@ -280,13 +334,13 @@ class ILayer(_Part):
         """Replaces an input, or gives one more: which means what stands at the layer's class. Not of a layer that was parsed."""
         if not 0 <= index <= max(len(self.inputs), 8):
             raise self.fail(f"it has no input {index}")
-        if not isinstance(tensor, ITensor):
-            raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
         if self.node is not None:
             raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it other inputs")
+        if tensor is None:
+            raise TypeError(f"layer {self.title} takes ITensors, not None")
         self.inputs += [None] * (index + 1 - len(self.inputs))
-        self.inputs[index] = tensor
-        self._changed()
+        self.inputs[index] = self._taken(tensor)
+        self.network._link(self, tensor)
 
     def get_output_type(self, index: int) -> DataType:
         """Its element type."""
@@ -303,7 +357,7 @@ class ILayer(_Part):
     def reset_output_type(self, index: int) -> None:
         """Takes it back."""
         self.outputs[index]._wanted = None
-        self._changed()
+        self.network._forget(self)
 
     @property
     def precision_is_set(self) -> bool:
@@ -366,13 +420,13 @@ class OnnxLayer(ILayer):
     """A node of a parsed model, to look at: its operator, inputs, outputs and attributes."""
 
     def __init__(self, network: "NetworkBase", node: wire.Node) -> None:
-        self._network, self.node = weakref.ref(network), node
+        self._network, self.node, self.number = weakref.ref(network), node, len(network._layers)
         self.__dict__["name"] = node.name or f"(Unnamed Layer* {len(network._layers)}) [{node.op}]"
         self.title, self.__dict__["layer_type"] = node.op, getattr(LayerType, _TYPES.get(node.op, "PLUGIN_V3"))
         self.inputs = [network._values.get(name) for name in node.inputs]
         self.outputs = []
         for name in node.outputs:
-            tensor = ITensor(network, self, name)
+            tensor = ITensor(network, self, name, parsed=(name, 0, ()))
             self.outputs.append(tensor)
             if name:
                 network._values[name] = tensor
@@ -384,7 +438,7 @@ class OnnxLayer(ILayer):
         return {name: wire.attribute(data) for name, data in self.node.attributes.items()}
 
     def _told(self, index: int) -> Any:
-        return self.network._parsed_infos().get(self.outputs[index].name)
+        return self.network._parsed_infos().get(self.outputs[index]._parsed[0])
 
     def rank_of(self, index: int) -> int:
         told = self._told(index)
@@ -406,6 +460,7 @@ class Emitter:
         self.names: Dict[int, str] = {}  # of tensors, by id
         self.layer: Optional[ILayer] = None
         self.initializers: Dict[str, Tuple[Any, int]] = outer.initializers if outer else {}
+        self.owners: Dict[str, Tuple[Any, ILayer]] = outer.owners if outer else {}  # of initializers: the array as it was given, and by whom
         self.counter: Any = outer.counter if outer else itertools.count()
         self.consts: Dict[Tuple[Any, ...], str] = outer.consts if outer else {}
         self.emitting: Set[int] = outer.emitting if outer else set()
@@ -417,7 +472,7 @@ class Emitter:
 
     def fresh(self) -> str:
         """A name that no one has."""
-        return f"__{next(self.counter)}"
+        return f"{DOMAIN}/{next(self.counter)}"
 
     def node(self, op: str, *inputs: str, outs: Optional[int] = None, domain: str = "", **attributes: Any) -> Any:
         """Adds a node; its output's name, or a list of them where outs is given."""
@@ -455,30 +510,36 @@ class Emitter:
         name = self.value(tensor)
         return name if tensor.code == I64 else self.cast(name, I64)
 
+    def keep(self, layer: ILayer, role: str, shape: Sequence[int]) -> str:
+        """An initializer of a layer's weights, with the name by which they are refitted. Layers may share weights, not the names of different ones."""
+        weights, name = getattr(layer, role), layer.network._weights_name(layer, role)
+        array, owner = self.owners.setdefault(name, (weights.array, layer))
+        if array is not weights.array:
+            raise layer.fail(f"its {role} would be named '{name}', as other weights of layer '{owner.name}' are: layers with weights want names of their own, or network.set_weights_name")
+        held, _ = self.initializers.setdefault(name, (array.reshape(shape), code_of(weights.dtype)))
+        return name if held.shape == tuple(shape) else self.node("Reshape", name, self.ints(*shape))
+
     def weights(self, layer: ILayer, role: str, shape: Optional[Sequence[int]] = None, code: int = 0) -> str:
-        """The layer's weights of a role ("kernel"): an initializer with a name that can be refitted; "": there are none."""
+        """The layer's weights of a role ("kernel"); "": there are none."""
         weights: Optional[Weights] = getattr(layer, role)
         if weights is None or weights.size == 0:
             return ""
-        array = weights.array
-        if shape is not None:
-            wanted = int(np.prod(shape, dtype=np.int64))
-            if array.size != wanted:
-                raise layer.fail(f"{role} has {array.size} elements, {tuple(shape)} are wanted: {wanted}")
-            array = array.reshape(shape)
-        name = layer.network._weights_name(layer, role)
-        self.initializers[name] = (array, code_of(weights.dtype))
+        shape = weights.array.shape if shape is None else shape
+        wanted = int(np.prod(shape, dtype=np.int64))
+        if weights.size != wanted:
+            raise layer.fail(f"{role} has {weights.size} elements, {tuple(shape)} are wanted: {wanted}")
+        name = self.keep(layer, role, shape)
         return self.cast(name, code) if code and code != code_of(weights.dtype) else name
 
     def value(self, tensor: Optional[ITensor]) -> str:
-        """The name of a tensor here; its layer is written first where it was not yet."""
+        """The name of a tensor here; its layer, and those before it, are written first where they were not yet."""
         if tensor is None:
             return ""
         layer, place = tensor._layer, self
         while id(tensor) not in place.names:
             if place.outer is None or id(layer) in place.inner:
                 if layer is None or isinstance(layer, OnnxLayer):
-                    return tensor.name
+                    return tensor.inner_name
                 place.write(layer)
                 break
             place = place.outer
@@ -486,10 +547,21 @@ class Emitter:
 
     # ---- what the network calls ----
 
-    def write(self, layer: ILayer) -> None:
-        """Writes a layer once."""
-        if layer.outputs and id(layer.outputs[0]) in self.names:
-            return
+    def write(self, last: ILayer) -> None:
+        """Writes a layer once, behind those that it needs here."""
+        for layer in in_order(last, self._before):
+            if not self._has(layer):
+                self._write(layer)
+
+    def _has(self, layer: ILayer) -> bool:
+        return bool(layer.outputs) and id(layer.outputs[0]) in self.names
+
+    def _before(self, layer: ILayer) -> Iterable[ILayer]:
+        """Not of loops and conditionals, which write what they hold."""
+        given = () if getattr(layer, "owner", None) is not None or self._has(layer) else (t._layer for t in layer.inputs if t is not None)
+        return [one for one in given if one is not None and not isinstance(one, OnnxLayer) and (self.outer is None or id(one) in self.inner) and not self._has(one)]
+
+    def _write(self, layer: ILayer) -> None:
         if id(layer) in self.emitting:
             raise layer.fail("it depends on its own output: only an IRecurrenceLayer may")
         self.emitting.add(id(layer))
@@ -497,6 +569,10 @@ class Emitter:
         self.layer = layer
         try:
             names = layer.emit(self)
+        except (Error, MemoryError):
+            raise
+        except Exception as raised:
+            raise layer.fail(f"a parameter is wrong: {raised}") from raised
         finally:
             self.layer = before
             self.emitting.discard(id(layer))
@@ -552,16 +628,32 @@ class NetworkBase(Managed):
         self._refittable: Set[str] = set()
         self._debug: List[ITensor] = []
         self.unfused_debug = False
-        self._version, self._told, self._parsed_told = 0, (-1, {}), None
-        self._first: List[str] = []  # outputs as parsed
+        self._parsed_told: Optional[Dict[str, Any]] = None
+        self._parsed_inputs: List[ITensor] = []
+        self._parsed_outputs: List[ITensor] = []
+        self._forward = 1 << 62  # the first layer that needs a later one
+        self._inside: Optional[Set[int]] = None  # layers of bodies
 
-    def _changed(self) -> None:
-        self._version += 1
+    def _forget(self, layer: Optional[ILayer] = None) -> None:
+        """What was found out about a layer and those behind it; None: about all of them, and the parsed model's."""
+        for one in self._layers if layer is None else self._layers[min(layer.number, self._forward) :]:
+            for tensor in one.outputs:
+                tensor._known = {}
+        self._inside = None
+        if layer is None:
+            self._parsed_told = None
 
     def _add(self, layer: ILayer) -> Any:
+        layer.number = len(self._layers)
         self._layers.append(layer)
-        self._changed()
+        self._inside = None
         return layer
+
+    def _link(self, layer: ILayer, tensor: ITensor) -> None:
+        """A layer has another input."""
+        if tensor._layer is not None and tensor._layer.number >= layer.number >= 0:
+            self._forward = min(self._forward, layer.number)
+        layer._changed()
 
     # ---- a parsed model ----
 
@@ -572,23 +664,24 @@ class NetworkBase(Managed):
         for name in graph.inputs:
             if name in graph.initializers or name not in known:
                 continue
-            info = known[name]
-            tensor = ITensor(self, None, name, info.code, [d if isinstance(d, int) else -1 for d in info.shape or ()])
-            self._inputs.append(tensor)
-            self._values[name] = tensor
+            self._inputs.append(self._take_input(known[name]))
         for node in graph.nodes:
             self._layers.append(OnnxLayer(self, node))
-        for name in graph.outputs:
-            tensor = self._values.get(name) or ITensor(self, None, name, known[name].code, [d if isinstance(d, int) else -1 for d in known[name].shape or ()])
-            self._outputs.append(tensor)
-        self._first = [t.name for t in self._outputs]
-        self._changed()
+        self._outputs += [self._values.get(name) or self._take_input(known[name]) for name in graph.outputs]
+        self._parsed_inputs, self._parsed_outputs = list(self._inputs), list(self._outputs)
+        self._forget()
+
+    def _take_input(self, info: Any) -> ITensor:
+        dims = [d if isinstance(d, int) else -1 for d in info.shape or ()]
+        tensor = self._values[info.name] = ITensor(self, None, info.name, info.code, dims, (info.name, info.code, tuple(dims)))
+        tensor._dim_names.update({i: d for i, d in enumerate(info.shape or ()) if isinstance(d, str)})
+        return tensor
 
     def _parsed_infos(self) -> Dict[str, Any]:
-        """Types and shapes of all values of the parsed model."""
+        """Types and shapes of all values of the parsed model, by the names that they have there."""
         if self._parsed_told is None:
-            names = [t.name for layer in self._layers if isinstance(layer, OnnxLayer) for t in layer.outputs if t.name]
-            engine = build(self._rewritten(b"", b"", names), device="ref", external_data=self._data_folder(), ops=self.ops)
+            names = [t._parsed[0] for layer in self._layers if isinstance(layer, OnnxLayer) for t in layer.outputs if t._parsed[0]]
+            engine = build(self._rewritten(names, {}), device="ref", external_data=self._data_folder(), ops=self.ops)
             self._parsed_told = {i.name: i for i in engine.outputs}
         return self._parsed_told
 
@@ -599,13 +692,51 @@ class NetworkBase(Managed):
             return self.folder
         return os.path.dirname(os.path.abspath(self.model)) if isinstance(self.model, (str, os.PathLike)) else None
 
-    def _rewritten(self, added: bytes, around: bytes, outputs: Sequence[str]) -> bytes:
-        """The parsed model with more in its graph and around it, and other outputs."""
+    def _reshaped(self) -> bool:
+        """Has an input another shape than in the parsed model?"""
+        return any(t._dims != t._parsed[2] for t in self._parsed_inputs)
+
+    def _renamed(self) -> Dict[str, str]:
+        """Values of the parsed model that have other names now. An input of another type leaves its name to the cast's input."""
         assert self.graph is not None
-        old = {name: part for (number, part), name in zip([p for p in self.graph.parts if p[0] == wire.GRAPH_OUTPUT], self.graph.outputs)}
-        kept = [part for number, part in self.graph.parts if number != wire.GRAPH_OUTPUT]
-        outs = [old.get(name) or wire.put(wire.GRAPH_OUTPUT, wire.value_info(name, 0, None)) for name in outputs]
-        return self.graph.written([*kept, added, *outs], around)
+        out = {old: f"{t.name}.parsed" if t._layer is None and t._code != t._parsed[1] else t.inner_name for old, t in self._values.items()}
+        out = {old: new for old, new in out.items() if new != old}
+        new = [*out.values(), *(t.name for t in self._parsed_inputs if t._code != t._parsed[1])]
+        taken = {*self._values, *self.graph.initializers} - set(out)
+        for name in new:
+            if name in taken or new.count(name) > 1:
+                raise InvalidArgument(f"two values of the network are named '{name}'")
+        return out
+
+    def _rewritten(self, outputs: Sequence[str], renamed: Dict[str, str], added: bytes = b"", around: bytes = b"") -> bytes:
+        """The parsed model with other outputs and names, with its inputs as they are now, and more in its graph and around it. Shapes that it tells go where an input has another."""
+        assert self.graph is not None
+        here = {id(t) for t in self._inputs}
+        inputs = {t._parsed[0]: t for t in self._parsed_inputs}
+        first = [wire.put(wire.GRAPH_NODE, wire.node("Cast", [t.name], [renamed[old]], attributes={"to": t._parsed[1]})) for old, t in inputs.items() if t._code != t._parsed[1] and old in renamed]
+        kept: List[Union[bytes, memoryview]] = []
+        told: Dict[str, Any] = {}
+        reshaped = self._reshaped()
+        for number, part in self.graph.parts:
+            if number == wire.GRAPH_OUTPUT:
+                name = wire.named(wire.message(part))
+                if name not in renamed and not reshaped:
+                    told[name] = part
+                continue
+            if number == wire.GRAPH_INPUT:
+                tensor = inputs.get(wire.named(wire.message(part)))
+                if tensor is not None and id(tensor) not in here:
+                    continue
+                if tensor is not None and (reshaped or renamed):
+                    name, code = (tensor.name, tensor._code) if renamed else tensor._parsed[:2]
+                    part = wire.put(wire.GRAPH_INPUT, wire.value_info(name, code, self._dims(tensor)))  # type: ignore[assignment]
+            elif number == wire.GRAPH_VALUE_INFO and (reshaped or renamed):
+                continue
+            elif number == wire.GRAPH_NODE and renamed:
+                part = wire.put(wire.GRAPH_NODE, wire.renamed_node(wire.message(part), renamed))  # type: ignore[assignment]
+            kept.append(part)
+        outs = [told.get(name) or wire.put(wire.GRAPH_OUTPUT, wire.value_info(name, 0, None)) for name in outputs]
+        return self.graph.written([*first, *kept, added, *outs], around)
 
     # ---- the model of all ----
 
@@ -616,23 +747,26 @@ class NetworkBase(Managed):
                 return name
         return f"{layer.name}.{role}"
 
-    def _written(self, only: Optional[ITensor] = None) -> Emitter:
-        """All layers that were added, as nodes; only: up to the one of this tensor."""
+    def _bodies(self) -> Set[int]:
         from .flow import body_layers
 
-        e, inside = Emitter(), body_layers(self._layers)
+        if self._inside is None:
+            self._inside = body_layers(self._layers)
+        return self._inside
+
+    def _written(self) -> Emitter:
+        """All layers that were added, as nodes."""
+        e, inside = Emitter(), self._bodies()
         for layer in self._layers:
             if not isinstance(layer, OnnxLayer) and id(layer) not in inside:
                 e.write(layer)
-            if only is not None and only._layer is layer:
-                break
         return e
 
-    def _model(self, e: Emitter, outputs: Sequence[str], casts: Sequence[Tuple[str, str, int]] = (), shapes_only: bool = False) -> bytes:
-        """A ModelProto. casts: (value, name, type) of outputs that were asked for in another type."""
+    def _model(self, e: Emitter, outputs: Sequence[str], casts: Sequence[Tuple[str, str, int]] = (), shapes_only: bool = False, more: Sequence[Tuple[str, int, Any]] = ()) -> bytes:
+        """A ModelProto. casts: (value, name, type) of outputs that were asked for in another type; more: inputs beside the network's."""
         nodes = [Emitter.encode(n) for n in e.nodes]
         nodes += [wire.node("Cast", [value], [name], attributes={"to": code}) for value, name, code in casts]
-        inputs, parts = [(t.name, t.code, self._dims(t)) for t in self._inputs], []
+        inputs, parts = [*((t.name, t.code, self._dims(t)) for t in self._inputs if not t._parsed), *more], []
         for name, (array, code) in e.initializers.items():
             code = code or dtypes.from_numpy(array.dtype)
             if shapes_only and array.size > SMALL and array.dtype.kind not in "iub":
@@ -645,35 +779,50 @@ class NetworkBase(Managed):
             graph += [wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs] + [wire.put(wire.GRAPH_OUTPUT, wire.value_info(o, 0, None)) for o in outputs]
             return b"".join([wire.put(wire.MODEL_IR, wire.IR_VERSION), wire.put(wire.MODEL_PRODUCER, "planish.tensorrt"), wire.put(wire.MODEL_OPSET, wire.opset("", OPSET)), *domains,
                              wire.put(wire.MODEL_GRAPH, b"".join(graph))])  # fmt: skip
+        renamed = self._renamed()
         if not nodes:
-            return self._rewritten(b"", b"", outputs)
+            return self._rewritten(outputs, renamed)
         # The model may be of another operator set: what was added is a function with its own.
         made = {o for n in e.nodes for o in n[2]} | {name for _, name, _ in casts}
-        known = {*self._values, *self.graph.inputs, *self.graph.initializers, *e.initializers}
+        theirs = {*(renamed.get(name, name) for name in self._values), *(t.name for t in self._parsed_inputs), *self.graph.inputs, *self.graph.initializers}
+        twice = next((name for name in e.initializers if name in theirs), None)
+        if twice is not None:
+            raise InvalidArgument(f"weights of an added layer are named '{twice}', as a value of the parsed model is: give the layer another name")
+        known = {*theirs, *(name for name, _, _ in inputs), *e.initializers}
         taken, given = sorted((e.used | {value for value, _, _ in casts}) & known - made), [o for o in outputs if o in made]
         body = [wire.put(wire.FUNCTION_NAME, "Added"), wire.put(wire.FUNCTION_DOMAIN, DOMAIN), wire.put(wire.FUNCTION_OPSET, wire.opset("", OPSET))]
         body += [wire.put(wire.FUNCTION_OPSET, wire.opset(d, 1)) for d in sorted(e.ops)]
         body += [wire.put(wire.FUNCTION_INPUT, i) for i in taken] + [wire.put(wire.FUNCTION_OUTPUT, o) for o in given] + [wire.put(wire.FUNCTION_NODE, n) for n in nodes]
         call = wire.put(wire.GRAPH_NODE, wire.node("Added", taken, given, "", DOMAIN))
         around = b"".join([wire.put(wire.MODEL_OPSET, wire.opset(DOMAIN, 1)), *domains, wire.put(wire.MODEL_FUNCTIONS, b"".join(body))])
-        late = b"".join(wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs[len(self._inputs) :])
-        return self._rewritten(b"".join(parts) + call + late, around, outputs)
+        late = b"".join(wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs)
+        return self._rewritten(outputs, renamed, b"".join(parts) + call + late, around)
 
     def _dims(self, tensor: ITensor) -> List[Union[int, str]]:
         return [d if d >= 0 else tensor._dim_names.get(i) or f"{tensor.name}_{i}" for i, d in enumerate(tensor._dims)]
 
     def _info(self, tensor: ITensor) -> Any:
         """Type and shape of a value; None: of one in a body."""
-        if isinstance(tensor._layer, OnnxLayer):
-            return self._parsed_infos().get(tensor.name)
-        version, told = self._told
-        if version != self._version or id(tensor) not in told:
-            e = self._written(tensor)
-            made = {e.names[id(t)]: id(t) for layer in self._layers for t in layer.outputs if id(t) in e.names}
-            engine = build(self._model(e, list(made), shapes_only=True), device="ref", external_data=self._data_folder() if self.graph else None, ops=self._all_ops())
-            told = {made[i.name]: i for i in engine.outputs}
-            self._told = (self._version, told)
-        return told.get(id(tensor))
+        layer = tensor._layer
+        if isinstance(layer, OnnxLayer):
+            return self._parsed_infos().get(tensor._parsed[0])
+        if layer is None or id(layer) in self._bodies():
+            return None
+        if "info" not in tensor._known:
+            # Large values of known shapes need not be looked behind again: no shape follows from their elements.
+            e, cut = Emitter(), {}
+            for one in self._layers[: layer.number]:
+                told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
+                if told is not None and told.code in (F32, F16, BF16) and all(isinstance(d, int) for d in told.shape or ("",)) and np.prod(told.shape, dtype=np.float64) > SMALL:
+                    name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
+                    cut[name] = (name, told.code, told.shape)
+            e.write(layer)
+            made = {name for node in e.nodes for name in node[2]}
+            wanted = {e.names[id(t)]: t for one in self._layers for t in one.outputs if e.names.get(id(t)) in made}
+            model = self._model(e, list(wanted), shapes_only=True, more=[cut[name] for name in sorted(e.used & set(cut))])
+            for info in build(model, device="ref", external_data=self._data_folder() if self.graph else None, ops=self._all_ops()).outputs:
+                wanted[info.name]._known["info"] = info
+        return tensor._known.get("info")
 
     def _all_ops(self) -> Any:
         from .plugins import registry_ops
@@ -693,13 +842,11 @@ class NetworkBase(Managed):
         """(the ONNX model, a path or bytes; the folder of its external data)."""
         if not self._outputs:
             raise InvalidArgument("the network has no output: call network.mark_output(tensor), or parse a model into it first (OnnxParser.parse)")
-        added = [layer for layer in self._layers if not isinstance(layer, OnnxLayer)]
+        added = any(not isinstance(layer, OnnxLayer) for layer in self._layers)
         wanted = [t._wanted if t._wanted and t._wanted != t.code else 0 for t in self._outputs]
-        if self.graph is not None and not added and [t.name for t in self._outputs] == self._first and not any(wanted):
+        same = self._inputs == self._parsed_inputs and self._outputs == self._parsed_outputs and not self._reshaped()
+        if self.graph is not None and same and not added and not any(wanted) and not self._renamed():
             return self.model, self.folder
-        for tensor, code in zip(self._outputs, wanted):
-            if code and (tensor._layer is None or isinstance(tensor._layer, OnnxLayer)):
-                raise InvalidArgument(f"'{tensor.name}' is a value of the parsed model: add a cast (network.add_cast) to give it out in another type")
         casts = [(t.inner_name, t.name, code) for t, code in zip(self._outputs, wanted) if code]
         e = self._written()
         for tensor in self._outputs:
@@ -760,25 +907,29 @@ class NetworkBase(Managed):
 
     def add_input(self, name: str, dtype: DataType, shape: Sequence[int]) -> ITensor:
         """An input; -1 for a dynamic extent. InvalidArgument: there is one of this name."""
-        if self.graph is not None:
-            raise Unsupported("a network that a model was parsed into takes no more inputs: give the ONNX model the input")
         if any(t.name == name for t in self._inputs):
             raise InvalidArgument(f"there is an input '{name}' already")
         tensor = ITensor(self, None, str(name), code_of(dtype), shape)
         self._inputs.append(tensor)
-        self._changed()
+        return tensor
+
+    def _mine(self, tensor: ITensor) -> ITensor:
+        """TypeError, InvalidArgument: it is no tensor of this network."""
+        if not isinstance(tensor, ITensor):
+            raise TypeError(f"a network marks ITensors, not {type(tensor).__name__}")
+        if tensor._network() is not self:
+            raise InvalidArgument(f"'{tensor.name}' is a tensor of another network")
         return tensor
 
     def mark_output(self, tensor: ITensor) -> None:
         """Makes a tensor an output."""
+        self._mine(tensor)
         if not any(t is tensor for t in self._outputs):
             self._outputs.append(tensor)
-            self._changed()
 
     def unmark_output(self, tensor: ITensor) -> None:
         """Takes it back."""
         self._outputs = [t for t in self._outputs if t is not tensor]
-        self._changed()
 
     def mark_output_for_shapes(self, tensor: ITensor) -> bool:
         """The same: values of shapes are ordinary outputs here."""
@@ -799,7 +950,7 @@ class NetworkBase(Managed):
 
     def mark_debug(self, tensor: ITensor) -> bool:
         """A context's debug listener is told its values."""
-        if not self.is_debug_tensor(tensor):
+        if not self.is_debug_tensor(self._mine(tensor)):
             self._debug.append(tensor)
         return True
 
@@ -825,7 +976,6 @@ class NetworkBase(Managed):
     def set_weights_name(self, weights: Weights, name: str) -> bool:
         """By which weights of a layer are refitted."""
         self._names.append((weights, str(name)))
-        self._changed()
         return True
 
     def mark_weights_refittable(self, name: str) -> bool:

@@ -15,7 +15,8 @@ from ..errors import BadModel
 Bytes = Union[bytes, memoryview]
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MODEL_IR, MODEL_PRODUCER, MODEL_GRAPH, MODEL_OPSET, MODEL_FUNCTIONS = 1, 2, 7, 8, 25
-GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
+GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_VALUE_INFO = 1, 2, 5, 11, 12, 13
+ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 6, 11
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW = 1, 2, 8, 9
 FUNCTION_NAME, FUNCTION_INPUT, FUNCTION_OUTPUT, FUNCTION_NODE, FUNCTION_OPSET, FUNCTION_DOMAIN = 1, 4, 5, 7, 9, 10
@@ -64,6 +65,11 @@ def text(value: Any) -> str:
     return bytes(value).decode("utf-8", "replace") if not isinstance(value, int) else ""
 
 
+def named(data: Bytes) -> str:
+    """The name that a ValueInfoProto or an AttributeProto begins with."""
+    return next((text(v) for n, v, _ in fields(data) if n == 1), "")
+
+
 class Node:
     """A node as it stands in a model."""
 
@@ -84,7 +90,7 @@ class Node:
             elif number == NODE_DOMAIN:
                 self.domain = text(value)
             elif number == NODE_ATTRIBUTE and not isinstance(value, int):
-                self.attributes[next((text(v) for n, v, _ in fields(value) if n == 1), "")] = value
+                self.attributes[named(value)] = value
 
 
 def message(part: Bytes) -> Any:
@@ -211,7 +217,7 @@ class Graph:
                 made = Initializer(value)
                 self.initializers[made.name] = made
             elif number in (GRAPH_INPUT, GRAPH_OUTPUT):
-                (self.inputs if number == GRAPH_INPUT else self.outputs).append(next((text(v) for n, v, _ in fields(value) if n == 1), ""))
+                (self.inputs if number == GRAPH_INPUT else self.outputs).append(named(value))
 
 
 # ---- writing ----
@@ -282,6 +288,29 @@ def node(op: str, inputs: Iterable[str], outputs: Iterable[str], name: str = "",
         *(put(NODE_INPUT, i) for i in inputs), *(put(NODE_OUTPUT, o) for o in outputs), put(NODE_NAME, name), put(NODE_OP, op), put(NODE_DOMAIN, domain),
         *(put(NODE_ATTRIBUTE, put_attribute(k, v)) for k, v in (attributes or {}).items() if v is not None),
     ])  # fmt: skip
+
+
+def renamed_node(data: Bytes, names: Dict[str, str]) -> bytes:
+    """A NodeProto with other names of values, also where graphs in its attributes use them (ONNX forbids that these give the names to values of their own)."""
+    out: List[Bytes] = []
+    for number_, value, whole in fields(data):
+        if number_ in (NODE_INPUT, NODE_OUTPUT) and text(value) in names:
+            whole = put(number_, names[text(value)])  # type: ignore[assignment]
+        elif number_ == NODE_ATTRIBUTE and not isinstance(value, int):
+            whole = put(number_, b"".join(put(n, _renamed_graph(v, names)) if n in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) else w for n, v, w in fields(value)))  # type: ignore[assignment]
+        out.append(whole)
+    return b"".join(out)
+
+
+def _renamed_graph(data: Bytes, names: Dict[str, str]) -> bytes:
+    out: List[Bytes] = []
+    for number_, value, whole in fields(data):
+        if number_ == GRAPH_NODE:
+            whole = put(number_, renamed_node(value, names))  # type: ignore[assignment]
+        elif number_ == GRAPH_OUTPUT and named(value) in names:
+            whole = put(number_, b"".join(put(1, names[named(value)]) if n == 1 else w for n, _, w in fields(value)))  # type: ignore[assignment]
+        out.append(whole)
+    return b"".join(out)
 
 
 def opset(domain: str, version: int) -> bytes:
