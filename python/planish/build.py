@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 from . import handles
 from ._native import ffi, lib
 from .engine import Engine
-from .errors import InvalidArgument, check
+from .errors import InvalidArgument, check, raise_interrupt
 
 _TUNE = {"off": 0, "fast": 1, "full": 2}
 _HALF = {None: 0, "fp16": 10, "bf16": 16}
@@ -131,6 +131,7 @@ def build(
         # What the engine may call later must live as long as it.
         engine = Engine(out[0], (keeper, watcher, ops, threads)) if out[0] else None
         watcher.reraise()
+        raise_interrupt()
         check(status, d.pointer, "the build")
     return engine
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import arrays, dtypes, handles
 from ._native import ffi, lib
-from .errors import check
+from .errors import check, keep_interrupt
 
 PURE = 1
 
@@ -32,6 +32,7 @@ def _attributes(call: Any) -> dict:
 
 
 def _failed(kind: Any, raised: Any, trace: Any) -> int:
+    keep_interrupt(raised)
     call = trace.tb_frame.f_locals.get("call") if trace else None
     if call is None:
         return 11

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import arrays, dtypes, handles
 from ._native import ffi, lib
-from .errors import InvalidArgument, check, make
+from .errors import InvalidArgument, check, make, raise_interrupt
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -311,6 +311,8 @@ def planish_on_output(user, request):
     if given is None:
         return ffi.NULL
     if isinstance(given, numbers.Integral):
+        if isinstance(given, bool) or not 0 <= given < 1 << 64:
+            raise InvalidArgument(f"{given!r} is no address of memory for output '{_string(request.name)}'")
         return ffi.cast("void *", int(given))
     memory = arrays.writable_memory_of(given, f"the memory for output '{_string(request.name)}'")
     if memory.nbytes < request.size_bytes:
@@ -364,6 +366,8 @@ class _Call:
             if slot is None or type(value) is not np.ndarray or value.dtype is not slot.dtype or value.shape != slot.shape or not value.flags.carray:
                 return None
             slot.buffer.data = ffi.from_buffer(value)
+        # Until all is well: the buffers may be of this run when it fails half way.
+        known, self.known = self.known, None
         context._running = True
         try:
             status = lib.planish_run(self.call)
@@ -375,12 +379,14 @@ class _Call:
         held.update(inputs)
         if status == -2:
             raise make(self.call.status, lib.pln_context_diagnostics(context._pointer), "the run")
-        if status or self.known is None:
+        raise_interrupt()
+        if status or known is None:
             return self._first(context, self.held[2])
         out = {}
-        for name, buffer, shape, dtype, size in self.known:
+        for name, buffer, shape, dtype, size in known:
             array = out[name] = np.empty(shape, dtype)
             ffi.memmove(array, buffer.data, size)
+        self.known = known
         return out
 
     def _first(self, context: "Context", buffers: Any) -> Dict[str, Any]:
@@ -537,11 +543,11 @@ class Context:
                     out[name] = self.output(name)
             return out
 
-    def _run(self) -> None:
-        """Runs what is bound. What a callback raised is the cause of the error, or the error where it is no Exception."""
+    def _run(self, options: Any = None) -> None:
+        """Runs what is bound, or enqueues it. What a callback raised is the cause of the error, or the error where it is no Exception."""
         self._running = True
         try:
-            status = lib.pln_context_run(self._pointer)
+            status = lib.pln_context_run(self._pointer) if options is None else lib.pln_context_enqueue(self._pointer, options)
         finally:
             self._running = False
         callbacks = [given[0] for given in self._given.values() if isinstance(given[0], _Asked)] + ([self._tap[0]] if self._tap else [])
@@ -550,6 +556,7 @@ class Context:
             callback.raised = None
         if cause is not None and not isinstance(cause, Exception):
             raise cause
+        raise_interrupt()
         if status != 0 or cause is not None:
             raise make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") from cause
 
@@ -611,7 +618,7 @@ class Context:
         options.struct_size, options.stream = ffi.sizeof("struct pln_enqueue_options"), ffi.cast("void *", stream)
         with self._lock:
             self._idle()
-            self._check(lib.pln_context_enqueue(self._pointer, options), "the run")
+            self._run(options)
 
     def cancel(self) -> None:
         """Ends the run under way soon, with `planish.Cancelled`; from any thread."""
@@ -625,6 +632,7 @@ class Context:
         if name not in self._outputs:
             raise InvalidArgument(f"the model has no output '{name}'; it has {', '.join(self._outputs) or 'none'}")
         with self._lock:
+            self._idle()
             status = lib.pln_context_output_shape(self._pointer, self._names[name], rank, dims)
             if status == 9:
                 return None
@@ -636,6 +644,7 @@ class Context:
         """Bytes of activations that a run with the inputs as bound will hold (a lower bound where shapes depend on data)."""
         out = ffi.new("size_t *")
         with self._lock:
+            self._idle()
             self._check(lib.pln_context_memory(self._pointer, out), "memory")
         return out[0]
 
@@ -649,12 +658,14 @@ class Context:
     def set_profiling(self, on: bool) -> None:
         """Every layer of the runs to come is timed."""
         with self._lock:
+            self._idle()
             lib.pln_context_set_profiling(self._pointer, int(on))
 
     def layer_times(self) -> List[Tuple[int, int]]:
         """Nanoseconds and count of each layer in the last run, in the order of engine.layers."""
         ns, count, out = ffi.new("uint64_t *"), ffi.new("uint64_t *"), []
         with self._lock:
+            self._idle()
             for i in range(len(self.engine)):
                 self._check(lib.pln_context_step_time(self._pointer, i, ns, count), "profiling")
                 out.append((ns[0], count[0]))

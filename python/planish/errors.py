@@ -1,7 +1,8 @@
 """Errors: one class a status code of the C API, each with the messages behind it."""
 from __future__ import annotations
 
-from typing import List, NamedTuple
+import threading
+from typing import List, NamedTuple, Optional
 
 from ._native import ffi, lib
 
@@ -110,8 +111,29 @@ def _messages(diagnostics) -> List[Message]:
     return out
 
 
+class _Interrupt(threading.local):
+    raised: Optional[BaseException] = None
+
+
+_interrupt = _Interrupt()
+
+
+def keep_interrupt(raised: BaseException) -> None:
+    """What a function that the library called raised, where it is no Exception (KeyboardInterrupt, SystemExit): it comes out of the call that is under way in this thread."""
+    if not isinstance(raised, Exception):
+        _interrupt.raised = raised
+
+
+def raise_interrupt() -> None:
+    """Raises what was kept."""
+    raised, _interrupt.raised = _interrupt.raised, None
+    if raised is not None:
+        raise raised
+
+
 def make(status: int, diagnostics=ffi.NULL, what: str = "") -> Error:
     """The exception for a status; `diagnostics` are the library's, `what` says what was tried when they are empty."""
+    raise_interrupt()
     messages = _messages(diagnostics)
     lines = [m.text if not m.node or m.node in m.text else f"{m.op} '{m.node}': {m.text}" for m in messages]
     text = "\n".join(lines) or ": ".join(filter(None, [what, _text(lib.pln_status_text(status))]))

@@ -79,6 +79,19 @@ class Custom(unittest.TestCase):
                 engine(np.ones(2, np.float32))
         with self.assertRaises(planish.Error):
             self.ops.add("ai.onnx", "Add")(lambda *_: None)
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        for name, shape in (("Stopped", None), ("StoppedEarly", interrupt)):
+            self.ops.add("com.acme", name, shape=shape)(interrupt)
+            node = helper.make_node(name, ["x"], ["y"], domain="com.acme")
+            for call in ("__call__", "profile"):
+                with self.assertRaises(KeyboardInterrupt):
+                    engine = planish.build(models.model([node], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])], domains=[("com.acme", 1)]), ops=self.ops)
+                    for _ in range(3):
+                        getattr(engine, call)(np.ones(2, np.float32))
+            self.assertEqual(planish.build(scaled(factor=2.0), ops=self.ops)(np.ones(1, np.float32))["y"].tolist(), [2.0])
         with self.assertRaises(planish.Error):
             planish.build(scaled(factor=1.0))
         with self.assertRaises(planish.Error):
