@@ -6,7 +6,9 @@ have no meaning.
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional, Sequence, Union
+import numbers
+import threading
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -339,6 +341,48 @@ class EngineInspector:
         return "\n".join(str(t["Name"]) for t in told)
 
 
+def address_of(memory: Any, name: str) -> int:
+    """An address as a number; 0: none."""
+    if isinstance(memory, numbers.Integral) or hasattr(memory, "__int__") and not hasattr(memory, "shape"):
+        address = int(memory)
+        if 0 <= address < 1 << 64 and not isinstance(memory, (bool, float)):
+            return address
+    raise InvalidArgument(f"{memory!r} is no address for '{name}': give it as an int, such as int(pycuda's memory), torch's data_ptr() or numpy's array.ctypes.data")
+
+
+class _Reallocated:
+    """Memory of an IOutputAllocator for one output of a run. told: takes the shape."""
+
+    def __init__(self, allocator: Any, current: int, stream: int, told: Dict[str, Dims]) -> None:
+        self.allocator, self.current, self.stream, self.told = allocator, current, stream, told
+
+    def __call__(self, name: str, size: int, dtype: Any, shape: Sequence[int]) -> int:
+        # TensorRT 10 calls the one with a stream, which a class of TensorRT 8 inherits or has not.
+        ask = getattr(self.allocator, "reallocate_output_async", None)
+        given = ask(name, self.current, size, 256, self.stream) if ask is not None else self.allocator.reallocate_output(name, self.current, size, 256)
+        if not isinstance(given, numbers.Integral) or isinstance(given, bool) or not 0 < given < 1 << 64:
+            raise InvalidArgument(f"the allocator of output '{name}' gave {given!r} for {size} bytes: reallocate_output returns the memory's address, an int above 0")
+        self.told[name] = Dims(shape)
+        self.allocator.notify_shape(name, self.told[name])
+        return int(given)
+
+
+class _Fixed:
+    """The caller's memory for an output whose size only the run can tell. How large it is nobody knows, as with TensorRT. taken: name, first and last address of what is bound."""
+
+    def __init__(self, address: int, taken: List[Tuple[str, int, int]], told: Dict[str, Dims]) -> None:
+        self.address, self.taken, self.told = address, taken, told
+
+    def __call__(self, name: str, size: int, dtype: Any, shape: Sequence[int]) -> int:
+        end = self.address + size
+        overlapped = next((other for other, first, last in self.taken if other != name and self.address < last and first < end), None)
+        if overlapped is not None:
+            raise InvalidArgument(f"the memory of output '{name}', {size} bytes, overlaps that of '{overlapped}'")
+        self.taken.append((name, self.address, end))
+        self.told[name] = Dims(shape)
+        return self.address
+
+
 class IExecutionContext(Reports):
     """A running inference. Methods that return a bool log why they return False."""
 
@@ -363,17 +407,23 @@ class IExecutionContext(Reports):
         self._profiler: Any = None
         self._listener: Any = None
         self._quiet: Dict[str, bool] = {}
+        self._values: Dict[str, Any] = {}  # those of set_shape_input
+        self._told: Dict[str, Dims] = {}  # shapes of outputs that a run told
+        self._lock = threading.RLock()
         self._where = arrays.DEVICE if engine.engine.device.startswith("cuda") else arrays.HOST
         self.context  # one that cannot be had is told here
 
     @property
     def context(self) -> Any:
-        """The planish.Context, of the engine as it is: a refitted engine has a new one."""
-        if self._of is not self.engine.engine:
-            self._of, self._context = self.engine.engine, self.engine.engine.context()
-            self._context.set_profiling(self._profiler is not None)
-            self._context.on_value(self._tell if self._listener is not None else None)
-        return self._context
+        """The planish.Context, of the engine as it is: a refitted engine has a new one. A run takes it once, and goes on with it when the engine is refitted meanwhile."""
+        with self._lock:
+            if self._of is not self.engine.engine:
+                of = self.engine.engine
+                made = of.context()
+                made.set_profiling(self._profiler is not None)
+                made.on_value(self._tell if self._listener is not None else None)
+                self._of, self._context = of, made
+            return self._context
 
     def get_runtime_config(self) -> IRuntimeConfig:
         """The settings."""
@@ -453,6 +503,7 @@ class IExecutionContext(Reports):
             self.report(raised)
             return False
         self._shapes[name] = given
+        self._told = {}
         return True
 
     def _shape(self, name: str) -> Dims:
@@ -473,17 +524,26 @@ class IExecutionContext(Reports):
     all_shape_inputs_specified = True
 
     def get_tensor_shape(self, name: str) -> Dims:
-        """Of an input as set; of an output as it follows, -1 where only a run can tell."""
+        """Of an input as set; of an output as it follows. Where only a run can tell: as the last one told, -1 before it and when shapes or addresses were set since."""
+        shape = self._follows(name)
+        return self._told.get(name, shape) if any(d < 0 for d in shape) else shape
+
+    def _follows(self, name: str) -> Dims:
+        """A shape without a run."""
         if self.engine.get_tensor_mode(name) == TensorIOMode.INPUT:
             return self._shapes.get(name) or self.engine.get_tensor_shape(name)
         if self.infer_shapes():
             return self.engine.get_tensor_shape(name)
         # Shapes may depend on the values of small integer inputs: those that have no address yet cannot be told.
-        if any(i.code in (I32, I64) and len(i.shape or ()) <= 1 and i.name not in self._addresses for i in self.engine.engine.inputs):
+        addresses = dict(self._addresses)
+        if any(i.code in (I32, I64) and len(i.shape or ()) <= 1 and i.name not in addresses for i in self.engine.engine.inputs):
             return self.engine.get_tensor_shape(name)
-        for info in self.engine.engine.inputs:
-            self._bind_input(info, self._addresses.get(info.name))
-        shape = self.context.output_shape(name)
+        context = self.context
+        with context._lock:
+            context._idle()
+            for info in context.engine.inputs:
+                self._bind_input(context, info, addresses.get(info.name))
+            shape = context.output_shape(name)
         return self.engine.get_tensor_shape(name) if shape is None else Dims(shape)
 
     def get_tensor_strides(self, name: str) -> Dims:
@@ -519,16 +579,20 @@ class IExecutionContext(Reports):
         self.set_optimization_profile_async(profile_index)
 
     def set_shape_input(self, binding: int, shape: Sequence[int]) -> bool:
-        """Values of an input on the host: they are read from its address."""
+        """Values of an input: they are used in place of what its binding points to, until set_tensor_address gives it another place."""
         name = self.engine.get_binding_name(binding)
-        info = self.engine._info(name)
-        self._values = getattr(self, "_values", {})
-        self._values[name] = np.ascontiguousarray(np.asarray(shape), dtypes.to_numpy(info.code))
-        return self.set_input_shape(name, self._values[name].shape) and self.set_tensor_address(name, self._values[name].ctypes.data)
+        values = np.array(shape, dtypes.to_numpy(self.engine._info(name).code), order="C")
+        if not self.set_input_shape(name, values.shape):
+            return False
+        self._addresses[name], self._values[name] = values.ctypes.data, values
+        return True
 
     def get_shape(self, binding: int) -> List[int]:
         """Values that set_shape_input was given."""
-        return getattr(self, "_values", {})[self.engine.get_binding_name(binding)].reshape(-1).tolist()
+        name = self.engine.get_binding_name(binding)
+        if name not in self._values:
+            raise InvalidArgument(f"'{name}' has no values that were set: context.set_shape_input sets them")
+        return self._values[name].reshape(-1).tolist()
 
     # ---- addresses ----
 
@@ -536,10 +600,13 @@ class IExecutionContext(Reports):
         """Where an input or output lies, for the runs to come."""
         try:
             self.engine._info(name)
+            self._addresses[name] = address_of(memory, name)
         except Error as raised:
             self.report(raised)
             return False
-        self._addresses[name] = int(memory)
+        if self.engine.get_tensor_mode(name) == TensorIOMode.INPUT:
+            self._values.pop(name, None)
+            self._told = {}
         return True
 
     def get_tensor_address(self, name: str) -> int:
@@ -550,7 +617,8 @@ class IExecutionContext(Reports):
     def set_output_allocator(self, name: str, output_allocator: Any) -> bool:
         """Gives memory for an output when its size is known; None: no more."""
         try:
-            self.engine._info(name)
+            if self.engine.get_tensor_mode(name) == TensorIOMode.INPUT:
+                raise InvalidArgument(f"'{name}' is an input: its memory is given by set_tensor_address")
         except Error as raised:
             self.report(raised)
             return False
@@ -565,66 +633,73 @@ class IExecutionContext(Reports):
 
     def get_max_output_size(self, name: str) -> int:
         """Bytes of an output for the shapes as set; -1: only a run can tell."""
-        shape = self.get_tensor_shape(name)
+        shape = self._follows(name)
         return -1 if any(d < 0 for d in shape) else int(np.prod(shape, dtype=np.int64) * self.engine.get_tensor_dtype(name).itemsize)
 
-    def _memory(self, address: int, code: int, shape: Sequence[int], keep: Any = None) -> arrays.Memory:
-        return arrays.Memory(address, (int(np.prod(shape, dtype=np.int64)) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, keep)
+    def _memory(self, address: int, code: int, shape: Sequence[int]) -> arrays.Memory:
+        return arrays.Memory(address, (int(np.prod(shape, dtype=np.int64)) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, None)
 
-    def _bind_input(self, info: _engine.TensorInfo, address: Optional[int]) -> None:
-        shape = self._shape(info.name)
-        memory = self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
-        slot = self.context._slots[info.name]
+    def _bind_input(self, context: _engine.Context, info: _engine.TensorInfo, address: Optional[int]) -> arrays.Memory:
+        shape, values = self._shape(info.name), self._values.get(info.name)
+        if values is not None:
+            memory = arrays.memory_of(values)
+        else:
+            memory = self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+        slot = context._slots[info.name]
         slot.dtype = slot.shape = None
         held = (memory, arrays.fill_buffer(slot.buffer, memory))
-        self.context._check(lib.pln_context_bind_input(self.context._pointer, slot.name, slot.buffer), info.name)
-        self.context._held[info.name] = held
+        context._check(lib.pln_context_bind_input(context._pointer, slot.name, slot.buffer), info.name)
+        context._held[info.name] = held
+        return memory
 
-    def _bind_output(self, info: _engine.TensorInfo, address: Optional[int]) -> None:
+    def _bind_output(self, context: _engine.Context, info: _engine.TensorInfo, address: int, stream: int, taken: List[Tuple[str, int, int]], told: Dict[str, Dims]) -> None:
         name = info.name
-        if name in self._allocators:
-            allocator, current = self._allocators[name], address or 0
-
-            def ask(_: str, size: int, dtype: Any, shape: Any) -> int:
-                given = allocator.reallocate_output(name, current, size, 256)
-                allocator.notify_shape(name, Dims(shape))
-                return int(given)
-
-            self.context.bind_output(name, ask, device=self._where == arrays.DEVICE)
+        allocator = self._allocators.get(name)
+        if allocator is not None:
+            context.bind_output(name, _Reallocated(allocator, address, stream, told), device=self._where == arrays.DEVICE)
             return
         if not address:
             raise InvalidArgument(f"output '{name}' has no address: call context.set_tensor_address('{name}', address), or give it in the bindings")
-        shape = self.context.output_shape(name)
+        shape = context.output_shape(name)
         if shape is None:
-            raise InvalidArgument(f"only the run can tell how large output '{name}' is: call context.set_output_allocator('{name}', allocator)")
-        self.context.bind_output(name, None)  # an allocator of an earlier run goes
+            context.bind_output(name, _Fixed(address, taken, told), device=self._where == arrays.DEVICE)
+            return
+        context.bind_output(name, None)  # an allocator of an earlier run goes
         memory = self._memory(address, info.code, shape)
-        self.context._check(lib.pln_context_bind_output(self.context._pointer, self.context._names[name], self._filled(memory)), name)
+        arrays.fill_buffer(context._buffer, memory)
+        context._check(lib.pln_context_bind_output(context._pointer, context._names[name], context._buffer), name)
+        taken.append((name, address, address + memory.nbytes))
 
-    def _filled(self, memory: arrays.Memory) -> Any:
-        arrays.fill_buffer(self.context._buffer, memory)
-        return self.context._buffer
-
-    def _bind(self, addresses: Dict[str, int]) -> None:
-        for info in self.engine.engine.inputs:
-            if not addresses.get(info.name) and 0 not in self._shape(info.name):
+    def _bind(self, context: _engine.Context, addresses: Mapping[str, int], stream: int) -> Dict[str, Dims]:
+        """What the run will fill with shapes of outputs."""
+        taken: List[Tuple[str, int, int]] = []
+        told: Dict[str, Dims] = {}
+        for info in context.engine.inputs:
+            if not addresses.get(info.name) and info.name not in self._values and 0 not in self._shape(info.name):
                 raise InvalidArgument(f"input '{info.name}' has no address: call context.set_tensor_address('{info.name}', address), or give it in the bindings")
-            self._bind_input(info, addresses.get(info.name))
-        for info in self.engine.engine.outputs:
-            self._bind_output(info, addresses.get(info.name))
+            memory = self._bind_input(context, info, addresses.get(info.name))
+            taken.append((info.name, memory.address, memory.address + memory.nbytes))
+        for info in context.engine.outputs:
+            self._bind_output(context, info, addresses.get(info.name, 0), stream, taken, told)
+        return told
 
-    def _run(self, addresses: Dict[str, int], stream: int) -> bool:
+    def _run(self, addresses: Mapping[str, int], stream: int) -> bool:
         try:
-            self._bind(addresses)
-            if stream and self._where == arrays.DEVICE and self._profiler is None:
-                self.context.enqueue(stream)
-            else:
-                self.context._run()
+            context = self.context
+            with context._lock:  # nobody else's bindings come between these and their run
+                context._idle()
+                told = self._bind(context, addresses, stream)
+                profiles = self._profiler is not None
+                if stream and self._where == arrays.DEVICE and not profiles:
+                    context.enqueue(stream)
+                else:
+                    context._run()
+                self._told = told
+                if profiles and self.enqueue_emits_profile:
+                    self._tell_profiler(context)
         except Error as raised:
             self.report(raised.__cause__ if isinstance(raised.__cause__, Exception) else raised)
             return False
-        if self._profiler is not None and self.enqueue_emits_profile:
-            self.report_to_profiler()
         return True
 
     # ---- running ----
@@ -639,18 +714,26 @@ class IExecutionContext(Reports):
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:
         """Runs; bindings: addresses in the order of get_tensor_name."""
-        if len(bindings) < len(self.engine.names):
-            self.report(InvalidArgument(f"{len(bindings)} bindings were given, the engine has {len(self.engine.names)}: {', '.join(self.engine.names)}"))
-            return False
-        return self._run({name: int(address) for name, address in zip(self.engine.names, bindings)}, 0)
+        return self._run_bindings(bindings, 0)
 
     def execute_async_v2(self, bindings: Sequence[int], stream_handle: int, input_consumed: Any = None) -> bool:
         """The same on a stream (a CPU runs before it returns)."""
-        return self._run({name: int(address) for name, address in zip(self.engine.names, bindings)}, int(stream_handle))
+        return self._run_bindings(bindings, int(stream_handle))
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         """Runs on a stream, with the addresses set."""
-        return self._run(self._addresses, int(stream_handle))
+        return self._run(dict(self._addresses), int(stream_handle))
+
+    def _run_bindings(self, bindings: Sequence[int], stream: int) -> bool:
+        names = self.engine.names
+        try:
+            if len(bindings) < len(names):
+                raise InvalidArgument(f"{len(bindings)} bindings were given, the engine has {len(names)}: {', '.join(names)}")
+            addresses = {name: address_of(address, name) for name, address in zip(names, bindings)}
+        except Error as raised:
+            self.report(raised)
+            return False
+        return self._run(addresses, stream)
 
     # ---- profiling ----
 
@@ -668,9 +751,13 @@ class IExecutionContext(Reports):
         """Tells the profiler the times of the last run."""
         if self._profiler is None:
             return False
-        for layer, (ns, _) in zip(self.engine.engine.layers, self.context.layer_times()):
-            self._profiler.report_layer_time(layer.name or layer.op, ns * 1e-6)
+        self._tell_profiler(self.context)
         return True
+
+    def _tell_profiler(self, context: _engine.Context) -> None:
+        profiler = self._profiler
+        for layer, (ns, _) in zip(context.engine.layers, context.layer_times()):
+            profiler.report_layer_time(layer.name or layer.op, ns * 1e-6)
 
 
 until(ICudaEngine, 8, "num_bindings get_binding_name get_binding_index binding_is_input get_binding_shape get_binding_dtype get_profile_shape get_profile_shape_input is_execution_binding "
