@@ -126,6 +126,34 @@ class ScaledCreator(trt.IPluginCreator):
         return Scaled(float(np.frombuffer(data, np.float32)[0]))
 
 
+class Repeat(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
+    """x, as often as the values of a shape input say, in a block of those sizes."""
+
+    plugin_name = "Repeat"
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0]]
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        assert len(inputs) == 1 and len(shape_inputs) == 1 and len(shape_inputs[0]) == 2
+        return [trt.DimsExprs([*shape_inputs[0], inputs[0][0]])]
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        put(outputs[0], np.broadcast_to(taken(inputs[0], input_desc[0].dims), output_desc[0].dims).copy())
+
+
+class RepeatCreator(trt.IPluginCreatorV3One):
+    name = "Repeat"
+
+    def create_plugin(self, name, fields, phase):
+        assert not fields
+        return Repeat()
+
+
 class Plugins(unittest.TestCase):
     def setUp(self):
         self.registry = trt.get_plugin_registry()
@@ -175,6 +203,31 @@ class Plugins(unittest.TestCase):
         np.testing.assert_array_equal(found, [1, 3, 5])
         self.assertEqual(int(count), 3)
 
+    def test_shape_inputs(self):
+        """Their values are extents: of an input, of a constant, and of a node that the parser reads."""
+        x, shape = draw(3), np.array([4, 2], np.int32)
+        self.creators.append(RepeatCreator())
+        self.registry.register_creator(self.creators[-1])
+        want = np.broadcast_to(x, (4, 2, 3))
+        close(outputs(lambda n, t, s: first(n.add_plugin_v3([t], [s], Repeat())), {"x": x, "s": shape}, dynamic={("x", 0)}), want)
+        close(outputs(lambda n, t: first(n.add_plugin_v3([t], [first(n.add_constant((2,), shape))], Repeat())), {"x": x}), want)
+        node = helper.make_node("Repeat", ["s", "x"], ["y"], tensorrt_plugin_shape_input_indices=[0])
+        model = models.model([node], [("x", TensorProto.FLOAT, ["n"]), ("s", TensorProto.INT64, [2])], [("y", TensorProto.FLOAT, ["a", "b", "n"])])
+        builder, network = new()
+        self.assertTrue(trt.OnnxParser(network, LOGGER).parse(model.SerializeToString()), LOGGER.lines[-1:])
+        engine = build(builder, network)
+        close(run(engine, {"x": x, "s": shape})["y"], want)
+        # Memory of the right size is enough, without an allocator.
+        context, y = engine.create_execution_context(), on_device(np.zeros(want.shape, np.float32))
+        memory = {"x": on_device(x), "s": on_device(shape), "y": y}
+        self.assertTrue(context.set_input_shape("x", (3,)) and context.execute_v2([int(memory[name]) for name in engine]), LOGGER.lines[-1])
+        close(taken(y, want.shape), want)
+        self.assertEqual(tuple(context.get_tensor_shape("y")), (4, 2, 3))
+        builder, network = new()
+        t, s = inputs_of(network, {"x": x, "s": shape}, {("s", 0)})
+        with self.assertRaisesRegex(planish.InvalidArgument, "shape input"):
+            first(network.add_plugin_v3([t], [s], Repeat())).shape
+
     def test_version_2(self):
         x = draw(2, 3)
         plugin = Scaled(2.5)
@@ -197,9 +250,11 @@ class Plugins(unittest.TestCase):
         close(run(build(builder, network), {"x": x})["y"], np.maximum(x, 0)[[0, 1, 2, 3, 0, 1]])
 
     def test_mistakes(self):
+        raised = ValueError("out of paint")
+
         class Wrong(Scaled):
             def enqueue(self, *_):
-                raise ValueError("out of paint")
+                raise raised
 
         class WrongCreator(ScaledCreator):
             def deserialize_plugin(self, name, data):
@@ -218,6 +273,12 @@ class Plugins(unittest.TestCase):
             memory = [on_device(np.zeros(2, np.float32)) for _ in range(2)]
             self.assertFalse(context.execute_v2([int(m) for m in memory]))
             self.assertIn("out of paint", LOGGER.lines[-1][1])
+            for raised in (KeyboardInterrupt(), SystemExit(3)):
+                with self.assertRaises(type(raised)):
+                    context.execute_v2([int(m) for m in memory])
+            raised = ValueError("out of brushes")
+            self.assertFalse(context.execute_v2([int(m) for m in memory]))
+            self.assertIn("out of brushes", LOGGER.lines[-1][1])
         finally:
             self.registry.deregister_creator(wrong)
         b = trt.IExprBuilder()

@@ -260,7 +260,7 @@ class INetworkDefinition(NetworkBase):
         """A plugin of the user's (IPluginV3). Shape inputs come behind the others."""
         from .plugins import IPluginV3Layer
 
-        return self._add(IPluginV3Layer(self, [*inputs, *shape_inputs], plugin=plugin))
+        return self._add(IPluginV3Layer(self, [*inputs, *shape_inputs], plugin=plugin, shape_inputs=len(shape_inputs)))
 
     # ---- what is not built ----
 

@@ -5,6 +5,7 @@ They are Planish's custom operators: between the steps of an engine, on the host
 """
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -20,6 +21,8 @@ from .network import Emitter, ILayer, Param
 
 PREFIX = "trt.plugins"
 VERSION, NAMESPACE, DATA = "plugin_version", "plugin_namespace", "planish_data"
+# Of a node: which of its inputs tell shapes by their values, as TensorRT's parser calls it.
+SHAPE_INPUTS = "tensorrt_plugin_shape_input_indices"
 
 _FIELD_TYPES = {"float16": PluginFieldType.FLOAT16, "float32": PluginFieldType.FLOAT32, "float64": PluginFieldType.FLOAT64, "int8": PluginFieldType.INT8, "int16": PluginFieldType.INT16,
                 "int32": PluginFieldType.INT32, "int64": PluginFieldType.INT64}  # fmt: skip
@@ -326,7 +329,7 @@ def fields_of(attributes: Dict[str, Any]) -> PluginFieldCollection:
     """Attributes of a node as fields; numbers become those of 32 bits, as TensorRT's parser makes them."""
     out = PluginFieldCollection()
     for name, value in attributes.items():
-        if name in (VERSION, NAMESPACE, DATA):
+        if name in (VERSION, NAMESPACE, DATA, SHAPE_INPUTS):
             continue
         if isinstance(value, np.ndarray):
             out.append(PluginField(name, value))
@@ -371,14 +374,19 @@ class _Work(threading.local):
     def shapes(self, inputs: Sequence[Any], attributes: Dict[str, Any]) -> List[Any]:
         if any(i is None or i[1] is None for i in inputs):
             return []
+        inputs, n_shapes = _in_order(inputs, attributes)
         types = [type_of(dtypes.from_numpy(dtype) or 0) for dtype, _ in inputs]
-        made = outputs_of(self.plugin(attributes), types, [dims for _, dims in inputs])
+        values = [_unknown(dims) for _, dims in inputs[len(inputs) - n_shapes :]]
+        if None in values:
+            return []
+        made = outputs_of(self.plugin(attributes), types, [dims for _, dims in inputs], values)
         return [(dtypes.to_numpy(code_of(t)), tuple(None if e.is_size_tensor() else e.value for e in exprs)) for t, exprs in made]
 
     def compute(self, inputs: Sequence[Any], attributes: Dict[str, Any]) -> List[Any]:
         plugin = self.plugin(attributes)
+        inputs, n_shapes = _in_order(inputs, attributes)
         types = [type_of(dtypes.from_numpy(i.dtype) or 0) for i in inputs]
-        made = outputs_of(plugin, types, [i.shape for i in inputs])
+        made = outputs_of(plugin, types, [i.shape for i in inputs], [i.reshape(-1).tolist() for i in inputs[len(inputs) - n_shapes :]])
         shapes = [tuple(e.value for e in exprs) for _, exprs in made]
         if any(d is None for shape in shapes for d in shape):
             raise InvalidArgument(f"plugin '{self.name}' does not tell the shape of its outputs")
@@ -395,14 +403,28 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def outputs_of(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]]) -> List[Tuple[DataType, DimsExprs]]:
-    """(type, extents) of each output."""
+def _in_order(inputs: Sequence[Any], attributes: Dict[str, Any]) -> Tuple[List[Any], int]:
+    """Those that tell shapes behind the others, and how many they are."""
+    told = [int(i) for i in attributes.get(SHAPE_INPUTS, ())]
+    if any(not 0 <= i < len(inputs) for i in told) or len(set(told)) != len(told):
+        raise InvalidArgument(f"{SHAPE_INPUTS} is {told}: the node has {len(inputs)} inputs")
+    return [one for i, one in enumerate(inputs) if i not in told] + [inputs[i] for i in told], len(told)
+
+
+def _unknown(dims: Sequence[Optional[int]]) -> Optional[List[None]]:
+    """Values of a shape input that are not known yet; None: not even how many."""
+    known = [d for d in dims if d is not None and d >= 0]
+    return [None] * math.prod(known) if len(known) == len(dims) else None
+
+
+def outputs_of(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], values: Sequence[Sequence[Optional[int]]] = ()) -> List[Tuple[DataType, DimsExprs]]:
+    """(type, extents) of each output. values: of the inputs that tell shapes, which are the last ones."""
     exprs = [DimsExprs([IDimensionExpr(d) for d in shape]) for shape in dims]
     builder = IExprBuilder()
     if isinstance(plugin, IPluginV2DynamicExt):
         return [(plugin.get_output_datatype(i, list(types)), plugin.get_output_dimensions(i, exprs, builder)) for i in range(plugin.num_outputs)]
     build = plugin.get_capability_interface(PluginCapabilityType.BUILD)
-    shapes = build.get_output_shapes(exprs, [], builder)
+    shapes = build.get_output_shapes(exprs[: len(exprs) - len(values)], [DimsExprs([IDimensionExpr(v) for v in one]) for one in values], builder)
     return list(zip(build.get_output_data_types(list(types)), shapes))
 
 
@@ -454,12 +476,16 @@ def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[An
 class _PluginLayer(ILayer):
     plugin = Param("The plugin.")
 
-    def __init__(self, network: Any, inputs: Sequence[Any], plugin: Any) -> None:
+    def __init__(self, network: Any, inputs: Sequence[Any], plugin: Any, shape_inputs: int = 0) -> None:
+        self._shape_inputs = shape_inputs
         self.__dict__["outputs_count"] = int((plugin if isinstance(plugin, IPluginV2DynamicExt) else plugin.get_capability_interface(PluginCapabilityType.BUILD)).num_outputs)
         super().__init__(network, inputs, plugin=plugin)
 
     def _outputs(self) -> List[Tuple[DataType, DimsExprs]]:
-        return outputs_of(self.plugin, [t.dtype for t in self.inputs], [[None] * t.rank for t in self.inputs])  # type: ignore[union-attr]
+        values = [_unknown(t.shape) for t in self.inputs[len(self.inputs) - self._shape_inputs :]]  # type: ignore[union-attr]
+        if None in values:
+            raise self.fail("how many values a shape input has is not known: give it a shape without -1")
+        return outputs_of(self.plugin, [t.dtype for t in self.inputs], [[None] * t.rank for t in self.inputs], values)  # type: ignore[union-attr, arg-type]
 
     def rank_of(self, index: int) -> int:
         return len(self._outputs()[index][1])
@@ -473,6 +499,8 @@ class _PluginLayer(ILayer):
         domain = domain_of(namespace)
         e.ops.add(domain)
         told = {VERSION: version, NAMESPACE: namespace, **attributes}
+        if self._shape_inputs:
+            told[SHAPE_INPUTS] = list(range(len(self.inputs)))[-self._shape_inputs :]
         return e.node(name, *[e.value(t) for t in self.inputs], outs=self.outputs_count, domain=domain, **told)
 
 
