@@ -86,6 +86,10 @@ class Refits(unittest.TestCase):
                 file.write(other.SerializeToString())
             reader = trt.OnnxParserRefitter(refitter, LOGGER)
             self.assertTrue(reader.refit_from_file(path))
+            with open(path, "wb"):
+                pass  # empties it
+            self.assertFalse(reader.refit_from_file(path))
+            self.assertIn("is empty", LOGGER.lines[-1][1])
         self.assertTrue(refitter.refit_cuda_engine())
         close(run(engine, {"x": self.x})["y"], self.x @ w + b, 1e-4)
         self.assertTrue(reader.refit_from_bytes(self.model.SerializeToString()) and refitter.refit_cuda_engine())

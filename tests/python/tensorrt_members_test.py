@@ -48,6 +48,21 @@ class Members(unittest.TestCase):
         w = trt.Weights(np.arange(3, dtype=np.float16))
         self.assertEqual((w.size, w.nbytes, w.dtype, w.numpy().tolist()), (3, 6, trt.float16, [0, 1, 2]))
 
+    def test_names(self):
+        """Names of some versions, bases of others."""
+        self.assertIs(trt.ErrorCodeTRT, trt.ErrorCode)
+        self.assertIs(trt.PluginFieldCollection_, trt.PluginFieldCollection)
+        self.assertEqual((trt.PaddingMode.CAFFE_ROUND_DOWN, trt.PaddingMode.CAFFE_ROUND_UP), (trt.PaddingMode.EXPLICIT_ROUND_DOWN, trt.PaddingMode.EXPLICIT_ROUND_UP))
+        self.assertEqual((int(trt.AllocatorFlag.RESIZABLE), [int(s) for s in trt.SeekPosition]), (0, [0, 1, 2]))
+        self.assertTrue(issubclass(trt.IPluginV2DynamicExt, trt.IPluginV2Ext) and issubclass(trt.IPluginV2Ext, trt.IPluginV2))
+        self.assertTrue(issubclass(trt.ITripLimitLayer, trt.ILoopBoundaryLayer) and issubclass(trt.IConditionLayer, trt.IIfConditionalBoundaryLayer))
+        self.assertFalse(issubclass(trt.IConditionLayer, trt.ILoopBoundaryLayer))
+        with self.assertRaisesRegex(planish.Unsupported, "IPluginV2DynamicExt"):
+            network = new()[1]
+            network.add_plugin_v2(inputs_of(network, {"x": draw(2)}), trt.IPluginV2())
+        for name in trt.__all__:
+            getattr(trt, name)
+
     def test_logger(self):
         logger = trt.Logger(trt.Logger.INFO)
         self.assertEqual((logger.min_severity, logger.ERROR, logger.Severity.WARNING, logger.VERBOSE > logger.INFO > logger.INTERNAL_ERROR), (trt.Logger.INFO, trt.Logger.ERROR, logger.WARNING, True))
@@ -309,6 +324,94 @@ class Members(unittest.TestCase):
         self.assertEqual((error.file(), error.line(), error.func(), error.node(), error.node_name(), error.node_operator(), error.local_function_stack(), error.code() > 0), ("", 0, "", -1, "", "", [], True))
         for i in range(1, 60, 3):  # damaged models
             self.assertFalse(trt.OnnxParser(new()[1], LOGGER).parse(data[: len(data) * i // 60]))
+
+    def test_profiles_that_do_not_fit(self):
+        """Each names the input and the profile."""
+        for shapes, values, text in (({"x": (1, 2, 8)}, {}, r"profile 1: the least shape of input 'x' is \(1,\).*\(-1, 4\)"), ({"x": ((1, 4), (2, 4), (8, 5))}, {}, r"the largest shape of input 'x' is \(8, 5\)"),
+                                     ({}, {"x": (1, 2, 3)}, "profile 1: input 'x' is given 1, 1, 1 values"), ({"z": (1, 2, 8)}, {}, "'z', which is no input")):  # fmt: skip
+            builder, network = new()
+            self.assertTrue(trt.OnnxParser(network, LOGGER).parse(models.linear()[0].SerializeToString()))
+            config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+            for name, told in shapes.items():
+                profile.set_shape(name, *(s if isinstance(s, tuple) else (s,) for s in told))
+            for name, told in values.items():
+                profile.set_shape_input(name, *((v,) for v in told))
+            config.add_optimization_profile(builder.create_optimization_profile())
+            config.add_optimization_profile(profile)
+            self.assertIsNone(builder.build_serialized_network(network, config))
+            self.assertRegex(LOGGER.lines[-1][1], text)
+        for dims, count, fine in (((3,), 3, True), ((-1,), 2, True), ((), 1, True), ((3,), 2, False), ((), 2, False)):
+            profile = new()[0].create_optimization_profile()
+            profile.set_shape_input("n", *[(k,) * count for k in (1, 2, 3)])
+            if fine:
+                profile._check(0, {"n": trt.Dims(dims)})
+            else:
+                with self.assertRaisesRegex(planish.InvalidArgument, "profile 0: input 'n'"):
+                    profile._check(0, {"n": trt.Dims(dims)})
+
+    def test_damaged_metadata(self):
+        """What a plan says that nobody built."""
+        model = models.linear()[0]
+        for key, texts in (("profiles", ("{", "{}", "[3]", '[{"x": [[1], [2]]}]', '[{"x": [[1], [2], ["3"]]}]', "[" * 100000)), ("debug", ("{", "3", "[3]"))):
+            for text in texts:
+                plan = planish.build(model, metadata={f"planish.tensorrt.{key}": text}).to_bytes()
+                self.assertIsNone(trt.Runtime(LOGGER).deserialize_cuda_engine(plan))
+                self.assertIn(f"planish.tensorrt.{key}", LOGGER.lines[-1][1])
+        for text in ("{", "[]", '{"options": {"cache": "elsewhere"}}', '{"options": {"fp16": 3}}', '{"roles": {"a": 1}}', '{"roles": {"a": {"KERNEL": 1}}}', '{"roles": {"a": {"ODD": "w"}}}', '{"only": 1}'):
+            plan = planish.build(model, keep_model=True, metadata={"planish.tensorrt.how": text}).to_bytes()
+            engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+            with self.assertRaisesRegex(planish.BadPlan, "planish.tensorrt.how"):
+                trt.Refitter(engine, LOGGER)
+
+    def test_timing_caches(self):
+        """Bytes of others are begun anew, which the log says; what was measured is kept."""
+        builder, network = new()
+        self.assertTrue(trt.OnnxParser(network, LOGGER).parse(models.linear()[0].SerializeToString()))
+        config = builder.create_builder_config()
+        config.builder_optimization_level = 4
+        cache = config.create_timing_cache(b"of another library")
+        self.assertEqual((bytes(cache.serialize()), LOGGER.lines[-1][0]), (b"", trt.Logger.WARNING))
+        self.assertTrue(config.set_timing_cache(cache, False) and builder.build_serialized_network(network, config))
+        made = bytes(cache.serialize())
+        LOGGER.lines.clear()
+        self.assertEqual(bytes(config.create_timing_cache(made).serialize()), made)
+        self.assertEqual(LOGGER.lines, [])
+        if not made:  # a GPU's kernels are not measured
+            return
+        for damaged in (made[:-1], made[:20], made + b"1"):
+            self.assertEqual(bytes(config.create_timing_cache(damaged).serialize()), b"")
+            self.assertEqual(LOGGER.lines.pop()[0], trt.Logger.WARNING)
+        other, empty = config.create_timing_cache(made[:-1] + bytes([made[-1] ^ 1])), config.create_timing_cache(b"")
+        self.assertTrue(empty.combine(cache, False) and bytes(empty.serialize()) == made and cache.combine(empty, False) and cache.combine(config.create_timing_cache(b""), False))
+        self.assertFalse(cache.combine(other, False))
+        self.assertEqual((bytes(cache.serialize()), LOGGER.lines.pop()[0]), (made, trt.Logger.WARNING))
+        config.reset()
+        config.create_timing_cache(b"of another library")
+        self.assertEqual(LOGGER.lines.pop()[0], trt.Logger.WARNING)
+
+    def test_recorders(self):
+        """Errors go to an object's own recorder, else to that of what it was made by."""
+        runtime = trt.Runtime(LOGGER)
+        engine = runtime.deserialize_cuda_engine(built(models.linear()[0], LOGGER))
+        context = engine.create_execution_context()
+        recorders = [trt.IErrorRecorder() for _ in range(3)]
+        self.assertIsNone(context.error_recorder)
+        for i, thing in enumerate((runtime, engine, context)):
+            thing.error_recorder = recorders[i]
+            self.assertFalse(context.execute_v2([]))
+            self.assertEqual([r.num_errors() for r in recorders], [1] * (i + 1) + [0] * (2 - i))
+        self.assertIs(runtime.error_recorder, recorders[0])
+        self.assertIsNone(runtime.deserialize_cuda_engine(b"nothing"))
+        self.assertEqual(recorders[0].num_errors(), 2)
+        builder, network = new()
+        network.error_recorder, told = trt.IErrorRecorder(), trt.IErrorRecorder()
+        self.assertIsNone(builder.build_serialized_network(network, builder.create_builder_config()))
+        self.assertEqual((network.error_recorder.num_errors(), builder.error_recorder), (1, None))
+        builder.error_recorder = told
+        self.assertIsNone(builder.build_engine_with_config(network, builder.create_builder_config()))
+        self.assertEqual((network.error_recorder.num_errors(), told.num_errors()), (1, 1))
+        self.assertTrue(trt.OnnxParser(network, LOGGER).parse(models.linear()[0].SerializeToString()))
+        self.assertIs(builder.build_engine_with_config(network, builder.create_builder_config()).create_execution_context().error_recorder, told)
 
     def test_runtime(self):
         runtime = trt.Runtime(LOGGER)

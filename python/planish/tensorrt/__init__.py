@@ -5,18 +5,19 @@ but not needed: all shapes run. `set_generation(8 | 10 | 11)` says which TensorR
 """
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from . import base
 from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
 from .definition import IAssertionLayer, INetworkDefinition
-from .enums import (ActivationType, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,
+from .enums import (ActivationType, AllocatorFlag, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,
                     ElementWiseOperation, EngineCapability, EngineStat, ExecutionContextAllocationStrategy, FillOperation, GatherMode, HardwareCompatibilityLevel,
                     InterpolationMode, KVCacheMode, LayerInformationFormat, LayerType, LoopOutput, MatrixOperation, MemoryPoolType, NetworkDefinitionCreationFlag,
                     NormalizationOp, OnnxParserFlag, PaddingMode, PluginCapabilityType, PluginFieldType, PoolingType, PreviewFeature, ProfilingVerbosity, QuantizationFlag,
                     ReduceOperation, ResizeCoordinateTransformation, ResizeMode, ResizeRoundMode, ResizeSelector, RuntimePlatform, SampleMode, ScaleMode, ScatterMode,
-                    SerializationFlag, SliceMode, TacticSource, TempfileControlFlag, TensorFormat, TensorIOMode, TensorLocation, TensorRTPhase, TilingOptimizationLevel,
+                    SeekPosition, SerializationFlag, SliceMode, TacticSource, TempfileControlFlag, TensorFormat, TensorIOMode, TensorLocation, TensorRTPhase, TilingOptimizationLevel,
                     TopKOperation, TripLimit, UnaryOperation, WeightsRole)  # fmt: skip
 from .flow import (IConditionLayer, IIfConditional, IIfConditionalInputLayer, IIfConditionalOutputLayer, IIteratorLayer, ILoop, ILoopOutputLayer, IRecurrenceLayer,
                    ITripLimitLayer)  # fmt: skip
@@ -26,8 +27,8 @@ from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLay
                      IRaggedSoftMaxLayer, IReduceLayer, IResizeLayer, IReverseSequenceLayer, IRotaryEmbeddingLayer, IScaleLayer, IScatterLayer, ISelectLayer, IShapeLayer,
                      IShuffleLayer, ISliceLayer, ISoftMaxLayer, ISqueezeLayer, ITopKLayer, IUnaryLayer, IUnsqueezeLayer)  # fmt: skip
 from .plugins import (DimensionOperation, DimsExprs, DynamicPluginTensorDesc, IDimensionExpr, IExprBuilder, IPluginCapability, IPluginCreator, IPluginCreatorV3One,
-                      IPluginRegistry, IPluginV2DynamicExt, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime, PluginField,
-                      PluginFieldCollection, PluginTensorDesc, get_plugin_registry)  # fmt: skip
+                      IPluginRegistry, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime, PluginField,
+                      PluginFieldCollection, PluginFieldCollection_, PluginTensorDesc, get_plugin_registry)  # fmt: skip
 from .refit import OnnxParserRefitter, Refitter
 from .subclass import (IAlgorithmSelector, IDebugListener, IGpuAllocator, IGpuAsyncAllocator, IInt8Calibrator, IInt8EntropyCalibrator, IInt8EntropyCalibrator2,
                        IInt8LegacyCalibrator, IInt8MinMaxCalibrator, IStreamReader, IStreamReaderV2, IStreamWriter)  # fmt: skip
@@ -35,8 +36,24 @@ from .log import ErrorCode, IErrorRecorder, ILogger, IOutputAllocator, IProfiler
 from .network import ILayer, ITensor
 from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeConfig, ISerializationConfig, Runtime
 
+ErrorCodeTRT = ErrorCode  # the name in some versions
+
+
+class ILoopBoundaryLayer(abc.ABC):
+    """What layers at the border of a loop are: recurrences, iterators, trip limits, outputs."""
+
+
+class IIfConditionalBoundaryLayer(abc.ABC):
+    """What layers at the border of a conditional are: its condition, inputs, outputs."""
+
+
+for kind in (IRecurrenceLayer, IIteratorLayer, ITripLimitLayer, ILoopOutputLayer):
+    ILoopBoundaryLayer.register(kind)
+for kind in (IConditionLayer, IIfConditionalInputLayer, IIfConditionalOutputLayer):
+    IIfConditionalBoundaryLayer.register(kind)
+
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
-__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
+__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS", "kind") and not isinstance(thing, type(base))]
 
 
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:

@@ -7,17 +7,17 @@ import mmap
 import os
 import shutil
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
 from ..build import build, default_device
-from ..errors import Error, InvalidArgument, Message, Unsupported
+from ..errors import BadModel, BadPlan, Error, InvalidArgument, Message, Unsupported
 from . import wire
 from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
 from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
-from .log import Phases, Severity
+from .log import Phases, Recorder, Severity
 from .plugins import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
@@ -25,7 +25,38 @@ PROFILES = "planish.tensorrt.profiles"
 # How it was built, and where weights stand in it: for refitting.
 HOW = "planish.tensorrt.how"
 DEBUG = "planish.tensorrt.debug"
+# What a timing cache begins with, and bytes of its head and of an entry.
+TIMINGS, TIMINGS_HEAD, TIMINGS_ENTRY = b"\x89PLNTIM\x1a", 32, 24
 REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
+
+
+def is_shape(value: Any) -> bool:
+    """Is it a list of extents?"""
+    return isinstance(value, list) and all(type(d) is int for d in value)
+
+
+def are_profiles(value: Any) -> bool:
+    """Is it what a build keeps under PROFILES?"""
+    return isinstance(value, list) and all(isinstance(p, dict) and all(isinstance(s, list) and len(s) == 3 and all(map(is_shape, s)) for s in p.values()) for p in value)
+
+
+def are_names(value: Any) -> bool:
+    """Is it what a build keeps under DEBUG?"""
+    return value == "*" or isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def kept_in(engine: _engine.Engine, key: str, default: Any, is_right: Callable[[Any], bool]) -> Any:
+    """What a build kept in the plan's metadata; BadPlan when it is damaged."""
+    text = engine.metadata.get(key)
+    if text is None:
+        return default
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not is_right(value):
+        raise BadPlan(f"the plan is damaged: '{key}' of its metadata is not what a build writes; build it again from the model")
+    return value
 
 
 class IOptimizationProfile(Strict):
@@ -42,6 +73,20 @@ class IOptimizationProfile(Strict):
         if len({len(t) for t in told}) != 1 or any(not a <= b <= c for a, b, c in zip(*told)) or any(a < 0 for a in told[0]):
             raise ValueError(f"the shapes of '{input}' must be min <= opt <= max: {told[0]}, {told[1]}, {told[2]}")
         self.shapes[input] = told
+
+    def _check(self, index: int, inputs: Dict[str, Dims]) -> None:
+        """Do the shapes fit the network's inputs?"""
+        for name in [*self.shapes, *self.values]:
+            if name not in inputs:
+                raise InvalidArgument(f"an optimization profile tells the shape of '{name}', which is no input; inputs are {', '.join(sorted(inputs))}")
+        for name, told in self.shapes.items():
+            for which, shape in zip(("least", "usual", "largest"), told):
+                if len(shape) != len(inputs[name]) or any(own not in (-1, d) for own, d in zip(inputs[name], shape)):
+                    raise InvalidArgument(f"optimization profile {index}: the {which} shape of input '{name}' is {tuple(shape)}, the network has {tuple(inputs[name])}")
+        for name, values in self.values.items():
+            counts, own = {len(v) for v in values}, inputs[name]
+            if len(own) > 1 or len(counts) != 1 or counts != {1} and not own or own and own[0] not in (-1, *counts):
+                raise InvalidArgument(f"optimization profile {index}: input '{name}' is given {', '.join(str(len(v)) for v in values)} values, the network has the shape {tuple(own)}")
 
     def get_shape(self, input: str) -> List[Dims]:
         """[min, opt, max]; empty: never set."""
@@ -92,15 +137,28 @@ class ITimingCache:
     query = missing("ITimingCache.query", "serialize() gives the cache's bytes")
     update = missing("ITimingCache.update", "a cache is filled by builds")
 
-    def __init__(self, data: bytes = b"") -> None:
-        self.data = bytes(data)
+    def __init__(self, data: bytes = b"", logger: Any = None) -> None:
+        self.data, self._logger = bytes(data), logger
+        if self.data and not self._is_ours():
+            self._warn("the timing cache that was given is not Planish's, or damaged: it is begun anew")
+            self.data = b""
+
+    def _is_ours(self) -> bool:
+        return self.data.startswith(TIMINGS) and len(self.data) >= TIMINGS_HEAD and len(self.data) - TIMINGS_HEAD == int.from_bytes(self.data[16:24], "little") * TIMINGS_ENTRY
+
+    def _warn(self, text: str) -> None:
+        if self._logger is not None:
+            self._logger.log(Severity.WARNING, text)
 
     def serialize(self) -> IHostMemory:
         """Its bytes."""
         return IHostMemory(self.data)
 
     def combine(self, input_cache: "ITimingCache", ignore_mismatch: bool = False) -> bool:
-        """Takes another one's where this one is empty."""
+        """Takes another one's where this one is empty. False: both have entries, and this one keeps its own."""
+        if self.data and input_cache.data not in (b"", self.data):
+            self._warn("timing caches that both have entries are not combined: this one keeps its own")
+            return False
         self.data = self.data or input_cache.data
         return True
 
@@ -136,8 +194,9 @@ class IBuilderConfig(Flagged, Managed):
     all_build_routes = Kept("None.", "")
     quantization_flags = Kept("Kept, as bits.", 0)
 
-    def __init__(self) -> None:
+    def __init__(self, logger: Any = None) -> None:
         super().__init__()
+        self._logger = logger
         self._pools: Dict[int, int] = {}
         self._flags.set(BuilderFlag.TF32)
         self.profiles: List[IOptimizationProfile] = []
@@ -214,8 +273,8 @@ class IBuilderConfig(Flagged, Managed):
         return len(self.profiles)
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
-        """Of bytes, b"": an empty one."""
-        return ITimingCache(serialized_timing_cache)
+        """Of bytes; b"": an empty one, and so are bytes of others, with a line in the log."""
+        return ITimingCache(serialized_timing_cache, self._logger)
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool = False) -> bool:
         """Times are taken from here."""
@@ -245,8 +304,9 @@ class IBuilderConfig(Flagged, Managed):
 
     def reset(self) -> None:
         """As a new one."""
+        logger = self._logger
         self.__dict__.clear()
-        self.__init__()  # type: ignore[misc]
+        self.__init__(logger)  # type: ignore[misc]
 
 
 class Builder(Reports):
@@ -260,6 +320,7 @@ class Builder(Reports):
     platform_has_fast_int8 = Kept("True: INT8 is a permission.", True)
     platform_has_tf32 = Kept("True: TF32 is a permission.", True)
     gpu_allocator = Kept("Kept: not asked.")
+    error_recorder = Recorder("Told the errors of builds, and of the engines and contexts that come of them where these have none of their own.")
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         """An empty network."""
@@ -267,7 +328,7 @@ class Builder(Reports):
 
     def create_builder_config(self) -> IBuilderConfig:
         """The defaults."""
-        return IBuilderConfig()
+        return IBuilderConfig(self.logger)
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         """An empty profile."""
@@ -279,11 +340,9 @@ class Builder(Reports):
 
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> _engine.Engine:
         model, folder = network.to_model()
-        named = {t.name for t in network._inputs}
-        for profile in config.profiles:
-            for name in list(profile.shapes) + list(profile.values):
-                if name not in named:
-                    raise InvalidArgument(f"an optimization profile tells the shape of '{name}', which is no input; inputs are {', '.join(sorted(named))}")
+        inputs = {t.name: t.shape for t in network._inputs}
+        for i, profile in enumerate(config.profiles):
+            profile._check(i, inputs)
         kept = [{name: [list(s) for s in shapes] for name, shapes in p.shapes.items()} for p in config.profiles]
         phases = Phases(config.progress_monitor) if config.progress_monitor is not None else None
         for flag in (BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4):
@@ -306,12 +365,21 @@ class Builder(Reports):
             if phases:
                 phases.finish()
 
+    def _failed(self, raised: Error, network: INetworkDefinition) -> None:
+        """Told to the network's recorder where the builder has none."""
+        own = self.error_recorder
+        try:
+            self.error_recorder = own or network.error_recorder
+            self.report(raised)
+        finally:
+            self.error_recorder = own
+
     def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> Optional[IHostMemory]:
         """The plan's bytes; None, and a line in the log: it failed."""
         try:
             return IHostMemory(self._build(network, config).to_bytes())
         except Error as raised:
-            self.report(raised)
+            self._failed(raised, network)
             return None
 
     def build_serialized_network_to_stream(self, network: INetworkDefinition, config: IBuilderConfig, writer: Any) -> bool:
@@ -328,9 +396,9 @@ class Builder(Reports):
         from .runtime import ICudaEngine
 
         try:
-            return ICudaEngine(self._build(network, config), self.logger)
+            return ICudaEngine(self._build(network, config), self.logger, self)
         except Error as raised:
-            self.report(raised)
+            self._failed(raised, network)
             return None
 
     def build_engine(self, network: INetworkDefinition, config: IBuilderConfig) -> Any:
@@ -418,6 +486,8 @@ def read(model: Any) -> wire.Graph:
     if not isinstance(model, (str, os.PathLike)):
         return wire.Graph(model)
     with open(model, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+            raise BadModel(f"'{os.fspath(model)}' is empty: it is no ONNX model")
         return wire.Graph(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
 
 

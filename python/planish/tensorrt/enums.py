@@ -46,7 +46,8 @@ LayerType = _enum(
 )
 ActivationType = _enum("ActivationType", "RELU SIGMOID TANH LEAKY_RELU ELU SELU SOFTSIGN SOFTPLUS CLIP HARD_SIGMOID SCALED_TANH THRESHOLDED_RELU GELU_ERF GELU_TANH", "Functions of add_activation.")
 PoolingType = _enum("PoolingType", "MAX AVERAGE MAX_AVERAGE_BLEND", "What a pooling layer takes of a window.")
-PaddingMode = _enum("PaddingMode", "EXPLICIT_ROUND_DOWN EXPLICIT_ROUND_UP SAME_UPPER SAME_LOWER", "How windows are laid out.")
+PaddingMode = _enum("PaddingMode", "EXPLICIT_ROUND_DOWN EXPLICIT_ROUND_UP SAME_UPPER SAME_LOWER CAFFE_ROUND_DOWN=EXPLICIT_ROUND_DOWN CAFFE_ROUND_UP=EXPLICIT_ROUND_UP",
+                    "How windows are laid out. Caffe's ways are the explicit ones with the same padding before and after.")  # fmt: skip
 ScaleMode = _enum("ScaleMode", "UNIFORM CHANNEL ELEMENTWISE", "What has a factor of its own.")
 ElementWiseOperation = _enum("ElementWiseOperation", "SUM PROD MAX MIN SUB DIV POW FLOOR_DIV AND OR XOR EQUAL GREATER LESS", "Functions of two tensors.")
 UnaryOperation = _enum(
@@ -82,5 +83,7 @@ CalibrationAlgoType = _enum("CalibrationAlgoType", "LEGACY_CALIBRATION ENTROPY_C
 QuantizationFlag = _enum("QuantizationFlag", "CALIBRATE_BEFORE_FUSION", "When a calibrator looks.")
 TempfileControlFlag = _enum("TempfileControlFlag", "ALLOW_IN_MEMORY_FILES ALLOW_TEMPORARY_FILES", "Files that a runtime may make; it makes none.")
 TilingOptimizationLevel = _enum("TilingOptimizationLevel", "NONE FAST MODERATE FULL", "Kept: kernels are tiled as their measurements say.")
+AllocatorFlag = _enum("AllocatorFlag", "RESIZABLE", "What memory is asked of an allocator for.")
+SeekPosition = _enum("SeekPosition", "SET CUR END", "What a stream reader's offset counts from.")
 EngineStat = _enum("EngineStat", "TOTAL_WEIGHTS_SIZE STRIPPED_WEIGHTS_SIZE", "Numbers of an engine.")
 ComputeCapability = _enum("ComputeCapability", "NONE CURRENT", "GPUs that a plan is for: build with targets (planish.build).")

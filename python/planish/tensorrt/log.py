@@ -79,6 +79,22 @@ class IErrorRecorder:
         self.errors.clear()
 
 
+class Recorder:
+    """The error recorder of an object: its own, else that of what it was made by (`_maker`)."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        if owner is None:
+            return self
+        own, maker = owner.__dict__.get("_recorder"), owner.__dict__.get("_maker")
+        return maker.error_recorder if own is None and maker is not None else own
+
+    def __set__(self, owner: Any, recorder: Any) -> None:
+        owner.__dict__["_recorder"] = recorder
+
+
 class IProgressMonitor:
     """Subclass it: phase_start(name, parent, steps), step_complete(name, step) -> go on?, phase_finish(name)."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..build import default_device
 from ..custom import Ops
-from ..errors import InvalidArgument, NotFound
+from ..errors import InvalidArgument, NotFound, Unsupported
 from .base import DataType, Dims, Named, code_of, type_of
 from .enums import LayerType, PluginCapabilityType, PluginFieldType, TensorFormat, TensorRTPhase
 from .network import Emitter, ILayer, Param
@@ -49,7 +49,6 @@ class PluginFieldCollection(list):
 
 
 PluginFieldCollection_ = PluginFieldCollection  # the old name
-
 
 
 class DimensionOperation(Named):
@@ -187,7 +186,15 @@ class IPluginV3:
         return copy.copy(self)
 
 
-class IPluginV2DynamicExt:
+class IPluginV2:
+    """What all plugins of TensorRT 8 are. Those that run here are IPluginV2DynamicExt."""
+
+
+class IPluginV2Ext(IPluginV2):
+    """Those with types. The ones that run here are IPluginV2DynamicExt."""
+
+
+class IPluginV2DynamicExt(IPluginV2Ext):
     """A plugin of TensorRT 8: plugin_type, plugin_version, plugin_namespace, num_outputs, get_output_datatype(index, input_types), get_output_dimensions(index, inputs,
     expr_builder), serialize(), enqueue(…)."""
 
@@ -477,6 +484,8 @@ class _PluginLayer(ILayer):
     plugin = Param("The plugin.")
 
     def __init__(self, network: Any, inputs: Sequence[Any], plugin: Any, shape_inputs: int = 0) -> None:
+        if not isinstance(plugin, IPluginV2DynamicExt) and not hasattr(plugin, "get_capability_interface"):
+            raise Unsupported(f"a plugin is an IPluginV3 or an IPluginV2DynamicExt, {type(plugin).__name__} is neither")
         self._shape_inputs = shape_inputs
         self.__dict__["outputs_count"] = int((plugin if isinstance(plugin, IPluginV2DynamicExt) else plugin.get_capability_interface(PluginCapabilityType.BUILD)).num_outputs)
         super().__init__(network, inputs, plugin=plugin)

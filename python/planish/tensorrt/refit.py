@@ -3,7 +3,6 @@ with; contexts take the new one at their next run."""
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 from typing import Any, Dict, List, Optional, Tuple, Union
 
@@ -14,23 +13,39 @@ from ..build import build
 from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
 from . import wire
 from .base import Reports, Weights, as_weights, code_of, type_of
-from .builder import HOW, ParserErrors, read
+from .builder import HOW, ParserErrors, are_names, kept_in, read
 from .enums import TensorLocation, WeightsRole
+from .log import Recorder
 from .plugins import registry_ops
+
+
+OPTIONS = {"fp16", "bf16", "tf32", "int32_io", "taps"}
+
+
+def is_how(value: Any) -> bool:
+    """Is it what a build keeps under HOW? Options of a forged plan must not be others than those."""
+    if not isinstance(value, dict):
+        return False
+    options, roles, only = value.get("options", {}), value.get("roles", {}), value.get("only")
+    return (isinstance(options, dict) and OPTIONS.issuperset(options) and all(v is None or are_names(v) if k == "taps" else type(v) is bool for k, v in options.items())
+            and isinstance(roles, dict) and all(isinstance(r, dict) and set(r) <= set(WeightsRole.__members__) and are_names(list(r.values())) for r in roles.values())
+            and (only is None or only != "*" and are_names(only)))  # fmt: skip
 
 
 class Refitter(Reports):
     """Gives an engine other weights: by the names of the model's initializers, or by layer and role for networks built layer by layer."""
 
+    error_recorder = Recorder("Told its errors. Without one of its own: that of the engine.")
+
     def __init__(self, engine: Any, logger: Any) -> None:
         super().__init__(logger)
-        self.engine, self.max_threads = engine, 1
+        self.engine, self._maker, self.max_threads = engine, engine, 1
         self.weights_validation = True
         model = engine.engine.model
         if model is None:
             raise InvalidArgument("the engine cannot be refitted: build it with config.set_flag(trt.BuilderFlag.REFIT)")
         self._graph = read(model)
-        self._how: Dict[str, Any] = json.loads(engine.engine.metadata.get(HOW, "{}"))
+        self._how: Dict[str, Any] = kept_in(engine.engine, HOW, {}, is_how)
         only = self._how.get("only")
         self._all = {name: i for name, i in self._graph.initializers.items() if only is None or name in only}
         self._new: Dict[str, bytes] = {}

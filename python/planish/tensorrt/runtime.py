@@ -18,10 +18,11 @@ from .._native import lib
 from ..build import load
 from ..errors import Error, InvalidArgument, NotFound, Unsupported
 from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, type_of, until
-from .builder import DEBUG, PROFILES
+from .builder import DEBUG, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
+from .log import Recorder
 from .plugins import get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
 
@@ -38,6 +39,7 @@ class Runtime(Reports):
     engine_host_code_allowed = Kept("Kept: plans hold no code for the CPU.", False)
     temporary_directory = Kept("Kept: no files are made.", None)
     tempfile_control_flags = Kept("Kept: no files are made.", 3)
+    error_recorder = Recorder("Told the errors of this, and of engines and contexts that have none of their own.")
     load_runtime = missing("Runtime.load_runtime", "one runtime loads all plans; planish_rt is the small one, in C")
 
     def get_plugin_registry(self) -> Any:
@@ -51,7 +53,7 @@ class Runtime(Reports):
                 more = (1 << 24, 0) if isinstance(serialized_engine, IStreamReaderV2) else (1 << 24,)
                 parts = iter(lambda: bytes(serialized_engine.read(*more)), b"")
                 serialized_engine = b"".join(parts)
-            return ICudaEngine(load(bytes(serialized_engine), ops=registry_ops()), self.logger)
+            return ICudaEngine(load(bytes(serialized_engine), ops=registry_ops()), self.logger, self)
         except Error as raised:
             self.report(raised)
             return None
@@ -67,18 +69,19 @@ class ICudaEngine(Managed):
     profiling_verbosity = Kept("The inspector tells all it knows.", ProfilingVerbosity.DETAILED)
     engine_capability = Kept("STANDARD.", EngineCapability.STANDARD)
     hardware_compatibility_level = Kept("NONE.", HardwareCompatibilityLevel.NONE)
-    error_recorder = Kept("Told the errors of contexts that have none of their own.")
+    error_recorder = Recorder("Told the errors of contexts that have none of their own. Without one of its own: that of the runtime or builder.")
     weight_streaming_budget_v2 = Kept("Kept: weights are where they run.", 0)
     weight_streaming_budget = Kept("Kept: weights are where they run.", 0)
 
-    def __init__(self, engine: _engine.Engine, logger: Any) -> None:
+    def __init__(self, engine: _engine.Engine, logger: Any, maker: Any = None) -> None:
         for info in engine.inputs + engine.outputs:
             if info.kind != "tensor" or info.code == dtypes.STRING:
                 raise InvalidArgument(f"'{info.name}' is a {info.kind if info.kind != 'tensor' else 'tensor of strings'}, which TensorRT's interface does not have: use planish.load and planish.Engine")
-        self.engine, self.logger = engine, logger
+        self.engine, self.logger, self._maker = engine, logger, maker
         self.infos = {i.name: i for i in engine.inputs + engine.outputs}
         self.names = list(self.infos)
-        self._profiles: List[Dict[str, Any]] = json.loads(engine.metadata.get(PROFILES, "[]"))
+        self._profiles: List[Dict[str, Any]] = kept_in(engine, PROFILES, [], are_profiles)
+        self._debug: Any = kept_in(engine, DEBUG, [], are_names)
 
     @property
     def name(self) -> str:
@@ -256,8 +259,7 @@ class ICudaEngine(Managed):
 
     def is_debug_tensor(self, name: str) -> bool:
         """Was it marked (network.mark_debug)?"""
-        told = json.loads(self.engine.metadata.get(DEBUG, "[]"))
-        return told == "*" or name in told
+        return self._debug == "*" or name in self._debug
 
     def create_runtime_config(self) -> "IRuntimeConfig":
         """Settings of a context."""
@@ -394,11 +396,12 @@ class IExecutionContext(Reports):
     temporary_allocator = Kept("Kept: not asked.")
     device_memory = Kept("Kept: a context has its memory itself.", 0)
     unfused_tensors_debug_state = Kept("Are values of mark_unfused_tensors_as_debug_tensors told?", True)
+    error_recorder = Recorder("Told its errors. Without one of its own: that of the engine.")
     _active = 0
 
     def __init__(self, engine: ICudaEngine) -> None:
         super().__init__(engine.logger)
-        self.engine = engine
+        self.engine = self._maker = engine
         self._of: Any = None
         self._context: Any = None
         self._shapes: Dict[str, Dims] = {}
@@ -484,8 +487,7 @@ class IExecutionContext(Reports):
 
     def set_all_tensors_debug_state(self, flag: bool) -> bool:
         """Are all values told?"""
-        told = json.loads(self.engine.engine.metadata.get(DEBUG, "[]"))
-        for name in () if told == "*" else told:
+        for name in () if self.engine._debug == "*" else self.engine._debug:
             self._quiet[name] = not flag
         return True
 
