@@ -8,9 +8,11 @@ from onnx import TensorProto, helper
 import models
 import planish
 import planish.tensorrt as trt
-from memory import on_device, put, taken
+from memory import cuda, on_device, put, taken
 from network_test import LOGGER, Grow, build, close, draw, first, new
 from refit_test import parsed, with_weights
+
+ON_GPU = cuda.Device(0).compute_capability() != (0, 0)
 
 
 def in_threads(count, work):
@@ -166,7 +168,8 @@ class Sizes(unittest.TestCase):
         _, context = of(make, ("x", trt.float32, (2,)), ("count", trt.int32, ()))
         x, y = on_device(np.array([1, 2], np.float32)), on_device(np.zeros(10, np.float32))
         for count in (3, 5):
-            self.assertTrue(context.execute_v2([int(x), int(on_device(np.array(count, np.int32))), int(y)]), LOGGER.lines[-1])
+            times = on_device(np.array(count, np.int32))
+            self.assertTrue(context.execute_v2([int(x), int(times), int(y)]), LOGGER.lines[-1])
             np.testing.assert_array_equal(taken(y, (count, 2)), np.array([1, 2]) * 2.0 ** np.arange(1, count + 1)[:, None])
             self.assertEqual(tuple(context.get_tensor_shape("out0")), (count, 2))
 
@@ -193,6 +196,26 @@ class Sizes(unittest.TestCase):
             self.assertIn("allocator of output 'y'", LOGGER.lines[-1][1])
         self.assertFalse(context.set_output_allocator("x", Grow()))
         self.assertIn("'x' is an input", LOGGER.lines[-1][1])
+
+    @unittest.skipIf(ON_GPU, "the driver knows its memory")
+    def test_memory_of_another_size(self):
+        """Memory of planish.pycuda that is too small, or was freed, is an error that names sizes."""
+        context = parsed(with_weights(1)[0]).create_execution_context()
+        context.set_input_shape("x", (2, 4))
+        x, y, small, freed = (on_device(np.zeros(n, np.float32)) for n in (8, 6, 5, 8))
+        gone = int(freed)
+        freed.free()
+        for bindings, text in (([int(small), int(y)], "input 'x': 32 bytes do not fit into memory of 20"), ([int(x), int(small)], "output 'y': 24 bytes"), ([gone, int(y)], "input 'x'.*freed"),
+                               ([int(x) + 4, int(y)], "32 bytes do not fit into memory of 28, the last of 32"), ([int(x), gone], "output 'y'.*freed")):  # fmt: skip
+            self.assertFalse(context.execute_v2(bindings))
+            self.assertRegex(LOGGER.lines[-1][1], text)
+        self.assertTrue(context.execute_v2([int(x), int(y)]))
+        made = models.model([helper.make_node("NonZero", ["x"], ["y"])], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.INT64, [1, "m"])])
+        context = parsed(made).create_execution_context()
+        context.set_input_shape("x", (8,))
+        put(x, np.ones(8, np.float32))
+        self.assertFalse(context.execute_v2([int(x), int(small)]))
+        self.assertIn("output 'y': 32 bytes do not fit into memory of 20", LOGGER.lines[-1][1])
 
     def test_addresses(self):
         context = parsed(with_weights(1)[0]).create_execution_context()

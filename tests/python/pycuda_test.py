@@ -45,6 +45,30 @@ class Memory(unittest.TestCase):
         with self.assertRaisesRegex(cuda.Error, "freed"):
             int(a)
 
+    @unittest.skipIf(ON_GPU, "the driver knows its memory")
+    def test_numbers(self):
+        """Addresses as numbers: copies that do not fit, or come too late, are errors and not the end of the process."""
+        a, b, x = cuda.mem_alloc(16), cuda.mem_alloc(16), np.zeros(8, np.float32)
+        at, empty = int(a), cuda.mem_alloc(0)
+        for call, text in ((lambda: cuda.memcpy_htod(at, x), "32 bytes do not fit into memory of 16"), (lambda: cuda.memcpy_dtoh(x, at), "32 bytes"), (lambda: cuda.memcpy_dtod(at, int(b), 17), "17 bytes"),
+                           (lambda: cuda.memset_d8(at, 0, 17), "17 bytes"), (lambda: cuda.memcpy_htod(at + 12, x[:2]), "8 bytes do not fit into memory of 4, the last of 16"),
+                           (lambda: cuda.memcpy_htod(at + 16, x[:1]), "of 0, the last of 16"), (lambda: cuda.memcpy_htod(at - 8, x), "reach into"), (lambda: cuda.memcpy_htod(0, x), "no address"),
+                           (lambda: cuda.memcpy_htod(-8, x), "no address"), (lambda: cuda.memcpy_htod(int(empty), x), "of 0")):  # fmt: skip
+            with self.assertRaisesRegex(cuda.LogicError, text):
+                call()
+        cuda.memcpy_htod(at + 12, x[:1])
+        cuda.memcpy_htod(at + 16, x[:0])
+        cuda.memcpy_htod(x.ctypes.data, x[:4])  # other memory of the host
+        a.free()
+        with self.assertRaisesRegex(cuda.LogicError, "freed"):
+            cuda.memcpy_htod(at, x[:1])
+        other = int(cuda.mem_alloc(16))  # gone at once
+        with self.assertRaisesRegex(cuda.LogicError, "freed"):
+            cuda.memcpy_dtoh(x[:1], other)
+        for size in [0, 1, 1 << 20, 5000] * 600:  # freed memory is not kept for ever
+            cuda.mem_alloc(size)
+        cuda.memcpy_htod(b, x[:4])
+
     def test_streams(self):
         stream, other, event = cuda.Stream(), cuda.Stream(), cuda.Event()
         x, y = np.arange(64, dtype=np.int32), np.zeros(64, np.int32)
@@ -82,8 +106,8 @@ class Memory(unittest.TestCase):
         env = {**os.environ, "BUILD": str(build), "PLANISH_DEVICE": "cuda:0", FAKE: "1"}
         done = subprocess.run([ROOT / "tests/fake_cuda/run", sys.executable, __file__], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn("Ran 6 tests", done.stdout)
-        self.assertIn("skipped=1", done.stdout)
+        self.assertIn("Ran 7 tests", done.stdout)
+        self.assertIn("skipped=2", done.stdout)
 
 
 if __name__ == "__main__":

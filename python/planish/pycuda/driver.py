@@ -8,7 +8,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from . import gpu
+from . import gpu, host
 
 Error = LogicError = gpu.DriverError
 
@@ -79,9 +79,7 @@ class DeviceAllocation:
         if self._gpu:
             self._memory = self._gpu.make(gpu.C_ADDRESS, "MemAlloc", max(size, 1))
         else:
-            room = np.empty(size + 256, np.uint8)
-            start = -room.ctypes.data % 256
-            self._memory = room[start : start + size]
+            self._memory = host.blocks.make(size)
 
     def memory(self) -> Any:
         """Its bytes, or its address on the GPU; an error when it was freed."""
@@ -94,6 +92,8 @@ class DeviceAllocation:
         memory, self._memory = self._memory, None
         if self._gpu and memory is not None:
             self._gpu.call("MemFree", memory)
+        elif memory is not None:
+            host.blocks.free(memory)
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at the end of the program the driver may be gone already
@@ -147,9 +147,12 @@ def _at(address: Any, size: int) -> Any:
     else:
         from .._native import ffi
 
+        wrong = host.blocks.complaint(int(address), size)
+        if wrong:
+            raise Error(wrong)
         return np.frombuffer(ffi.buffer(ffi.cast("char *", int(address)), size), np.uint8)
-    if size > memory.size:
-        raise Error(f"{size} bytes do not fit into memory of {memory.size}")
+    if size > address.size:
+        raise Error(f"{size} bytes do not fit into memory of {address.size}")
     return memory[:size]
 
 

@@ -6,6 +6,7 @@ have no meaning.
 from __future__ import annotations
 
 import json
+import math
 import numbers
 import threading
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -17,6 +18,7 @@ from .. import engine as _engine
 from .._native import lib
 from ..build import load
 from ..errors import Error, InvalidArgument, NotFound, Unsupported
+from ..pycuda.host import blocks
 from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, type_of, until
 from .builder import DEBUG, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
@@ -352,6 +354,13 @@ def address_of(memory: Any, name: str) -> int:
     raise InvalidArgument(f"{memory!r} is no address for '{name}': give it as an int, such as int(pycuda's memory), torch's data_ptr() or numpy's array.ctypes.data")
 
 
+def check_room(address: int, size: int, what: str) -> None:
+    """Has the memory of planish.pycuda at this address, where it is that, room for it?"""
+    wrong = blocks.complaint(address, size)
+    if wrong:
+        raise InvalidArgument(f"the memory of {what}: {wrong}")
+
+
 class _Reallocated:
     """Memory of an IOutputAllocator for one output of a run. told: takes the shape."""
 
@@ -376,6 +385,7 @@ class _Fixed:
         self.address, self.taken, self.told = address, taken, told
 
     def __call__(self, name: str, size: int, dtype: Any, shape: Sequence[int]) -> int:
+        check_room(self.address, size, f"output '{name}'")
         end = self.address + size
         overlapped = next((other for other, first, last in self.taken if other != name and self.address < last and first < end), None)
         if overlapped is not None:
@@ -636,17 +646,19 @@ class IExecutionContext(Reports):
     def get_max_output_size(self, name: str) -> int:
         """Bytes of an output for the shapes as set; -1: only a run can tell."""
         shape = self._follows(name)
-        return -1 if any(d < 0 for d in shape) else int(np.prod(shape, dtype=np.int64) * self.engine.get_tensor_dtype(name).itemsize)
+        return -1 if any(d < 0 for d in shape) else int(math.prod(shape) * self.engine.get_tensor_dtype(name).itemsize)
 
-    def _memory(self, address: int, code: int, shape: Sequence[int]) -> arrays.Memory:
-        return arrays.Memory(address, (int(np.prod(shape, dtype=np.int64)) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, None)
+    def _memory(self, address: int, code: int, shape: Sequence[int], what: str) -> arrays.Memory:
+        size = (math.prod(shape) * dtypes.bits(code) + 7) // 8
+        check_room(address, size, what)
+        return arrays.Memory(address, size, code, tuple(shape), None, self._where, True, None)
 
     def _bind_input(self, context: _engine.Context, info: _engine.TensorInfo, address: Optional[int]) -> arrays.Memory:
         shape, values = self._shape(info.name), self._values.get(info.name)
         if values is not None:
             memory = arrays.memory_of(values)
         else:
-            memory = self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+            memory = self._memory(address, info.code, shape, f"input '{info.name}'") if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
         slot = context._slots[info.name]
         slot.dtype = slot.shape = None
         held = (memory, arrays.fill_buffer(slot.buffer, memory))
@@ -667,7 +679,7 @@ class IExecutionContext(Reports):
             context.bind_output(name, _Fixed(address, taken, told), device=self._where == arrays.DEVICE)
             return
         context.bind_output(name, None)  # an allocator of an earlier run goes
-        memory = self._memory(address, info.code, shape)
+        memory = self._memory(address, info.code, shape, f"output '{name}'")
         arrays.fill_buffer(context._buffer, memory)
         context._check(lib.pln_context_bind_output(context._pointer, context._names[name], context._buffer), name)
         taken.append((name, address, address + memory.nbytes))
