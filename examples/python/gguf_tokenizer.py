@@ -73,4 +73,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as why:  # a file that is not there, …
+        raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None

@@ -12,9 +12,12 @@ import math
 import pathlib
 import struct
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+try:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+except ImportError as missing:
+    raise SystemExit(f"gpt2_export.py: {missing}; pip install {missing.name or 'onnx'}") from None
 
 SIZES = {"gpt2": (12, 768, 12), "gpt2-medium": (24, 1024, 16), "gpt2-large": (36, 1280, 20), "gpt2-xl": (48, 1600, 25)}  # layers, width, heads
 INLINE_BYTES = 1 << 30  # larger weights go into a file beside the model: a protobuf file ends at 2 GiB
@@ -175,4 +178,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as why:  # a file that is not there, …
+        raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None

@@ -83,9 +83,14 @@ class Model:
 def onnx_runtime(file):
     """A function that computes the same logits with ONNX Runtime on the CPU."""
     import onnxruntime
+    open(file, "rb").close()  # is it there?
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda ids: session.run(["logits"], {name: np.array([ids], np.int64)})[0][0]
+
+
+def token_ids(text):
+    return [int(word) for word in text.split(",")]
 
 
 def main():
@@ -93,14 +98,14 @@ def main():
     parser.add_argument("engine", help="what trtexec --saveEngine wrote")
     parser.add_argument("--prompt", default=PROMPT, help=f"text to go on from, with --tokenizer ({PROMPT})")
     parser.add_argument("--tokenizer", help="a tokenizer.json, a folder, or a name that transformers knows")
-    parser.add_argument("--ids", help="token ids in place of a prompt: 464,2003,286")
+    parser.add_argument("--ids", type=token_ids, help="token ids in place of a prompt: 464,2003,286")
     parser.add_argument("--tokens", type=int, default=20, help="how many to write (20)")
     parser.add_argument("--onnx", help="the model that the engine was built from: compares each step with ONNX Runtime")
     parser.add_argument("--tolerance", type=float, default=2e-2, help="how far from ONNX Runtime, of its largest logit (2e-2: --fp16 on a GPU)")
     args = parser.parse_args()
     tokenizer = Tokenizer(args.tokenizer) if args.tokenizer else None
     if args.ids:
-        ids = [int(word) for word in args.ids.split(",")]
+        ids = args.ids
     elif tokenizer:
         ids = tokenizer.encode(args.prompt)
     elif args.prompt == PROMPT:
@@ -134,4 +139,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as why:  # a file that is not there, …
+        raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None

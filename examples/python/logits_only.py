@@ -7,9 +7,12 @@ takes. The whole text then runs anew for each token. Weights in a file of their 
 import argparse
 import pathlib
 
-import numpy as np
-import onnx
-from onnx import helper, numpy_helper
+try:
+    import numpy as np
+    import onnx
+    from onnx import helper, numpy_helper
+except ImportError as missing:
+    raise SystemExit(f"logits_only.py: {missing}; pip install {missing.name or 'onnx'}") from None
 
 
 def made(graph, info, ids):
@@ -87,4 +90,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as why:  # a file that is not there, …
+        raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None

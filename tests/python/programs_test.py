@@ -157,6 +157,19 @@ class Gpt2(unittest.TestCase):
         self.assertIn("no engine", start("gpt2_tensorrt.py", self.engine, good=False))
         self.assertIn("--ids", start("gpt2_tensorrt.py", self.engine, "--prompt", "Hello", good=False))
         self.assertIn("no .safetensors", start("gpt2_export.py", self.onnx, "--weights", self.folder, good=False))
+        none = self.folder / "none/such"
+        for program, *arguments in (("gpt2_tensorrt.py", none), ("gpt2_export.py", none, *SMALL), ("gpt2_export.py", self.onnx, "--weights", none), ("logits_only.py", none, self.onnx),
+                                    ("gguf_tokenizer.py", none, self.onnx), ("onnxruntime_switch.py", none)):  # fmt: skip
+            printed = start(program, *arguments, good=False)
+            self.assertRegex(printed, "none/such.*No such file")
+            self.assertEqual(printed.count("\n"), 1, printed)
+        self.assertIn("--ids", start("gpt2_tensorrt.py", self.engine, "--ids", "1,b", good=False).splitlines()[-1])
+        without = self.folder / "without/onnx"
+        without.mkdir(parents=True)
+        (without / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'onnx'\", name='onnx')")
+        paths = {"PYTHONPATH": os.pathsep.join([str(without.parent), os.environ.get("PYTHONPATH", "")])}
+        for program in ("gpt2_export.py", "logits_only.py"):
+            self.assertEqual(start(program, self.onnx, self.onnx, good=False, **paths), f"{program}: No module named 'onnx'; pip install onnx\n")
 
 
 class Others(unittest.TestCase):
