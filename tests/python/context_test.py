@@ -132,6 +132,20 @@ class Sizes(unittest.TestCase):
         self.assertFalse(context.execute_v2([int(x), int(x)]))
         self.assertIn("overlaps that of 'x'", LOGGER.lines[-1][1])
 
+    def test_before_there_is_memory(self):
+        """Shapes follow from shapes: those of inputs without addresses, and of ones whose memory is still that of smaller shapes."""
+        table, ids = draw(10, 3), np.array([4, 2, 4], np.int32)
+        engine, context = of(lambda n, ids: [first(n.add_gather(first(n.add_constant((10, 3), table)), ids, 0))], ("ids", trt.int32, (-1,)))
+        self.assertTrue(context.set_binding_shape(0, (3,)))
+        self.assertEqual((tuple(context.get_binding_shape(1)), context.get_max_output_size("out0")), ((3, 3), 36))
+        memory = [on_device(ids), on_device(np.zeros((3, 3), np.float32))]
+        self.assertTrue(context.execute_v2([int(m) for m in memory]))
+        np.testing.assert_array_equal(taken(memory[1], (3, 3)), table[ids])
+        self.assertTrue(context.set_tensor_address("ids", int(memory[0])))
+        memory[0].free()
+        self.assertTrue(context.set_input_shape("ids", (500,)))
+        self.assertEqual(tuple(context.get_tensor_shape("out0")), (500, 3))
+
     def test_values_of_inputs(self):
         """Shapes by the values of an input: in its memory, or by set_shape_input."""
 

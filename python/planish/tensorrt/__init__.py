@@ -27,8 +27,8 @@ from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLay
                      IRaggedSoftMaxLayer, IReduceLayer, IResizeLayer, IReverseSequenceLayer, IRotaryEmbeddingLayer, IScaleLayer, IScatterLayer, ISelectLayer, IShapeLayer,
                      IShuffleLayer, ISliceLayer, ISoftMaxLayer, ISqueezeLayer, ITopKLayer, IUnaryLayer, IUnsqueezeLayer)  # fmt: skip
 from .plugins import (DimensionOperation, DimsExprs, DynamicPluginTensorDesc, IDimensionExpr, IExprBuilder, IPluginCapability, IPluginCreator, IPluginCreatorV3One,
-                      IPluginRegistry, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime, PluginField,
-                      PluginFieldCollection, PluginFieldCollection_, PluginTensorDesc, get_plugin_registry)  # fmt: skip
+                      IPluginRegistry, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime,
+                      PluginField, PluginFieldCollection, PluginFieldCollection_, PluginTensorDesc, get_plugin_registry)  # fmt: skip
 from .refit import OnnxParserRefitter, Refitter
 from .subclass import (IAlgorithmSelector, IDebugListener, IGpuAllocator, IGpuAsyncAllocator, IInt8Calibrator, IInt8EntropyCalibrator, IInt8EntropyCalibrator2,
                        IInt8LegacyCalibrator, IInt8MinMaxCalibrator, IStreamReader, IStreamReaderV2, IStreamWriter)  # fmt: skip

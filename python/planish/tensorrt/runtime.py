@@ -28,8 +28,6 @@ from .log import Recorder
 from .plugins import get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
 
-I32, I64 = 6, 7
-
 
 class Runtime(Reports):
     """Loads engines."""
@@ -546,15 +544,11 @@ class IExecutionContext(Reports):
             return self._shapes.get(name) or self.engine.get_tensor_shape(name)
         if self.infer_shapes():
             return self.engine.get_tensor_shape(name)
-        # Shapes may depend on the values of small integer inputs: those that have no address yet cannot be told.
-        addresses = dict(self._addresses)
-        if any(i.code in (I32, I64) and len(i.shape or ()) <= 1 and i.name not in addresses for i in self.engine.engine.inputs):
-            return self.engine.get_tensor_shape(name)
-        context = self.context
+        context, addresses = self.context, dict(self._addresses)
         with context._lock:
             context._idle()
-            for info in context.engine.inputs:
-                self._bind_input(context, info, addresses.get(info.name))
+            for info in context.engine.inputs:  # nothing is read: memory may come later, or be that of the shapes before
+                self._bind_input(context, info, self._memory_of(info, addresses.get(info.name)))
             shape = context.output_shape(name)
         return self.engine.get_tensor_shape(name) if shape is None else Dims(shape)
 
@@ -648,23 +642,22 @@ class IExecutionContext(Reports):
         shape = self._follows(name)
         return -1 if any(d < 0 for d in shape) else int(math.prod(shape) * self.engine.get_tensor_dtype(name).itemsize)
 
-    def _memory(self, address: int, code: int, shape: Sequence[int], what: str) -> arrays.Memory:
-        size = (math.prod(shape) * dtypes.bits(code) + 7) // 8
-        check_room(address, size, what)
-        return arrays.Memory(address, size, code, tuple(shape), None, self._where, True, None)
+    def _memory(self, address: int, code: int, shape: Sequence[int]) -> arrays.Memory:
+        return arrays.Memory(address, (math.prod(shape) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, None)
 
-    def _bind_input(self, context: _engine.Context, info: _engine.TensorInfo, address: Optional[int]) -> arrays.Memory:
+    def _memory_of(self, info: _engine.TensorInfo, address: Optional[int]) -> arrays.Memory:
+        """Of an input; zeros where it has none."""
         shape, values = self._shape(info.name), self._values.get(info.name)
         if values is not None:
-            memory = arrays.memory_of(values)
-        else:
-            memory = self._memory(address, info.code, shape, f"input '{info.name}'") if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+            return arrays.memory_of(values)
+        return self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+
+    def _bind_input(self, context: _engine.Context, info: _engine.TensorInfo, memory: arrays.Memory) -> None:
         slot = context._slots[info.name]
         slot.dtype = slot.shape = None
         held = (memory, arrays.fill_buffer(slot.buffer, memory))
         context._check(lib.pln_context_bind_input(context._pointer, slot.name, slot.buffer), info.name)
         context._held[info.name] = held
-        return memory
 
     def _bind_output(self, context: _engine.Context, info: _engine.TensorInfo, address: int, stream: int, taken: List[Tuple[str, int, int]], told: Dict[str, Dims]) -> None:
         name = info.name
@@ -679,7 +672,8 @@ class IExecutionContext(Reports):
             context.bind_output(name, _Fixed(address, taken, told), device=self._where == arrays.DEVICE)
             return
         context.bind_output(name, None)  # an allocator of an earlier run goes
-        memory = self._memory(address, info.code, shape, f"output '{name}'")
+        memory = self._memory(address, info.code, shape)
+        check_room(address, memory.nbytes, f"output '{name}'")
         arrays.fill_buffer(context._buffer, memory)
         context._check(lib.pln_context_bind_output(context._pointer, context._names[name], context._buffer), name)
         taken.append((name, address, address + memory.nbytes))
@@ -691,7 +685,9 @@ class IExecutionContext(Reports):
         for info in context.engine.inputs:
             if not addresses.get(info.name) and info.name not in self._values and 0 not in self._shape(info.name):
                 raise InvalidArgument(f"input '{info.name}' has no address: call context.set_tensor_address('{info.name}', address), or give it in the bindings")
-            memory = self._bind_input(context, info, addresses.get(info.name))
+            memory = self._memory_of(info, addresses.get(info.name))
+            check_room(memory.address, memory.nbytes, f"input '{info.name}'")
+            self._bind_input(context, info, memory)
             taken.append((info.name, memory.address, memory.address + memory.nbytes))
         for info in context.engine.outputs:
             self._bind_output(context, info, addresses.get(info.name, 0), stream, taken, told)
