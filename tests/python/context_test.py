@@ -230,6 +230,11 @@ class Sizes(unittest.TestCase):
         put(x, np.ones(8, np.float32))
         self.assertFalse(context.execute_v2([int(x), int(small)]))
         self.assertIn("output 'y': 32 bytes do not fit into memory of 20", LOGGER.lines[-1][1])
+        allocator = Grow()
+        allocator.reallocate_output = lambda *_: int(small)
+        context.set_output_allocator("y", allocator)
+        self.assertFalse(context.execute_v2([int(x), 0]))
+        self.assertIn("allocator gave: 32 bytes do not fit into memory of 20", LOGGER.lines[-1][1])
 
     def test_addresses(self):
         context = parsed(with_weights(1)[0]).create_execution_context()

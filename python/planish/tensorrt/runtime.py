@@ -349,7 +349,7 @@ def address_of(memory: Any, name: str) -> int:
         address = int(memory)
         if 0 <= address < 1 << 64 and not isinstance(memory, (bool, float)):
             return address
-    raise InvalidArgument(f"{memory!r} is no address for '{name}': give it as an int, such as int(pycuda's memory), torch's data_ptr() or numpy's array.ctypes.data")
+    raise InvalidArgument(f"{repr(memory)[:60]} is no address for '{name}': give it as an int, such as int(pycuda's memory), torch's data_ptr() or numpy's array.ctypes.data")
 
 
 def check_room(address: int, size: int, what: str) -> None:
@@ -370,7 +370,8 @@ class _Reallocated:
         ask = getattr(self.allocator, "reallocate_output_async", None)
         given = ask(name, self.current, size, 256, self.stream) if ask is not None else self.allocator.reallocate_output(name, self.current, size, 256)
         if not isinstance(given, numbers.Integral) or isinstance(given, bool) or not 0 < given < 1 << 64:
-            raise InvalidArgument(f"the allocator of output '{name}' gave {given!r} for {size} bytes: reallocate_output returns the memory's address, an int above 0")
+            raise InvalidArgument(f"the allocator of output '{name}' gave {repr(given)[:60]} for {size} bytes: reallocate_output returns the memory's address, an int above 0")
+        check_room(int(given), size, f"output '{name}', which its allocator gave")
         self.told[name] = Dims(shape)
         self.allocator.notify_shape(name, self.told[name])
         return int(given)
