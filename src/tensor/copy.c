@@ -2,7 +2,8 @@
  *
  * Dims are sorted by the stride of the target, outermost first, and merged where both sides run on without a gap; what
  * is left is a row copy (memcpy where both sides are dense) or, where the source is dense in another dim than the
- * target, a copy in square tiles of a cache line's width, so that neither side uses a line once only. */
+ * target, a copy in square tiles of a cache line's width, so that neither side uses a line once only. Elements of 32 bits
+ * are transposed in squares of 4, in registers. */
 #include "tensor/tensor.h"
 
 struct copy_loop {
@@ -17,6 +18,29 @@ struct copy_nest {
 struct bytes16 {
     uint64_t a, b;
 };
+
+typedef uint32_t word4 __attribute__((vector_size(16), aligned(4), may_alias));
+
+#if defined(__clang__)
+#define WORDS(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define WORDS(a, b, ...) __builtin_shuffle(a, b, (word4){ __VA_ARGS__ })
+#endif
+
+/* to[i * to_row + j] = from[j * from_row + i] for i and j below 4; rows in bytes. */
+static inline void transpose_words(char *to, int64_t to_row, const char *from, int64_t from_row)
+{
+    word4 a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_row, sizeof b);
+    memcpy(&c, from + 2 * from_row, sizeof c);
+    memcpy(&d, from + 3 * from_row, sizeof d);
+    const word4 ac_low = WORDS(a, c, 0, 4, 1, 5), ac_high = WORDS(a, c, 2, 6, 3, 7);
+    const word4 bd_low = WORDS(b, d, 0, 4, 1, 5), bd_high = WORDS(b, d, 2, 6, 3, 7);
+    const word4 rows[4] = { WORDS(ac_low, bd_low, 0, 4, 1, 5), WORDS(ac_low, bd_low, 2, 6, 3, 7),
+                            WORDS(ac_high, bd_high, 0, 4, 1, 5), WORDS(ac_high, bd_high, 2, 6, 3, 7) };
+    for (int i = 0; i < 4; i++) memcpy(to + i * to_row, &rows[i], sizeof rows[i]);
+}
 
 /* rows(to, from, r, c) copies r->n rows of c->n elements; tiles does the same where r->from is the small stride. Loads
  * and stores go through memcpy since views of files need not be aligned. */
@@ -69,6 +93,21 @@ DEFINE_COPY(16, uint16_t, 32)
 DEFINE_COPY(32, uint32_t, 16)
 DEFINE_COPY(64, uint64_t, 16)
 DEFINE_COPY(128, struct bytes16, 8)
+
+/* As tiles_32, where both sides are dense. */
+static void squares_32(char *to, const char *from, const struct copy_loop *r, const struct copy_loop *c)
+{
+    enum { SIDE = 4, TILE = 16 };
+    const int64_t size = sizeof(uint32_t), rows = r->n / SIDE * SIDE, cols = c->n / SIDE * SIDE;
+    for (int64_t i0 = 0; i0 < rows; i0 += TILE)
+        for (int64_t j0 = 0; j0 < cols; j0 += TILE)
+            for (int64_t i = i0; i < PLN_MIN(i0 + TILE, rows); i += SIDE)
+                for (int64_t j = j0; j < PLN_MIN(j0 + TILE, cols); j += SIDE)
+                    transpose_words(to + (i * r->to + j) * size, r->to * size, from + (i + j * c->from) * size, c->from * size);
+    const struct copy_loop rest_c = { c->n - cols, c->from, c->to }, rest_r = { r->n - rows, r->from, r->to };
+    tiles_32(to + cols * size, from + cols * c->from * size, r, &rest_c);
+    tiles_32(to + rows * r->to * size, from + rows * size, &rest_r, &(struct copy_loop){ cols, c->from, c->to });
+}
 
 static int64_t magnitude(int64_t stride)
 {
@@ -140,7 +179,7 @@ static void copy_plane(int size_bytes, bool tiled, char *to, const char *from, c
     switch (size_bytes) {
     case 1: (tiled ? tiles_8 : rows_8)(to, from, r, c); break;
     case 2: (tiled ? tiles_16 : rows_16)(to, from, r, c); break;
-    case 4: (tiled ? tiles_32 : rows_32)(to, from, r, c); break;
+    case 4: (!tiled ? rows_32 : r->from == 1 && c->to == 1 ? squares_32 : tiles_32)(to, from, r, c); break;
     case 8: (tiled ? tiles_64 : rows_64)(to, from, r, c); break;
     case 16: (tiled ? tiles_128 : rows_128)(to, from, r, c); break;
     }

@@ -8,6 +8,8 @@
 #define SCRATCH_ALIGN 64
 /* A copy smaller than this is made by one thread: about what a core copies in the time of a fork and join. */
 #define SPLIT_COPY_BYTES ((size_t)256 << 10)
+/* Elements of a cache line, those of 4 bytes; smaller ones share it among a few threads. */
+#define LINE_ELEMENTS 16
 
 struct pln_device {
     struct pln_device_base base;
@@ -179,10 +181,20 @@ static void copy_part(void *user, int64_t first, int64_t last, int worker)
     pln_tensor_copy(&from, &to);
 }
 
+/* Slices of an axis that lies side by side in either tensor share its cache lines: another one where there is one. */
+static int split_axis(const struct pln_tensor *from, const struct pln_tensor *to)
+{
+    int first = from->rank;
+    for (int d = from->rank - 1; d >= 0; d--)
+        if (from->dims[d] > 1) first = d;
+    for (int d = first; d < from->rank; d++)
+        if (from->dims[d] > 1 && from->strides[d] != 1 && to->strides[d] != 1) return d;
+    return first;
+}
+
 static void copy(struct pln_queue *queue, const struct pln_tensor *from, const struct pln_tensor *to)
 {
-    int axis = 0;
-    while (axis < from->rank && from->dims[axis] == 1) axis++;
+    const int axis = split_axis(from, to);
     size_t size_bytes = pln_tensor_bytes(from);
     if (axis == from->rank || size_bytes < SPLIT_COPY_BYTES || pln_dtype_bits(from->dtype) < 8) {
         pln_tensor_copy(from, to);
@@ -191,6 +203,7 @@ static void copy(struct pln_queue *queue, const struct pln_tensor *from, const s
     struct copy_job job = { from, to, axis };
     size_t slice_bytes = size_bytes / (size_t)from->dims[axis];
     int64_t grain = (int64_t)(SPLIT_COPY_BYTES / (slice_bytes + 1)) + 1;
+    if (from->strides[axis] == 1 || to->strides[axis] == 1) grain = (int64_t)pln_align_up((size_t)grain, LINE_ELEMENTS);
     pln_pool_run(queue->device->pool, from->dims[axis], grain, copy_part, &job);
 }
 
