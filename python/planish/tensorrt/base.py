@@ -7,7 +7,7 @@ import enum
 import functools
 import operator
 import sys
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
 
@@ -74,9 +74,78 @@ def nptype(dtype: DataType) -> Any:
 
 
 def volume(shape: Iterable[int]) -> int:
-    """Elements of a shape; of none: 0, as TensorRT says; dynamic extents count as -1."""
-    shape = tuple(shape)
-    return functools.reduce(operator.mul, shape) if shape else 0
+    """Elements of a shape: 1 of a scalar's, which is empty; dynamic extents count as -1."""
+    return functools.reduce(operator.mul, shape, 1)
+
+
+# ---- what a parameter may be: each gives the value as it is kept, or says what is wrong (TypeError, ValueError, OverflowError) ----
+
+
+def integer(value: Any) -> int:
+    """An integer of 64 bits; of floats only those that are one."""
+    if isinstance(value, enum.Enum):
+        raise TypeError("an integer is wanted")
+    if isinstance(value, (float, np.floating)) and value != int(value):
+        raise ValueError("an integer is wanted")
+    try:
+        number = int(value) if isinstance(value, (float, np.floating)) else operator.index(value)
+    except TypeError:
+        raise TypeError(f"an integer is wanted, not {type(value).__name__}") from None
+    if not -(1 << 63) <= number < 1 << 63:
+        raise OverflowError("it does not fit into 64 bits")
+    return number
+
+
+def natural(value: Any) -> int:
+    """An integer from 1 on."""
+    number = integer(value)
+    if not 0 < number < 1 << 31:
+        raise ValueError("an integer from 1 to 2147483647 is wanted")
+    return number
+
+
+def real(value: Any) -> float:
+    """A float32, which may be infinite."""
+    if isinstance(value, (enum.Enum, str, bytes)):
+        raise TypeError("a number is wanted")
+    number = float(value)
+    if number != number or float(np.finfo(np.float32).max) < abs(number) < np.inf:
+        raise ValueError("a number that a float32 can hold is wanted")
+    return number
+
+
+def flag(value: Any) -> bool:
+    """True or False, or 1 or 0."""
+    if isinstance(value, (enum.Enum, str, bytes)) or np.ndim(value) or value not in (0, 1):
+        raise TypeError("True or False is wanted")
+    return bool(value)
+
+
+def naturals(value: Any) -> "Dims":
+    """Integers from 1 on."""
+    return Dims(map(natural, _each(value)))
+
+
+def extents(value: Any) -> "Dims":
+    """Integers."""
+    return Dims(_each(value))
+
+
+def _each(value: Any) -> Any:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(f"a tuple of integers is wanted, not {type(value).__name__}")
+    return value
+
+
+def one_of(kind: Any) -> Callable[[Any], Any]:
+    """A member of an enumeration: another enumeration's would be taken by its number."""
+
+    def to(value: Any) -> Any:
+        if not isinstance(value, (kind, int, np.integer)) or (isinstance(value, enum.Enum) and not isinstance(value, kind)):
+            raise TypeError(f"a {kind.__name__} is wanted")
+        return kind(value)
+
+    return to
 
 
 class Dims(tuple):
@@ -85,7 +154,7 @@ class Dims(tuple):
     MAX_DIMS = 8
 
     def __new__(cls, shape: Iterable[int] = ()) -> "Dims":
-        return super().__new__(cls, (int(d) for d in shape))
+        return super().__new__(cls, (integer(d) for d in shape))
 
     @property
     def nbDims(self) -> int:
@@ -122,7 +191,7 @@ class Permutation(tuple):
     """An order of dims."""
 
     def __new__(cls, order: Iterable[int] = ()) -> "Permutation":
-        return super().__new__(cls, (int(d) for d in order))
+        return super().__new__(cls, (integer(d) for d in order))
 
 
 class Strict:
@@ -160,8 +229,8 @@ class IHostMemory(bytes, Managed):
         return DataType.UINT8
 
 
-class Weights:
-    """Weights of a layer: a numpy array, kept alive as long as this."""
+class Weights(np.lib.mixins.NDArrayOperatorsMixin):
+    """Weights of a layer: a numpy array, kept alive as long as this, and used as one (shape, reshape, [i], +, numpy's functions). `dtype` is a DataType."""
 
     def __init__(self, array: Any = None, address: int = 0, count: int = 0) -> None:
         """Of an array; of a DataType alone: none of that type; of a DataType, an address and a count: a copy of what lies there."""
@@ -194,6 +263,22 @@ class Weights:
 
     def __len__(self) -> int:
         return self.array.size
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_" or name in ("array", "dtype"):  # not yet there while it is made or copied
+            raise AttributeError(name)
+        return getattr(self.array, name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.array[index]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self.array, dtype) if copy else np.asarray(self.array, dtype)
+
+    def __array_ufunc__(self, function: Any, method: str, *given: Any, **told: Any) -> Any:
+        return getattr(function, method)(*(x.array if isinstance(x, Weights) else x for x in given), **told)
+
+    __hash__ = object.__hash__
 
 
 def as_weights(weights: Any) -> "Weights":
@@ -231,7 +316,9 @@ class _Until:
         if owner is None and kind is not None and not callable(self.what):
             return self
         self._look()
-        return self.what.__get__(owner, kind) if hasattr(self.what, "__get__") else self.what
+        if hasattr(self.what, "__get__"):
+            return self.what.__get__(owner, kind)
+        return self.what if owner is None else owner.__dict__.get(self.name, self.what)
 
     def __set__(self, owner: Any, value: Any) -> None:
         self._look()
@@ -239,7 +326,6 @@ class _Until:
             self.what.__set__(owner, value)
         else:
             owner.__dict__[self.name] = value
-            self.what = value
 
 
 def until(kind: type, last: int, names: str, instead: str) -> None:
