@@ -164,17 +164,17 @@ class Windows(unittest.TestCase):
         close(outputs(lambda n, t: first(n.add_deconvolution(t, 3, (3, 3), w)), {"x": x}), onnx_says("ConvTranspose", {"x": x, "w": w}), 1e-4)
 
     def test_pooling(self):
-        x = draw(1, 2, 7, 7)
+        x = draw(1, 2, 8, 8)
         for kind, op, more in ((trt.PoolingType.MAX, "MaxPool", {}), (trt.PoolingType.AVERAGE, "AveragePool", {"count_include_pad": 0})):
             for mode, ceil in ((trt.PaddingMode.EXPLICIT_ROUND_DOWN, 0), (trt.PaddingMode.EXPLICIT_ROUND_UP, 1)):
 
                 def make(n, t):
-                    layer = n.add_pooling_nd(t, kind, (2, 2))
+                    layer = n.add_pooling_nd(t, kind, (3, 3))
                     layer.stride_nd, layer.padding_nd, layer.padding_mode = (2, 2), (1, 1), mode
                     self.assertEqual(layer.type, kind)
                     return first(layer)
 
-                close(outputs(make, {"x": x}), onnx_says(op, {"x": x}, kernel_shape=[2, 2], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=ceil, **more))
+                close(outputs(make, {"x": x}), onnx_says(op, {"x": x}, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=ceil, **more))
 
         def blend(n, t):
             layer = n.add_pooling(t, trt.PoolingType.MAX_AVERAGE_BLEND, 3)

@@ -1,11 +1,14 @@
 """Layers without control flow: what each computes, as ONNX nodes of operator set 24."""
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from .base import DataType, Dims, Strict, as_weights, code_of, generation
+from .. import dtypes
+from .base import DataType, Dims, Permutation, Strict, Weights, as_weights, code_of, extents, flag, generation, integer, natural, naturals, one_of, real, type_of
 from .enums import (ActivationType, BoundingBoxFormat, CumulativeOperation, ElementWiseOperation, FillOperation, GatherMode, InterpolationMode, KVCacheMode, LayerType, MatrixOperation,
                     NormalizationOp, PaddingMode, PoolingType, ReduceOperation, ResizeCoordinateTransformation, ResizeRoundMode, ResizeSelector, SampleMode, ScaleMode, ScatterMode, TopKOperation,
                     UnaryOperation)  # fmt: skip
@@ -16,53 +19,151 @@ def _pair(value: Any) -> Dims:
     return Dims(value if np.ndim(value) else (value, value))
 
 
+def _times(extents: Sequence[int]) -> int:
+    return functools.reduce(operator.mul, extents, 1)
+
+
+class _Checked(Param):
+    """A parameter that must fit; while it is None, it reads as its default, which may be a function of the layer."""
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        if owner is None:
+            return self
+        told = owner.__dict__.get(self.name)
+        return told if told is not None else self.default(owner) if callable(self.default) else self.default
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        try:
+            super().__set__(owner, value)
+        except (TypeError, ValueError, OverflowError) as raised:
+            raise owner.fail(f"{self.name} cannot be {_short(value)}: {raised}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+class _Pads(_Checked):
+    """Padding before and after: what is set last stands; where they differ, it reads as the one before."""
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        return self if owner is None else owner.pre_padding
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        super().__set__(owner, value)
+        owner.pre_padding = owner.post_padding = owner.__dict__.pop(self.name)
+
+
+def _weights(doc: str) -> _Checked:
+    return _Checked(doc, lambda _: Weights(), as_weights)
+
+
+def _enum(doc: str, default: Any) -> _Checked:
+    return _Checked(doc, default, one_of(type(default)))
+
+
+def _same(layer: ILayer, tensors: Sequence[ITensor]) -> int:
+    """The element type of tensors that must share one: INT64 of INT32 and INT64, as shapes and constants meet in generation 8."""
+    codes = {t.code for t in tensors}
+    if codes == {I32, I64}:
+        return I64
+    if len(codes) > 1:
+        told = ", ".join(f"'{t.name}' {dtypes.name(t.code)}" for t in tensors)
+        raise layer.fail(f"its inputs must be of one type, not {told}: network.add_cast gives a tensor another type")
+    return codes.pop()
+
+
+def _as(e: Emitter, tensor: ITensor, code: int) -> str:
+    return e.value(tensor) if tensor.code == code else e.cast(e.value(tensor), code)
+
+
+def _axis(layer: ILayer, axis: int, rank: int, what: str = "axis") -> int:
+    """An axis, counted from the first dim."""
+    if not -rank <= axis < rank:
+        raise layer.fail(f"{what} is {axis}, for {rank} dims")
+    return axis % rank
+
+
+def _only_axis(layer: ILayer, mask: int, rank: int) -> int:
+    return _axis(layer, layer.one_axis(mask), rank)
+
+
+def _bits(layer: ILayer, mask: int, rank: int) -> List[int]:
+    """The axes of a mask, one at least."""
+    if mask <= 0 or mask >> rank:
+        raise layer.fail(f"axes is {mask:#b}, for an input of {rank} dims")
+    return [i for i in range(rank) if mask >> i & 1]
+
+
 class _Windows(ILayer):
     """Layers with windows: strides and padding."""
 
-    stride_nd = Param("Steps between windows, one a spatial dim; None: 1.", None, Dims)
-    padding_nd = Param("Zeros before and after, one a spatial dim.", None, Dims)
-    pre_padding = Param("Zeros before.", None, Dims)
-    post_padding = Param("Zeros after.", None, Dims)
-    padding_mode = Param("How sizes are rounded, or SAME_UPPER, SAME_LOWER: the output is as large as the input, divided by the stride.", PaddingMode.EXPLICIT_ROUND_DOWN)
+    stride_nd = _Checked("Steps between windows, one a spatial dim; 1 each at first.", lambda self: self._filled(1), naturals)
+    padding_nd = _Pads("Zeros before and after, one a spatial dim: sets both.", None, extents)
+    pre_padding = _Checked("Zeros before; 0 each at first.", lambda self: self._filled(0), extents)
+    post_padding = _Checked("Zeros after; 0 each at first.", lambda self: self._filled(0), extents)
+    padding_mode = _enum("How sizes are rounded, or SAME_UPPER, SAME_LOWER: the output is as large as the input, divided by the stride.", PaddingMode.EXPLICIT_ROUND_DOWN)
     stride, padding = Alias("stride_nd"), Alias("padding_nd")
 
-    def _given_pads(self, spatial: int) -> Dict[str, Any]:
+    def _window(self) -> Dims:
+        raise NotImplementedError
+
+    def _filled(self, value: int) -> Dims:
+        return Dims((value,) * len(self._window()))
+
+    def _given_pads(self) -> Dict[str, Any]:
         if self.padding_mode in (PaddingMode.SAME_UPPER, PaddingMode.SAME_LOWER):
             return {"auto_pad": self.padding_mode.name}
-        pre, post = self.pre_padding or self.padding_nd or (0,) * spatial, self.post_padding or self.padding_nd or (0,) * spatial
+        pre, post, spatial = self.pre_padding, self.post_padding, len(self._window())
         if len(pre) != spatial or len(post) != spatial:
             raise self.fail(f"padding has {len(pre)} and {len(post)} extents, the window has {spatial}")
+        if min((*pre, *post), default=0) < 0:
+            raise self.fail(f"padding is {tuple(pre)} and {tuple(post)}: negative padding is add_slice's or add_padding_nd's")
         return {"pads": [*pre, *post]}
 
-    def _strides(self, spatial: int) -> List[int]:
-        strides = list(self.stride_nd or (1,) * spatial)
-        if len(strides) != spatial:
-            raise self.fail(f"stride_nd has {len(strides)} extents, the window has {spatial}")
-        return strides
+    def _strides(self) -> List[int]:
+        return self._each("stride_nd")
+
+    def _each(self, name: str) -> List[int]:
+        """A parameter with a number a spatial dim."""
+        told, spatial = getattr(self, name), len(self._window())
+        if len(told) != spatial:
+            raise self.fail(f"{name} has {len(told)} extents, the window has {spatial}")
+        return list(told)
+
+    def _spatial(self, e: Emitter, name: str) -> str:
+        """A value's extents behind batch and channels."""
+        return e.node("Shape", name, start=2)
 
 
 class _Convolving(_Windows):
-    num_output_maps = Param("Channels of the output.", 0, int)
-    kernel_size_nd = Param("Extents of the window.", None, Dims)
-    num_groups = Param("Groups of channels.", 1, int)
-    dilation_nd = Param("Steps between taps; None: 1.", None, Dims)
-    kernel = Param("Weights; empty: input 1 is the tensor of them.", None, as_weights)
-    bias = Param("One a channel of the output; empty: none, or input 2.", None, as_weights)
+    num_output_maps = _Checked("Channels of the output.", 0, natural)
+    kernel_size_nd = _Checked("Extents of the window.", Dims(), naturals)
+    num_groups = _Checked("Groups of channels.", 1, natural)
+    dilation_nd = _Checked("Steps between taps; 1 each at first.", lambda self: self._filled(1), naturals)
+    kernel = _weights("Weights; empty: input 1 is the tensor of them.")
+    bias = _weights("One a channel of the output; empty: none, or input 2.")
     kernel_size, dilation, nbOutputMaps = Alias("kernel_size_nd"), Alias("dilation_nd"), Alias("num_output_maps")
+
+    def _window(self) -> Dims:
+        return self.kernel_size_nd
 
     def roles(self) -> Dict[str, str]:
         return {"KERNEL": "kernel", "BIAS": "bias"}
 
     def _kernel(self, e: Emitter, transposed: bool) -> List[str]:
-        x, window, maps = self.given(0), tuple(self.kernel_size_nd or ()), self.num_output_maps
+        x, window, maps = self.given(0), tuple(self.kernel_size_nd), self.num_output_maps
         if x.rank != len(window) + 2:
             raise self.fail(f"the input has {x.rank} dims, a window of {len(window)} wants {len(window) + 2}: batch, channels, and those of the window")
+        if maps % self.num_groups:
+            raise self.fail(f"{maps} maps do not make {self.num_groups} groups")
         if len(self.inputs) > 1 and self.inputs[1] is not None:
             kernel = e.value(self.inputs[1])
         else:
-            if self.kernel is None or not self.kernel.size:
+            if not self.kernel.size:
                 raise self.fail("it has no kernel: give weights, or set_input(1, tensor)")
-            per = (maps if not transposed else maps // self.num_groups) * int(np.prod(window))
+            per = (maps if not transposed else maps // self.num_groups) * _times(window)
             shape = (-1,) if per == 0 or self.kernel.size % per else (maps, self.kernel.size // per, *window) if not transposed else (self.kernel.size // per, maps // self.num_groups, *window)
             if shape == (-1,):
                 raise self.fail(f"kernel has {self.kernel.size} elements, which is no multiple of {per} for {maps} maps and a window of {window}")
@@ -71,8 +172,11 @@ class _Convolving(_Windows):
         return [e.value(x), kernel, bias]
 
     def _windows(self) -> Dict[str, Any]:
-        n = len(self.kernel_size_nd or ())
-        return {"kernel_shape": list(self.kernel_size_nd or ()), "strides": self._strides(n), "dilations": list(self.dilation_nd or (1,) * n), "group": self.num_groups}
+        return {"kernel_shape": list(self.kernel_size_nd), "strides": self._strides(), "dilations": self._each("dilation_nd"), "group": self.num_groups}
+
+    def _reach(self) -> List[int]:
+        """Extents of the window with what dilation leaves out."""
+        return [(k - 1) * d + 1 for k, d in zip(self.kernel_size_nd, self._each("dilation_nd"))]
 
 
 class IConvolutionLayer(_Convolving):
@@ -81,16 +185,19 @@ class IConvolutionLayer(_Convolving):
     layer_type, title = LayerType.CONVOLUTION, "Convolution"
 
     def emit(self, e: Emitter) -> List[str]:
-        n = len(self.kernel_size_nd or ())
-        pads = self._given_pads(n)
-        if self.padding_mode == PaddingMode.EXPLICIT_ROUND_UP and "pads" in pads:
+        given, pads = self._kernel(e, False), self._given_pads()
+        if self.padding_mode == PaddingMode.EXPLICIT_ROUND_UP:
+            # Zeros behind, so that the last window is a whole one.
+            strides, n = self._strides(), len(self.kernel_size_nd)
+            free = [pads["pads"][i] + pads["pads"][n + i] - reach for i, reach in enumerate(self._reach())]
             extents = self.given(0).shape[2:]
-            if any(d < 0 for d in extents):
-                raise self.fail("EXPLICIT_ROUND_UP wants spatial extents that are known")
-            for i, (d, k, s, dil) in enumerate(zip(extents, self.kernel_size_nd, self._strides(n), self.dilation_nd or (1,) * n)):
-                over = (d + pads["pads"][i] + pads["pads"][n + i] - (k - 1) * dil - 1) % s
-                pads["pads"][n + i] += s - over if over else 0
-        return [e.node("Conv", *self._kernel(e, False), **self._windows(), **pads)]
+            if all(d >= 0 for d in extents):
+                for i, (d, f, s) in enumerate(zip(extents, free, strides)):
+                    pads["pads"][n + i] += -(d + f) % s
+            elif any(s > 1 for s in strides):
+                more = e.node("Mod", e.node("Neg", e.node("Add", self._spatial(e, given[0]), e.ints(*free))), e.ints(*strides))
+                given[0] = e.node("Pad", given[0], e.node("Concat", e.ints(*[0] * (n + 4)), more, axis=0), e.like(self.given(0), 0))
+        return [e.node("Conv", *given, **self._windows(), **pads)]
 
 
 class IDeconvolutionLayer(_Convolving):
@@ -99,16 +206,22 @@ class IDeconvolutionLayer(_Convolving):
     layer_type, title = LayerType.DECONVOLUTION, "Deconvolution"
 
     def emit(self, e: Emitter) -> List[str]:
-        return [e.node("ConvTranspose", *self._kernel(e, True), **self._windows(), **self._given_pads(len(self.kernel_size_nd or ())))]
+        given, pads = self._kernel(e, True), self._given_pads()
+        if "auto_pad" in pads:
+            # What windows reach beyond the stride is cut off, whatever the input's extents: for an odd number one more behind (SAME_UPPER) or before.
+            cut = [max(reach - s, 0) for reach, s in zip(self._reach(), self._strides())]
+            less, more = [c // 2 for c in cut], [c - c // 2 for c in cut]
+            pads = {"pads": less + more if self.padding_mode == PaddingMode.SAME_UPPER else more + less}
+        return [e.node("ConvTranspose", *given, **self._windows(), **pads)]
 
 
 class IFullyConnectedLayer(ILayer):
     """A product of weights [outputs, inputs] with each row of the last three dims; of TensorRT 8."""
 
     layer_type, title = LayerType.FULLY_CONNECTED, "Fully Connected"
-    num_output_channels = Param("Outputs.", 0, int)
-    kernel = Param("[outputs, inputs]", None, as_weights)
-    bias = Param("One an output; empty: none.", None, as_weights)
+    num_output_channels = _Checked("Outputs.", 0, natural)
+    kernel = _weights("[outputs, inputs]")
+    bias = _weights("One an output; empty: none.")
 
     def roles(self) -> Dict[str, str]:
         return {"KERNEL": "kernel", "BIAS": "bias"}
@@ -117,6 +230,8 @@ class IFullyConnectedLayer(ILayer):
         x, outputs = self.given(0), self.num_output_channels
         if x.rank < 3:
             raise self.fail(f"the input has {x.rank} dims, 3 at least are wanted")
+        if not self.kernel.size:
+            raise self.fail("it has no kernel")
         lead = x.rank - 3
         rows = e.node("Reshape", e.value(x), e.ints(*[0] * lead, -1))
         y = e.node("MatMul", rows, e.node("Transpose", e.weights(self, "kernel", (outputs, self.kernel.size // max(outputs, 1)), x.code), perm=[1, 0]))
@@ -128,24 +243,45 @@ class IPoolingLayer(_Windows):
     """The largest or the mean of windows, or a blend of both."""
 
     layer_type, title = LayerType.POOLING, "Pooling"
-    pooling_type = Param("MAX, AVERAGE, or MAX_AVERAGE_BLEND.", PoolingType.MAX)
-    window_size_nd = Param("Extents of the window.", None, Dims)
-    blend_factor = Param("The share of the mean in a blend.", 0.0, float)
-    average_count_excludes_padding = Param("Are zeros of the padding left out of the mean's count?", True, bool)
+    pooling_type = _enum("MAX, AVERAGE, or MAX_AVERAGE_BLEND.", PoolingType.MAX)
+    window_size_nd = _Checked("Extents of the window.", Dims(), naturals)
+    blend_factor = _Checked("The share of the mean in a blend.", 0.0, real)
+    average_count_excludes_padding = _Checked("Are zeros of the padding left out of the mean's count?", True, flag)
     window_size, type = Alias("window_size_nd"), Alias("pooling_type")
 
+    def _window(self) -> Dims:
+        return self.window_size_nd
+
     def emit(self, e: Emitter) -> List[str]:
-        window = list(self.window_size_nd or ())
-        x = e.value(self.given(0))
-        told = {"kernel_shape": window, "strides": self._strides(len(window)), **self._given_pads(len(window)), "ceil_mode": int(self.padding_mode == PaddingMode.EXPLICIT_ROUND_UP)}
-        mean = e.node("AveragePool", x, count_include_pad=int(not self.average_count_excludes_padding), **told) if self.pooling_type != PoolingType.MAX else ""
-        if self.pooling_type == PoolingType.AVERAGE:
-            return [mean]
-        largest = e.node("MaxPool", x, **told)
-        if self.pooling_type == PoolingType.MAX:
-            return [largest]
-        blend = [e.node("Mul", y, e.like(self.given(0), share)) for y, share in ((mean, self.blend_factor), (largest, 1 - self.blend_factor))]
-        return [e.node("Add", *blend)]
+        tensor, kind = self.given(0), self.pooling_type
+        x, pads, lead = e.value(tensor), self._given_pads(), tensor.rank - len(self.window_size_nd)
+        if lead < 1 or not self.window_size_nd:
+            raise self.fail(f"the input has {tensor.rank} dims, a window of {len(self.window_size_nd)} wants one more at least")
+        if lead != 2:
+            x = e.node("Reshape", x, e.node("Concat", e.ints(1, -1), e.node("Shape", x, start=lead), axis=0))
+        told = {"kernel_shape": list(self.window_size_nd), "strides": self._strides(), **pads, "ceil_mode": int(self.padding_mode == PaddingMode.EXPLICIT_ROUND_UP)}
+        shares = []
+        if kind != PoolingType.MAX:
+            mean = e.node("AveragePool", x, count_include_pad=int(not self.average_count_excludes_padding), **told)
+            shares.append((self._all_windows(e, x, mean, told, 0), self.blend_factor))
+        if kind != PoolingType.AVERAGE:
+            kind_of = dtypes.to_numpy(tensor.code) if tensor.code < 16 else np.dtype(np.float32)
+            least = -np.inf if kind_of.kind == "f" else np.iinfo(kind_of).min
+            shares.append((self._all_windows(e, x, e.node("MaxPool", x, **told), told, least), 1 - self.blend_factor))
+        y = shares[0][0] if len(shares) == 1 else e.node("Add", *[e.node("Mul", y, e.like(tensor, share)) for y, share in shares])
+        if lead == 2:
+            return [y]
+        return [e.node("Reshape", y, e.node("Concat", e.node("Shape", e.value(tensor), end=lead), self._spatial(e, y), axis=0))]
+
+    def _all_windows(self, e: Emitter, x: str, y: str, told: Dict[str, Any], nothing: float) -> str:
+        """The windows that ceil_mode of ONNX leaves out and EXPLICIT_ROUND_UP counts: those that begin behind the input, with no element of it."""
+        window, strides, n = told["kernel_shape"], told["strides"], len(told["kernel_shape"])
+        if not told["ceil_mode"] or all(post + s <= k for post, s, k in zip(told["pads"][n:], strides, window)):
+            return y
+        free = [told["pads"][i] + told["pads"][n + i] - window[i] + strides[i] - 1 for i in range(n)]
+        wanted = e.node("Add", e.node("Div", e.node("Add", self._spatial(e, x), e.ints(*free)), e.ints(*strides)), e.ints(*[1] * n))
+        missing = e.node("Sub", wanted, self._spatial(e, y))
+        return e.node("Pad", y, e.node("Concat", e.ints(*[0] * (n + 4)), missing, axis=0), e.like(self.given(0), nothing))
 
 
 _PLAIN_ACTIVATIONS = {"RELU": "Relu", "SIGMOID": "Sigmoid", "TANH": "Tanh", "SOFTSIGN": "Softsign", "GELU_ERF": "Gelu"}
@@ -155,9 +291,9 @@ class IActivationLayer(ILayer):
     """An elementwise function. alpha and beta of those that have them must be set."""
 
     layer_type, title = LayerType.ACTIVATION, "Activation"
-    activation_type = Param("Which function.", ActivationType.RELU)
-    alpha = Param("Of LEAKY_RELU, ELU, SELU, SOFTPLUS, CLIP (least), HARD_SIGMOID, SCALED_TANH, THRESHOLDED_RELU.", None, float)
-    beta = Param("Of SELU, SOFTPLUS, CLIP (most), HARD_SIGMOID, SCALED_TANH.", None, float)
+    activation_type = _enum("Which function.", ActivationType.RELU)
+    alpha = _Checked("Of LEAKY_RELU, ELU, SELU, SOFTPLUS, CLIP (least), HARD_SIGMOID, SCALED_TANH, THRESHOLDED_RELU.", None, real)
+    beta = _Checked("Of SELU, SOFTPLUS, CLIP (most), HARD_SIGMOID, SCALED_TANH.", None, real)
     type = Alias("activation_type")
 
     def _of(self, name: str) -> float:
@@ -191,10 +327,10 @@ class ILRNLayer(ILayer):
     """Local response normalization over channels."""
 
     layer_type, title = LayerType.LRN, "LRN"
-    window_size = Param("Channels of a window.", 5, int)
-    alpha = Param("Of the sum of squares, divided by the window.", 1e-4, float)
-    beta = Param("The exponent.", 0.75, float)
-    k = Param("Added to the sum.", 1.0, float)
+    window_size = _Checked("Channels of a window.", 5, natural)
+    alpha = _Checked("Of the sum of squares, divided by the window.", 1e-4, real)
+    beta = _Checked("The exponent.", 0.75, real)
+    k = _Checked("Added to the sum.", 1.0, real)
 
     def emit(self, e: Emitter) -> List[str]:
         return [e.node("LRN", e.value(self.given(0)), size=self.window_size, alpha=self.alpha, beta=self.beta, bias=self.k)]
@@ -204,11 +340,11 @@ class IScaleLayer(ILayer):
     """(x · scale + shift) ^ power, of the whole, per channel or per element."""
 
     layer_type, title = LayerType.SCALE, "Scale"
-    mode = Param("UNIFORM, CHANNEL or ELEMENTWISE.", ScaleMode.UNIFORM)
-    scale = Param("Empty: 1.", None, as_weights)
-    shift = Param("Empty: 0.", None, as_weights)
-    power = Param("Empty: 1.", None, as_weights)
-    channel_axis = Param("Of CHANNEL.", 1, int)
+    mode = _enum("UNIFORM, CHANNEL or ELEMENTWISE.", ScaleMode.UNIFORM)
+    scale = _weights("Empty: 1.")
+    shift = _weights("Empty: 0.")
+    power = _weights("Empty: 1.")
+    channel_axis = _Checked("Of CHANNEL.", 1, integer)
 
     def roles(self) -> Dict[str, str]:
         return {"SCALE": "scale", "SHIFT": "shift"}
@@ -217,16 +353,18 @@ class IScaleLayer(ILayer):
         x, y = self.given(0), e.value(self.given(0))
         for role, op in (("scale", "Mul"), ("shift", "Add"), ("power", "Pow")):
             told = getattr(self, role)
-            if told is None or not told.size:
+            if not told.size:
                 continue
             if self.mode == ScaleMode.CHANNEL:
-                shape: Sequence[int] = [told.size if i == self.channel_axis else 1 for i in range(x.rank)]
+                axis = _axis(self, self.channel_axis, x.rank, "channel_axis")
+                if told.size != x.shape[axis] >= 0:
+                    raise self.fail(f"{role} has {told.size} elements, dim {axis} of the input {x.shape[axis]}")
+                shape: Sequence[int] = [told.size if i == axis else 1 for i in range(x.rank)]
             elif self.mode == ScaleMode.UNIFORM:
                 shape = ()
             else:
                 # All dims but the batch, or all of them.
-                extents = x.shape
-                shape = extents if int(np.prod(extents)) == told.size else extents[1:]
+                shape = x.shape if _times(x.shape) == told.size else x.shape[1:]
             y = e.node(op, y, e.weights(self, role, shape, x.code))
         return [y if y != e.value(x) else e.node("Identity", y)]
 
@@ -235,11 +373,11 @@ class ISoftMaxLayer(ILayer):
     """Softmax over one axis."""
 
     layer_type, title = LayerType.SOFTMAX, "Softmax"
-    axes = Param("One bit: the axis; None: the third from the end, or 0.", None, int)
+    axes = _Checked("One bit: the axis; at first the third from the end, or 0.", lambda self: 1 << max(self.given(0).rank - 3, 0), integer)
 
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
-        return [e.node("Softmax", e.value(x), axis=max(x.rank - 3, 0) if self.axes is None else self.one_axis(self.axes))]
+        return [e.node("Softmax", e.value(x), axis=_only_axis(self, self.axes, x.rank))]
 
 
 class IRaggedSoftMaxLayer(ILayer):
@@ -260,10 +398,19 @@ class IConcatenationLayer(ILayer):
     """Tensors one behind the other."""
 
     layer_type, title = LayerType.CONCATENATION, "Concatenation"
-    axis = Param("Along which; None: the third from the end, or 0.", None, int)
+    axis = _Checked("Along which; at first the third from the end, or 0.", lambda self: max(self.given(0).rank - 3, 0), integer)
+
+    def code_of(self, index: int) -> int:
+        return _same(self, self._all())
+
+    def _all(self) -> List[ITensor]:
+        return [self.given(i) for i in range(max(len(self.inputs), 1))]
 
     def emit(self, e: Emitter) -> List[str]:
-        return [e.node("Concat", *[e.value(self.given(i)) for i in range(len(self.inputs))], axis=max(self.given(0).rank - 3, 0) if self.axis is None else self.axis)]
+        code, rank = self.code_of(0), self.given(0).rank
+        if any(t.rank != rank for t in self._all()):
+            raise self.fail(f"its inputs have {', '.join(str(t.rank) for t in self._all())} dims: they must have as many each")
+        return [e.node("Concat", *[_as(e, t, code) for t in self._all()], axis=_axis(self, self.axis, rank))]
 
 
 _ELEMENTWISE = {"SUM": "Add", "PROD": "Mul", "MAX": "Max", "MIN": "Min", "SUB": "Sub", "DIV": "Div", "POW": "Pow", "FLOOR_DIV": "Div", "AND": "And", "OR": "Or", "XOR": "Xor", "EQUAL": "Equal",
@@ -274,24 +421,24 @@ class IElementWiseLayer(ILayer):
     """A function of two tensors of one rank; extents of 1 are repeated."""
 
     layer_type, title = LayerType.ELEMENTWISE, "ElementWise"
-    op = Param("Which function.", ElementWiseOperation.SUM)
+    op = _enum("Which function.", ElementWiseOperation.SUM)
 
     def rank_of(self, index: int) -> int:
         return max(self.given(0).rank, self.given(1).rank)
 
     def code_of(self, index: int) -> int:
-        return BOOL if self.op.name in ("EQUAL", "GREATER", "LESS") else max(self.given(0).code, self.given(1).code) if {self.given(0).code, self.given(1).code} == {I32, I64} else self.given(0).code
+        return BOOL if self.op.name in ("EQUAL", "GREATER", "LESS") else _same(self, (self.given(0), self.given(1)))
 
     def emit(self, e: Emitter) -> List[str]:
         a, b = self.given(0), self.given(1)
-        mixed = {a.code, b.code} == {I32, I64}
-        x, y = (e.as_int64(a), e.as_int64(b)) if mixed else (e.value(a), e.value(b))
+        code = _same(self, (a, b))
+        x, y = _as(e, a, code), _as(e, b, code)
         out = e.node(_ELEMENTWISE[self.op.name], x, y)
         if self.op == ElementWiseOperation.FLOOR_DIV:
-            if a.code not in (I32, I64):
+            if code > 15 or dtypes.to_numpy(code).kind == "f":
                 return [e.node("Floor", out)]
             # Quotients of integers are cut towards 0: one less where a rest is left and the signs differ.
-            code, zero = (I64 if mixed else a.code), e.const(0, np.int64 if mixed or a.code == I64 else np.int32)
+            zero = e.const(0, dtypes.to_numpy(code))
             rest = e.node("Sub", x, e.node("Mul", out, y))
             wrong = e.node("And", e.node("Not", e.node("Equal", rest, zero)), e.node("Xor", e.node("Less", rest, zero), e.node("Less", y, zero)))
             return [e.node("Sub", out, e.cast(wrong, code))]
@@ -305,7 +452,7 @@ class IUnaryLayer(ILayer):
     """A function of one tensor."""
 
     layer_type, title = LayerType.UNARY, "Unary"
-    op = Param("Which function.", UnaryOperation.EXP)
+    op = _enum("Which function.", UnaryOperation.EXP)
 
     def code_of(self, index: int) -> int:
         return BOOL if self.op.name in ("ISINF", "ISNAN", "NOT") else self.given(0).code
@@ -318,8 +465,8 @@ class IPaddingLayer(ILayer):
     """Zeros around the two last dims; negative ones crop."""
 
     layer_type, title = LayerType.PADDING, "Padding"
-    pre_padding_nd = Param("Before, two extents.", Dims((0, 0)), Dims)
-    post_padding_nd = Param("After, two extents.", Dims((0, 0)), Dims)
+    pre_padding_nd = _Checked("Before, two extents.", Dims((0, 0)), extents)
+    post_padding_nd = _Checked("After, two extents.", Dims((0, 0)), extents)
     pre_padding, post_padding = Alias("pre_padding_nd"), Alias("post_padding_nd")
 
     def emit(self, e: Emitter) -> List[str]:
@@ -334,29 +481,43 @@ class IShuffleLayer(ILayer):
     """Transpose, reshape, transpose. Input 1 instead of reshape_dims: a tensor of extents."""
 
     layer_type, title = LayerType.SHUFFLE, "Shuffle"
-    first_transpose = Param("Order of dims before the reshape; None: as they are.", None, tuple)
-    reshape_dims = Param("Extents: -1 for what is left, 0 for the input's of that place; None: as they are.", None, Dims)
-    second_transpose = Param("Order of dims after it; None: as they are.", None, tuple)
-    zero_is_placeholder = Param("Does 0 mean the input's extent (else 0)?", True, bool)
+    first_transpose = _Checked("Order of dims before the reshape; at first as they are.", lambda self: Permutation(range(self.given(0).rank)), Permutation)
+    reshape_dims = _Checked("Extents: -1 for what is left, 0 for the input's of that place; where none were set, they stay.", Dims(), extents)
+    second_transpose = _Checked("Order of dims after it; at first as they are.", lambda self: Permutation(range(self.rank_of(0))), Permutation)
+    zero_is_placeholder = _Checked("Does 0 mean the input's extent (else 0)?", True, flag)
+
+    def _dims(self) -> Any:
+        """A tensor of extents, extents, or None."""
+        tensor = self.inputs[1] if len(self.inputs) > 1 else None
+        return tensor if tensor is not None else self.__dict__.get("reshape_dims")
 
     def rank_of(self, index: int) -> int:
-        if len(self.inputs) > 1 and self.inputs[1] is not None:
-            count = self.inputs[1].shape
+        dims = self._dims()
+        if isinstance(dims, ITensor):
+            count = dims.shape
             if len(count) != 1 or count[0] < 0:
                 raise self.fail("how many extents input 1 has must be known")
             return count[0]
-        return self.given(0).rank if self.reshape_dims is None else len(self.reshape_dims)
+        return self.given(0).rank if dims is None else len(dims)
+
+    def _transposed(self, e: Emitter, y: str, name: str, rank: int) -> str:
+        order = self.__dict__.get(name)
+        if order is None:
+            return y
+        # TensorRT's permutations have 8 numbers, of which those of the dims are looked at.
+        if sorted(order[:rank]) != list(range(rank)):
+            raise self.fail(f"{name} is {tuple(order)}, which is no order of {rank} dims")
+        return e.node("Transpose", y, perm=list(order[:rank]))
 
     def emit(self, e: Emitter) -> List[str]:
-        y = e.value(self.given(0))
-        if self.first_transpose is not None:
-            y = e.node("Transpose", y, perm=list(self.first_transpose)[: self.given(0).rank])
-        dims = e.as_int64(self.inputs[1]) if len(self.inputs) > 1 and self.inputs[1] is not None else e.ints(*self.reshape_dims) if self.reshape_dims is not None else ""
-        if dims:
-            y = e.node("Reshape", y, dims, allowzero=int(not self.zero_is_placeholder))
-        if self.second_transpose is not None:
-            y = e.node("Transpose", y, perm=list(self.second_transpose)[: self.rank_of(0)])
-        return [y if y != e.value(self.given(0)) else e.node("Identity", y)]
+        x, dims = e.value(self.given(0)), self._dims()
+        y = self._transposed(e, x, "first_transpose", self.given(0).rank)
+        if dims is not None:
+            if not isinstance(dims, ITensor) and (min(dims, default=0) < -1 or dims.count(-1) > 1):
+                raise self.fail(f"reshape_dims is {tuple(dims)}: extents, and -1 once")
+            y = e.node("Reshape", y, e.as_int64(dims) if isinstance(dims, ITensor) else e.ints(*dims), allowzero=int(not self.zero_is_placeholder))
+        y = self._transposed(e, y, "second_transpose", self.rank_of(0))
+        return [y if y != x else e.node("Identity", y)]
 
 
 class _Axes(ILayer):
@@ -364,6 +525,8 @@ class _Axes(ILayer):
 
     def rank_of(self, index: int) -> int:
         count = self.given(1).shape
+        if len(count) > 1 or -1 in count:
+            raise self.fail("how many axes input 1 has must be known")
         return self.given(0).rank + self.step * (count[0] if count else 1)
 
     def emit(self, e: Emitter) -> List[str]:
@@ -387,11 +550,11 @@ class ISliceLayer(ILayer):
     """out[i] = in[start + i · stride] in every dim. Inputs 1 to 3 instead of start, shape, stride; input 4: the value of FILL; input 5: axes."""
 
     layer_type, title = LayerType.SLICE, "Slice"
-    start = Param("The first element, one a dim (or one an axis).", None, Dims)
-    shape = Param("Extents of the output.", None, Dims)
-    stride = Param("Steps; 0 repeats an element.", None, Dims)
-    mode = Param("What stands outside: STRICT_BOUNDS (nothing may), WRAP, CLAMP, FILL, REFLECT.", SampleMode.STRICT_BOUNDS)
-    axes = Param("Which dims; None: all of them.", None, Dims)
+    start = _Checked("The first element, one a dim (or one an axis).", None, extents)
+    shape = _Checked("Extents of the output.", None, extents)
+    stride = _Checked("Steps; 0 repeats an element, negative ones go back.", None, extents)
+    mode = _enum("What stands outside: STRICT_BOUNDS (nothing may), WRAP, CLAMP, FILL, REFLECT.", SampleMode.STRICT_BOUNDS)
+    axes = _Checked("Which dims; at first all of them.", lambda self: Dims(range(self.given(0).rank)), extents)
 
     def _number(self, index: int, told: Optional[Dims]) -> Any:
         """A tensor, or a tuple of numbers."""
@@ -400,35 +563,73 @@ class ISliceLayer(ILayer):
             raise self.fail(f"{('', 'start', 'shape', 'stride')[index]} is missing")
         return tensor if tensor is not None else tuple(told or ())
 
+    def _told_axes(self, rank: int) -> List[int]:
+        tensor = self.inputs[5] if len(self.inputs) > 5 else None
+        if tensor is not None and not isinstance(tensor._layer, IConstantLayer):
+            raise self.fail(f"axes (input 5, '{tensor.name}') must be an IConstantLayer's: set layer.axes, or add_constant")
+        told = self.axes if tensor is None else extents(tensor._layer.constant.array.reshape(-1).tolist())
+        axes = [_axis(self, a, rank, "one of axes") for a in told]
+        if len(set(axes)) < len(axes):
+            raise self.fail(f"axes is {tuple(told)}: each dim once")
+        return axes
+
+    def _check(self, axis: int, extent: int, start: int, count: int, stride: int) -> None:
+        """All elements of a dim are inside, as far as is known; extent -1: it is not."""
+        ends = (start, start + (count - 1) * stride)
+        if count < 0 or (count and (min(ends) < 0 or 0 <= extent <= max(ends))):
+            there = f", which has {extent}" if extent >= 0 else ""
+            raise self.fail(f"start {start}, {count} elements, {stride} apart, are not inside of dim {axis}{there}; layer.mode says what stands outside")
+
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
-        if len(self.inputs) > 5 and self.inputs[5] is not None:
-            raise self.fail("axes as a tensor are not built: set layer.axes")
-        axes = list(self.axes) if self.axes is not None else list(range(x.rank))
+        axes = self._told_axes(x.rank)
         start, shape, stride = self._number(1, self.start), self._number(2, self.shape), self._number(3, self.stride)
         for told, what in ((start, "start"), (shape, "shape"), (stride, "stride")):
             if isinstance(told, tuple) and len(told) != len(axes):
                 raise self.fail(f"{what} has {len(told)} extents for {len(axes)} axes")
-        plain = self.mode == SampleMode.STRICT_BOUNDS and isinstance(stride, tuple) and all(s > 0 for s in stride)
-        if plain and isinstance(start, tuple) and isinstance(shape, tuple):
-            for axis, s, n, d, extent in zip(axes, start, shape, stride, [x.shape[a] for a in axes]):
-                if s < 0 or n < 0 or (n and 0 <= extent <= s + (n - 1) * d):
-                    raise self.fail(f"start {s}, {n} elements, {d} apart, are not inside of dim {axis}, which has {extent}; layer.mode says what stands outside")
-        if plain:
-            first = e.ints(*start) if isinstance(start, tuple) else e.as_int64(start)
-            if isinstance(start, tuple) and isinstance(shape, tuple):
-                end = e.ints(*[s + n * d for s, n, d in zip(start, shape, stride)])
-            else:
-                count = e.ints(*shape) if isinstance(shape, tuple) else e.as_int64(shape)
-                end = e.node("Add", first, e.node("Mul", count, e.ints(*stride)))
-            return [e.node("Slice", e.value(x), first, end, e.ints(*axes), e.ints(*stride))]
+        if isinstance(shape, tuple) and min(shape, default=0) < 0:
+            raise self.fail(f"shape is {shape}")
+        if isinstance(start, tuple) and isinstance(shape, tuple):
+            start = tuple(s if n else 0 for s, n in zip(start, shape))  # of nothing it does not matter where it begins
+        if self.mode == SampleMode.STRICT_BOUNDS and isinstance(stride, tuple):
+            sure = isinstance(start, tuple) and isinstance(shape, tuple)
+            if sure:
+                there = [x.shape[a] for a in axes]
+                for told in zip(axes, there, start, shape, stride):
+                    self._check(*told)
+                sure = min(there, default=0) >= 0
+            if all(stride):
+                return [self._sliced(e, axes, start, shape, stride, sure)]
         y, inside = e.value(x), ""
         for at, axis in enumerate(axes):
             y, inside = self._gathered(e, y, inside, axis, *[self._at(e, told, at) for told in (start, shape, stride)])
-        if self.mode == SampleMode.FILL:
-            fill = e.value(self.inputs[4]) if len(self.inputs) > 4 and self.inputs[4] is not None else e.like(x, 0)
+        if self.mode == SampleMode.FILL and inside:
+            fill = _as(e, self.inputs[4], x.code) if len(self.inputs) > 4 and self.inputs[4] is not None else e.like(x, 0)
             y = e.node("Where", inside, y, fill)
         return [y]
+
+    def _sliced(self, e: Emitter, axes: Sequence[int], start: Any, shape: Any, stride: Sequence[int], sure: bool) -> str:
+        """A Slice, which would count negative indices from the end and leave out what is not there; where it is not sure that all is inside, a run looks."""
+        zero, steps = e.const(0, np.int64), e.ints(*stride)
+        first = e.ints(*start) if isinstance(start, tuple) else e.as_int64(start)
+        count = e.ints(*shape) if isinstance(shape, tuple) else e.as_int64(shape)
+        end = e.node("Add", first, e.node("Mul", count, steps))
+        if min(stride, default=1) < 0:
+            before = e.node("And", e.node("Less", end, zero), e.node("Greater", count, zero))
+            end = e.node("Where", before, e.const(-(1 << 62), np.int64), end)
+        y = e.node("Slice", e.value(self.given(0)), first, end, e.ints(*axes), steps)
+        if sure or not axes:
+            return y
+        last = e.node("Add", first, e.node("Mul", e.node("Sub", count, e.const(1, np.int64)), steps))
+        extent = e.node("Gather", e.node("Shape", e.value(self.given(0))), e.ints(*axes))
+        out = [e.node("Less", e.node("Min", first, last), zero), e.node("GreaterOrEqual", e.node("Max", first, last), extent)]
+        wrong = e.node("Or", e.node("Less", count, zero), e.node("And", e.node("Greater", count, zero), e.node("Or", *out)))
+        # The only element has the index 0; 1 is an error of the run.
+        right = e.node("Gather", e.const([True]), e.node("ReduceMax", e.cast(wrong, I64), keepdims=0))
+        y = e.node("Where", right, y, e.like(self.given(0), 0))
+        if not isinstance(shape, tuple):
+            return y
+        return e.node("Reshape", y, e.ints(*[shape[axes.index(d)] if d in axes else 0 for d in range(self.given(0).rank)]))
 
     def _at(self, e: Emitter, told: Any, at: int) -> str:
         return e.const(told[at], np.int64) if isinstance(told, tuple) else e.node("Gather", e.as_int64(told), e.const(at, np.int64))
@@ -439,7 +640,10 @@ class ISliceLayer(ILayer):
         at = e.node("Add", start, e.node("Mul", stride, e.node("Range", zero, count, one)))
         extent = e.node("Gather", e.node("Shape", y), e.const(axis, np.int64))
         last = e.node("Sub", extent, one)
-        if self.mode == SampleMode.WRAP:
+        if self.mode == SampleMode.STRICT_BOUNDS:
+            # Gather counts negative indices from the end: what is behind the last is an error.
+            at = e.node("Where", e.node("Less", at, zero), extent, at)
+        elif self.mode == SampleMode.WRAP:
             at = e.node("Mod", at, extent)
         elif self.mode == SampleMode.REFLECT:
             # 0 1 … last … 1 0 1 …: a period of 2 · last (of 1, where there is one element)
@@ -476,18 +680,18 @@ class IReduceLayer(ILayer):
     """Sums, products, extremes or means over axes."""
 
     layer_type, title = LayerType.REDUCE, "Reduce"
-    op = Param("SUM, PROD, MAX, MIN or AVG.", ReduceOperation.SUM)
-    axes = Param("A bit an axis.", 0, int)
-    keep_dims = Param("Do reduced axes stay, with extent 1?", False, bool)
+    op = _enum("SUM, PROD, MAX, MIN or AVG.", ReduceOperation.SUM)
+    axes = _Checked("A bit an axis.", 0, integer)
+    keep_dims = _Checked("Do reduced axes stay, with extent 1?", False, flag)
 
     def rank_of(self, index: int) -> int:
         return self.given(0).rank if self.keep_dims else self.given(0).rank - bin(self.axes).count("1")
 
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
-        axes = [i for i in range(x.rank) if self.axes >> i & 1]
-        if not axes or self.axes >> x.rank:
-            raise self.fail(f"axes is {self.axes:#b}, for an input of {x.rank} dims")
+        axes = _bits(self, self.axes, x.rank)
+        if self.op == ReduceOperation.NONE:
+            raise self.fail("ReduceOperation.NONE reduces nothing")
         op = {"SUM": "ReduceSum", "PROD": "ReduceProd", "MAX": "ReduceMax", "MIN": "ReduceMin", "AVG": "ReduceMean"}[self.op.name]
         return [e.node(op, e.value(x), e.ints(*axes), keepdims=int(self.keep_dims))]
 
@@ -496,9 +700,9 @@ class ICumulativeLayer(ILayer):
     """Running sums along an axis, input 1."""
 
     layer_type, title = LayerType.CUMULATIVE, "Cumulative"
-    op = Param("SUM.", CumulativeOperation.SUM)
-    exclusive = Param("Without the element itself?", False, bool)
-    reverse = Param("From the end?", False, bool)
+    op = _enum("SUM.", CumulativeOperation.SUM)
+    exclusive = _Checked("Without the element itself?", False, flag)
+    reverse = _Checked("From the end?", False, flag)
 
     def emit(self, e: Emitter) -> List[str]:
         return [e.node("CumSum", e.value(self.given(0)), e.value(self.given(1)), exclusive=int(self.exclusive), reverse=int(self.reverse))]
@@ -507,10 +711,10 @@ class ICumulativeLayer(ILayer):
 class _Indices(ILayer):
     """Layers that give indices: INT32, but where INT64 is asked for."""
 
-    indices_type = Param("Of indices.", None)
+    indices_type = _Checked("Of indices.", DataType.INT32, one_of(DataType))
 
     def indices_code(self) -> int:
-        return I32 if self.indices_type is None else code_of(self.indices_type)
+        return code_of(self.indices_type)
 
     def indices(self, e: Emitter, name: str) -> str:
         return name if self.indices_code() == I64 else e.cast(name, self.indices_code())
@@ -520,16 +724,16 @@ class ITopKLayer(_Indices):
     """The k largest or least along an axis, and where they stand. Input 1 instead of k: a tensor."""
 
     layer_type, title, outputs_count = LayerType.TOPK, "TopK", 2
-    op = Param("MAX or MIN.", TopKOperation.MAX)
-    k = Param("How many.", 1, int)
-    axes = Param("One bit: the axis.", 1, int)
+    op = _enum("MAX or MIN.", TopKOperation.MAX)
+    k = _Checked("How many.", 1, integer)
+    axes = _Checked("One bit: the axis.", 1, integer)
 
     def code_of(self, index: int) -> int:
         return self.given(0).code if index == 0 else self.indices_code()
 
     def emit(self, e: Emitter) -> List[str]:
         k = e.node("Reshape", e.as_int64(self.inputs[1]), e.ints(1)) if len(self.inputs) > 1 and self.inputs[1] is not None else e.ints(self.k)
-        values, indices = e.node("TopK", e.value(self.given(0)), k, outs=2, axis=self.one_axis(self.axes), largest=int(self.op == TopKOperation.MAX))
+        values, indices = e.node("TopK", e.value(self.given(0)), k, outs=2, axis=_only_axis(self, self.axes, self.given(0).rank), largest=int(self.op == TopKOperation.MAX))
         return [values, self.indices(e, indices)]
 
 
@@ -537,9 +741,9 @@ class IGatherLayer(ILayer):
     """Elements by their indices: whole slices along an axis (DEFAULT), single ones (ELEMENT), or by tuples of indices (ND)."""
 
     layer_type, title = LayerType.GATHER, "Gather"
-    axis = Param("Of DEFAULT and ELEMENT.", 0, int)
-    num_elementwise_dims = Param("Leading dims that data and indices share.", 0, int)
-    mode = Param("DEFAULT, ELEMENT or ND.", GatherMode.DEFAULT)
+    axis = _Checked("Of DEFAULT and ELEMENT.", 0, integer)
+    num_elementwise_dims = _Checked("Leading dims that data and indices share.", 0, integer)
+    mode = _enum("DEFAULT, ELEMENT or ND.", GatherMode.DEFAULT)
 
     def rank_of(self, index: int) -> int:
         data, indices, shared = self.given(0).rank, self.given(1).rank, self.num_elementwise_dims
@@ -554,14 +758,19 @@ class IGatherLayer(ILayer):
 
     def emit(self, e: Emitter) -> List[str]:
         data, indices, shared = e.value(self.given(0)), e.value(self.given(1)), self.num_elementwise_dims
+        if not 0 <= shared <= min(self.given(0).rank, self.given(1).rank):
+            raise self.fail(f"num_elementwise_dims is {shared}, for data of {self.given(0).rank} dims and indices of {self.given(1).rank}")
+        if shared and self.mode == GatherMode.ELEMENT:
+            raise self.fail(f"num_elementwise_dims is {shared}: single elements (GatherMode.ELEMENT) have none")
+        axis = 0 if self.mode == GatherMode.ND else _axis(self, self.axis, self.given(0).rank)
         if self.mode == GatherMode.ELEMENT:
-            return [e.node("GatherElements", data, indices, axis=self.axis)]
+            return [e.node("GatherElements", data, indices, axis=axis)]
         if self.mode == GatherMode.ND:
             return [e.node("GatherND", data, e.as_int64(self.given(1)), batch_dims=shared)]
         if not shared:
-            return [e.node("Gather", data, indices, axis=self.axis)]
+            return [e.node("Gather", data, indices, axis=axis)]
         # Slices by batch: the axis goes behind the shared dims and the indices' dims come back to where it was.
-        rank, axis = self.given(0).rank, self.axis + (self.given(0).rank if self.axis < 0 else 0)
+        rank = self.given(0).rank
         if axis < shared:
             raise self.fail(f"axis {axis} is one of the {shared} shared dims")
         there = [d for d in range(rank) if d != axis]
@@ -576,21 +785,24 @@ class IScatterLayer(ILayer):
     """Data with some elements replaced, by indices."""
 
     layer_type, title = LayerType.SCATTER, "Scatter"
-    axis = Param("Of ELEMENT.", 0, int)
-    mode = Param("ELEMENT or ND.", ScatterMode.ELEMENT)
+    axis = _Checked("Of ELEMENT.", 0, integer)
+    mode = _enum("ELEMENT or ND.", ScatterMode.ELEMENT)
+
+    def code_of(self, index: int) -> int:
+        return _same(self, (self.given(0), self.given(2)))
 
     def emit(self, e: Emitter) -> List[str]:
-        data, updates = e.value(self.given(0)), e.value(self.given(2))
+        data, updates = (_as(e, self.given(i), self.code_of(0)) for i in (0, 2))
         if self.mode == ScatterMode.ND:
             return [e.node("ScatterND", data, e.as_int64(self.given(1)), updates)]
-        return [e.node("ScatterElements", data, e.value(self.given(1)), updates, axis=self.axis)]
+        return [e.node("ScatterElements", data, e.value(self.given(1)), updates, axis=_axis(self, self.axis, self.given(0).rank))]
 
 
 class IOneHotLayer(ILayer):
     """A dim of `depth`, with the second value at each index and the first elsewhere. Inputs: indices, values, depth."""
 
     layer_type, title = LayerType.ONE_HOT, "OneHot"
-    axis = Param("Where the dim stands in the result.", -1, int)
+    axis = _Checked("Where the dim stands in the result.", -1, integer)
 
     def rank_of(self, index: int) -> int:
         return self.given(0).rank + 1
@@ -599,7 +811,7 @@ class IOneHotLayer(ILayer):
         return self.given(1).code
 
     def emit(self, e: Emitter) -> List[str]:
-        return [e.node("OneHot", e.value(self.given(0)), e.value(self.given(2)), e.value(self.given(1)), axis=self.axis)]
+        return [e.node("OneHot", e.value(self.given(0)), e.value(self.given(2)), e.value(self.given(1)), axis=_axis(self, self.axis, self.given(0).rank + 1))]
 
 
 class INonZeroLayer(_Indices):
@@ -622,8 +834,8 @@ class INMSLayer(_Indices):
     of a class at most; 3: most overlap; 4: least score."""
 
     layer_type, title, outputs_count = LayerType.NMS, "NMS", 2
-    bounding_box_format = Param("CORNER_PAIRS (x1, y1, x2, y2) or CENTER_SIZES (x, y, width, height).", BoundingBoxFormat.CORNER_PAIRS)
-    topk_box_limit = Param("Kept: all boxes are looked at.", 5000, int)
+    bounding_box_format = _enum("CORNER_PAIRS (x1, y1, x2, y2) or CENTER_SIZES (x, y, width, height).", BoundingBoxFormat.CORNER_PAIRS)
+    topk_box_limit = _Checked("Kept: all boxes are looked at.", 5000, integer)
 
     def rank_of(self, index: int) -> int:
         return 2 if index == 0 else 0
@@ -646,9 +858,9 @@ class IGridSampleLayer(ILayer):
     """Elements of images at the places of a grid."""
 
     layer_type, title = LayerType.GRID_SAMPLE, "GridSample"
-    interpolation_mode = Param("NEAREST, LINEAR or CUBIC.", InterpolationMode.LINEAR)
-    align_corners = Param("Do -1 and 1 mean the centres of the outermost elements?", False, bool)
-    sample_mode = Param("Outside: FILL (0), CLAMP or REFLECT.", SampleMode.FILL)
+    interpolation_mode = _enum("NEAREST, LINEAR or CUBIC.", InterpolationMode.LINEAR)
+    align_corners = _Checked("Do -1 and 1 mean the centres of the outermost elements?", False, flag)
+    sample_mode = _enum("Outside: FILL (0), CLAMP or REFLECT.", SampleMode.FILL)
 
     def emit(self, e: Emitter) -> List[str]:
         outside = {"FILL": "zeros", "CLAMP": "border", "REFLECT": "reflection"}.get(self.sample_mode.name)
@@ -661,14 +873,14 @@ class IResizeLayer(ILayer):
     """Another size: `shape`, `scales`, or input 1, a tensor of extents."""
 
     layer_type, title = LayerType.RESIZE, "Resize"
-    shape = Param("Extents of the output.", None, Dims)
-    scales = Param("Factors of the extents.", None, list)
-    resize_mode = Param("NEAREST, LINEAR or CUBIC.", InterpolationMode.NEAREST)
-    coordinate_transformation = Param("ASYMMETRIC, ALIGN_CORNERS or HALF_PIXEL.", ResizeCoordinateTransformation.ASYMMETRIC)
-    selector_for_single_pixel = Param("Where an output extent of 1 is taken from: FORMULA or UPPER (the first).", ResizeSelector.FORMULA)
-    nearest_rounding = Param("Of NEAREST.", ResizeRoundMode.FLOOR)
-    exclude_outside = Param("Are taps outside left out?", False, bool)
-    cubic_coeff = Param("Of CUBIC.", -0.75, float)
+    shape = _Checked("Extents of the output; none: scales say them.", Dims(), extents)
+    scales = _Checked("Factors of the extents.", lambda _: [], lambda told: [real(v) for v in told])
+    resize_mode = _enum("NEAREST, LINEAR or CUBIC.", InterpolationMode.NEAREST)
+    coordinate_transformation = _enum("ASYMMETRIC, ALIGN_CORNERS or HALF_PIXEL.", ResizeCoordinateTransformation.ASYMMETRIC)
+    selector_for_single_pixel = _enum("Where an output extent of 1 is taken from: FORMULA or UPPER (the first).", ResizeSelector.FORMULA)
+    nearest_rounding = _enum("Of NEAREST.", ResizeRoundMode.FLOOR)
+    exclude_outside = _Checked("Are taps outside left out?", False, flag)
+    cubic_coeff = _Checked("Of CUBIC.", -0.75, real)
     interpolation_mode = Alias("resize_mode")
 
     def set_input(self, index: int, tensor: ITensor) -> None:
@@ -677,11 +889,14 @@ class IResizeLayer(ILayer):
 
     def emit(self, e: Emitter) -> List[str]:
         sizes, scales = "", ""
+        for what, told in (("shape", self.shape), ("scales", self.scales)):
+            if told and (len(told) != self.given(0).rank or min(told) < 0):
+                raise self.fail(f"{what} is {tuple(told)}, for an input of {self.given(0).rank} dims")
         if len(self.inputs) > 1 and self.inputs[1] is not None:
             sizes = e.as_int64(self.inputs[1])
-        elif self.shape is not None:
+        elif self.shape:
             sizes = e.ints(*self.shape)
-        elif self.scales is not None:
+        elif self.scales:
             scales = e.const(self.scales, np.float32)
         else:
             raise self.fail("it has no size: set shape, scales, or input 1")
@@ -697,8 +912,8 @@ class IMatrixMultiplyLayer(ILayer):
     """A product of matrices, each as it is, transposed, or a vector; leading dims are batches and repeated where they are 1."""
 
     layer_type, title = LayerType.MATRIX_MULTIPLY, "MatrixMultiply"
-    op0 = Param("Of input 0: NONE, TRANSPOSE or VECTOR.", MatrixOperation.NONE)
-    op1 = Param("Of input 1.", MatrixOperation.NONE)
+    op0 = _enum("Of input 0: NONE, TRANSPOSE or VECTOR.", MatrixOperation.NONE)
+    op1 = _enum("Of input 1.", MatrixOperation.NONE)
 
     def rank_of(self, index: int) -> int:
         lead = max(t.rank - (1 if op == MatrixOperation.VECTOR else 2) for t, op in ((self.given(0), self.op0), (self.given(1), self.op1)))
@@ -748,9 +963,9 @@ class IConstantLayer(ILayer):
     """Weights as a tensor."""
 
     layer_type, title = LayerType.CONSTANT, "Constant"
-    constant = Param("The weights.", None, as_weights)
+    constant = _weights("The weights.")
     weights = Alias("constant")
-    shape = Param("Extents.", Dims(), Dims)
+    shape = _Checked("Extents.", Dims(), extents)
 
     def roles(self) -> Dict[str, str]:
         return {"CONSTANT": "constant"}
@@ -762,7 +977,7 @@ class IConstantLayer(ILayer):
         return code_of(self.constant.dtype)
 
     def emit(self, e: Emitter) -> List[str]:
-        if self.constant.size != int(np.prod(self.shape, dtype=np.int64)):
+        if min(self.shape, default=0) < 0 or self.constant.size != _times(self.shape):
             raise self.fail(f"{self.constant.size} weights do not fill the shape {tuple(self.shape)}")
         return [e.keep(self, "constant", self.shape)]
 
@@ -784,7 +999,7 @@ class ICastLayer(ILayer):
     """Another element type."""
 
     layer_type, title = LayerType.CAST, "Cast"
-    to_type = Param("Which.", DataType.FLOAT)
+    to_type = _Checked("Which.", DataType.FLOAT, one_of(DataType))
 
     def code_of(self, index: int) -> int:
         return code_of(self.to_type)
@@ -811,10 +1026,10 @@ class ISelectLayer(ILayer):
         return max(self.given(i).rank for i in range(3))
 
     def code_of(self, index: int) -> int:
-        return self.given(1).code
+        return _same(self, (self.given(1), self.given(2)))
 
     def emit(self, e: Emitter) -> List[str]:
-        return [e.node("Where", *[e.value(self.given(i)) for i in range(3)])]
+        return [e.node("Where", e.value(self.given(0)), *[_as(e, self.given(i), self.code_of(0)) for i in (1, 2)])]
 
 
 class IFillLayer(ILayer):
@@ -822,30 +1037,39 @@ class IFillLayer(ILayer):
     shape, 1 alpha, 2 beta."""
 
     layer_type, title = LayerType.FILL, "Fill"
-    shape = Param("Extents.", Dims(), Dims)
-    operation = Param("What it is filled with.", FillOperation.LINSPACE)
-    alpha = Param("Of the operation.", 0.0)
-    beta = Param("Of the operation.", 1.0)
-    to_type = Param("The element type.", DataType.FLOAT)
+    shape = _Checked("Extents.", Dims(), extents)
+    operation = _enum("What it is filled with.", FillOperation.LINSPACE)
+    alpha = _Checked("Of the operation.", 0.0, lambda value: integer(value) if isinstance(value, (int, np.integer)) else real(value))
+    beta = _Checked("Of the operation.", 1.0, lambda value: integer(value) if isinstance(value, (int, np.integer)) else real(value))
+    to_type = _Checked("The element type.", DataType.FLOAT, one_of(DataType))
 
     def rank_of(self, index: int) -> int:
         if self.inputs and self.inputs[0] is not None:
-            return self.inputs[0].shape[0]
+            count = self.inputs[0].shape
+            if len(count) != 1 or count[0] < 0:
+                raise self.fail("how many extents input 0 has must be known")
+            return count[0]
         return len(self.shape)
 
     def code_of(self, index: int) -> int:
-        given = next((t for t in self.inputs[1:3] if t is not None), None)
-        return given.code if given is not None else code_of(self.to_type)
+        given = [t for t in self.inputs[1:3] if t is not None]
+        return _same(self, given) if given else code_of(self.to_type)
 
-    def _scalar(self, e: Emitter, index: int, told: float) -> str:
+    def _scalar(self, e: Emitter, index: int, told: float, code: int) -> str:
         tensor = self.inputs[index] if index < len(self.inputs) else None
-        return e.value(tensor) if tensor is not None else e.const(told, "int32" if self.code_of(0) == I32 else "int64" if self.code_of(0) == I64 else "float32")
+        if tensor is not None:
+            return _as(e, tensor, code)
+        if code != F32 and (told in (np.inf, -np.inf) or told != int(told) or (code == I32 and not -(1 << 31) <= told < 1 << 31)):
+            raise self.fail(f"{'alpha' if index == 1 else 'beta'} is {told}, which {self.to_type.name} does not hold")
+        return e.const(told, dtypes.to_numpy(code))
 
     def emit(self, e: Emitter) -> List[str]:
+        if min(self.shape, default=0) < 0:
+            raise self.fail(f"shape is {tuple(self.shape)}: a tensor of extents is input 0")
         shape = e.as_int64(self.inputs[0]) if self.inputs and self.inputs[0] is not None else e.ints(*self.shape)
         code = self.code_of(0)
-        alpha, beta = self._scalar(e, 1, self.alpha), self._scalar(e, 2, self.beta)
-        number = code if code in (I32, I64) else F32
+        number = code if code in (I32, I64) and self.operation == FillOperation.LINSPACE else F32
+        alpha, beta = self._scalar(e, 1, self.alpha, number), self._scalar(e, 2, self.beta, number)
         if self.operation == FillOperation.LINSPACE:
             rank = self.rank_of(0)
             steps = self.inputs[2].rank if len(self.inputs) > 2 and self.inputs[2] is not None else 0
@@ -869,33 +1093,39 @@ class IReverseSequenceLayer(ILayer):
     """The first elements of each sequence the other way round; input 1: how many."""
 
     layer_type, title = LayerType.REVERSE_SEQUENCE, "ReverseSequence"
-    batch_axis = Param("Of the sequences.", 1, int)
-    sequence_axis = Param("Of their elements.", 0, int)
+    batch_axis = _Checked("Of the sequences.", 1, integer)
+    sequence_axis = _Checked("Of their elements.", 0, integer)
 
     def emit(self, e: Emitter) -> List[str]:
-        return [e.node("ReverseSequence", e.value(self.given(0)), e.as_int64(self.given(1)), batch_axis=self.batch_axis, time_axis=self.sequence_axis)]
+        rank, x = self.given(0).rank, e.value(self.given(0))
+        batch, time = _axis(self, self.batch_axis, rank, "batch_axis"), _axis(self, self.sequence_axis, rank, "sequence_axis")
+        if batch == time:
+            raise self.fail(f"batch_axis and sequence_axis are both {batch}")
+        return [e.node("ReverseSequence", x, e.as_int64(self.given(1)), batch_axis=batch, time_axis=time)]
 
 
 class INormalizationLayer(ILayer):
     """(x - mean) / sqrt(variance + epsilon) · scale + bias, over axes; with groups over the channels of each. Inputs: x, scale, bias, which broadcast."""
 
     layer_type, title = LayerType.NORMALIZATION, "Normalization"
-    axes = Param("A bit an axis.", 0, int)
-    epsilon = Param("Added to the variance.", 1e-5, float)
-    num_groups = Param("Groups of channels.", 1, int)
-    compute_precision = Param("Kept: sums are FLOAT here.", DataType.FLOAT)
+    axes = _Checked("A bit an axis.", 0, integer)
+    epsilon = _Checked("Added to the variance.", 1e-5, real)
+    num_groups = _Checked("Groups of channels.", 1, natural)
+    compute_precision = _Checked("Kept: sums are FLOAT here.", DataType.FLOAT, one_of(DataType))
 
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
         t, scale, bias = (e.value(self.given(i)) for i in range(3))
-        axes = [i for i in range(x.rank) if self.axes >> i & 1]
-        if not axes or self.axes >> x.rank:
-            raise self.fail(f"axes is {self.axes:#b}, for an input of {x.rank} dims")
+        axes = _bits(self, self.axes, x.rank)
         if self.num_groups != 1:
             if axes != list(range(2, x.rank)):
                 raise self.fail("groups want all axes behind the channels")
-            ones, zeros = (e.node("Expand", e.like(x, v), e.node("Gather", e.node("Shape", t), e.ints(1))) for v in (1.0, 0.0))
+            if x.shape[1] % self.num_groups and x.shape[1] >= 0:
+                raise self.fail(f"{x.shape[1]} channels do not make {self.num_groups} groups")
+            channels = e.node("Shape", t, start=1, end=2)
+            ones, zeros = (e.node("Expand", e.like(x, v), channels) for v in (1.0, 0.0))
             y = e.node("GroupNormalization", t, ones, zeros, epsilon=self.epsilon, num_groups=self.num_groups)
+            scale, bias = (self._of_groups(e, self.given(i), name, channels) for i, name in ((1, scale), (2, bias)))
         elif axes == list(range(axes[0], x.rank)):
             y = e.node("LayerNormalization", t, e.like(x, 1.0), axis=axes[0], epsilon=self.epsilon)
         else:
@@ -904,15 +1134,46 @@ class INormalizationLayer(ILayer):
             y = e.node("Div", less, e.node("Sqrt", e.node("Add", variance, e.like(x, self.epsilon))))
         return [e.node("Add", e.node("Mul", y, scale), bias)]
 
+    def _of_groups(self, e: Emitter, tensor: ITensor, name: str, channels: str) -> str:
+        """Scale or bias [1, groups, 1, …] for each channel; that of channels, or one for all, as it is."""
+        told = tensor.shape
+        if len(told) != self.given(0).rank or told[1] not in (-1, self.num_groups):
+            return name
+        # [1, n, 1, 1, …] → [1, n, channels / n, 1, …] → [1, channels, 1, …], for any n that divides the channels
+        per = e.node("Div", channels, e.node("Shape", name, start=1, end=2))
+        apart = e.node("Unsqueeze", name, e.ints(2))
+        wide = e.node("Expand", apart, e.node("Concat", e.ints(1, 1), per, e.ints(*[1] * (len(told) - 2)), axis=0))
+        return e.node("Reshape", wide, e.node("Concat", e.ints(0, -1), e.node("Shape", name, start=2), axis=0))
+
 
 class _Quantizing(ILayer):
-    axis = Param("Of scales per channel.", -1, int)
-    to_type = Param("The output's element type.", None)
-    block_shape = Param("Extents of blocks that share a scale; None: no blocks.", None, Dims)
+    axis = _Checked("Of scales per channel.", -1, integer)
+    to_type = _Checked("The output's element type.", lambda self: type_of(self.code_of(0)), one_of(DataType))
+    block_shape = _Checked("Extents of blocks that share a scale; none: no blocks.", Dims(), naturals)
+
+    def _scales(self, e: Emitter) -> str:
+        """Scale; of one element for all, however many dims it has."""
+        scale, name = self.given(1), e.value(self.given(1))
+        if self.axis < -1:
+            raise self.fail(f"axis is {self.axis}")
+        if self.axis >= 0 or self.block_shape or not scale.rank:
+            return name
+        if any(d > 1 for d in scale.shape):
+            raise self.fail(f"scale has the shape {tuple(scale.shape)}: layer.axis says which axis it goes along")
+        return e.node("Reshape", name, e.ints())
+
+    def _zeros(self, e: Emitter, scale: str) -> str:
+        zero = self.inputs[2] if len(self.inputs) > 2 else None
+        if zero is None:
+            return ""
+        return e.value(zero) if scale == e.value(self.given(1)) else e.node("Reshape", e.value(zero), e.ints())
 
     def _blocks(self) -> Dict[str, Any]:
-        if self.block_shape is None:
-            return {"axis": self.axis} if self.axis >= 0 else {}
+        rank = self.given(0).rank
+        if not self.block_shape:
+            return {"axis": _axis(self, self.axis, rank)} if self.axis >= 0 else {}
+        if len(self.block_shape) != rank:
+            raise self.fail(f"block_shape has {len(self.block_shape)} extents, for an input of {rank} dims")
         wide = [i for i, d in enumerate(self.block_shape) if d != 1]
         if len(wide) > 1:
             raise self.fail(f"blocks reach along one axis, not along {len(wide)}")
@@ -926,11 +1187,13 @@ class IQuantizeLayer(_Quantizing):
     layer_type, title = LayerType.QUANTIZE, "Quantize"
 
     def code_of(self, index: int) -> int:
-        return code_of(self.to_type) if self.to_type is not None else 3
+        told = self.__dict__.get("to_type")
+        return code_of(told) if told is not None else 3
 
     def emit(self, e: Emitter) -> List[str]:
-        zero = e.value(self.inputs[2]) if len(self.inputs) > 2 and self.inputs[2] is not None else ""
-        return [e.node("QuantizeLinear", e.value(self.given(0)), e.value(self.given(1)), zero, output_dtype=0 if zero else self.code_of(0), **self._blocks())]
+        scale = self._scales(e)
+        zero = self._zeros(e, scale)
+        return [e.node("QuantizeLinear", e.value(self.given(0)), scale, zero, output_dtype=0 if zero else self.code_of(0), **self._blocks())]
 
 
 class IDequantizeLayer(_Quantizing):
@@ -939,11 +1202,12 @@ class IDequantizeLayer(_Quantizing):
     layer_type, title = LayerType.DEQUANTIZE, "Dequantize"
 
     def code_of(self, index: int) -> int:
-        return code_of(self.to_type) if self.to_type is not None else self.given(1).code
+        told = self.__dict__.get("to_type")
+        return code_of(told) if told is not None else self.given(1).code
 
     def emit(self, e: Emitter) -> List[str]:
-        zero = e.value(self.inputs[2]) if len(self.inputs) > 2 and self.inputs[2] is not None else ""
-        y = e.node("DequantizeLinear", e.value(self.given(0)), e.value(self.given(1)), zero, **self._blocks())
+        scale = self._scales(e)
+        y = e.node("DequantizeLinear", e.value(self.given(0)), scale, self._zeros(e, scale), **self._blocks())
         return [y if self.code_of(0) == self.given(1).code else e.cast(y, self.code_of(0))]
 
 
@@ -951,10 +1215,13 @@ class IRotaryEmbeddingLayer(ILayer):
     """Rotates pairs of each head's elements by their positions. Inputs: x [batch, heads, length, size], cosines, sines; 3: positions."""
 
     layer_type, title = LayerType.ROTARY_EMBEDDING, "RotaryEmbedding"
-    interleaved = Param("Are pairs neighbours (else halves)?", False, bool)
-    rotary_embedding_dim = Param("How many elements are rotated; 0: all.", 0, int)
+    interleaved = _Checked("Are pairs neighbours (else halves)?", False, flag)
+    rotary_embedding_dim = _Checked("How many elements are rotated; 0: all.", 0, integer)
 
     def emit(self, e: Emitter) -> List[str]:
+        x, rotated = self.given(0), self.rotary_embedding_dim
+        if rotated < 0 or rotated % 2 or (x.rank == 4 and 0 <= x.shape[3] < rotated):
+            raise self.fail(f"rotary_embedding_dim is {rotated}: an even number of the {x.shape[-1] if x.rank else 0} elements of a head, or 0 for all")
         ids = e.as_int64(self.inputs[3]) if len(self.inputs) > 3 and self.inputs[3] is not None else ""
         return [e.node("RotaryEmbedding", *[e.value(self.given(i)) for i in range(3)], ids, interleaved=int(self.interleaved), rotary_embedding_dim=self.rotary_embedding_dim)]
 
@@ -963,7 +1230,7 @@ class IKVCacheUpdateLayer(ILayer):
     """A cache [batch, heads, room, size] with new rows written from each sequence's index on. Inputs: cache, rows, indices."""
 
     layer_type, title = LayerType.KVCACHE_UPDATE, "KVCacheUpdate"
-    cache_mode = Param("LINEAR.", KVCacheMode.LINEAR)
+    cache_mode = _enum("LINEAR.", KVCacheMode.LINEAR)
 
     def emit(self, e: Emitter) -> List[str]:
         return [e.node("TensorScatter", e.value(self.given(0)), e.value(self.given(1)), e.as_int64(self.given(2)), axis=-2)]
@@ -971,8 +1238,8 @@ class IKVCacheUpdateLayer(ILayer):
 
 class _AttentionLayer(ILayer):
     layer_type, title = LayerType.ATTENTION_OUTPUT, "Attention"
-    norm_op = Param("SOFTMAX or NONE.", NormalizationOp.SOFTMAX)
-    causal = Param("May a row see only keys up to itself?", False, bool)
+    norm_op = _enum("SOFTMAX or NONE.", NormalizationOp.SOFTMAX)
+    causal = _Checked("May a row see only keys up to itself?", False, flag)
 
     def emit(self, e: Emitter) -> List[str]:
         q, k, v = (self.given(i) for i in range(3))
