@@ -6,9 +6,10 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 import numpy as np
 
 from ..errors import InvalidArgument
-from .base import Strict
+from .base import Strict, flag, generation, integer
 from .enums import LayerType, LoopOutput, TripLimit
-from .network import BOOL, I64, Emitter, ILayer, ITensor, Param
+from .layers import _as, _axis, _Checked, _enum, _same
+from .network import BOOL, I32, I64, Emitter, ILayer, ITensor
 
 
 def _dependents(layers: Iterable[ILayer], sources: Iterable[ILayer], stop: Iterable[ILayer]) -> List[ILayer]:
@@ -64,16 +65,36 @@ class IRecurrenceLayer(_Member):
     def needs(self) -> List[Optional[ITensor]]:
         return self.inputs[:1]
 
+    def following(self, e: Emitter) -> str:
+        """The next value, of the first one's type and rank: what follows from the recurrence was told by these."""
+        first, following = self.given(0), self.given(1)
+        if following.rank != first.rank:
+            raise self.fail(f"its first value '{first.name}' has {first.rank} dims, the next one '{following.name}' {following.rank}: network.add_shuffle gives it as many")
+        # Shapes are INT32 in generation 8, whatever they are computed in.
+        if following.code != first.code and not (first.code == I64 and following.code == I32) and not (first.code == I32 and following.code == I64 and generation() == 8):
+            raise self.fail(f"its first value '{first.name}' is {first.dtype.name}, the next one '{following.name}' {following.dtype.name}: network.add_cast gives it the same type")
+        return _as(e, following, first.code)
+
 
 class IIteratorLayer(_Member):
     """A slice of a tensor along an axis, the next one in each iteration."""
 
     layer_type, title = LayerType.ITERATOR, "Iterator"
-    axis = Param("Along which.", 0, int)
-    reverse = Param("From the end?", False, bool)
+    axis = _Checked("Along which.", 0, integer)
+    reverse = _Checked("From the end?", False, flag)
 
     def rank_of(self, index: int) -> int:
         return self.given(0).rank - 1
+
+    def slice(self, e: Emitter, i: str) -> str:
+        """The slice of an iteration; of one that there is none for, an error."""
+        tensor, axis = e.value(self.given(0)), _axis(self, self.axis, self.given(0).rank)
+        if self.reverse:
+            extent = e.node("Gather", e.node("Shape", tensor), e.const(axis, np.int64))
+            at = e.node("Sub", e.node("Sub", extent, e.const(1, np.int64)), i)
+            # Gather counts negative indices from the end: what is behind the last is an error.
+            i = e.node("Where", e.node("Less", at, e.const(0, np.int64)), extent, at)
+        return e.node("Gather", tensor, i, axis=axis)
 
     def needs(self) -> List[Optional[ITensor]]:
         return []
@@ -83,7 +104,7 @@ class ITripLimitLayer(_Member):
     """How often: COUNT, a number, or WHILE, a condition looked at before each iteration."""
 
     layer_type, title, outputs_count = LayerType.TRIP_LIMIT, "TripLimit", 0
-    kind = Param("COUNT or WHILE.", TripLimit.COUNT)
+    kind = _enum("COUNT or WHILE.", TripLimit.COUNT)
 
     def needs(self) -> List[Optional[ITensor]]:
         return []
@@ -94,8 +115,8 @@ class ILoopOutputLayer(_Output):
     how many iterations there are at most, which is not needed here."""
 
     layer_type, title = LayerType.LOOP_OUTPUT, "LoopOutput"
-    axis = Param("Where iterations stand.", 0, int)
-    kind = Param("LAST_VALUE, CONCATENATE or REVERSE.", LoopOutput.LAST_VALUE)
+    axis = _Checked("Where iterations stand.", 0, integer)
+    kind = _enum("LAST_VALUE, CONCATENATE or REVERSE.", LoopOutput.LAST_VALUE)
 
     def rank_of(self, index: int) -> int:
         return self.given(0).rank + (self.kind != LoopOutput.LAST_VALUE)
@@ -110,8 +131,9 @@ class ILoop(Strict):
 
     def _add(self, layer: Any) -> Any:
         layer.owner = self
+        self._network._add(layer)
         self.members.append(layer)
-        return self._network._add(layer)
+        return layer
 
     def add_recurrence(self, initial_value: ITensor) -> IRecurrenceLayer:
         """A value that goes from iteration to iteration."""
@@ -154,13 +176,8 @@ class ILoop(Strict):
         for r, name in zip(recurrences, carried):
             body.names[id(r.outputs[0])] = name
         for it in self._of(IIteratorLayer):
-            tensor, axis = body.value(it.given(0)), it.axis
-            at = i
-            if it.reverse:
-                extent = body.node("Gather", body.node("Shape", tensor), body.const(axis, np.int64))
-                at = body.node("Sub", body.node("Sub", extent, body.const(1, np.int64)), i)
-            body.names[id(it.outputs[0])] = body.node("Gather", tensor, at, axis=axis)
-        following = [body.value(r.given(1)) for r in recurrences]
+            body.names[id(it.outputs[0])] = it.slice(body, i)
+        following = [r.following(body) for r in recurrences]
         scans = [body.value(o.given(0)) for o in outputs if o.kind != LoopOutput.LAST_VALUE]
         begin, go_on = "", body.node("Identity", held)
         if TripLimit.WHILE in limits:
@@ -179,7 +196,8 @@ class ILoop(Strict):
                     raise o.fail("LAST_VALUE wants the output of an IRecurrenceLayer")
                 out[id(o.outputs[0])] = last[id(o.given(0))]
                 continue
-            y, rank, axis = next(scanned), o.given(0).rank + 1, o.axis
+            y, rank = next(scanned), o.given(0).rank + 1
+            axis = _axis(o, o.axis, rank)
             if o.kind == LoopOutput.REVERSE:
                 y = e.node("Slice", y, e.ints(-1), e.ints(-(1 << 62)), e.ints(0), e.ints(-1))
             if axis:
@@ -213,6 +231,15 @@ class IIfConditionalOutputLayer(_Output):
     """The value of the branch that was taken. Inputs: of the true branch, of the false one."""
 
     layer_type, title = LayerType.CONDITIONAL_OUTPUT, "ConditionalOutput"
+
+    def code_of(self, index: int) -> int:
+        return _same(self, (self.given(0), self.given(1)))
+
+    def of_branch(self, e: Emitter, side: int) -> str:
+        """The value of a branch, of the type and rank of the other's."""
+        if self.given(0).rank != self.given(1).rank:
+            raise self.fail(f"its branches give {self.given(0).rank} and {self.given(1).rank} dims: they must give as many")
+        return _as(e, self.given(side), self.code_of(0))
 
 
 class IIfConditional(Strict):
@@ -254,7 +281,7 @@ class IIfConditional(Strict):
             body = Emitter(e, inner)
             body.layer = e.layer
             body.names.update(given)
-            results = [body.node("Identity", body.value(o.given(side))) for o in outputs]
+            results = [body.node("Identity", o.of_branch(body, side)) for o in outputs]
             branches[name] = body.graph([], results, name)
         made = e.node("If", e.node("Reshape", e.value(conditions[0].given(0)), e.ints()), outs=len(outputs), **branches)
         return {id(o.outputs[0]): name for o, name in zip(outputs, made)}
