@@ -313,10 +313,56 @@ class Parameters(unittest.TestCase):
                              (told(lambda n, t: n.add_quantize(t, constant(n, [0.1, 0.2])), axis=2), one)):  # fmt: skip
             says(self, "axis is|for an input of", make, arrays)
         says(self, "layer.axis says", told(lambda n, t: n.add_quantize(t, constant(n, [0.1, 0.2]))), one)
-        says(self, "dim 0 of the input 1", told(lambda n, t: n.add_scale_nd(t, trt.ScaleMode.CHANNEL, scale=draw(3)), channel_axis=0), {"x": draw(1, 3)})
+        says(self, "3 elements, for 1 channels", told(lambda n, t: n.add_scale_nd(t, trt.ScaleMode.CHANNEL, scale=draw(3))), {"x": draw(2, 1)})
         says(self, "no order of 2 dims", told(lambda n, t: n.add_shuffle(t), first_transpose=(0, 0)), one)
         says(self, "both 0", told(lambda n, t, j: n.add_reverse_sequence(t, j), batch_axis=0), two)
         says(self, "3 and|2, 1 dims", told(lambda n, t, j: n.add_concatenation([t, first(n.add_cast(j, trt.float32))])), two)
+
+    def test_ranks(self):
+        """Inputs that would widen what they stand beside, and those that lack dims."""
+        x, f = draw(3), draw(2, 3)
+
+        def fill(network, *inputs):
+            layer = network.add_fill((2, 3), trt.FillOperation.LINSPACE)
+            for i, tensor in enumerate(inputs):
+                layer.set_input(i, tensor)
+            return first(layer)
+
+        def of_fill(network, t, u):
+            layer = network.add_slice(t, (0,), (5,), (1,))
+            layer.mode = trt.SampleMode.FILL
+            layer.set_input(4, u)
+            return first(layer)
+
+        both, one = {"x": x, "f": f}, {"x": x}
+        says(self, "slopes have 2 dims", lambda n, t, u: first(n.add_parametric_relu(t, u)), both)
+        says(self, "bounds have 2", lambda n, t, u: first(n.add_ragged_softmax(t, u)), both)
+        says(self, "floats of it", lambda n, t: first(n.add_ragged_softmax(t, constant(n, [1], np.int32))), {"i": np.array([1, 2], np.int32)})
+        says(self, "axes are i32", lambda n, t: first(n.add_squeeze(t, constant(n, [0, 1], np.int32))), one)
+        says(self, "axes are f32", lambda n, t: first(n.add_unsqueeze(t, constant(n, [0]))), one)
+        says(self, "", of_fill, both)
+        says(self, "no dim|rank 0", lambda n, t: first(n.add_gather_v2(t, constant(n, 0, np.int32), trt.GatherMode.ND)), one)
+        says(self, "", lambda n, t: first(n.add_einsum([t], "i->...j")), one)
+        says(self, "one number a dim, 2", lambda n: fill(n, constant(n, [2, 3], np.int32), constant(n, 1), constant(n, [1, 2, 3])), {})
+        says(self, "not with BOOL", lambda n: fill(n, constant(n, [2, 3], np.int32), constant(n, True, bool)), {})
+
+    def test_what_stands_behind(self):
+        """Extents and steps that are added behind the layer that takes them."""
+        x = draw(2, 6)
+
+        def make(network, t):
+            shuffle, fill = network.add_shuffle(t), network.add_fill((1, 1), trt.FillOperation.LINSPACE)
+            shuffle.second_transpose = (1, 0)
+            shape, two = first(network.add_shape(t)), constant(network, [4, 3], np.int32)
+            shuffle.set_input(1, two)
+            fill.set_input(0, shape)
+            fill.set_input(1, constant(network, 0))
+            fill.set_input(2, constant(network, [10, 1]))
+            return [first(shuffle), first(fill)]
+
+        got = outputs(make, {"x": x}, {("x", 0)})
+        close(got[0], x.reshape(4, 3).T)
+        close(got[1], np.arange(2)[:, None] * 10 + np.arange(6))
 
     def test_attributes_that_went(self):
         """One thing's attribute is not all things' attribute."""

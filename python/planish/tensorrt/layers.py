@@ -78,6 +78,33 @@ def _as(e: Emitter, tensor: ITensor, code: int) -> str:
     return e.value(tensor) if tensor.code == code else e.cast(e.value(tensor), code)
 
 
+def _shape(tensor: ITensor) -> Dims:
+    """A shape; where the tensor's layer tells it, without inference, which looks at all layers so far and cannot be asked by one of them for what stands behind it."""
+    source = tensor._layer
+    if isinstance(source, IConstantLayer):
+        return source.shape
+    return Dims((source.given(0).rank,)) if isinstance(source, IShapeLayer) else tensor.shape
+
+
+def _channels(tensor: ITensor) -> int:
+    """The extent of dim 1 where it is found without inference; else -1."""
+    while isinstance(tensor._layer, (IActivationLayer, IScaleLayer, IUnaryLayer, ILRNLayer, ISoftMaxLayer, IPoolingLayer, IIdentityLayer, ICastLayer)):
+        tensor = tensor._layer.given(0)
+    source = tensor._layer
+    if isinstance(source, _Convolving):
+        return source.num_output_maps
+    told = _shape(tensor) if source is None or isinstance(source, IConstantLayer) else ()
+    return told[1] if len(told) > 1 else -1
+
+
+def _length(layer: ILayer, index: int, what: str) -> int:
+    """How many elements an input of one dim has."""
+    shape = _shape(layer.given(index))
+    if len(shape) != 1 or shape[0] < 0:
+        raise layer.fail(f"how many {what} input {index} has must be known")
+    return shape[0]
+
+
 def _axis(layer: ILayer, axis: int, rank: int, what: str = "axis") -> int:
     """An axis, counted from the first dim."""
     if not -rank <= axis < rank:
@@ -357,13 +384,15 @@ class IScaleLayer(ILayer):
                 continue
             if self.mode == ScaleMode.CHANNEL:
                 axis = _axis(self, self.channel_axis, x.rank, "channel_axis")
-                if told.size != x.shape[axis] >= 0:
-                    raise self.fail(f"{role} has {told.size} elements, dim {axis} of the input {x.shape[axis]}")
+                if axis == 1 and told.size != _channels(x) >= 0:
+                    raise self.fail(f"{role} has {told.size} elements, for {_channels(x)} channels")
                 shape: Sequence[int] = [told.size if i == axis else 1 for i in range(x.rank)]
             elif self.mode == ScaleMode.UNIFORM:
                 shape = ()
             else:
                 # All dims but the batch, or all of them.
+                if min(x.shape[1:], default=0) < 0:
+                    raise self.fail(f"ELEMENTWISE wants extents that are known but for the batch, the input has {tuple(x.shape)}")
                 shape = x.shape if _times(x.shape) == told.size else x.shape[1:]
             y = e.node(op, y, e.weights(self, role, shape, x.code))
         return [y if y != e.value(x) else e.node("Identity", y)]
@@ -388,6 +417,10 @@ class IRaggedSoftMaxLayer(ILayer):
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
         t = e.value(x)
+        if not x.rank or self.given(1).rank != x.rank:
+            raise self.fail(f"the input has {x.rank} dims, bounds have {self.given(1).rank}: they must have as many, the last of extent 1")
+        if x.code < 16 and dtypes.to_numpy(x.code).kind != "f":
+            raise self.fail(f"the input is {dtypes.name(x.code)}: network.add_cast makes floats of it")
         length = e.node("Gather", e.node("Shape", t), e.const(x.rank - 1, np.int64))
         inside = e.node("Less", e.node("Range", e.const(0, np.int64), length, e.const(1, np.int64)), e.as_int64(self.given(1)))
         y = e.node("Softmax", e.node("Where", inside, t, e.like(x, -np.inf)), axis=-1)
@@ -494,16 +527,14 @@ class IShuffleLayer(ILayer):
     def rank_of(self, index: int) -> int:
         dims = self._dims()
         if isinstance(dims, ITensor):
-            count = dims.shape
-            if len(count) != 1 or count[0] < 0:
-                raise self.fail("how many extents input 1 has must be known")
-            return count[0]
+            return _length(self, 1, "extents")
         return self.given(0).rank if dims is None else len(dims)
 
-    def _transposed(self, e: Emitter, y: str, name: str, rank: int) -> str:
+    def _transposed(self, e: Emitter, y: str, name: str, rank_of: Any) -> str:
         order = self.__dict__.get(name)
         if order is None:
             return y
+        rank = rank_of(0)
         # TensorRT's permutations have 8 numbers, of which those of the dims are looked at.
         if sorted(order[:rank]) != list(range(rank)):
             raise self.fail(f"{name} is {tuple(order)}, which is no order of {rank} dims")
@@ -511,12 +542,12 @@ class IShuffleLayer(ILayer):
 
     def emit(self, e: Emitter) -> List[str]:
         x, dims = e.value(self.given(0)), self._dims()
-        y = self._transposed(e, x, "first_transpose", self.given(0).rank)
+        y = self._transposed(e, x, "first_transpose", lambda _: self.given(0).rank)
         if dims is not None:
             if not isinstance(dims, ITensor) and (min(dims, default=0) < -1 or dims.count(-1) > 1):
                 raise self.fail(f"reshape_dims is {tuple(dims)}: extents, and -1 once")
             y = e.node("Reshape", y, e.as_int64(dims) if isinstance(dims, ITensor) else e.ints(*dims), allowzero=int(not self.zero_is_placeholder))
-        y = self._transposed(e, y, "second_transpose", self.rank_of(0))
+        y = self._transposed(e, y, "second_transpose", self.rank_of)
         return [y if y != x else e.node("Identity", y)]
 
 
@@ -524,13 +555,16 @@ class _Axes(ILayer):
     step = 0
 
     def rank_of(self, index: int) -> int:
-        count = self.given(1).shape
+        count = _shape(self.given(1))
         if len(count) > 1 or -1 in count:
             raise self.fail("how many axes input 1 has must be known")
-        return self.given(0).rank + self.step * (count[0] if count else 1)
+        rank = self.given(0).rank + self.step * (count[0] if count else 1)
+        if rank < 0 or self.given(1).code not in (I32, I64):
+            raise self.fail(f"axes are {dtypes.name(self.given(1).code)}{list(count)}, for an input of {self.given(0).rank} dims")
+        return rank
 
     def emit(self, e: Emitter) -> List[str]:
-        axes = e.as_int64(self.given(1))
+        axes, _ = e.as_int64(self.given(1)), self.rank_of(0)
         return [e.node("Squeeze" if self.step < 0 else "Unsqueeze", e.value(self.given(0)), axes if self.given(1).rank else e.node("Reshape", axes, e.ints(1)))]
 
 
@@ -604,7 +638,7 @@ class ISliceLayer(ILayer):
         for at, axis in enumerate(axes):
             y, inside = self._gathered(e, y, inside, axis, *[self._at(e, told, at) for told in (start, shape, stride)])
         if self.mode == SampleMode.FILL and inside:
-            fill = _as(e, self.inputs[4], x.code) if len(self.inputs) > 4 and self.inputs[4] is not None else e.like(x, 0)
+            fill = e.node("Reshape", _as(e, self.inputs[4], x.code), e.ints()) if len(self.inputs) > 4 and self.inputs[4] is not None else e.like(x, 0)
             y = e.node("Where", inside, y, fill)
         return [y]
 
@@ -751,6 +785,8 @@ class IGatherLayer(ILayer):
             return indices
         if self.mode == GatherMode.DEFAULT:
             return data + indices - 1 - shared
+        if not indices:
+            raise self.fail("indices (input 1) have no dim: the last one holds the indices of a place")
         last = self.given(1).shape[-1]
         if last < 0:
             raise self.fail("the last extent of the indices must be known")
@@ -952,7 +988,7 @@ class IEinsumLayer(ILayer):
             right = "".join(c for c in sorted(set(letters)) if letters.count(c) == 1)
         dots = 0
         if "..." in right:
-            dots = max(self.given(i).rank - len(term.replace("...", "")) for i, term in enumerate(left.split(",")) if "..." in term)
+            dots = max((self.given(i).rank - len(term.replace("...", "")) for i, term in enumerate(left.split(",")) if "..." in term), default=0)
         return len(right.replace("...", "")) + dots
 
     def emit(self, e: Emitter) -> List[str]:
@@ -1014,6 +1050,8 @@ class IParametricReLULayer(ILayer):
     layer_type, title = LayerType.PARAMETRIC_RELU, "Parametric ReLU"
 
     def emit(self, e: Emitter) -> List[str]:
+        if self.given(1).rank > self.given(0).rank:
+            raise self.fail(f"slopes have {self.given(1).rank} dims, the input {self.given(0).rank}")
         return [e.node("PRelu", e.value(self.given(0)), e.value(self.given(1)))]
 
 
@@ -1045,20 +1083,30 @@ class IFillLayer(ILayer):
 
     def rank_of(self, index: int) -> int:
         if self.inputs and self.inputs[0] is not None:
-            count = self.inputs[0].shape
-            if len(count) != 1 or count[0] < 0:
-                raise self.fail("how many extents input 0 has must be known")
-            return count[0]
+            return _length(self, 0, "extents")
         return len(self.shape)
 
     def code_of(self, index: int) -> int:
         given = [t for t in self.inputs[1:3] if t is not None]
-        return _same(self, given) if given else code_of(self.to_type)
+        code = _same(self, given) if given else code_of(self.to_type)
+        if code == BOOL:
+            raise self.fail("it fills with numbers, not with BOOL")
+        return code
+
+    def _steps(self) -> bool:
+        """Has each dim a beta of its own?"""
+        beta = self.inputs[2] if len(self.inputs) > 2 else None
+        if beta is None or self.operation != FillOperation.LINSPACE or not beta.rank:
+            return False
+        if beta.rank > 1 or (isinstance(beta._layer, IConstantLayer) and beta._layer.shape[0] != self.rank_of(0)):
+            raise self.fail(f"beta (input 2) must be one number a dim, {self.rank_of(0)}")
+        return True
 
     def _scalar(self, e: Emitter, index: int, told: float, code: int) -> str:
         tensor = self.inputs[index] if index < len(self.inputs) else None
         if tensor is not None:
-            return _as(e, tensor, code)
+            name = _as(e, tensor, code)
+            return name if self._steps() and index == 2 else e.node("Reshape", name, e.ints())
         if code != F32 and (told in (np.inf, -np.inf) or told != int(told) or (code == I32 and not -(1 << 31) <= told < 1 << 31)):
             raise self.fail(f"{'alpha' if index == 1 else 'beta'} is {told}, which {self.to_type.name} does not hold")
         return e.const(told, dtypes.to_numpy(code))
@@ -1072,7 +1120,7 @@ class IFillLayer(ILayer):
         alpha, beta = self._scalar(e, 1, self.alpha, number), self._scalar(e, 2, self.beta, number)
         if self.operation == FillOperation.LINSPACE:
             rank = self.rank_of(0)
-            steps = self.inputs[2].rank if len(self.inputs) > 2 and self.inputs[2] is not None else 0
+            steps = self._steps()
             y = alpha
             for d in range(rank):
                 extent = e.node("Gather", shape, e.const(d, np.int64))
@@ -1120,8 +1168,8 @@ class INormalizationLayer(ILayer):
         if self.num_groups != 1:
             if axes != list(range(2, x.rank)):
                 raise self.fail("groups want all axes behind the channels")
-            if x.shape[1] % self.num_groups and x.shape[1] >= 0:
-                raise self.fail(f"{x.shape[1]} channels do not make {self.num_groups} groups")
+            if _channels(x) >= 0 and _channels(x) % self.num_groups:
+                raise self.fail(f"{_channels(x)} channels do not make {self.num_groups} groups")
             channels = e.node("Shape", t, start=1, end=2)
             ones, zeros = (e.node("Expand", e.like(x, v), channels) for v in (1.0, 0.0))
             y = e.node("GroupNormalization", t, ones, zeros, epsilon=self.epsilon, num_groups=self.num_groups)
@@ -1136,7 +1184,7 @@ class INormalizationLayer(ILayer):
 
     def _of_groups(self, e: Emitter, tensor: ITensor, name: str, channels: str) -> str:
         """Scale or bias [1, groups, 1, …] for each channel; that of channels, or one for all, as it is."""
-        told = tensor.shape
+        told = _shape(tensor)
         if len(told) != self.given(0).rank or told[1] not in (-1, self.num_groups):
             return name
         # [1, n, 1, 1, …] → [1, n, channels / n, 1, …] → [1, channels, 1, …], for any n that divides the channels
@@ -1158,8 +1206,8 @@ class _Quantizing(ILayer):
             raise self.fail(f"axis is {self.axis}")
         if self.axis >= 0 or self.block_shape or not scale.rank:
             return name
-        if any(d > 1 for d in scale.shape):
-            raise self.fail(f"scale has the shape {tuple(scale.shape)}: layer.axis says which axis it goes along")
+        if any(d > 1 for d in _shape(scale)):
+            raise self.fail(f"scale has the shape {tuple(_shape(scale))}: layer.axis says which axis it goes along")
         return e.node("Reshape", name, e.ints())
 
     def _zeros(self, e: Emitter, scale: str) -> str:
