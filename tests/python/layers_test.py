@@ -451,6 +451,31 @@ class Types(unittest.TestCase):
             close(y, q * np.float32(0.1))
 
 
+class Boxes(unittest.TestCase):
+    def test_of_classes(self):
+        """Boxes of their own for each class are those of as many runs with one class."""
+        rng = np.random.default_rng(3)
+        at = rng.random((2, 9, 3, 2)).astype(np.float32)
+        boxes, scores = np.concatenate([at, at + 0.5], 3), rng.random((2, 9, 3)).astype(np.float32)
+
+        def best(network, b, s):
+            layer = network.add_nms(b, s, constant(network, 4, np.int32))
+            layer.set_input(3, constant(network, 0.3))
+            return [layer.get_output(0), layer.get_output(1)]
+
+        def by_class(b):
+            parts = [outputs(best, {"b": np.ascontiguousarray(b[:, :, min(c, b.shape[2] - 1)]), "s": scores[:, :, c : c + 1]})[0] + [0, c, 0] for c in range(3)]
+            rows = np.concatenate(parts)
+            return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+        for b in (boxes, boxes[:, :, :1]):
+            for dynamic in ((), {("b", 0), ("b", 1), ("s", 0), ("s", 1)}):
+                found, count = outputs(best, {"b": b, "s": scores}, dynamic)
+                np.testing.assert_array_equal(found, by_class(b))
+                self.assertEqual(int(count), len(found))
+        says(self, "boxes are", best, {"b": boxes[0, 0], "s": scores})
+
+
 class Groups(unittest.TestCase):
     def test_scale_and_bias(self):
         """One a group, as documented, one a channel, or one for all."""

@@ -40,7 +40,7 @@ class _Checked(Param):
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = f"an array {value.dtype}{list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -880,12 +880,21 @@ class INMSLayer(_Indices):
         return self.indices_code() if index == 0 else I32
 
     def emit(self, e: Emitter) -> List[str]:
-        if self.given(0).rank != 3:
-            raise self.fail("boxes [batch, n, classes, 4] of their own for each class are not built: run a layer a class")
+        boxes, scores, apart = e.value(self.given(0)), e.node("Transpose", e.value(self.given(1)), perm=[0, 2, 1]), self.given(0).rank == 4
+        if self.given(0).rank not in (3, 4) or self.given(1).rank != 3:
+            raise self.fail(f"boxes are [batch, n, 4] or [batch, n, classes, 4], scores [batch, n, classes], not of {self.given(0).rank} and {self.given(1).rank} dims")
         scalar = [e.node("Reshape", e.value(t), e.ints(1)) if t is not None else "" for t in (self.inputs[3:5] + [None, None])[:2]]
         most = e.node("Reshape", e.as_int64(self.given(2)), e.ints(1))
-        scores = e.node("Transpose", e.value(self.given(1)), perm=[0, 2, 1])
-        found = e.node("NonMaxSuppression", e.value(self.given(0)), scores, most, *scalar, center_point_box=int(self.bounding_box_format == BoundingBoxFormat.CENTER_SIZES))
+        classes = e.node("Shape", scores, start=1, end=2)
+        if apart:
+            # A class with boxes of its own is a batch of its own: of batch · classes + class.
+            boxes = e.node("Expand", e.node("Transpose", boxes, perm=[0, 2, 1, 3]), e.node("Concat", e.ints(1), classes, e.ints(1, 1), axis=0))
+            boxes = e.node("Reshape", boxes, e.node("Concat", e.ints(-1), e.node("Shape", boxes, start=2), axis=0))
+            scores = e.node("Reshape", scores, e.node("Concat", e.ints(-1, 1), e.node("Shape", scores, start=2), axis=0))
+        found = e.node("NonMaxSuppression", boxes, scores, most, *scalar, center_point_box=int(self.bounding_box_format == BoundingBoxFormat.CENTER_SIZES))
+        if apart:
+            batch, box = (e.node("Slice", found, e.ints(i), e.ints(i + 1), e.ints(1)) for i in (0, 2))
+            found = e.node("Concat", e.node("Div", batch, classes), e.node("Mod", batch, classes), box, axis=1)
         count = e.node("Gather", e.node("Shape", found), e.const(0, np.int64))
         return [self.indices(e, found), e.cast(count, I32)]
 
