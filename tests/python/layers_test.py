@@ -144,7 +144,8 @@ class Windows(unittest.TestCase):
     def test_what_is_set_last_stands(self):
         _, network = new()
         x = network.add_input("x", trt.float32, (1, 2, 8, 8))
-        for layer in (network.add_convolution_nd(x, 2, (3, 3), draw(2, 2, 3, 3)), network.add_deconvolution_nd(x, 2, (3, 3), draw(2, 2, 3, 3)), network.add_pooling_nd(x, trt.PoolingType.MAX, (3, 3))):
+        w = draw(2, 2, 3, 3)
+        for layer in (network.add_convolution_nd(x, 2, (3, 3), w), network.add_deconvolution_nd(x, 2, (3, 3), w), network.add_pooling_nd(x, trt.PoolingType.MAX, (3, 3))):
             self.assertEqual((layer.stride_nd, layer.padding_nd, layer.pre_padding, layer.post_padding, layer.stride, layer.padding), ((1, 1), (0, 0), (0, 0), (0, 0), (1, 1), (0, 0)))
             layer.pre_padding, layer.post_padding = (1, 0), (0, 1)
             self.assertEqual(layer.padding_nd, (1, 0))
@@ -180,7 +181,8 @@ class Windows(unittest.TestCase):
 
     def test_convolution(self):
         for up, dynamic in itertools.product((False, True), (False, True)):
-            for extents, window, strides, dilation, before, after in (((8, 7), (3, 2), (2, 3), (1, 2), (0, 1), (1, 0)), ((9,), (3,), (4,), (2,), (1,), (0,)), ((6, 6), (3, 3), (2, 2), (1, 1), (0, 0), (0, 0))):
+            for extents, window, strides, dilation, before, after in (((8, 7), (3, 2), (2, 3), (1, 2), (0, 1), (1, 0)), ((9,), (3,), (4,), (2,), (1,), (0,)),
+                                                                      ((6, 6), (3, 3), (2, 2), (1, 1), (0, 0), (0, 0))):  # fmt: skip
                 x, w = draw(2, 3, *extents), draw(4, 3, *window)
 
                 def make(network, t):
@@ -307,8 +309,10 @@ class Parameters(unittest.TestCase):
             return make
 
         one, two = {"x": x}, {"x": x, "i": i}
-        for make, arrays in ((told(lambda n, t: n.add_softmax(t), axes=1 << 2), one), (told(lambda n, t: n.add_softmax(t), axes=1 << 40), one), (told(lambda n, t: n.add_concatenation([t, t]), axis=2), one),
-                             (told(lambda n, t, j: n.add_gather(t, j, 2)), two), (told(lambda n, t: n.add_topk(t, trt.TopKOperation.MAX, 1, 1 << 3)), one), (told(lambda n, t, j: n.add_one_hot(j, constant(n, [0, 1]), constant(n, 3, np.int32), 2)), two),
+        for make, arrays in ((told(lambda n, t: n.add_softmax(t), axes=1 << 2), one), (told(lambda n, t: n.add_softmax(t), axes=1 << 40), one),
+                             (told(lambda n, t: n.add_concatenation([t, t]), axis=2), one),
+                             (told(lambda n, t, j: n.add_gather(t, j, 2)), two), (told(lambda n, t: n.add_topk(t, trt.TopKOperation.MAX, 1, 1 << 3)), one),
+                             (told(lambda n, t, j: n.add_one_hot(j, constant(n, [0, 1]), constant(n, 3, np.int32), 2)), two),
                              (told(lambda n, t, j: n.add_reverse_sequence(t, j), batch_axis=2), two), (told(lambda n, t: n.add_scale_nd(t, trt.ScaleMode.CHANNEL, scale=draw(3)), channel_axis=2), one),
                              (told(lambda n, t: n.add_quantize(t, constant(n, [0.1, 0.2])), axis=2), one)):  # fmt: skip
             says(self, "axis is|for an input of", make, arrays)
@@ -383,6 +387,8 @@ class Parameters(unittest.TestCase):
         _, other = new()
         network.name, other.name = "mine", "theirs"
         x, y = network.add_input("x", trt.float32, (2,)), other.add_input("x", trt.float32, (2,))
+        with self.assertRaises(TypeError):
+            network.mark_output(None)
         for use in (lambda: network.add_unary(y, trt.UnaryOperation.NEG), lambda: network.add_concatenation([x, y]), lambda: network.mark_output(y), lambda: network.add_loop().add_recurrence(y),
                     lambda: network.add_if_conditional().add_input(y), lambda: network.add_attention(x, x, y, trt.AttentionNormalizationOp.SOFTMAX, False)):  # fmt: skip
             with self.assertRaisesRegex(planish.InvalidArgument, "'x' is a tensor of network 'theirs'.*'mine'"):

@@ -33,10 +33,13 @@ class INetworkDefinition(NetworkBase):
     def _own(self, tensor: ITensor, where: str) -> None:
         """Tensors of other networks have values of their own names here, or none."""
         if tensor.network is not self:
-            raise InvalidArgument(f"'{tensor.name}' is a tensor of network '{tensor.network.name}', which {where} of network '{self.name}' cannot take: add an input, and run one engine behind the other")
+            theirs = f"'{tensor.name}' is a tensor of network '{tensor.network.name}'"
+            raise InvalidArgument(f"{theirs}, which {where} of network '{self.name}' cannot take: add an input, and run one engine behind the other")
 
     def mark_output(self, tensor: ITensor) -> None:
         """Makes a tensor an output."""
+        if not isinstance(tensor, ITensor):
+            raise TypeError(f"an ITensor is wanted, not {type(tensor).__name__}")
         self._own(tensor, "the outputs")
         super().mark_output(tensor)
 
