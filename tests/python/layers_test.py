@@ -105,6 +105,11 @@ class Slices(unittest.TestCase):
             self.assertEqual(self.cut(x, (0, 1, 1), (2, 0, 3), (1, 1, 1), tensors).shape, (2, 0, 3))
             self.assertIsNone(self.cut(x, (0, 2, 1), (2, 2, 3), (1, 1, 1), tensors))
 
+    def test_numbers(self):
+        x = draw(4)
+        for start, shape, stride in (((1,), (1,), (1 << 31,)), ((1 << 62,), (1,), (1,)), ((0,), (1 << 40,), (0,))):
+            says(self, "numbers below", lambda n, t: first(n.add_slice(t, start, shape, stride)), {"x": x})
+
     def test_extents_are_known(self):
         _, network = new()
         x, at = network.add_input("x", trt.float32, (-1, 8)), network.add_input("at", trt.int32, (2,))
@@ -260,6 +265,8 @@ class Parameters(unittest.TestCase):
         np.testing.assert_array_equal(np.array(layer.kernel, np.float64), w.astype(np.float64))
         layer.kernel = layer.kernel * 2
         np.testing.assert_array_equal(layer.kernel.numpy(), w * 2)
+        layer.kernel *= 2
+        np.testing.assert_array_equal(layer.kernel, w * 4)
         constant_layer = network.add_constant((3,), np.arange(3, dtype=np.int32))
         self.assertEqual((list(constant_layer.weights), int(constant_layer.weights.sum()), constant_layer.weights.dtype), ([0, 1, 2], 3, trt.int32))
         with self.assertRaises(AttributeError):

@@ -276,6 +276,8 @@ class Weights(np.lib.mixins.NDArrayOperatorsMixin):
         return np.array(self.array, dtype) if copy else np.asarray(self.array, dtype)
 
     def __array_ufunc__(self, function: Any, method: str, *given: Any, **told: Any) -> Any:
+        if "out" in told:
+            told["out"] = tuple(x.array if isinstance(x, Weights) else x for x in told["out"])
         return getattr(function, method)(*(x.array if isinstance(x, Weights) else x for x in given), **told)
 
     __hash__ = object.__hash__

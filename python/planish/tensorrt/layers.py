@@ -88,10 +88,10 @@ def _shape(tensor: ITensor) -> Dims:
 
 def _channels(tensor: ITensor) -> int:
     """The extent of dim 1 where it is found without inference; else -1."""
-    while isinstance(tensor._layer, (IActivationLayer, IScaleLayer, IUnaryLayer, ILRNLayer, ISoftMaxLayer, IPoolingLayer, IIdentityLayer, ICastLayer)):
+    while isinstance(tensor._layer, (IActivationLayer, IScaleLayer, IUnaryLayer, ILRNLayer, ISoftMaxLayer, IIdentityLayer, ICastLayer)):
         tensor = tensor._layer.given(0)
     source = tensor._layer
-    if isinstance(source, _Convolving):
+    if isinstance(source, _Convolving) and source.kernel.size:
         return source.num_output_maps
     told = _shape(tensor) if source is None or isinstance(source, IConstantLayer) else ()
     return told[1] if len(told) > 1 else -1
@@ -623,6 +623,10 @@ class ISliceLayer(ILayer):
                 raise self.fail(f"{what} has {len(told)} extents for {len(axes)} axes")
         if isinstance(shape, tuple) and min(shape, default=0) < 0:
             raise self.fail(f"shape is {shape}")
+        for told, what, most in ((start, "start", 1 << 62), (shape, "shape", 1 << 40), (stride, "stride", 1 << 22)):
+            # Sums and products of them stay within 64 bits.
+            if isinstance(told, tuple) and any(abs(n) >= most for n in told):
+                raise self.fail(f"{what} is {told}: numbers below {most} are wanted")
         if isinstance(start, tuple) and isinstance(shape, tuple):
             start = tuple(s if n else 0 for s, n in zip(start, shape))  # of nothing it does not matter where it begins
         if self.mode == SampleMode.STRICT_BOUNDS and isinstance(stride, tuple):
