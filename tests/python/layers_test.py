@@ -109,6 +109,7 @@ class Slices(unittest.TestCase):
         x = draw(4)
         for start, shape, stride in (((1,), (1,), (1 << 31,)), ((1 << 62,), (1,), (1,)), ((0,), (1 << 40,), (0,))):
             says(self, "numbers below", lambda n, t: first(n.add_slice(t, start, shape, stride)), {"x": x})
+        says(self, "beyond numbers of 64 bits", lambda n, t: first(n.add_slice(t, (0,), (1 << 39,), (1 << 30,))), {"x": x})
 
     def test_extents_are_known(self):
         _, network = new()

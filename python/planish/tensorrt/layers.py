@@ -623,10 +623,11 @@ class ISliceLayer(ILayer):
                 raise self.fail(f"{what} has {len(told)} extents for {len(axes)} axes")
         if isinstance(shape, tuple) and min(shape, default=0) < 0:
             raise self.fail(f"shape is {shape}")
-        for told, what, most in ((start, "start", 1 << 62), (shape, "shape", 1 << 40), (stride, "stride", 1 << 22)):
-            # Sums and products of them stay within 64 bits.
+        for told, what, most in ((start, "start", 1 << 62), (shape, "shape", 1 << 40), (stride, "stride", 1 << 31)):
             if isinstance(told, tuple) and any(abs(n) >= most for n in told):
                 raise self.fail(f"{what} is {told}: numbers below {most} are wanted")
+        if isinstance(shape, tuple) and isinstance(stride, tuple) and any(abs(n * d) >= 1 << 62 for n, d in zip(shape, stride)):
+            raise self.fail(f"{shape} elements, {stride} apart, reach beyond numbers of 64 bits")
         if isinstance(start, tuple) and isinstance(shape, tuple):
             start = tuple(s if n else 0 for s, n in zip(start, shape))  # of nothing it does not matter where it begins
         if self.mode == SampleMode.STRICT_BOUNDS and isinstance(stride, tuple):
