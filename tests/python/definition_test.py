@@ -191,10 +191,19 @@ class Names(unittest.TestCase):
         x, y = one.add_input("x", trt.float32, (2,)), other.add_input("y", trt.float32, (2,))
         layer = one.add_unary(x, trt.UnaryOperation.NEG)
         for wrong in (lambda: one.add_unary(y, trt.UnaryOperation.NEG), lambda: layer.set_input(0, y), lambda: one.mark_output(y), lambda: one.mark_debug(y)):
-            with self.assertRaisesRegex(planish.InvalidArgument, "'y' is a tensor of another network"):
+            with self.assertRaisesRegex(planish.InvalidArgument, "'y' is a tensor of network ''.*cannot take"):
                 wrong()
         with self.assertRaises(TypeError):
             one.mark_output("x")
+
+    def test_shapes_that_are_none(self):
+        _, network = new()
+        for shape in ((2**64,), (-2,), (1.5,), "ab", 7):
+            with self.assertRaisesRegex(planish.InvalidArgument, "the shape of 'x'"):
+                network.add_input("x", trt.float32, shape)
+        x = network.add_input("x", trt.float32, (2, 3))
+        with self.assertRaisesRegex(planish.InvalidArgument, "the shape of 'x'"):
+            x.shape = (2**63, 1)
 
     def test_wrong_parameters(self):
         """What is no error of Planish's is one that names the layer."""

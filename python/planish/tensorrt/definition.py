@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from typing import Any, List, Optional, Sequence
 
-from ..errors import InvalidArgument
 from . import enums, layers
 from .base import DataType
 from .errors_of import missing
@@ -23,25 +22,6 @@ class IAssertionLayer(ILayer):
 
 class INetworkDefinition(NetworkBase):
     """A network, filled layer by layer or by an OnnxParser, or by a parser first and with layers behind. Shapes: -1 for dynamic extents."""
-
-    def _add(self, layer: ILayer) -> Any:
-        for tensor in layer.inputs:
-            if tensor is not None:
-                self._own(tensor, f"layer '{layer.name}'")
-        return super()._add(layer)
-
-    def _own(self, tensor: ITensor, where: str) -> None:
-        """Tensors of other networks have values of their own names here, or none."""
-        if tensor.network is not self:
-            theirs = f"'{tensor.name}' is a tensor of network '{tensor.network.name}'"
-            raise InvalidArgument(f"{theirs}, which {where} of network '{self.name}' cannot take: add an input, and run one engine behind the other")
-
-    def mark_output(self, tensor: ITensor) -> None:
-        """Makes a tensor an output."""
-        if not isinstance(tensor, ITensor):
-            raise TypeError(f"an ITensor is wanted, not {type(tensor).__name__}")
-        self._own(tensor, "the outputs")
-        super().mark_output(tensor)
 
     # ---- windows ----
 

@@ -15,7 +15,7 @@ from .. import dtypes
 from ..build import build
 from ..errors import Error, InvalidArgument, Unsupported
 from . import enums, wire
-from .base import DataType, Dims, Managed, Strict, Weights, code_of, generation, type_of, until
+from .base import DataType, Dims, Managed, Strict, Weights, code_of, extents, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
 
 OPSET = 24
@@ -101,12 +101,22 @@ class ITensor(_Part):
     broadcast_across_batch = Param("Of networks with implicit batches, which are none here.", False)
 
     def __init__(self, network: "NetworkBase", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = (), parsed: Any = None) -> None:
-        self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, tuple(int(d) for d in dims)
+        self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, self._extents(name, dims)
         self._parsed = parsed  # as it was in the parsed model: (name, type, dims)
         self._wanted: Optional[int] = None  # an output's type that was asked for
         self._dim_names: Dict[int, str] = {}
         self._known: Dict[str, Any] = {}  # "code", "rank", "info", or the error that asking for them gives
         self.__dict__["name"] = name
+
+    @staticmethod
+    def _extents(name: str, shape: Sequence[int]) -> Dims:
+        try:
+            made = extents(shape)
+        except (TypeError, ValueError, OverflowError) as raised:
+            raise InvalidArgument(f"the shape of '{name}': {raised}") from None
+        if any(d < -1 for d in made):
+            raise InvalidArgument(f"the shape of '{name}' is {tuple(made)}: extents are 0 or more, or -1 where only a run tells them")
+        return made
 
     def _changed(self) -> None:
         pass  # nothing of a network follows from a tensor's name
@@ -156,7 +166,7 @@ class ITensor(_Part):
     def shape(self, shape: Sequence[int]) -> None:
         if self._layer is not None:
             raise InvalidArgument(f"the shape of '{self.name}' follows from its layer: only inputs can be given one")
-        made = Dims(shape)
+        made = self._extents(self.name, shape)
         if self._parsed and len(made) != len(self._dims):
             raise InvalidArgument(f"input '{self.name}' has {len(self._dims)} dims in the parsed model, {tuple(made)} has {len(made)}")
         self._dims = made
@@ -257,11 +267,7 @@ class ILayer(_Part):
 
     def _taken(self, tensor: Optional[ITensor]) -> Optional[ITensor]:
         """An input; TypeError, InvalidArgument: it can be none."""
-        if tensor is not None and not isinstance(tensor, ITensor):
-            raise TypeError(f"layer {self.title} takes ITensors, not {type(tensor).__name__}")
-        if tensor is not None and tensor._network() is not self._network():
-            raise self.fail(f"'{tensor.name}' is a tensor of another network")
-        return tensor
+        return tensor if tensor is None else self.network._own(tensor, f"layer '{self.name}'")
 
     # ---- what subclasses say ----
 
@@ -347,7 +353,7 @@ class ILayer(_Part):
         return self.outputs[index].dtype
 
     def set_output_type(self, index: int, dtype: DataType) -> None:
-        """Used where the output is one of the network's."""
+        """Used where the output is one of the network's; of a value inside it is a wish, which is kept: kernels are chosen by the types of the network and the builder's flags."""
         self.outputs[index].dtype = dtype
 
     def output_type_is_set(self, index: int) -> bool:
@@ -913,17 +919,18 @@ class NetworkBase(Managed):
         self._inputs.append(tensor)
         return tensor
 
-    def _mine(self, tensor: ITensor) -> ITensor:
-        """TypeError, InvalidArgument: it is no tensor of this network."""
+    def _own(self, tensor: ITensor, where: str) -> ITensor:
+        """TypeError, InvalidArgument: it is no tensor, or one of another network, whose value has a name of its own here, or none."""
         if not isinstance(tensor, ITensor):
-            raise TypeError(f"a network marks ITensors, not {type(tensor).__name__}")
+            raise TypeError(f"an ITensor is wanted, not {type(tensor).__name__}")
         if tensor._network() is not self:
-            raise InvalidArgument(f"'{tensor.name}' is a tensor of another network")
+            theirs = f"'{tensor.name}' is a tensor of network '{tensor.network.name}'"
+            raise InvalidArgument(f"{theirs}, which {where} of network '{self.name}' cannot take: add an input, and run one engine behind the other")
         return tensor
 
     def mark_output(self, tensor: ITensor) -> None:
         """Makes a tensor an output."""
-        self._mine(tensor)
+        self._own(tensor, "the outputs")
         if not any(t is tensor for t in self._outputs):
             self._outputs.append(tensor)
 
@@ -950,7 +957,7 @@ class NetworkBase(Managed):
 
     def mark_debug(self, tensor: ITensor) -> bool:
         """A context's debug listener is told its values."""
-        if not self.is_debug_tensor(self._mine(tensor)):
+        if not self.is_debug_tensor(self._own(tensor, "the debug tensors")):
             self._debug.append(tensor)
         return True
 

@@ -494,7 +494,7 @@ class _PluginLayer(ILayer):
         values = [_unknown(t.shape) for t in self.inputs[len(self.inputs) - self._shape_inputs :]]  # type: ignore[union-attr]
         if None in values:
             raise self.fail("how many values a shape input has is not known: give it a shape without -1")
-        return outputs_of(self.plugin, [t.dtype for t in self.inputs], [[None] * t.rank for t in self.inputs], values)  # type: ignore[union-attr, arg-type]
+        return outputs_of(self.plugin, [type_of(t.code) for t in self.inputs], [[None] * t.rank for t in self.inputs], values)  # type: ignore[union-attr, arg-type]
 
     def rank_of(self, index: int) -> int:
         return len(self._outputs()[index][1])
