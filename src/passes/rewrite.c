@@ -137,6 +137,16 @@ uint32_t pln_rewrite_shaped(struct pln_rewrite *rewrite, uint32_t before, uint32
     return PLN_NONE;
 }
 
+/* What is left over is a dim's extent: by the shape's own -1, or since the counts are sure to be equal. Else only a run can tell that the shape does not
+ * fit, and has to. */
+static bool tells_rest(struct pln_graph *graph, uint32_t node, int d)
+{
+    const struct pln_value *shape = pln_graph_value(graph, pln_graph_node(graph, node)->inputs[1]);
+    int64_t number;
+    if (shape->elems && d < shape->n_elems && pln_dim_value(&graph->dims, shape->elems[d], &number) && number == -1) return true;
+    return pln_same_count(graph, pln_graph_node(graph, node)->inputs[0], pln_graph_node(graph, node)->outputs[0]);
+}
+
 bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node)
 {
     struct pln_graph *graph = rewrite->graph;
@@ -146,6 +156,8 @@ bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node)
     bool zero;
     if (pln_graph_value(graph, pln_graph_node(graph, node)->inputs[1])->data || in->rank < 0 || out->rank < 0) return false;
     if (!shape_numbers(graph, in, out->rank, out->dims, shape, &zero)) return false;
+    for (int d = 0; d < n; d++)
+        if (shape[d] == -1 && !tells_rest(graph, node, d)) return false;
     uint32_t made = pln_graph_add_constant_i64(graph, NULL, 1, &n, shape);
     if (made == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "allowzero", zero)) return false;
     pln_graph_set_input(graph, node, 1, made);

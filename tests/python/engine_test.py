@@ -232,6 +232,16 @@ class Engines(unittest.TestCase):
         with self.assertRaisesRegex(planish.InvalidArgument, "'x'.*dim 1 is 3, the model wants 4"):
             self.engine(self.x[:, :3])
 
+    def test_a_shape_that_does_not_fit(self):
+        """A shape that comes with the run is looked at by optimized plans, too: what does not fit is not cut to what would."""
+        model = models.model([helper.make_node("Reshape", ["x", "s"], ["y"], name="fold")], [("x", TensorProto.FLOAT, ["n"]), ("s", TensorProto.INT64, [1])], [("y", TensorProto.FLOAT, None)])
+        for device in ("cpu", "ref"):
+            engine, x = planish.build(model, device=device), np.arange(3, dtype=np.float32)
+            np.testing.assert_array_equal(engine(x, np.array([3]))["y"], x)
+            np.testing.assert_array_equal(engine(x, np.array([-1]))["y"], x)
+            with self.assertRaisesRegex(planish.Error, "'fold'.*another number of elements"):
+                engine(x, np.array([5]))
+
     def test_bad_models(self):
         for wrong in (b"", b"no model", self.model.SerializeToString()[:50], "/nowhere.onnx"):
             with self.assertRaises(planish.Error):
