@@ -12,7 +12,7 @@ import unittest
 import planish.tensorrt as trt
 
 HERE = pathlib.Path(__file__).parent
-TESTS = ["tensorrt_test", "network_test", "definition_test", "refit_test", "plugin_test", "tensorrt_members_test"]
+TESTS = ["tensorrt_test", "network_test", "definition_test", "layers_test", "refit_test", "plugin_test", "tensorrt_members_test"]
 FILES = {str(HERE / f"{name}.py") for name in TESTS}
 MOST_MISSING = 0.05
 
