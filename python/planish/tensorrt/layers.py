@@ -1,14 +1,12 @@
 """Layers without control flow: what each computes, as ONNX nodes of operator set 24."""
 from __future__ import annotations
 
-import functools
-import operator
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
 from .. import dtypes
-from .base import DataType, Dims, Permutation, Strict, Weights, as_weights, code_of, extents, flag, generation, integer, natural, naturals, one_of, real, type_of
+from .base import DataType, Dims, Permutation, Strict, Weights, as_weights, code_of, extents, flag, generation, integer, natural, naturals, one_of, real, type_of, volume
 from .enums import (ActivationType, BoundingBoxFormat, CumulativeOperation, ElementWiseOperation, FillOperation, GatherMode, InterpolationMode, KVCacheMode, LayerType, MatrixOperation,
                     NormalizationOp, PaddingMode, PoolingType, ReduceOperation, ResizeCoordinateTransformation, ResizeRoundMode, ResizeSelector, SampleMode, ScaleMode, ScatterMode, TopKOperation,
                     UnaryOperation)  # fmt: skip
@@ -17,10 +15,6 @@ from .network import BOOL, F32, I32, I64, Alias, Emitter, ILayer, ITensor, Param
 
 def _pair(value: Any) -> Dims:
     return Dims(value if np.ndim(value) else (value, value))
-
-
-def _times(extents: Sequence[int]) -> int:
-    return functools.reduce(operator.mul, extents, 1)
 
 
 class _Checked(Param):
@@ -190,7 +184,7 @@ class _Convolving(_Windows):
         else:
             if not self.kernel.size:
                 raise self.fail("it has no kernel: give weights, or set_input(1, tensor)")
-            per = (maps if not transposed else maps // self.num_groups) * _times(window)
+            per = (maps if not transposed else maps // self.num_groups) * volume(window)
             shape = (-1,) if per == 0 or self.kernel.size % per else (maps, self.kernel.size // per, *window) if not transposed else (self.kernel.size // per, maps // self.num_groups, *window)
             if shape == (-1,):
                 raise self.fail(f"kernel has {self.kernel.size} elements, which is no multiple of {per} for {maps} maps and a window of {window}")
@@ -393,7 +387,7 @@ class IScaleLayer(ILayer):
                 # All dims but the batch, or all of them.
                 if min(x.shape[1:], default=0) < 0:
                     raise self.fail(f"ELEMENTWISE wants extents that are known but for the batch, the input has {tuple(x.shape)}")
-                shape = x.shape if _times(x.shape) == told.size else x.shape[1:]
+                shape = x.shape if volume(x.shape) == told.size else x.shape[1:]
             y = e.node(op, y, e.weights(self, role, shape, x.code))
         return [y if y != e.value(x) else e.node("Identity", y)]
 
@@ -1027,7 +1021,7 @@ class IConstantLayer(ILayer):
         return code_of(self.constant.dtype)
 
     def emit(self, e: Emitter) -> List[str]:
-        if min(self.shape, default=0) < 0 or self.constant.size != _times(self.shape):
+        if min(self.shape, default=0) < 0 or self.constant.size != volume(self.shape):
             raise self.fail(f"{self.constant.size} weights do not fill the shape {tuple(self.shape)}")
         return [e.keep(self, "constant", self.shape)]
 

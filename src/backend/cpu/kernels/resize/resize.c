@@ -40,6 +40,7 @@ struct resize_state {
     float *y;
     int n_outer;
     struct axis outer[PLN_MAX_RANK], row;
+    int64_t table[PLN_MAX_RANK], n_table; /* where taps of outer axes, computed once for a range of tasks, begin; -1: too many, or plain ones */
     int64_t n_places, chunk; /* a task is a chunk of the row at one place along the outer axes; all places of a chunk come first */
     bool by_runs; /* a place of the row is a run that is not resized, else it is one element */
     struct axis run;
@@ -198,8 +199,12 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     /* A chunk's taps are computed for each range of tasks, and should pay. */
     out_prepared->grain = PLN_MAX(1 + 100000 / (s->chunk * s->run.out * taps_of_filter(s->modes.filter)), PLN_MIN((int64_t)8, out_prepared->n_tasks / 32));
     size_t line_bytes = 0;
+    for (int i = 0; i < s->n_outer; i++) {
+        s->table[i] = s->outer[i].resized && s->outer[i].out <= CHUNK_MOST ? s->n_table : -1;
+        if (s->table[i] >= 0) s->n_table += s->outer[i].out;
+    }
     if (s->makes_line && !pln_mul_size((size_t)s->row.in, sizeof(float), &line_bytes)) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
-    out_prepared->scratch_bytes = (size_t)s->chunk * sizeof(struct axis_taps) + line_bytes;
+    out_prepared->scratch_bytes = (size_t)(s->chunk + s->n_table) * sizeof(struct axis_taps) + line_bytes;
     return PLN_OK;
 }
 
@@ -351,21 +356,33 @@ static void row_of_elements(const struct resize_state *s, const struct taps *out
     }
 }
 
-/* The place of a task along the outer axes: what is seen there, and where it goes. */
-static int64_t place(const struct resize_state *s, int64_t task, struct taps *out)
+/* Taps of the outer axes, all of those that are not computed one by one. */
+static void fill_table(const struct resize_state *s, struct axis_taps *table)
 {
-    struct axis_taps more;
-    int64_t to = 0;
+    for (int i = 0; i < s->n_outer; i++)
+        for (int64_t at = 0; s->table[i] >= 0 && at < s->outer[i].out; at++) taps_at(s, &s->outer[i], at, &table[s->table[i] + at]);
+}
+
+/* The place of a task along the outer axes: what is seen there, and where it goes. */
+static int64_t place(const struct resize_state *s, const struct axis_taps *table, int64_t task, struct taps *out)
+{
+    struct axis_taps one;
+    int64_t to = 0, from = 0;
     *out = (struct taps){ .n = 1, .weight = { 1 } };
     for (int i = s->n_outer - 1; i >= 0; i--) {
         const struct axis *axis = &s->outer[i];
-        const struct taps before = *out;
         const int64_t at = task % axis->out;
         task /= axis->out;
-        taps_at(s, axis, at, &more);
-        multiply_taps(&before, &more, out);
         to += at * axis->y;
+        if (!axis->resized) {
+            from += at * axis->x;
+            continue;
+        }
+        const struct taps before = *out;
+        if (s->table[i] < 0) taps_at(s, axis, at, &one);
+        multiply_taps(&before, s->table[i] < 0 ? &one : &table[s->table[i] + at], out);
     }
+    for (int t = 0; t < out->n; t++) out->offset[t] += from;
     return to;
 }
 
@@ -374,11 +391,13 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     (void)shared;
     const struct resize_state *s = state;
     struct chunk chunk = { .number = -1, .taps = scratch };
-    float *line = (float *)(chunk.taps + s->chunk);
+    struct axis_taps *table = chunk.taps + s->chunk;
+    float *line = (float *)(table + s->n_table);
     struct taps outer;
+    if (first < last) fill_table(s, table);
     for (int64_t task = first; task < last; task++) {
         if (task / s->n_places != chunk.number) fill_chunk(s, task / s->n_places, &chunk);
-        float *y = s->y + place(s, task % s->n_places, &outer) + chunk.number * s->chunk * s->row.y;
+        float *y = s->y + place(s, table, task % s->n_places, &outer) + chunk.number * s->chunk * s->row.y;
         if (s->by_runs)
             row_of_runs(s, &outer, &chunk, y);
         else
