@@ -291,6 +291,63 @@ class Parsed(unittest.TestCase):
         network.get_output(0).name, network.get_output(1).name = "h", "y"
         self.check(builder, network, draw(2, 3), ("x", "h", "y"))
 
+    def test_names_of_bodies(self):
+        """A body may have values of the names that values outside of it get."""
+        for name in ("then_branch_y", "else_branch_y", "t"):
+            builder, network = parsed(self.branches())
+            network.get_output(1).name = name
+            if name == "t":
+                with self.assertRaisesRegex(planish.InvalidArgument, "two values"):
+                    network.to_model()
+                continue
+            self.check(builder, network, draw(2, 3), ("x", "y", name))
+        builder, network = parsed(self.branches())
+        network.get_input(0).name = "then_branch_y"
+        network.get_input(0).dtype = trt.float16
+        self.check(builder, network, draw(2, 3).astype(np.float16), ("then_branch_y", "y", "h"))
+
+    def test_what_a_file_was(self):
+        """A file is read when it is parsed: what becomes of it does not matter."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.onnx")
+            with open(path, "wb") as file:
+                file.write(self.branches().SerializeToString())
+            builder, network = new()
+            self.assertTrue(trt.OnnxParser(network, LOGGER).parse_from_file(path))
+            with open(path, "r+b") as file:
+                file.truncate(10)
+            self.check(builder, network, draw(2, 3))
+            more = first(network.add_unary(network.get_output(1), trt.UnaryOperation.ABS))
+            network.mark_output(more)
+            self.check(builder, network, draw(2, 3))
+            builder, network = new()
+            parser = trt.OnnxParser(network, LOGGER)
+            for wrong in (os.path.join(folder, "none.onnx"), folder, path + "\0"):
+                self.assertFalse(parser.parse_from_file(wrong))
+                self.assertIn("cannot read", parser.get_error(parser.num_errors - 1).desc())
+
+    def test_parameters_of_parsed_layers(self):
+        """They are looked at, not changed: what the model says is what runs."""
+        _, network = parsed(model_of([helper.make_node("Softmax", ["x"], ["y"], axis=0)], [value("x", [2, 3])], [value("y", [2, 3])]))
+        layer = network.get_layer(0)
+        self.assertEqual(layer, network.get_layer(0))
+        layer.__class__ = trt.ISoftMaxLayer
+        self.assertEqual(layer.axes, 1)
+        layer.name = "mine"
+        with self.assertRaisesRegex(planish.Unsupported, "'mine' was parsed.*another axes"):
+            layer.axes = 2
+
+    def test_the_network_has_a_name(self):
+        builder, network = parsed(self.branches())
+        network.name = "mine"
+        self.assertEqual(build(builder, network).name, "mine")
+
+    def test_an_output_that_is_a_weight(self):
+        model = model_of([helper.make_node("Neg", ["x"], ["y"])], [value("x", [2])], [value("y", [2]), value("w", [2])], [numpy_helper.from_array(np.float32([5, 6]), "w")])
+        builder, network = parsed(model)
+        network.get_output(1).name = "weights"
+        np.testing.assert_array_equal(run(build(builder, network), {"x": np.float32([1, 2])})["weights"], [5, 6])
+
     def test_names_that_are_taken(self):
         for name in ("s", "h", "x"):
             _, network = parsed(self.branches())

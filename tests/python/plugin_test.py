@@ -249,6 +249,24 @@ class Plugins(unittest.TestCase):
         x = draw(4, 3)
         close(run(build(builder, network), {"x": x})["y"], np.maximum(x, 0)[[0, 1, 2, 3, 0, 1]])
 
+    def test_parser_in_bodies(self):
+        """Nodes in branches and in functions of the model are plugins, too; shapes of such a network can be asked."""
+        attributes = dict(pads=[0, 1], plugin_version="2", plugin_namespace="acme")
+        sides = [helper.make_graph([helper.make_node(op, ["x"], [f"{op}_y"], **more)], op, [], [helper.make_tensor_value_info(f"{op}_y", TensorProto.FLOAT, None)])
+                 for op, more in (("RowsAround", attributes), ("Neg", {}))]  # fmt: skip
+        nodes = [helper.make_node("If", ["c"], ["h"], then_branch=sides[0], else_branch=sides[1]), helper.make_node("Twice", ["h"], ["y"], domain="mine"), helper.make_node("Abs", ["x"], ["z"])]
+        twice = helper.make_function("mine", "Twice", ["a"], ["b"], [helper.make_node("RowsAround", ["a"], ["b"], **attributes)], [helper.make_opsetid("", 17)])
+        infos = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2]), helper.make_tensor_value_info("c", TensorProto.BOOL, [])]
+        outs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["m", 2]), helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 2])]
+        model = helper.make_model(helper.make_graph(nodes, "g", infos, outs), functions=[twice], opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)], ir_version=10)
+        builder, network = new()
+        parser = trt.OnnxParser(network, LOGGER)
+        self.assertTrue(parser.parse(model.SerializeToString()), LOGGER.lines[-1:])
+        self.assertEqual((network.get_output(0).dtype, tuple(network.get_output(1).shape)), (trt.float32, (-1, 2)))
+        x = draw(3, 2)
+        for condition, y in ((True, x[[0, 1, 2, 0, 0]]), (False, -x[[0, 1, 2, 0]])):
+            np.testing.assert_array_equal(run(build(builder, network), {"x": x, "c": np.array(condition)})["y"], y)
+
     def test_mistakes(self):
         raised = ValueError("out of paint")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import base
 from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
-from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache, OnnxParser, ParserError
+from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache
 from .definition import IAssertionLayer, INetworkDefinition
 from .enums import (ActivationType, AllocatorFlag, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,
                     ElementWiseOperation, EngineCapability, EngineStat, ExecutionContextAllocationStrategy, FillOperation, GatherMode, HardwareCompatibilityLevel,
@@ -26,6 +26,7 @@ from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLay
                      IMatrixMultiplyLayer, INMSLayer, INonZeroLayer, INormalizationLayer, IOneHotLayer, IPaddingLayer, IParametricReLULayer, IPoolingLayer, IQuantizeLayer,
                      IRaggedSoftMaxLayer, IReduceLayer, IResizeLayer, IReverseSequenceLayer, IRotaryEmbeddingLayer, IScaleLayer, IScatterLayer, ISelectLayer, IShapeLayer,
                      IShuffleLayer, ISliceLayer, ISoftMaxLayer, ISqueezeLayer, ITopKLayer, IUnaryLayer, IUnsqueezeLayer)  # fmt: skip
+from .parser import OnnxParser, ParserError
 from .plugins import (DimensionOperation, DimsExprs, DynamicPluginTensorDesc, IDimensionExpr, IExprBuilder, IPluginCapability, IPluginCreator, IPluginCreatorV3One,
                       IPluginRegistry, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime,
                       PluginField, PluginFieldCollection, PluginFieldCollection_, PluginTensorDesc, get_plugin_registry)  # fmt: skip

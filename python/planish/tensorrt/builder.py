@@ -1,9 +1,7 @@
-"""Builders, their configuration, networks that a parser fills."""
+"""Builders and their configuration."""
 from __future__ import annotations
 
-import ctypes
 import json
-import mmap
 import os
 import shutil
 import tempfile
@@ -11,14 +9,13 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
 from ..build import build, default_device
-from ..errors import BadModel, BadPlan, Error, InvalidArgument, Message, Unsupported
-from . import wire
+from ..errors import BadPlan, Error, InvalidArgument, Unsupported
 from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
 from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
 from .log import Phases, Recorder, Severity
-from .plugins import NAMESPACE, VERSION, domain_of, get_plugin_registry, registry_ops
+from .plugins import get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"
@@ -409,236 +406,7 @@ class Builder(Reports):
         """Nothing is kept."""
 
 
-class ParserError:
-    """Why a model could not be parsed."""
-
-    def __init__(self, message: Message, status: int) -> None:
-        self.message, self.status = message, status
-
-    def code(self) -> int:
-        """The library's status code (docs/errors.md)."""
-        return self.status
-
-    def desc(self) -> str:
-        """What, why, what to do."""
-        return self.message.text
-
-    def node(self) -> int:
-        """The node's place in the model; -1: none."""
-        return self.message.node_index
-
-    def node_name(self) -> str:
-        """The node's name."""
-        return self.message.node
-
-    def node_operator(self) -> str:
-        """Its operator."""
-        return self.message.op
-
-    def file(self) -> str:
-        """Nothing: sources are not told."""
-        return ""
-
-    def line(self) -> int:
-        """0."""
-        return 0
-
-    def func(self) -> str:
-        """Nothing."""
-        return ""
-
-    def local_function_stack(self) -> List[str]:
-        """Nothing."""
-        return []
-
-    def __str__(self) -> str:
-        return f"In node {self.node()} with name: {self.node_name()} and operator: {self.node_operator()}: {self.desc()}"
-
-    __repr__ = __str__
-
-
-class ParserErrors(Strict):
-    """Something that keeps why models could not be read."""
-
-    def __init__(self, logger: Any) -> None:
-        self.logger = logger
-        self._errors: List[ParserError] = []
-
-    def _note(self, raised: Error) -> None:
-        self._errors += [ParserError(m, raised.status) for m in raised.messages]
-
-    @property
-    def num_errors(self) -> int:
-        """Errors so far."""
-        return len(self._errors)
-
-    def get_error(self, index: int) -> ParserError:
-        """One of them."""
-        return self._errors[index]
-
-    def clear_errors(self) -> None:
-        """Forgets them."""
-        self._errors.clear()
-
-
-def read(model: Any) -> wire.Graph:
-    """The graph of a file (mapped) or of bytes."""
-    if not isinstance(model, (str, os.PathLike)):
-        return wire.Graph(model)
-    with open(model, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
-            raise BadModel(f"'{os.fspath(model)}' is empty: it is no ONNX model")
-        return wire.Graph(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-
-
-def with_plugins(model: Any, folder: Any) -> Tuple[Any, Any]:
-    """The model with nodes that only a registered plugin knows put into its domain, and the folder of its external data; None: there are no such nodes."""
-    registry = get_plugin_registry()
-    if not registry.creators:
-        return None, folder
-    graph = read(model)
-    domains = set()
-    parts = []
-    for number, part in graph.parts:
-        if number == wire.GRAPH_NODE:
-            node = wire.Node(wire.message(part))
-            told = {k: wire.attribute(v) for k, v in node.attributes.items()}
-            namespace = told.get(NAMESPACE, "")
-            if registry.get_creator(node.op, told.get(VERSION, "1"), namespace) is not None:
-                domains.add(domain_of(namespace))
-                kept = [whole for n, _, whole in wire.fields(wire.message(part)) if n != wire.NODE_DOMAIN]
-                part = memoryview(wire.put(wire.GRAPH_NODE, b"".join(kept) + wire.put(wire.NODE_DOMAIN, domain_of(namespace))))
-        parts.append(part)
-    if not domains:
-        return None, folder
-    if folder is None and isinstance(model, (str, os.PathLike)):
-        folder = os.path.dirname(os.path.abspath(model))
-    opsets = [wire.put(wire.MODEL_OPSET, wire.opset(d, 1)) for d in sorted(domains)]
-    return graph.written(parts, *opsets), folder
-
-
-class OnnxParser(ParserErrors, Flagged, Managed):
-    """Reads ONNX models into a network."""
-
-    def __init__(self, network: INetworkDefinition, logger: Any) -> None:
-        ParserErrors.__init__(self, logger)
-        Flagged.__init__(self)
-        self.network = network
-        self._subgraphs: List[Tuple[List[int], bool]] = []
-        self._loaded: Any = None
-        self._beside: Dict[str, bytes] = {}
-        self.builder_config: Optional[IBuilderConfig] = None
-
-    def _parse(self, model: Any, folder: Optional[str]) -> bool:
-        try:
-            if self.network.num_layers or self.network.num_inputs:
-                raise InvalidArgument("the network is not empty: parse into a new one, and add layers behind")
-            # As imported, which is what a network shows; the builder builds the model itself.
-            try:
-                parsed, graph = build(model, device="ref", external_data=folder, ops=registry_ops()), read(model)
-            except Error:
-                try:
-                    changed, folder = with_plugins(model, folder)
-                except (Error, OSError, ValueError):  # what is wrong was told already
-                    changed = None
-                if changed is None:
-                    raise
-                model = changed
-                parsed, graph = build(model, device="ref", external_data=folder, ops=registry_ops()), read(model)
-        except Error as raised:
-            self._note(raised)
-            for error in self._errors:
-                self.logger.log(Severity.ERROR, str(error))
-            return False
-        self.network._take(model, folder, graph, parsed.inputs + parsed.outputs)
-        return True
-
-    def parse(self, model: bytes, path: Optional[str] = None) -> bool:
-        """Of bytes; path: where the model lies, for its external data. False: get_error tells why."""
-        return self._parse(bytes(model), os.path.dirname(os.path.abspath(path)) if path else None)
-
-    def parse_from_file(self, model: str) -> bool:
-        """Of a file."""
-        return self._parse(os.fspath(model), None)
-
-    def supports_model(self, model: bytes, path: Optional[str] = None) -> Tuple[bool, List[Tuple[List[int], bool]]]:
-        """(can it be parsed?, one subgraph of all nodes)."""
-        return self.supports_model_v2(model, path), self._subgraphs
-
-    def supports_model_v2(self, model: bytes, path: Optional[str] = None) -> bool:
-        """Can it be parsed? One subgraph of all nodes."""
-        parser = OnnxParser(INetworkDefinition(0, self.logger, None), self.logger)
-        fine = parser.parse(model, path)
-        self._subgraphs = [(list(range(parser.network.num_layers)), True)] if fine else []
-        return fine
-
-    @property
-    def num_subgraphs(self) -> int:
-        """Of the model that supports_model_v2 looked at: 1, or 0 when it cannot be parsed."""
-        return len(self._subgraphs)
-
-    def is_subgraph_supported(self, index: int) -> bool:
-        """Does it run here?"""
-        return self._subgraphs[index][1]
-
-    def get_subgraph_nodes(self, index: int) -> List[int]:
-        """Places of its nodes in the model."""
-        return self._subgraphs[index][0]
-
-    def get_layer_output_tensor(self, name: str, i: int = 0) -> Any:
-        """Output i of the node of this name; None: there is none."""
-        layer = next((layer for layer in self.network if layer.name == name), None)
-        return layer.get_output(i) if layer is not None else None
-
-    def get_used_vc_plugin_libraries(self) -> List[str]:
-        """None."""
-        return []
-
-    def load_model_proto(self, model: bytes, path: Optional[str] = None) -> bool:
-        """Keeps a model for parse_model_proto."""
-        self._loaded, self._beside = (bytes(model), path), {}
-        return True
-
-    def load_initializer(self, name: str, data: Any, size: int) -> bool:
-        """Weights in place of those that the model has in other files. data: an address, or bytes."""
-        self._beside[name] = ctypes.string_at(data, size) if isinstance(data, int) else bytes(data)[:size]
-        return True
-
-    def parse_model_proto(self) -> bool:
-        """Parses the model that was loaded, with the initializers that were."""
-        if self._loaded is None:
-            return False
-        model, path = self._loaded
-        if not self._beside:
-            return self.parse(model, path)
-        try:
-            graph, new = read(model), {}
-            for name, data in self._beside.items():
-                old = graph.initializers.get(name)
-                if old is not None:
-                    fields = [*(wire.put(wire.TENSOR_DIMS, d) for d in old.shape), wire.put(wire.TENSOR_TYPE, old.code), wire.put(wire.TENSOR_NAME, name), wire.put(wire.TENSOR_RAW, data)]
-                    new[name] = b"".join(fields)
-        except Error as raised:
-            self._note(raised)
-            return False
-        return self.parse(graph.with_initializers(new), path)
-
-    def set_builder_config(self, builder_config: IBuilderConfig) -> bool:
-        """Kept: parsing does not depend on it."""
-        self.builder_config = builder_config
-        return True
-
-    def parse_with_weight_descriptors(self, model: bytes) -> bool:
-        """The old name of parse."""
-        return self.parse(model)
-
-    def supports_operator(self, op_name: str) -> bool:
-        """Every operator of ONNX runs."""
-        return True
-
-
 until(IBuilderConfig, 8, "max_workspace_size min_timing_iterations", "use set_memory_pool_limit(MemoryPoolType.WORKSPACE, …) and avg_timing_iterations")
 until(IBuilderConfig, 10, "int8_calibrator algorithm_selector set_quantization_flag clear_quantization_flag get_quantization_flag set_calibration_profile get_calibration_profile quantization_flags", "say it in the network: QuantizeLinear, DequantizeLinear")
 until(Builder, 8, "max_batch_size build_engine", "use build_serialized_network")
 until(Builder, 10, "platform_has_fast_fp16 platform_has_fast_int8 platform_has_tf32", "types stand in the network")
-until(OnnxParser, 10, "supports_model parse_with_weight_descriptors", "use supports_model_v2, parse")

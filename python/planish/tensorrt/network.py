@@ -59,6 +59,7 @@ class Param:
         return self if owner is None else owner.__dict__.get(self.name, self.default)
 
     def __set__(self, owner: Any, value: Any) -> None:
+        owner._may_set(self.name)
         owner.__dict__[self.name] = self.to(value) if self.to and value is not None else value
         owner._changed()
 
@@ -117,6 +118,9 @@ class ITensor(_Part):
         if any(d < -1 for d in made):
             raise InvalidArgument(f"the shape of '{name}' is {tuple(made)}: extents are 0 or more, or -1 where only a run tells them")
         return made
+
+    def _may_set(self, name: str) -> None:
+        pass
 
     def _changed(self) -> None:
         pass  # nothing of a network follows from a tensor's name
@@ -189,8 +193,11 @@ class ITensor(_Part):
 
     @property
     def inner_name(self) -> str:
-        """The value's name where `name` is that of the output in another type."""
-        return f"{self.name}.uncast" if self._wanted and self._wanted != self.code else self.name
+        """The value's name, which is another than `name` where the output is of another type, or was renamed in a parsed model."""
+        cast = bool(self._wanted) and self._wanted != self.code
+        if self._parsed and self._layer is not None:
+            return f"{DOMAIN}/parsed/{self._parsed[0]}" if cast or self.name != self._parsed[0] else self.name
+        return f"{self.name}.uncast" if cast else self.name
 
     @property
     def is_network_input(self) -> bool:
@@ -260,10 +267,22 @@ class ILayer(_Part):
         for i in range(self.outputs_count):
             self.outputs.append(ITensor(network, self, f"{self.name}_output" + (f"_{i}" if i else "")))
 
+    def _may_set(self, name: str) -> None:
+        """Unsupported: it is a parameter of a layer that was parsed."""
+        if self.node is not None and name not in ("name", "metadata", "precision", "num_ranks"):
+            raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it another {name}")
+
     def _changed(self) -> None:
         network = self._network()
         if network is not None and self.number >= 0:
             network._forget(self)
+
+    def __eq__(self, other: Any) -> bool:
+        # get_layer makes plain layers that share everything with theirs.
+        return isinstance(other, ILayer) and self.__dict__ is other.__dict__
+
+    def __hash__(self) -> int:
+        return id(self.__dict__)
 
     def _taken(self, tensor: Optional[ITensor]) -> Optional[ITensor]:
         """An input; TypeError, InvalidArgument: it can be none."""
@@ -397,7 +416,7 @@ _TYPES = {
 _PARAMETERS = {
     "Conv": {"kernel_shape": "kernel_size_nd", "strides": "stride_nd", "dilations": "dilation_nd", "group": "num_groups"},
     "MaxPool": {"kernel_shape": "window_size_nd", "strides": "stride_nd"},
-    "Softmax": {"axis": "axis"}, "Concat": {"axis": "axis"}, "Gather": {"axis": "axis"}, "Einsum": {"equation": "equation"}, "Transpose": {"perm": "first_transpose"},
+    "Concat": {"axis": "axis"}, "Gather": {"axis": "axis"}, "Einsum": {"equation": "equation"}, "Transpose": {"perm": "first_transpose"},
     "LeakyRelu": {"alpha": "alpha"}, "Elu": {"alpha": "alpha"},
 }  # fmt: skip
 _PARAMETERS["ConvTranspose"], _PARAMETERS["AveragePool"] = _PARAMETERS["Conv"], _PARAMETERS["MaxPool"]
@@ -412,6 +431,8 @@ def _parameters(node: wire.Node) -> Dict[str, Any]:
     """A node's attributes as a layer's parameters, for who looks at them."""
     told = {k: wire.attribute(v) for k, v in node.attributes.items()}
     out = {name: told[key] for key, name in _PARAMETERS.get(node.op, {}).items() if key in told}
+    if node.op == "Softmax" and told.get("axis", -1) >= 0:
+        out["axes"] = 1 << told["axis"]
     if told.get("pads"):
         half = len(told["pads"]) // 2
         out["pre_padding"], out["post_padding"] = Dims(told["pads"][:half]), Dims(told["pads"][half:])
@@ -430,6 +451,8 @@ class OnnxLayer(ILayer):
         self.__dict__["name"] = node.name or f"(Unnamed Layer* {len(network._layers)}) [{node.op}]"
         self.title, self.__dict__["layer_type"] = node.op, getattr(LayerType, _TYPES.get(node.op, "PLUGIN_V3"))
         self.inputs = [network._values.get(name) for name in node.inputs]
+        while self.inputs and self.inputs[-1] is None:  # weights are no tensors of the network
+            self.inputs.pop()
         self.outputs = []
         for name in node.outputs:
             tensor = ITensor(network, self, name, parsed=(name, 0, ()))
@@ -622,10 +645,9 @@ class NetworkBase(Managed):
     def __init__(self, flags: int, logger: Any, builder: Any = None) -> None:
         self.flags, self.logger, self.name, self.builder = flags, logger, "", builder
         self.error_recorder: Any = None
-        self.model: Any = None  # what was parsed: bytes or a path
+        self.model: Any = None  # what was parsed: bytes
         self.folder: Any = None  # of its external data
         self.graph: Optional[wire.Graph] = None
-        self.ops: Any = None
         self._layers: List[ILayer] = []
         self._inputs: List[ITensor] = []
         self._outputs: List[ITensor] = []
@@ -687,39 +709,53 @@ class NetworkBase(Managed):
         """Types and shapes of all values of the parsed model, by the names that they have there."""
         if self._parsed_told is None:
             names = [t._parsed[0] for layer in self._layers if isinstance(layer, OnnxLayer) for t in layer.outputs if t._parsed[0]]
-            engine = build(self._rewritten(names, {}), device="ref", external_data=self._data_folder(), ops=self.ops)
+            engine = build(self._rewritten(names, {}, shapes_only=True), device="ref", external_data=self.folder, ops=self._all_ops())
             self._parsed_told = {i.name: i for i in engine.outputs}
         return self._parsed_told
-
-    def _data_folder(self) -> Any:
-        import os
-
-        if self.folder is not None:
-            return self.folder
-        return os.path.dirname(os.path.abspath(self.model)) if isinstance(self.model, (str, os.PathLike)) else None
 
     def _reshaped(self) -> bool:
         """Has an input another shape than in the parsed model?"""
         return any(t._dims != t._parsed[2] for t in self._parsed_inputs)
 
     def _renamed(self) -> Dict[str, str]:
-        """Values of the parsed model that have other names now. An input of another type leaves its name to the cast's input."""
+        """Values of the parsed model that have other names now, by the old ones. No name of the user's is used inside, where bodies may have values of that name."""
         assert self.graph is not None
-        out = {old: f"{t.name}.parsed" if t._layer is None and t._code != t._parsed[1] else t.inner_name for old, t in self._values.items()}
-        out = {old: new for old, new in out.items() if new != old}
-        new = [*out.values(), *(t.name for t in self._parsed_inputs if t._code != t._parsed[1])]
+        out: Dict[str, str] = {}
+        for old, tensor in self._values.items():
+            if tensor._layer is not None:
+                new = tensor.inner_name
+            else:
+                given = any(tensor is t for t in self._parsed_inputs)
+                new = f"{DOMAIN}/parsed/{old}" if given and (tensor.name != old or tensor._code != tensor._parsed[1]) else old
+            if new != old:
+                out[old] = new
+        names = [t.name for t in self._outputs if t._parsed] + [t.name for t in self._inputs if t._parsed and not any(t is o for o in self._outputs)]
         taken = {*self._values, *self.graph.initializers} - set(out)
-        for name in new:
-            if name in taken or new.count(name) > 1:
-                raise InvalidArgument(f"two values of the network are named '{name}'")
+        for tensor in self._parsed_inputs + self._outputs:
+            if tensor._parsed and tensor.name != tensor._parsed[0] and (tensor.name in taken or names.count(tensor.name) > 1):
+                raise InvalidArgument(f"two values of the network are named '{tensor.name}'")
         return out
 
-    def _rewritten(self, outputs: Sequence[str], renamed: Dict[str, str], added: bytes = b"", around: bytes = b"") -> bytes:
-        """The parsed model with other outputs and names, with its inputs as they are now, and more in its graph and around it. Shapes that it tells go where an input has another."""
+    def _named_again(self) -> List[Tuple[str, str, int]]:
+        """(value, name, type or 0) of outputs, and what a debug listener hears, that have their names by a copy or cast."""
+        out = []
+        for tensor in self._outputs + [t for t in self._debug if not any(t is o for o in self._outputs)]:
+            value = tensor._parsed[0] if tensor._parsed and tensor._layer is None and not any(tensor is t for t in self._parsed_inputs) else tensor.inner_name
+            if value != tensor.name and (tensor._parsed or any(tensor is o for o in self._outputs)):
+                out.append((value, tensor.name, tensor._wanted if tensor._wanted and tensor._wanted != tensor.code else 0))
+        return out
+
+    def _rewritten(self, outputs: Sequence[str], renamed: Dict[str, str], added: bytes = b"", around: bytes = b"", shapes_only: bool = False) -> bytes:
+        """The parsed model with other outputs and names, with its inputs as they are now, and more in its graph and around it. Shapes that it tells go where an input has
+        another. shapes_only: large weights become inputs."""
         assert self.graph is not None
         here = {id(t) for t in self._inputs}
         inputs = {t._parsed[0]: t for t in self._parsed_inputs}
-        first = [wire.put(wire.GRAPH_NODE, wire.node("Cast", [t.name], [renamed[old]], attributes={"to": t._parsed[1]})) for old, t in inputs.items() if t._code != t._parsed[1] and old in renamed]
+        first = []
+        for old, tensor in inputs.items():
+            if old in renamed:
+                cast = {"to": tensor._parsed[1]} if tensor._code != tensor._parsed[1] else {}
+                first.append(wire.put(wire.GRAPH_NODE, wire.node("Cast" if cast else "Identity", [tensor.name], [renamed[old]], attributes=cast)))
         kept: List[Union[bytes, memoryview]] = []
         told: Dict[str, Any] = {}
         reshaped = self._reshaped()
@@ -729,17 +765,25 @@ class NetworkBase(Managed):
                 if name not in renamed and not reshaped:
                     told[name] = part
                 continue
-            if number == wire.GRAPH_INPUT:
+            if number == wire.GRAPH_NAME and self.name != self.graph.name:
+                part = wire.put(number, self.name)  # type: ignore[assignment]
+            elif number == wire.GRAPH_INPUT:
                 tensor = inputs.get(wire.named(wire.message(part)))
                 if tensor is not None and id(tensor) not in here:
                     continue
                 if tensor is not None and (reshaped or renamed):
-                    name, code = (tensor.name, tensor._code) if renamed else tensor._parsed[:2]
-                    part = wire.put(wire.GRAPH_INPUT, wire.value_info(name, code, self._dims(tensor)))  # type: ignore[assignment]
+                    name, code = (tensor.name, tensor._code) if tensor._parsed[0] in renamed else tensor._parsed[:2]
+                    part = wire.put(number, wire.value_info(name, code, self._dims(tensor)))  # type: ignore[assignment]
+            elif number == wire.GRAPH_INITIALIZER and shapes_only:
+                weights = wire.Initializer(wire.message(part))
+                if weights.size > SMALL and weights.code in (F32, F16, BF16):
+                    if weights.name in self.graph.inputs:
+                        continue
+                    part = wire.put(wire.GRAPH_INPUT, wire.value_info(weights.name, weights.code, weights.shape))  # type: ignore[assignment]
             elif number == wire.GRAPH_VALUE_INFO and (reshaped or renamed):
                 continue
             elif number == wire.GRAPH_NODE and renamed:
-                part = wire.put(wire.GRAPH_NODE, wire.renamed_node(wire.message(part), renamed))  # type: ignore[assignment]
+                part = wire.put(number, wire.renamed_node(wire.message(part), renamed))  # type: ignore[assignment]
             kept.append(part)
         outs = [told.get(name) or wire.put(wire.GRAPH_OUTPUT, wire.value_info(name, 0, None)) for name in outputs]
         return self.graph.written([*first, *kept, added, *outs], around)
@@ -769,9 +813,9 @@ class NetworkBase(Managed):
         return e
 
     def _model(self, e: Emitter, outputs: Sequence[str], casts: Sequence[Tuple[str, str, int]] = (), shapes_only: bool = False, more: Sequence[Tuple[str, int, Any]] = ()) -> bytes:
-        """A ModelProto. casts: (value, name, type) of outputs that were asked for in another type; more: inputs beside the network's."""
+        """A ModelProto. casts: (value, name, type) of outputs that are casts, or with type 0 copies; more: inputs beside the network's."""
         nodes = [Emitter.encode(n) for n in e.nodes]
-        nodes += [wire.node("Cast", [value], [name], attributes={"to": code}) for value, name, code in casts]
+        nodes += [wire.node("Cast" if code else "Identity", [value], [name], attributes={"to": code} if code else None) for value, name, code in casts]
         inputs, parts = [*((t.name, t.code, self._dims(t)) for t in self._inputs if not t._parsed), *more], []
         for name, (array, code) in e.initializers.items():
             code = code or dtypes.from_numpy(array.dtype)
@@ -787,7 +831,7 @@ class NetworkBase(Managed):
                              wire.put(wire.MODEL_GRAPH, b"".join(graph))])  # fmt: skip
         renamed = self._renamed()
         if not nodes:
-            return self._rewritten(outputs, renamed)
+            return self._rewritten(outputs, renamed, shapes_only=shapes_only)
         # The model may be of another operator set: what was added is a function with its own.
         made = {o for n in e.nodes for o in n[2]} | {name for _, name, _ in casts}
         theirs = {*(renamed.get(name, name) for name in self._values), *(t.name for t in self._parsed_inputs), *self.graph.inputs, *self.graph.initializers}
@@ -802,7 +846,7 @@ class NetworkBase(Managed):
         call = wire.put(wire.GRAPH_NODE, wire.node("Added", taken, given, "", DOMAIN))
         around = b"".join([wire.put(wire.MODEL_OPSET, wire.opset(DOMAIN, 1)), *domains, wire.put(wire.MODEL_FUNCTIONS, b"".join(body))])
         late = b"".join(wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs)
-        return self._rewritten(outputs, renamed, b"".join(parts) + call + late, around)
+        return self._rewritten(outputs, renamed, b"".join(parts) + call + late, around, shapes_only)
 
     def _dims(self, tensor: ITensor) -> List[Union[int, str]]:
         return [d if d >= 0 else tensor._dim_names.get(i) or f"{tensor.name}_{i}" for i, d in enumerate(tensor._dims)]
@@ -826,7 +870,7 @@ class NetworkBase(Managed):
             made = {name for node in e.nodes for name in node[2]}
             wanted = {e.names[id(t)]: t for one in self._layers for t in one.outputs if e.names.get(id(t)) in made}
             model = self._model(e, list(wanted), shapes_only=True, more=[cut[name] for name in sorted(e.used & set(cut))])
-            for info in build(model, device="ref", external_data=self._data_folder() if self.graph else None, ops=self._all_ops()).outputs:
+            for info in build(model, device="ref", external_data=self.folder, ops=self._all_ops()).outputs:
                 wanted[info.name]._known["info"] = info
         return tensor._known.get("info")
 
@@ -849,16 +893,15 @@ class NetworkBase(Managed):
         if not self._outputs:
             raise InvalidArgument("the network has no output: call network.mark_output(tensor), or parse a model into it first (OnnxParser.parse)")
         added = any(not isinstance(layer, OnnxLayer) for layer in self._layers)
-        wanted = [t._wanted if t._wanted and t._wanted != t.code else 0 for t in self._outputs]
         same = self._inputs == self._parsed_inputs and self._outputs == self._parsed_outputs and not self._reshaped()
-        if self.graph is not None and same and not added and not any(wanted) and not self._renamed():
+        casts = self._named_again()
+        if self.graph is not None and same and not added and not casts and not self._renamed() and self.name == self.graph.name:
             return self.model, self.folder
-        casts = [(t.inner_name, t.name, code) for t, code in zip(self._outputs, wanted) if code]
         e = self._written()
         for tensor in self._outputs:
             if tensor._layer is not None and not isinstance(tensor._layer, OnnxLayer) and id(tensor) not in e.names:
                 raise tensor._layer.fail("it stands inside of a loop or conditional, and cannot be an output outside of it: add_loop_output, or add_output of the conditional, gives values out")
-        return self._model(e, [t.name for t in self._outputs], casts), self._data_folder() if self.graph is not None else None
+        return self._model(e, [t.name for t in self._outputs], casts), self.folder
 
     # ---- the interface ----
 

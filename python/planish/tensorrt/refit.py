@@ -13,8 +13,9 @@ from ..build import build
 from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
 from . import wire
 from .base import Reports, Weights, as_weights, code_of, type_of
-from .builder import HOW, ParserErrors, are_names, kept_in, read
+from .builder import HOW, are_names, kept_in
 from .enums import TensorLocation, WeightsRole
+from .parser import ParserErrors, read
 from .log import Recorder
 from .plugins import registry_ops
 

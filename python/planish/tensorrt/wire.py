@@ -5,7 +5,7 @@ Nothing is copied but what is changed: weights stay in the model's own memory un
 from __future__ import annotations
 
 import struct
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -98,6 +98,11 @@ def message(part: Bytes) -> Any:
     return next(fields(part))[1]
 
 
+def number_of(part: Bytes) -> int:
+    """Which field it is."""
+    return next(fields(part))[0]
+
+
 def _numbers(value: Any) -> List[int]:
     """Of a field of numbers, which may be packed."""
     if isinstance(value, int):
@@ -177,7 +182,7 @@ class Graph:
     def __init__(self, data: Bytes) -> None:
         self.around: List[memoryview] = []  # fields of the model but graph
         self.parts: List[Tuple[int, memoryview]] = []  # of the graph: number and whole field
-        self.opset, self.name = 1, ""
+        self.name = ""
         self.nodes: List[Node] = []
         self.inputs: List[str] = []
         self.outputs: List[str] = []
@@ -187,10 +192,6 @@ class Graph:
                 self._read(value)
                 continue
             self.around.append(whole)
-            if number == MODEL_OPSET and not isinstance(value, int):
-                told = {n: v for n, v, _ in fields(value)}
-                if text(told.get(1, b"")) in ("", "ai.onnx"):
-                    self.opset = told.get(2, 1)
 
     def written(self, parts: Sequence[Bytes], *around: bytes) -> bytes:
         """The model with these fields in its graph, and more around it."""
@@ -290,14 +291,19 @@ def node(op: str, inputs: Iterable[str], outputs: Iterable[str], name: str = "",
     ])  # fmt: skip
 
 
+def with_graphs(data: Bytes, change: Callable[[Bytes], bytes]) -> bytes:
+    """An AttributeProto with its graphs changed."""
+    return b"".join(put(n, change(v)) if n in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) and not isinstance(v, int) else w for n, v, w in fields(data))
+
+
 def renamed_node(data: Bytes, names: Dict[str, str]) -> bytes:
-    """A NodeProto with other names of values, also where graphs in its attributes use them (ONNX forbids that these give the names to values of their own)."""
+    """A NodeProto with other names of values, also where graphs in its attributes use them. The new names must be none of theirs."""
     out: List[Bytes] = []
     for number_, value, whole in fields(data):
         if number_ in (NODE_INPUT, NODE_OUTPUT) and text(value) in names:
             whole = put(number_, names[text(value)])  # type: ignore[assignment]
         elif number_ == NODE_ATTRIBUTE and not isinstance(value, int):
-            whole = put(number_, b"".join(put(n, _renamed_graph(v, names)) if n in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) else w for n, v, w in fields(value)))  # type: ignore[assignment]
+            whole = put(number_, with_graphs(value, lambda graph: _renamed_graph(graph, names)))  # type: ignore[assignment]
         out.append(whole)
     return b"".join(out)
 
