@@ -23,7 +23,7 @@ def draw(*shape):
 
 def new():
     builder = trt.Builder(LOGGER)
-    return builder, builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
+    return builder, builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH) if trt.base.generation() < 11 else 0)
 
 
 def inputs_of(network, arrays, dynamic=()):
@@ -206,7 +206,7 @@ class Elements(unittest.TestCase):
                 "RELU": np.maximum(x, 0), "SIGMOID": sigmoid(x), "TANH": np.tanh(x), "LEAKY_RELU": np.where(x < 0, a * x, x), "ELU": np.where(x < 0, a * np.expm1(x), x),
                 "SELU": np.where(x <= 0, b * (a * np.exp(x) - a), b * x), "SOFTSIGN": x / (1 + np.abs(x)), "SOFTPLUS": a * np.logaddexp(0, b * x), "CLIP": np.clip(x, a, b),
                 "HARD_SIGMOID": np.clip(a * x + b, 0, 1), "SCALED_TANH": a * np.tanh(b * x), "THRESHOLDED_RELU": np.where(x > a, x, 0), "GELU_ERF": x / 2 * (1 + erf(x / np.sqrt(2))),
-                "GELU_TANH": x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+                "GELU_TANH": x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), "SWISH": x * sigmoid(a * x),
             }  # fmt: skip
         for kind in trt.ActivationType:
 

@@ -476,7 +476,12 @@ class Members(unittest.TestCase):
             with self.assertRaises(AttributeError) as raised:
                 engine.num_bindings
             self.assertIn("num_io_tensors", str(raised.exception))
+            self.assertFalse(hasattr(trt, "IFullyConnectedLayer") or hasattr(trt.INetworkDefinition, "add_fully_connected") or hasattr(new()[1], "has_implicit_batch_dimension"))
+            self.assertTrue(hasattr(trt, "IInt8EntropyCalibrator2") and hasattr(trt.BuilderFlag, "FP16") and hasattr(trt.TacticSource, "CUBLAS"))
             trt.set_generation(11)
+            for thing, name in ((trt, "IInt8EntropyCalibrator2"), (trt.BuilderFlag, "FP16"), (trt.TacticSource, "CUBLAS"), (trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH"), (trt, "IAlgorithmSelector")):
+                self.assertFalse(hasattr(thing, name), name)
+            self.assertEqual((trt.BuilderFlag.TF32, trt.BuilderFlag["FP16"], trt.BuilderFlag(0).name), (6, 0, "FP16"))
             self.assertFalse(hasattr(engine, "device_memory_size") or hasattr(new()[0].create_builder_config(), "int8_calibrator"))
         finally:
             trt.set_generation(8)

@@ -32,12 +32,13 @@ class Quiet(trt.ILogger):
 
 def build(model, logger, profile=True):
     builder = trt.Builder(logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH) if trt.base.generation() < 11 else 0)
     parser = trt.OnnxParser(network, logger)
     assert parser.parse(model.SerializeToString()), parser.get_error(0).desc()
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, 1 << 30)
-    config.set_flag(trt.BuilderFlag.FP16)
+    if hasattr(trt.BuilderFlag, "FP16"):
+        config.set_flag(trt.BuilderFlag.FP16)
     if profile:
         shapes = builder.create_optimization_profile()
         shapes.set_shape("x", (1, 4), (2, 4), (8, 4))

@@ -73,10 +73,24 @@ def get_nv_onnx_parser_version() -> int:
     return int(major) * 1000 + int(minor) * 100 + int(patch)
 
 
+# Classes that are found up to a generation: (the last one, what to use).
+_CLASSES = {
+    **dict.fromkeys("IInt8Calibrator IInt8EntropyCalibrator IInt8EntropyCalibrator2 IInt8LegacyCalibrator IInt8MinMaxCalibrator CalibrationAlgoType QuantizationFlag".split(),
+                    (10, "ranges stand in the network: add_quantize, add_dequantize")),
+    "IAlgorithmSelector": (10, "a timing cache makes builds alike"), "IStreamReader": (10, "use IStreamReaderV2"), "IFullyConnectedLayer": (8, "use add_matrix_multiply"),
+}  # fmt: skip
+_here = {name: globals().pop(name) for name in _CLASSES}
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return VERSIONS[generation()]
+    if name in _here:
+        last, instead = _CLASSES[name]
+        if generation() > last:
+            raise base.went(name, last, instead)
+        return _here[name]
     raise AttributeError(f"planish.tensorrt has no '{name}' (yet): docs/tensorrt.md lists what it has")
 
 
-__all__ += ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]
+__all__ = [name for name in __all__ if name not in _here] + ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]

@@ -7,7 +7,7 @@ import enum
 import functools
 import operator
 import sys
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
@@ -36,6 +36,46 @@ class Named(enum.IntEnum):
     """Numbers that are printed by their names, in all Pythons."""
 
     __str__, __format__ = enum.Enum.__str__, lambda self, told: format(str(self), told)
+
+    def __bool__(self) -> bool:
+        return True  # so that `dtype or trt.float16` is what it says, for FLOAT, which is 0, too
+
+
+def went(name: str, last: int, instead: str) -> AttributeError:
+    """Of something that programs of generations behind `last` do not find."""
+    return AttributeError(f"'{name}' went with TensorRT {10 if last == 8 else 11}: {instead} (or planish.tensorrt.set_generation({last}))")
+
+
+# Members of enumerations by the enumeration's name: their names, the last generation, what to use. Enumeration["NAME"] finds them always.
+GONE: Dict[str, Tuple[Tuple[str, ...], int, str]] = {
+    "BuilderFlag": (("FP16", "INT8", "BF16", "FP8", "INT4", "FP4", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS", "STRICT_TYPES"), 10, "types stand in the network: add_cast, add_quantize"),
+    "TacticSource": (("CUBLAS", "CUBLAS_LT", "CUDNN"), 10, "all kernels are Planish's"),
+    "NetworkDefinitionCreationFlag": (("EXPLICIT_BATCH",), 10, "all networks have explicit batches: create_network()"),
+}  # fmt: skip
+
+
+class _Members(enum.EnumMeta):
+    """Of enumerations some of whose members went (GONE)."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name[:1] != "_":
+            _look(cls, name)
+        return super().__getattribute__(name)
+
+    def __getattr__(cls, name: str) -> Any:
+        # Asked where the above failed: up to Python 3.11 members are found here.
+        _look(cls, name)
+        return cls._member_map_[name] if name in cls._member_map_ else super().__getattribute__(name)
+
+
+def _look(kind: type, name: str) -> None:
+    names, last, instead = GONE.get(type.__getattribute__(kind, "__name__"), ((), 0, ""))
+    if _generation > last and name in names:
+        raise went(name, last, instead)
+
+
+class NamedUntil(Named, metaclass=_Members):
+    """Numbers that are printed by their names, some of which went with a generation."""
 
 
 class DataType(Named):
@@ -218,6 +258,9 @@ class Managed(Strict):
 class IHostMemory(bytes, Managed):
     """Bytes of a plan, a timing cache, …"""
 
+    def __repr__(self) -> str:
+        return f"<IHostMemory of {len(self)} bytes>"
+
     @property
     def nbytes(self) -> int:
         """Its size."""
@@ -312,7 +355,7 @@ class _Until:
 
     def _look(self) -> None:
         if _generation > self.last:
-            raise AttributeError(f"'{self.name}' went with TensorRT {10 if self.last == 8 else 11}: {self.instead} (or planish.tensorrt.set_generation({self.last}))")
+            raise went(self.name, self.last, self.instead)
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         if owner is None and kind is not None and not callable(self.what):

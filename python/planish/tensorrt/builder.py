@@ -342,14 +342,14 @@ class Builder(Reports):
             profile._check(i, inputs)
         kept = [{name: [list(s) for s in shapes] for name, shapes in p.shapes.items()} for p in config.profiles]
         phases = Phases(config.progress_monitor) if config.progress_monitor is not None else None
-        for flag in (BuilderFlag.INT8, BuilderFlag.FP8, BuilderFlag.INT4, BuilderFlag.FP4):
+        for flag in map(BuilderFlag.__getitem__, ("INT8", "FP8", "INT4", "FP4")):  # type: ignore[attr-defined]
             if config.get_flag(flag):
                 self.logger.log(Severity.WARNING, f"{flag.name} is permitted, but not used by this version, except where the model has Q/DQ")
         for flag in (BuilderFlag.STRIP_PLAN, BuilderFlag.WEIGHT_STREAMING):
             if config.get_flag(flag):
                 self.logger.log(Severity.WARNING, f"{flag.name} has no effect in this version: the plan holds all weights")
         refits = any(config.get_flag(f) for f in REFITS)
-        options = {"fp16": config.get_flag(BuilderFlag.FP16) and not config.get_flag(BuilderFlag.BF16), "bf16": config.get_flag(BuilderFlag.BF16), "tf32": config.get_flag(BuilderFlag.TF32),
+        options = {"fp16": config.get_flag(BuilderFlag["FP16"]) and not config.get_flag(BuilderFlag["BF16"]), "bf16": config.get_flag(BuilderFlag["BF16"]), "tf32": config.get_flag(BuilderFlag.TF32),
                    "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
         told = {PROFILES: json.dumps(kept), **({HOW: json.dumps(how)} if how else {}), **({DEBUG: json.dumps(options["taps"])} if options["taps"] else {})}

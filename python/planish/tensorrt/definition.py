@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any, List, Optional, Sequence
 
 from . import enums, layers
-from .base import DataType
+from .base import DataType, until
 from .errors_of import missing
 from .flow import IIfConditional, ILoop
 from .network import Emitter, ILayer, ITensor, NetworkBase, Param
@@ -268,3 +268,6 @@ class INetworkDefinition(NetworkBase):
     add_moe = missing("INetworkDefinition.add_moe", "write the experts with add_topk, add_gather and add_matrix_multiply")
     add_dist_collective = missing("INetworkDefinition.add_dist_collective", "an engine runs on one GPU: run one a process and let NCCL move the tensors")
     add_rnn_v2 = missing("INetworkDefinition.add_rnn_v2", "use add_loop, as TensorRT 10 does, or ONNX's LSTM, GRU and RNN through the parser")
+
+
+until(INetworkDefinition, 8, "add_fully_connected add_rnn_v2 add_convolution add_deconvolution add_pooling add_padding", "use add_matrix_multiply, add_loop, and the names with _nd")

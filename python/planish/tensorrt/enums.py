@@ -1,7 +1,7 @@
 """Enumerations. Numbers are TensorRT's where scripts see them (flags as 1 << int(flag))."""
 from __future__ import annotations
 
-from .base import Named
+from .base import GONE, Named, NamedUntil
 
 
 def _enum(name: str, members: str, doc: str) -> type:
@@ -10,7 +10,7 @@ def _enum(name: str, members: str, doc: str) -> type:
     for member in members.split():
         own, _, other = member.partition("=")
         numbers[own] = numbers[other] if other else len(set(numbers.values()))
-    made = Named(name, numbers)  # type: ignore[misc]
+    made = (NamedUntil if name in GONE else Named)(name, numbers)  # type: ignore[misc]
     made.__doc__, made.__module__ = doc, __name__
     return made
 
@@ -44,7 +44,7 @@ LayerType = _enum(
     "DIST_COLLECTIVE FULLY_CONNECTED RNN_V2",
     "What a layer is.",
 )
-ActivationType = _enum("ActivationType", "RELU SIGMOID TANH LEAKY_RELU ELU SELU SOFTSIGN SOFTPLUS CLIP HARD_SIGMOID SCALED_TANH THRESHOLDED_RELU GELU_ERF GELU_TANH", "Functions of add_activation.")
+ActivationType = _enum("ActivationType", "RELU SIGMOID TANH LEAKY_RELU ELU SELU SOFTSIGN SOFTPLUS CLIP HARD_SIGMOID SCALED_TANH THRESHOLDED_RELU GELU_ERF GELU_TANH SWISH", "Functions of add_activation.")
 PoolingType = _enum("PoolingType", "MAX AVERAGE MAX_AVERAGE_BLEND", "What a pooling layer takes of a window.")
 PaddingMode = _enum("PaddingMode", "EXPLICIT_ROUND_DOWN EXPLICIT_ROUND_UP SAME_UPPER SAME_LOWER CAFFE_ROUND_DOWN=EXPLICIT_ROUND_DOWN CAFFE_ROUND_UP=EXPLICIT_ROUND_UP",
                     "How windows are laid out. Caffe's ways are the explicit ones with the same padding before and after.")  # fmt: skip

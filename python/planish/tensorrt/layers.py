@@ -309,11 +309,11 @@ _PLAIN_ACTIVATIONS = {"RELU": "Relu", "SIGMOID": "Sigmoid", "TANH": "Tanh", "SOF
 
 
 class IActivationLayer(ILayer):
-    """An elementwise function. alpha and beta of those that have them must be set."""
+    """An elementwise function. alpha and beta of those that have them must be set, but for SWISH."""
 
     layer_type, title = LayerType.ACTIVATION, "Activation"
     activation_type = _enum("Which function.", ActivationType.RELU)
-    alpha = _Checked("Of LEAKY_RELU, ELU, SELU, SOFTPLUS, CLIP (least), HARD_SIGMOID, SCALED_TANH, THRESHOLDED_RELU.", None, real)
+    alpha = _Checked("Of LEAKY_RELU, ELU, SELU, SOFTPLUS, CLIP (least), HARD_SIGMOID, SCALED_TANH, THRESHOLDED_RELU; of SWISH, where it is 1 at first.", None, real)
     beta = _Checked("Of SELU, SOFTPLUS, CLIP (most), HARD_SIGMOID, SCALED_TANH.", None, real)
     type = Alias("activation_type")
 
@@ -329,6 +329,8 @@ class IActivationLayer(ILayer):
             return [e.node(_PLAIN_ACTIVATIONS[kind], t)]
         if kind == "GELU_TANH":
             return [e.node("Gelu", t, approximate="tanh")]
+        if kind == "SWISH":
+            return [e.node("Swish", t, alpha=1.0 if self.alpha is None else self.alpha)]
         alpha = self._of("alpha")
         if kind in ("LEAKY_RELU", "ELU", "THRESHOLDED_RELU"):
             return [e.node({"LEAKY_RELU": "LeakyRelu", "ELU": "Elu", "THRESHOLDED_RELU": "ThresholdedRelu"}[kind], t, alpha=alpha)]

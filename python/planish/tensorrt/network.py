@@ -905,7 +905,10 @@ class NetworkBase(Managed):
 
     # ---- the interface ----
 
-    has_implicit_batch_dimension = False
+    @property
+    def has_implicit_batch_dimension(self) -> bool:
+        """False: batches are a dim."""
+        return False
 
     def get_flag(self, flag: Any) -> bool:
         """Was it made with this flag?"""
@@ -1044,4 +1047,5 @@ class NetworkBase(Managed):
 
 
 until(ITensor, 10, "dynamic_range set_dynamic_range reset_dynamic_range broadcast_across_batch", "say it in the network: add_quantize, add_dequantize")
+until(NetworkBase, 8, "has_implicit_batch_dimension", "batches are a dim")
 until(ILayer, 10, "precision precision_is_set reset_precision set_output_type output_type_is_set reset_output_type", "say it in the network: add_cast")
