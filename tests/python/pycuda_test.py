@@ -31,6 +31,34 @@ class Memory(unittest.TestCase):
         self.assertEqual(y[95:115].tolist(), [*range(95, 100), *range(10), *range(110, 115)])
         cuda.memcpy_htod(a, np.empty(0, np.float32))
 
+    def test_the_rest(self):
+        """Names that programs use beside the copies."""
+        x = np.arange(12, dtype=np.int32).reshape(3, 4)
+        a = cuda.to_device(x)
+        np.testing.assert_array_equal(cuda.from_device(a, (3, 4), np.int32), x)
+        np.testing.assert_array_equal(cuda.from_device_like(a, x), x)
+        cuda.memcpy_htod(a, np.asfortranarray(x))  # as it lies
+        np.testing.assert_array_equal(cuda.from_device(a, (4, 3), np.int32), x.T)
+        y = np.zeros((3, 4), np.int32, order="F")
+        cuda.memcpy_dtoh(y, a)
+        np.testing.assert_array_equal(y, x)
+        if FAKE not in os.environ:  # which has no calls for it
+            cuda.memset_d32(a, -3, 12)
+            cuda.memset_d16(a, 0x1234, 4)
+            cuda.memset_d8(a, 7, 2)
+            np.testing.assert_array_equal(cuda.from_device(a, 12, np.int32), [0x12340707, 0x12341234, *[-3] * 10])
+        room = bytearray(48)
+        cuda.memcpy_dtoh(room, a)
+        np.testing.assert_array_equal(np.frombuffer(room, np.int32), cuda.from_device(a, 12, np.int32))
+        for wrong in (lambda: cuda.memcpy_dtoh(bytes(8), a), lambda: cuda.memset_d8(a, 1, -4), lambda: cuda.memset_d32(a, 1, 13), lambda: cuda.memcpy_dtod(a, a, -4)):
+            with self.assertRaises(cuda.LogicError):
+                wrong()
+        with self.assertRaises(cuda.MemoryError):
+            cuda.mem_alloc(1 << 62)
+        self.assertEqual((cuda.pagelocked_empty_like(x).shape, cuda.pagelocked_zeros_like(x).sum(), cuda.register_host_memory(x) is x), ((3, 4), 0, True))
+        self.assertGreater(cuda.Device(0).total_memory(), 1 << 20)
+        self.assertEqual((len(cuda.get_version()), cuda.get_driver_version() > 0, cuda.event_flags.DISABLE_TIMING, cuda.host_alloc_flags.PORTABLE), (3, ON_GPU, 2, 1))
+
     def test_what_does_not_fit(self):
         a, x = cuda.mem_alloc(16), np.zeros(8, np.float32)
         for call in (lambda: cuda.memcpy_htod(a, x), lambda: cuda.memcpy_dtoh(x, a), lambda: cuda.memcpy_dtod(a, cuda.mem_alloc(32), 32), lambda: cuda.mem_alloc(-1), lambda: cuda.memcpy_htod(a, x[::2])):
@@ -106,7 +134,7 @@ class Memory(unittest.TestCase):
         env = {**os.environ, "BUILD": str(build), "PLANISH_DEVICE": "cuda:0", FAKE: "1"}
         done = subprocess.run([ROOT / "tests/fake_cuda/run", sys.executable, __file__], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn("Ran 7 tests", done.stdout)
+        self.assertIn("Ran 8 tests", done.stdout)
         self.assertIn("skipped=2", done.stdout)
 
 

@@ -1,6 +1,7 @@
 """Memory, copies, streams and events, as pycuda.driver has them: of the GPU where engines are built for one (PLANISH_DEVICE, or the first GPU), else the host's."""
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import time
@@ -10,7 +11,35 @@ import numpy as np
 
 from . import gpu, host
 
-Error = LogicError = gpu.DriverError
+Error = LogicError = RuntimeError = gpu.DriverError
+
+
+class MemoryError(gpu.DriverError):
+    """There is no memory for an allocation."""
+
+
+class ctx_flags:
+    """Kept: contexts have no meaning."""
+
+    SCHED_AUTO, SCHED_SPIN, SCHED_YIELD, SCHED_BLOCKING_SYNC, MAP_HOST, LMEM_RESIZE_TO_MAX = 0, 1, 2, 4, 8, 16
+
+
+class event_flags:
+    """Flags of Event."""
+
+    DEFAULT, BLOCKING_SYNC, DISABLE_TIMING, INTERPROCESS = 0, 1, 2, 4
+
+
+class host_alloc_flags:
+    """Kept: arrays are ordinary ones."""
+
+    PORTABLE, DEVICEMAP, WRITECOMBINED = 1, 2, 4
+
+
+class mem_host_register_flags:
+    """Kept: arrays are ordinary ones."""
+
+    PORTABLE, DEVICEMAP = 1, 2
 
 
 def init(flags: int = 0) -> None:
@@ -37,6 +66,10 @@ class Device:
         """(0, 0): none."""
         on = gpu.driver()
         return (on.attribute(75), on.attribute(76)) if on else (0, 0)
+
+    def total_memory(self) -> int:
+        """Bytes of the GPU, or of the host."""
+        return mem_get_info()[1]
 
     def make_context(self, *_: Any) -> "Context":
         """Contexts have no meaning."""
@@ -76,10 +109,10 @@ class DeviceAllocation:
             raise Error(f"{size} bytes cannot be allocated")
         self.size, self._gpu = size, gpu.driver()
         self._memory: Optional[Any] = None
-        if self._gpu:
-            self._memory = self._gpu.make(gpu.C_ADDRESS, "MemAlloc", max(size, 1))
-        else:
-            self._memory = host.blocks.make(size)
+        try:
+            self._memory = self._gpu.make(gpu.C_ADDRESS, "MemAlloc", max(size, 1)) if self._gpu else host.blocks.make(size)
+        except (builtins.MemoryError, ValueError, OverflowError, Error) as raised:
+            raise MemoryError(f"{size} bytes cannot be allocated: {raised}") from None
 
     def memory(self) -> Any:
         """Its bytes, or its address on the GPU; an error when it was freed."""
@@ -131,14 +164,69 @@ def pagelocked_zeros(shape: Any, dtype: Any, order: str = "C", mem_flags: int = 
     return np.zeros(shape, dtype, order)
 
 
+def pagelocked_empty_like(array: Any, mem_flags: int = 0) -> Any:
+    """An ordinary array."""
+    return np.empty_like(array)
+
+
+def pagelocked_zeros_like(array: Any, mem_flags: int = 0) -> Any:
+    """An ordinary array."""
+    return np.zeros_like(array)
+
+
+def register_host_memory(array: Any, flags: int = 0) -> Any:
+    """The array as it is: right with every copy."""
+    return array
+
+
+def to_device(array: Any) -> DeviceAllocation:
+    """New memory with an array's bytes."""
+    memory = mem_alloc_like(array)
+    memcpy_htod(memory, array)
+    return memory
+
+
+def from_device(memory: Any, shape: Any, dtype: Any, order: str = "C") -> Any:
+    """A new array of what lies in memory."""
+    array = np.empty(shape, dtype, order)
+    memcpy_dtoh(array, memory)
+    return array
+
+
+def from_device_like(memory: Any, other: Any) -> Any:
+    """from_device with another array's shape and type."""
+    return from_device(memory, other.shape, other.dtype)
+
+
+def get_version() -> Sequence[int]:
+    """(major, minor, 0) of CUDA that the GPU's driver knows; (0, 0, 0): there is no GPU."""
+    version = get_driver_version()
+    return version // 1000, version % 1000 // 10, 0
+
+
+def get_driver_version() -> int:
+    """As CUDA counts: 12040 is 12.4; 0: there is no GPU."""
+    on = gpu.driver()
+    return int(on.number(ctypes.c_int, "DriverGetVersion")) if on else 0
+
+
 def _bytes(array: Any, writable: bool = False) -> Any:
     if isinstance(array, np.ndarray):
-        if not array.flags.c_contiguous:
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
             raise Error("the array is not contiguous")
         if writable and not array.flags.writeable:
             raise Error("the array is read-only")
-        return array.reshape(-1).view(np.uint8)
-    return np.frombuffer(array, np.uint8)
+        return (array if array.flags.c_contiguous else array.T).reshape(-1).view(np.uint8)
+    view = memoryview(array)
+    if writable and view.readonly:
+        raise Error("the buffer is read-only")
+    return np.frombuffer(view, np.uint8)
+
+
+def _sized(size: int) -> int:
+    if size < 0:
+        raise Error(f"{size} bytes cannot be copied or set")
+    return size
 
 
 def _at(address: Any, size: int) -> Any:
@@ -183,7 +271,7 @@ def memcpy_dtoh(dest: Any, src: Any, stream: Optional["Stream"] = None) -> None:
 
 def memcpy_dtod(dest: Any, src: Any, size: int, stream: Optional["Stream"] = None) -> None:
     """From memory to memory."""
-    on = gpu.driver()
+    on, size = gpu.driver(), _sized(size)
     if on:
         on.work(stream and stream.handle, "MemcpyDtoDAsync", _address(dest, size), _address(src, size), size)
     else:
@@ -207,11 +295,26 @@ def memcpy_dtod_async(dest: Any, src: Any, size: int, stream: Optional["Stream"]
 
 def memset_d8(dest: Any, value: int, size: int) -> None:
     """Sets bytes."""
-    on = gpu.driver()
+    _set(dest, value, size, 1)
+
+
+def memset_d16(dest: Any, value: int, count: int) -> None:
+    """Sets numbers of 2 bytes."""
+    _set(dest, value, count, 2)
+
+
+def memset_d32(dest: Any, value: int, count: int) -> None:
+    """Sets numbers of 4 bytes."""
+    _set(dest, value, count, 4)
+
+
+def _set(dest: Any, value: int, count: int, width: int) -> None:
+    on, size = gpu.driver(), _sized(count) * width
+    value = int(value) & (1 << 8 * width) - 1
     if on:
-        on.work(None, "MemsetD8Async", _address(dest, size), value, size)
+        on.work(None, f"MemsetD{8 * width}Async", _address(dest, size), value, count)
     else:
-        _at(dest, size)[...] = value
+        _at(dest, size).reshape(-1, width)[...] = np.frombuffer(value.to_bytes(width, "little"), np.uint8)
 
 
 class Stream:
