@@ -182,3 +182,5 @@ if __name__ == "__main__":
         main()
     except OSError as why:  # a file that is not there, …
         raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None
+    except (struct.error, ValueError, KeyError) as why:  # weights that are damaged
+        raise SystemExit(f"the weights cannot be read: {why}") from None

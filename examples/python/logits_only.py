@@ -81,7 +81,12 @@ def main():
     parser.add_argument("--ids", default="input_ids", help="the input that stays (input_ids)")
     parser.add_argument("--logits", default="logits", help="the output that stays (logits)")
     args = parser.parse_args()
-    model = onnx.load(str(args.model), load_external_data=False)
+    try:
+        model = onnx.load(str(args.model), load_external_data=False)
+    except OSError:
+        raise
+    except Exception as why:  # of protobuf
+        raise SystemExit(f"{args.model} is no ONNX model: {why}") from None
     if any(i.external_data for i in model.graph.initializer) and args.out.resolve().parent != args.model.resolve().parent:
         raise SystemExit(f"the weights are in a file beside {args.model}: write OUT into the same folder")
     cut(model, args.ids, args.logits)

@@ -45,3 +45,5 @@ if __name__ == "__main__":
         main()
     except OSError as why:  # a file that is not there, …
         raise SystemExit(f"{why.filename}: {why.strerror}" if why.filename else str(why)) from None
+    except (ValueError, RuntimeError, KeyError) as why:  # no model, or inputs that this program cannot draw
+        raise SystemExit(f"{type(why).__name__}: {why}") from None

@@ -7,6 +7,7 @@ import argparse
 
 import numpy as np
 
+import planish
 import planish.pycuda.autoinit  # noqa: F401     was: import pycuda.autoinit
 import planish.pycuda.driver as cuda           # was: import pycuda.driver as cuda
 import planish.tensorrt as trt                 # was: import tensorrt as trt
@@ -24,9 +25,10 @@ def build(file, fp16):
     if fp16:
         config.set_flag(trt.BuilderFlag.FP16)
     plan = builder.build_serialized_network(network, config)
-    if plan is None:
+    engine = plan and trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+    if not engine:
         raise SystemExit("the engine could not be built (the line above tells why)")
-    return trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+    return engine
 
 
 def infer(engine, dim, seed):
@@ -38,6 +40,8 @@ def infer(engine, dim, seed):
         context.set_input_shape(name, [dim if d < 0 else d for d in engine.get_tensor_shape(name)])
     host, device = {}, {}
     for name in names:
+        if any(d < 0 for d in context.get_tensor_shape(name)):
+            raise SystemExit(f"only the run can tell how large '{name}' is: such outputs want a trt.IOutputAllocator")
         host[name] = cuda.pagelocked_empty(tuple(context.get_tensor_shape(name)), trt.nptype(engine.get_tensor_dtype(name)))
         device[name] = cuda.mem_alloc(max(host[name].nbytes, 1))
         context.set_tensor_address(name, int(device[name]))
@@ -76,6 +80,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tolerance", type=float, default=2e-2)
     args = parser.parse_args()
+    if args.dim < 1:
+        parser.error(f"--dim {args.dim}: 1 or more")
     engine = build(args.model, args.fp16)
     inputs, outputs = infer(engine, args.dim, args.seed)
     for name, array in {**inputs, **outputs}.items():
@@ -84,4 +90,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (planish.Error, TypeError, ValueError) as why:  # an element type that numpy or TensorRT has not, …
+        raise SystemExit(str(why)) from None

@@ -32,9 +32,12 @@ def install(name: str, into: pathlib.Path) -> str:
     folder, found = into / name, importlib.util.find_spec(name)
     if (folder.exists() and not ours(folder)) or (found is not None and found.origin and not ours(pathlib.Path(found.origin).parent)):
         raise SystemExit(f"{name} is installed already ({found.origin if found else folder}): it is left alone")
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, text in FILES[name].items():
-        (folder / file).write_text(f"{MARK}\n{text}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in FILES[name].items():
+            (folder / file).write_text(f"{MARK}\n{text}")
+    except OSError as raised:
+        raise SystemExit(f"{folder} cannot be written: {raised.strerror}") from None
     return f"import {name} finds planish's: {folder}"
 
 

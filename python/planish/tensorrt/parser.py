@@ -58,6 +58,8 @@ class ParserError:
         return []
 
     def __str__(self) -> str:
+        if self.node() < 0:
+            return self.desc()
         return f"In node {self.node()} with name: {self.node_name()} and operator: {self.node_operator()}: {self.desc()}"
 
     __repr__ = __str__
@@ -183,6 +185,8 @@ class OnnxParser(ParserErrors, Flagged, Managed):
                 except (Error, ValueError, RecursionError):  # what is wrong was told already
                     changed = None
                 if changed is None:
+                    if data is not model:  # the same once more, with the file's name in it
+                        build(model, device="ref", external_data=folder, ops=registry_ops())
                     raise
                 data = changed
                 parsed, graph = build(data, device="ref", external_data=folder, ops=registry_ops()), read(data)
