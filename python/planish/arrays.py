@@ -17,6 +17,13 @@ from .errors import InvalidArgument, check
 
 HOST, DEVICE = 0, 1
 MAX_RANK = lib.PLN_MAX_RANK
+# Bytes that memory has at the most.
+MOST = (1 << 63) - 1
+
+
+def nbytes(code: int, shape: Any) -> int:
+    """Bytes of a row-major array."""
+    return (math.prod(shape) * dtypes.bits(code) + 7) // 8
 
 
 class Memory(NamedTuple):
@@ -54,6 +61,8 @@ def _from_dlpack(value: Any) -> Memory:
     code = _DL_CODES.get((tensor.code, tensor.bits)) if tensor.lanes == 1 else None
     if code is None:
         raise InvalidArgument(f"a DLPack tensor of type ({tensor.code}, {tensor.bits} bits, {tensor.lanes} lanes) has no element type here")
+    if not 0 <= tensor.ndim <= MAX_RANK:
+        raise InvalidArgument(f"a DLPack tensor has {tensor.ndim} dims, {MAX_RANK} at the most are possible")
     shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
     strides = tuple(tensor.strides[i] for i in range(tensor.ndim)) if tensor.strides else None
     if tensor.device_type not in (_DL_CPU, _DL_CUDA, _DL_CUDA_HOST, _DL_CUDA_MANAGED):
@@ -71,12 +80,20 @@ def _from_cuda_interface(value: Any) -> Memory:
     code, shape, steps = dtypes.from_numpy(dtype), tuple(told["shape"]), told.get("strides")
     if code is None or code == dtypes.STRING:
         raise InvalidArgument(f"a CUDA array of type {told['typestr']} has no element type here")
+    if steps is not None and (len(steps) != len(shape) or any(s % dtype.itemsize for s in steps)):
+        raise InvalidArgument(f"a CUDA array's strides {tuple(steps)} do not go with its shape {shape} and elements of {dtype.itemsize} bytes")
     strides = None if steps is None else tuple(s // dtype.itemsize for s in steps)
     address, read_only = told["data"]
     return _memory(address or 0, code, shape, strides, DEVICE, not read_only, value)
 
 
 def _memory(address: int, code: int, shape: tuple, strides: Optional[tuple], where: int, writable: bool, owner: Any) -> Memory:
+    if len(shape) > MAX_RANK:
+        raise InvalidArgument(f"an array has {len(shape)} dims, {MAX_RANK} at the most are possible")
+    if min(shape, default=0) < 0 or nbytes(code, shape) > MOST:
+        raise InvalidArgument(f"{shape} is no shape of an array in memory")
+    if strides and 0 not in shape and any(s < 0 and n > 1 for n, s in zip(shape, strides)):
+        raise InvalidArgument("an array that runs backwards (a stride below 0) is not taken as it is: copy it first")
     dense, step = True, 1
     for extent, stride in zip(reversed(shape), reversed(strides or ())):
         dense, step = dense and (extent == 1 or stride == step), step * extent
@@ -107,15 +124,44 @@ def _from_numpy(array: Any) -> Memory:
     return _memory(address, code, array.shape, tuple(s // size for s in array.strides), HOST, not read_only, array)
 
 
+def _made(value: Any, wanted: int = 0) -> Any:
+    """A numpy array of Python's numbers, texts, or lists of them, of the type wanted (0: any); an error where that would change a value."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as raised:  # such as rows of different lengths
+        raise InvalidArgument(f"{_short(value)} is no array: {raised}") from None
+    texts = array.dtype.kind in "US" or array.dtype.kind == "O" and array.size > 0 and all(isinstance(e, (str, bytes)) for e in array.reshape(-1))
+    if array.dtype.kind == "O" and not texts:
+        raise InvalidArgument(f"{_short(value)} is no array of numbers or texts")
+    if not wanted or wanted == dtypes.STRING or not array.size:
+        return array if array.size or not wanted or wanted == dtypes.STRING else array.astype(dtypes.to_numpy(wanted))
+    if texts:
+        raise InvalidArgument(f"{_short(value)} is text, {dtypes.name(wanted)} is wanted")
+    made = array.astype(dtypes.to_numpy(wanted))
+    if array.dtype.kind == "c" and wanted not in (14, 15) or made.dtype.kind in "biu" and not (array.dtype.kind in "biu" and np.array_equal(made, array)):
+        raise InvalidArgument(f"{_short(value)} does not fit into {dtypes.name(wanted)}: convert it first, such as by numpy's astype")
+    return made
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def _refuse_masked(value: Any) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise InvalidArgument("an array with a mask has elements that are none: fill them first (array.filled)")
+
+
 def memory_of(value: Any, wanted: int = 0) -> Memory:
     """The memory of an array. wanted: the element type that Python numbers and lists of them become; arrays keep theirs."""
+    _refuse_masked(value)
     if not isinstance(value, np.ndarray):
         if hasattr(value, "__cuda_array_interface__"):
             return _from_cuda_interface(value)
         if hasattr(value, "__dlpack__"):
             return _from_dlpack(value)
-        known = hasattr(value, "dtype") or wanted == 0
-        value = np.asarray(value) if known else np.asarray(value, dtype=dtypes.to_numpy(wanted))
+        value = _made(value, 0 if hasattr(value, "dtype") else wanted)
     if wanted > 15 and dtypes.from_numpy(value.dtype) != wanted and value.dtype == dtypes.to_numpy(wanted):
         # Without ml_dtypes the type is one of unsigned integers.
         array = dtypes.pack(np.ascontiguousarray(value), wanted)
@@ -239,8 +285,9 @@ def make_value(value: Any, kind: int = TENSOR, wanted: int = 0) -> Any:
             check(lib.pln_host_value_buffer(one, buffer))
         check(lib.pln_host_value_new_map(buffers[0], buffers[1], out), what="a map's keys are i64 or strings, its values numbers or strings")
         return _own(out)
+    _refuse_masked(value)
     if not is_tensor_like(value):
-        value = np.asarray(value, dtype=dtypes.to_numpy(wanted) if wanted and wanted != dtypes.STRING else None)
+        value = _made(value, wanted)
     array = np.asarray(value)
     if array.dtype.kind in "OUS":
         strings = ffi.new("struct pln_string[]", max(array.size, 1))

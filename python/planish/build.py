@@ -8,11 +8,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 from . import handles
 from ._native import ffi, lib
-from .engine import Engine
+from .engine import Engine, limit_of
 from .errors import InvalidArgument, check, raise_interrupt
 
 _TUNE = {"off": 0, "fast": 1, "full": 2}
 _HALF = {None: 0, "fp16": 10, "bf16": 16}
+MAGIC = b"\x89PLAN\r\n\x1a"  # what plans begin with
 LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_VERBOSE = range(4)
 
 
@@ -51,6 +52,19 @@ def cache_folder() -> str:
     """Where compiled device code, plans and times of kernels are kept: $PLANISH_CACHE_DIR, else ~/.cache/planish, as for the planish command."""
     told = os.environ.get("PLANISH_CACHE_DIR")
     return told or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "planish")
+
+
+def is_plan(model: Any) -> bool:
+    """Is it a plan, as a file of any name or as bytes?"""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return bytes(memoryview(model).cast("B")[: len(MAGIC)]) == MAGIC
+    if not isinstance(model, (str, os.PathLike)):
+        return False
+    try:
+        with open(handles.encoded(model), "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:  # told by who opens it then
+        return os.fspath(model).endswith(".plan")
 
 
 def build(
@@ -108,10 +122,10 @@ def build(
     options.require_device, options.no_rebuild = int(require_device), int(not rebuildable)
     options.int32_io, options.keep_model = int(int32_io), int(keep_model)
     options.taps, options.disabled_passes = keeper.texts([taps] if isinstance(taps, str) else taps), keeper.texts(disabled_passes)
-    options.memory_limit_bytes = memory_limit
+    options.memory_limit_bytes = limit_of(memory_limit)
     options.metadata = keeper.texts([str(x) for pair in (metadata or {}).items() for x in pair])
     options.cache_folder = keeper.text(cache_folder() if cache is True else cache or None)
-    options.timing_cache = keeper.text(os.fspath(timing_cache) if timing_cache is not None else None)
+    options.timing_cache = keeper.text(timing_cache)
     options.plugins = ops._pointer if ops is not None else ffi.NULL
     options.pool = threads._pointer if threads is not None else ffi.NULL
     handle = keeper.handle(watcher)
@@ -141,10 +155,10 @@ def _build(model: Any, options: Any, folder: Any, out: Any) -> int:
         model = model.SerializeToString()
     if isinstance(model, (bytes, bytearray, memoryview)):
         data = ffi.from_buffer(memoryview(model).cast("B"))
-        return lib.pln_build_memory(data, len(data), os.fsencode(folder) if folder is not None else ffi.NULL, options, out)
+        return lib.pln_build_memory(data, len(data), handles.encoded(folder) if folder is not None else ffi.NULL, options, out)
     if not isinstance(model, (str, os.PathLike)):
         raise InvalidArgument(f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}")
-    return lib.pln_build_file(os.fsencode(model), options, out)
+    return lib.pln_build_file(handles.encoded(model), options, out)
 
 
 class Threads:
@@ -187,7 +201,7 @@ def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: O
             keeper.kept.append(room)
             status = lib.pln_engine_load_memory(start, len(plan), options, out)
         elif isinstance(plan, (str, os.PathLike)):
-            status = lib.pln_engine_load_file(os.fsencode(plan), options, out)
+            status = lib.pln_engine_load_file(handles.encoded(plan), options, out)
         else:
             raise InvalidArgument(f"a plan is a path or bytes, not {type(plan).__name__}")
         check(status, d.pointer, "the plan")
@@ -196,5 +210,4 @@ def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: O
 
 def run(model: Any, inputs: Optional[Mapping[str, Any]] = None, **options: Any) -> Dict[str, Any]:
     """Builds a model, or loads a plan, and runs it once: a dict of outputs by name. Options as for `build`."""
-    plan = isinstance(model, (str, os.PathLike)) and os.fspath(model).endswith(".plan")
-    return (load(model, **options) if plan else build(model, **options))(dict(inputs or {}))
+    return (load(model, **options) if is_plan(model) else build(model, **options))(dict(inputs or {}))

@@ -142,10 +142,8 @@ class Ops:
 
     def load(self, path: Any) -> None:
         """Adds the operators of a shared object (planish/plugin.h). Its code may do anything that this process may."""
-        import os
-
         with handles.Diagnostics() as d:
-            check(lib.pln_plugins_load(self._pointer, os.fsencode(path), d.pointer), d.pointer, str(path))
+            check(lib.pln_plugins_load(self._pointer, handles.encoded(path), d.pointer), d.pointer, str(path))
 
     def __iter__(self) -> Any:
         """Pairs of domain and name."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import os
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from . import arrays, dtypes, handles
 from ._native import ffi, lib
-from .errors import InvalidArgument, check, make, raise_interrupt
+from .errors import Cancelled, InvalidArgument, check, make, raise_interrupt
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -45,6 +44,13 @@ class Layer(NamedTuple):
     inputs: int
     outputs: int
     block: int
+
+
+def limit_of(value: Any) -> int:
+    """A limit of bytes; 0: none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value <= arrays.MOST:
+        raise InvalidArgument(f"a limit of memory is a number of bytes, or 0 for none, not {value!r}")
+    return int(value)
 
 
 def _string(pointer: Any) -> str:
@@ -127,6 +133,11 @@ class Engine:
         return ffi.buffer(data, size[0])[:] if data else None
 
     @property
+    def keeps_model(self) -> bool:
+        """Is `model` there?"""
+        return bool(lib.pln_engine_model(self._pointer, ffi.new("size_t *")))
+
+    @property
     def metadata(self) -> Dict[str, str]:
         """The model's, and what the build was given."""
         out, i = {}, 0
@@ -174,7 +185,9 @@ class Engine:
                 raise InvalidArgument(f"a shape has at most {arrays.MAX_RANK} dims")
             told[i].name, told[i].rank = keeper.text(name), len(shape)
             for d, extent in enumerate(shape):
-                told[i].dims[d] = extent
+                if not isinstance(extent, numbers.Integral) or not 0 <= extent <= arrays.MOST:
+                    raise InvalidArgument(f"the shape of '{name}' is {tuple(shape)}: extents are numbers from 0 on that fit into 64 bits")
+                told[i].dims[d] = int(extent)
         out = ffi.new("size_t *")
         with handles.Diagnostics() as d:
             check(lib.pln_engine_memory(self._pointer, told, len(shapes), d.pointer, out), d.pointer, "memory")
@@ -185,7 +198,7 @@ class Engine:
     def save(self, path: Any) -> None:
         """Writes the plan: under a temporary name, renamed when complete."""
         with handles.Diagnostics() as d:
-            check(lib.pln_engine_save(self._pointer, os.fsencode(path), d.pointer), d.pointer, str(path))
+            check(lib.pln_engine_save(self._pointer, handles.encoded(path), d.pointer), d.pointer, str(path))
 
     def to_bytes(self) -> bytes:
         """The plan's bytes, as `planish.load` takes them."""
@@ -218,6 +231,7 @@ class Engine:
             return context.run(inputs)
         finally:
             if len(self._free) < CONTEXTS_KEPT:
+                context._let_go()
                 self._free.append(context)
 
     def arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
@@ -293,6 +307,7 @@ class _Asked:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.held: Any = None
+        self.place: Tuple[int, int] = (0, 0)  # first and last address of what was given
         self.raised: Optional[BaseException] = None
 
 
@@ -305,7 +320,7 @@ def _asked_failed(kind: Any, raised: Any, trace: Any) -> None:
 @ffi.def_extern(error=ffi.NULL, onerror=_asked_failed)
 def planish_on_output(user, request):
     asked = ffi.from_handle(user)
-    asked.held = None
+    asked.held, asked.place = None, (0, 0)
     shape = tuple(request.dims[i] for i in range(request.rank))
     given = asked.function(_string(request.name), request.size_bytes, dtypes.to_numpy(request.dtype), shape)
     if given is None:
@@ -313,11 +328,12 @@ def planish_on_output(user, request):
     if isinstance(given, numbers.Integral):
         if isinstance(given, bool) or not 0 <= given < 1 << 64:
             raise InvalidArgument(f"{given!r} is no address of memory for output '{_string(request.name)}'")
+        asked.place = int(given), int(given) + request.size_bytes
         return ffi.cast("void *", int(given))
     memory = arrays.writable_memory_of(given, f"the memory for output '{_string(request.name)}'")
     if memory.nbytes < request.size_bytes:
         raise InvalidArgument(f"the memory for output '{_string(request.name)}' has {memory.nbytes} bytes, {request.size_bytes} are wanted")
-    asked.held = given
+    asked.held, asked.place = given, (memory.address, memory.address + request.size_bytes)
     return ffi.cast("void *", memory.address)
 
 
@@ -401,7 +417,7 @@ class Context:
 
     def __init__(self, engine: Engine, memory_limit: int = 0) -> None:
         options, out = ffi.new("struct pln_context_options *"), ffi.new("pln_context **")
-        options.struct_size, options.memory_limit_bytes = ffi.sizeof("struct pln_context_options"), memory_limit
+        options.struct_size, options.memory_limit_bytes = ffi.sizeof("struct pln_context_options"), limit_of(memory_limit)
         with handles.Diagnostics() as d:
             options.diagnostics = d.pointer
             check(lib.pln_context_create(engine._pointer, options, out), d.pointer, "a context")
@@ -418,9 +434,15 @@ class Context:
         self._buffer = ffi.new("struct pln_buffer *")
         self._held: Dict[str, Any] = {}  # what is bound, by name
         self._given: Dict[str, Any] = {}  # outputs in the caller's memory
+        self._apart = True  # were outputs of fixed memory looked at since they were bound?
         self._store: Optional[StateStore] = None
         self._tap: Any = None
         self._running = False
+
+    def _let_go(self) -> None:
+        """Of arrays that are bound, when the next run binds all anew."""
+        if self._call is not None:
+            self._held.clear()
 
     def _check(self, status: int, what: str = "") -> None:
         if status != 0:
@@ -498,6 +520,7 @@ class Context:
             self._given.pop(name, None)
             if given is not None:
                 self._given[name] = given
+            self._apart = False
 
     def bind_states(self, store: Optional[StateStore]) -> None:
         """The store holds the model's states in the runs to come; None: no more."""
@@ -543,22 +566,42 @@ class Context:
                     out[name] = self.output(name)
             return out
 
+    def _check_apart(self) -> None:
+        """Two outputs in one memory would be one of them."""
+        places = [(*(g.place if isinstance(g, _Asked) else (g.address, g.address + g.nbytes)), name) for name, (g, _) in self._given.items()]
+        places = sorted(place for place in places if place[0] < place[1])
+        for (_, end, one), (begin, _, other) in zip(places, places[1:]):
+            if begin < end:
+                raise InvalidArgument(f"the memory of output '{other}' overlaps that of output '{one}'")
+
     def _run(self, options: Any = None) -> None:
         """Runs what is bound, or enqueues it. What a callback raised is the cause of the error, or the error where it is no Exception."""
+        for given, _ in self._given.values():
+            if isinstance(given, _Asked):
+                given.place = 0, 0
+        if not self._apart:
+            self._check_apart()
+            self._apart = True
         self._running = True
         try:
             status = lib.pln_context_run(self._pointer) if options is None else lib.pln_context_enqueue(self._pointer, options)
         finally:
             self._running = False
-        callbacks = [given[0] for given in self._given.values() if isinstance(given[0], _Asked)] + ([self._tap[0]] if self._tap else [])
+        asked = [name for name, given in self._given.items() if isinstance(given[0], _Asked)]
+        callbacks = [self._given[name][0] for name in asked] + ([self._tap[0]] if self._tap else [])
         cause = next((c.raised for c in callbacks if c.raised is not None), None)
+        failed = next((name for name in asked if self._given[name][0].raised is not None), None)
         for callback in callbacks:
             callback.raised = None
         if cause is not None and not isinstance(cause, Exception):
             raise cause
         raise_interrupt()
+        if failed is not None:
+            raise Cancelled(f"the function that gives memory for output '{failed}' raised {type(cause).__name__}: {cause}") from cause
         if status != 0 or cause is not None:
             raise make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") from cause
+        if len(asked) > 0 and len(self._given) > 1:
+            self._check_apart()
 
     def output(self, name: str) -> Any:
         """An output of the last run: the caller's array where memory of the right shape was given, else a copy."""

@@ -102,12 +102,23 @@ def _text(pointer) -> str:
     return ffi.string(pointer).decode("utf-8", "replace") if pointer else ""
 
 
+# What texts of the library say to programs in C, for those in Python.
+_IN_PYTHON = {"call pln_context_bind_input before the run": "give it to the run, or call context.bind before", "end that with pln_context_bind_states first": "end that with context.bind_states(None) first",
+              "or pln_plugins_add and pln_engine_options.plugins": "or ops=planish.Ops(…)"}  # fmt: skip
+
+
+def _for_python(text: str) -> str:
+    for there, here in _IN_PYTHON.items() if "pln_" in text else ():
+        text = text.replace(there, here)
+    return text
+
+
 def _messages(diagnostics) -> List[Message]:
     out = []
     message = ffi.new("struct pln_message *")
     for i in range(lib.pln_diagnostics_count(diagnostics) if diagnostics else 0):
         if lib.pln_diagnostics_get(diagnostics, i, message) == 0:
-            out.append(Message(_text(message.text), _text(message.node), _text(message.op), message.node_index))
+            out.append(Message(_for_python(_text(message.text)), _text(message.node), _text(message.op), message.node_index))
     return out
 
 

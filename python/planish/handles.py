@@ -1,11 +1,25 @@
 """What the C API holds on to: texts and callbacks. A handle of a Python object travels through C as `void *user`."""
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import Any, Callable, List, Optional
 
 from ._native import ffi, lib
+from .errors import InvalidArgument
+
+
+def encoded(value: Any) -> bytes:
+    """A text for C, which ends at a NUL; a path as the file system has it."""
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value if isinstance(value, bytes) else str(value)
+    try:
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{text!r} has halves of characters (surrogates), which no text here may have") from None
+    if b"\0" in data:
+        raise InvalidArgument(f"{text!r} has a NUL in it, which no text or path here may have")
+    return data
 
 
 class Keeper:
@@ -18,7 +32,7 @@ class Keeper:
         """NULL for None."""
         if value is None:
             return ffi.NULL
-        kept = ffi.new("char[]", str(value).encode("utf-8", "surrogateescape"))
+        kept = ffi.new("char[]", encoded(value))
         self.kept.append(kept)
         return kept
 

@@ -14,7 +14,7 @@ from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Str
 from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
-from .log import Phases, Recorder, Severity
+from .log import Phases, Recorder, Severity, as_logger
 from .plugins import get_plugin_registry, registry_ops
 
 # The plan's metadata key for what TensorRT keeps in its engines.
@@ -318,6 +318,9 @@ class Builder(Reports):
     platform_has_tf32 = Kept("True: TF32 is a permission.", True)
     gpu_allocator = Kept("Kept: not asked.")
     error_recorder = Recorder("Told the errors of builds, and of the engines and contexts that come of them where these have none of their own.")
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__(as_logger(logger))
 
     def create_network(self, flags: int = 0) -> INetworkDefinition:
         """An empty network."""

@@ -47,6 +47,13 @@ class Logger(ILogger):
             print(f"[{time.strftime('%m/%d/%Y-%H:%M:%S')}] [TRT] [{'FEWIV'[severity]}] {msg}", file=sys.stderr, flush=True)
 
 
+def as_logger(logger: Any) -> Any:
+    """A logger, as it is."""
+    if not hasattr(logger, "log"):
+        raise TypeError(f"a logger is wanted, such as trt.Logger(trt.Logger.WARNING), not {type(logger).__name__}")
+    return logger
+
+
 class IErrorRecorder:
     """Subclass it: report_error(code, description) is called for every error of the object that has it."""
 
@@ -113,24 +120,39 @@ class IProgressMonitor:
 
 
 class Phases:
-    """Tells a monitor what the library's progress says."""
+    """Tells a monitor what the library's progress says: each step of each phase once, a hundred at the most, whatever the library counts."""
+
+    MOST = 100
 
     def __init__(self, monitor: IProgressMonitor) -> None:
-        self.monitor, self.phase, self.step = monitor, "", 0
+        self.monitor, self.phase, self.step, self.steps = monitor, "", 0, 0
 
     def __call__(self, phase: str, done: int, total: int) -> bool:
         if phase != self.phase:
-            self.finish()
-            self.phase, self.step = phase, 0
-            self.monitor.phase_start(phase, None, max(total, 1))
-        if total > 0 and done > self.step:
-            self.step = done
-            return self.monitor.step_complete(phase, done - 1) is not False
+            if not self.finish():
+                return False
+            self.phase, self.step, self.steps = phase, 0, min(max(total, 1), self.MOST)
+            self.monitor.phase_start(phase, None, self.steps)
+        return self._go(done * self.steps // total if total > 0 else 0)
+
+    def _go(self, to: int) -> bool:
+        while self.step < min(to, self.steps):
+            self.step += 1
+            if self.monitor.step_complete(self.phase, self.step - 1) is False:
+                return False
         return True
 
-    def finish(self) -> None:
-        if self.phase:
-            self.monitor.phase_finish(self.phase)
+    def finish(self) -> bool:
+        """What is left of the phase is done. False: the monitor says stop."""
+        goes_on = self._go(self.steps)
+        self.end()
+        return goes_on
+
+    def end(self) -> None:
+        """The phase ends, done or not."""
+        phase, self.phase, self.step, self.steps = self.phase, "", 0, 0
+        if phase:
+            self.monitor.phase_finish(phase)
 
 
 class IProfiler:

@@ -6,10 +6,9 @@ have no meaning.
 from __future__ import annotations
 
 import json
-import math
 import numbers
 import threading
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -17,16 +16,22 @@ from .. import arrays, dtypes
 from .. import engine as _engine
 from .._native import lib
 from ..build import load
-from ..errors import Error, InvalidArgument, NotFound, Unsupported
+from ..errors import Error, InvalidArgument, NotFound, OutOfMemory, Unsupported
 from ..pycuda.host import blocks
-from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, type_of, until
+from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, extents, generation, type_of, until
 from .builder import DEBUG, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
-from .log import Recorder
+from .log import Recorder, Severity, as_logger
 from .plugins import get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
+
+
+# Of inputs and outputs of unknown rank: programs look for extents below 0, and would take () for a scalar.
+UNKNOWN = Dims((-1,))
+# The address of an input that has none yet, for questions about shapes, which do not read it.
+NOWHERE = 64
 
 
 class Runtime(Reports):
@@ -42,6 +47,9 @@ class Runtime(Reports):
     error_recorder = Recorder("Told the errors of this, and of engines and contexts that have none of their own.")
     load_runtime = missing("Runtime.load_runtime", "one runtime loads all plans; planish_rt is the small one, in C")
 
+    def __init__(self, logger: Any) -> None:
+        super().__init__(as_logger(logger))
+
     def get_plugin_registry(self) -> Any:
         """The registry of the process."""
         return get_plugin_registry()
@@ -51,9 +59,13 @@ class Runtime(Reports):
         try:
             if hasattr(serialized_engine, "read"):
                 more = (1 << 24, 0) if isinstance(serialized_engine, IStreamReaderV2) else (1 << 24,)
-                parts = iter(lambda: bytes(serialized_engine.read(*more)), b"")
-                serialized_engine = b"".join(parts)
-            return ICudaEngine(load(bytes(serialized_engine), ops=registry_ops()), self.logger, self)
+                plan = bytearray()
+                for part in iter(lambda: bytes(serialized_engine.read(*more)), b""):
+                    plan += part
+                serialized_engine = plan
+            elif serialized_engine is None or isinstance(serialized_engine, (str, numbers.Number)):
+                raise TypeError(f"an engine is made of a plan's bytes, or of an object with read(size), not of {type(serialized_engine).__name__}")
+            return ICudaEngine(load(memoryview(serialized_engine), ops=registry_ops()), self.logger, self)
         except Error as raised:
             self.report(raised)
             return None
@@ -77,6 +89,9 @@ class ICudaEngine(Managed):
         for info in engine.inputs + engine.outputs:
             if info.kind != "tensor" or info.code == dtypes.STRING:
                 raise InvalidArgument(f"'{info.name}' is a {info.kind if info.kind != 'tensor' else 'tensor of strings'}, which TensorRT's interface does not have: use planish.load and planish.Engine")
+        both = {i.name for i in engine.inputs} & {o.name for o in engine.outputs}
+        if both:
+            raise InvalidArgument(f"'{min(both)}' is an input and an output of the model, which TensorRT's interface cannot tell apart: give the output a name of its own, behind an Identity")
         self.engine, self.logger, self._maker = engine, logger, maker
         self.infos = {i.name: i for i in engine.inputs + engine.outputs}
         self.names = list(self.infos)
@@ -109,8 +124,9 @@ class ICudaEngine(Managed):
         return TensorIOMode.INPUT if self._info(name) in self.engine.inputs else TensorIOMode.OUTPUT
 
     def get_tensor_shape(self, name: str) -> Dims:
-        """-1 for dynamic extents."""
-        return Dims(d if isinstance(d, int) else -1 for d in self._info(name).shape or ())
+        """-1 for dynamic extents; (-1,) where not even the rank is known."""
+        shape = self._info(name).shape
+        return UNKNOWN if shape is None else Dims(d if isinstance(d, int) else -1 for d in shape)
 
     def get_tensor_dtype(self, name: str) -> DataType:
         """INT32 in place of INT64 in an engine that was built in generation 8."""
@@ -159,27 +175,37 @@ class ICudaEngine(Managed):
 
     # ---- bindings ----
 
+    def _bindings(self) -> List[str]:
+        """Names of all bindings: input or output i of profile p is number p * num_io_tensors + i. Names went without profiles in later generations."""
+        more = range(1, self.num_optimization_profiles if generation() == 8 else 1)
+        return self.names + [f"{name} [profile {p}]" for p in more for name in self.names]
+
     @property
     def num_bindings(self) -> int:
-        """Inputs and outputs."""
-        return len(self.names)
+        """Inputs and outputs, those of each optimization profile behind one another."""
+        return len(self._bindings())
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._bindings())
 
     def __getitem__(self, index: Union[int, str]) -> Any:
-        return self.get_binding_index(index) if isinstance(index, str) else self.names[index]
+        return self.get_binding_index(index) if isinstance(index, str) else self._bindings()[index]
 
     def _of(self, binding: Union[int, str]) -> str:
-        return binding if isinstance(binding, str) else self.names[binding]
+        """The input or output."""
+        index = self.get_binding_index(binding) if isinstance(binding, str) else binding
+        if isinstance(binding, str) and index < 0:
+            return binding
+        return self.names[range(self.num_bindings)[index] % len(self.names)]
 
     def get_binding_name(self, index: int) -> str:
-        """Of binding `index`."""
-        return self.names[index]
+        """Of binding `index`; those of further profiles end in " [profile 1]", …"""
+        return self._bindings()[index]
 
     def get_binding_index(self, name: str) -> int:
         """-1: no such binding."""
-        return self.names.index(name) if name in self.infos else -1
+        names = self._bindings()
+        return names.index(name) if name in names else -1
 
     def binding_is_input(self, binding: Union[int, str]) -> bool:
         """Input or output?"""
@@ -214,7 +240,7 @@ class ICudaEngine(Managed):
     @property
     def refittable(self) -> bool:
         """Was it built with BuilderFlag.REFIT?"""
-        return self.engine.model is not None
+        return self.engine.keeps_model
 
     @property
     def num_layers(self) -> int:
@@ -359,11 +385,20 @@ def check_room(address: int, size: int, what: str) -> None:
         raise InvalidArgument(f"the memory of {what}: {wrong}")
 
 
-class _Reallocated:
-    """Memory of an IOutputAllocator for one output of a run. told: takes the shape."""
+def take(taken: List[Tuple[str, int, int]], name: str, address: int, size: int) -> None:
+    """Notes what an output of a run is written to; an error where another one, or an input, lies there. taken: name, first and last address of what is bound."""
+    end = address + size
+    overlapped = next((other for other, first, last in taken if other != name and address < last and first < end), None)
+    if size and overlapped is not None:
+        raise InvalidArgument(f"the memory of output '{name}', {size} bytes, overlaps that of '{overlapped}'")
+    taken.append((name, address, end))
 
-    def __init__(self, allocator: Any, current: int, stream: int, told: Dict[str, Dims]) -> None:
-        self.allocator, self.current, self.stream, self.told = allocator, current, stream, told
+
+class _Reallocated:
+    """Memory of an IOutputAllocator for one output of a run. taken: as for `take`; told: takes the shape."""
+
+    def __init__(self, allocator: Any, current: int, stream: int, taken: List[Tuple[str, int, int]], told: Dict[str, Dims]) -> None:
+        self.allocator, self.current, self.stream, self.taken, self.told = allocator, current, stream, taken, told
 
     def __call__(self, name: str, size: int, dtype: Any, shape: Sequence[int]) -> int:
         # TensorRT 10 calls the one with a stream, which a class of TensorRT 8 inherits or has not.
@@ -372,24 +407,21 @@ class _Reallocated:
         if not isinstance(given, numbers.Integral) or isinstance(given, bool) or not 0 < given < 1 << 64:
             raise InvalidArgument(f"the allocator of output '{name}' gave {repr(given)[:60]} for {size} bytes: reallocate_output returns the memory's address, an int above 0")
         check_room(int(given), size, f"output '{name}', which its allocator gave")
+        take(self.taken, name, int(given), size)
         self.told[name] = Dims(shape)
         self.allocator.notify_shape(name, self.told[name])
         return int(given)
 
 
 class _Fixed:
-    """The caller's memory for an output whose size only the run can tell. How large it is nobody knows, as with TensorRT. taken: name, first and last address of what is bound."""
+    """The caller's memory for an output whose size only the run can tell. How large it is nobody knows, as with TensorRT."""
 
     def __init__(self, address: int, taken: List[Tuple[str, int, int]], told: Dict[str, Dims]) -> None:
         self.address, self.taken, self.told = address, taken, told
 
     def __call__(self, name: str, size: int, dtype: Any, shape: Sequence[int]) -> int:
         check_room(self.address, size, f"output '{name}'")
-        end = self.address + size
-        overlapped = next((other for other, first, last in self.taken if other != name and self.address < last and first < end), None)
-        if overlapped is not None:
-            raise InvalidArgument(f"the memory of output '{name}', {size} bytes, overlaps that of '{overlapped}'")
-        self.taken.append((name, self.address, end))
+        take(self.taken, name, self.address, size)
         self.told[name] = Dims(shape)
         return self.address
 
@@ -421,6 +453,7 @@ class IExecutionContext(Reports):
         self._quiet: Dict[str, bool] = {}
         self._values: Dict[str, Any] = {}  # those of set_shape_input
         self._told: Dict[str, Dims] = {}  # shapes of outputs that a run told
+        self._warned: Set[str] = set()  # values that the listener cannot be told
         self._lock = threading.RLock()
         self._where = arrays.DEVICE if engine.engine.device.startswith("cuda") else arrays.HOST
         self.context  # one that cannot be had is told here
@@ -482,8 +515,19 @@ class IExecutionContext(Reports):
     def _tell(self, name: str, value: Any) -> None:
         if self._listener is None or self._quiet.get(name, False) or not isinstance(value, np.ndarray):
             return
+        try:
+            kind = type_of(dtypes.from_numpy(value.dtype) or 0)
+        except InvalidArgument:
+            self._warn_once(name, f"the value of '{name}' is not told to the debug listener: TensorRT has no element type for {value.dtype}")
+            return
         value = np.ascontiguousarray(value)
-        self._listener.process_debug_tensor(value.ctypes.data, TensorLocation.HOST, type_of(dtypes.from_numpy(value.dtype) or 0), Dims(value.shape), name, 0)
+        if self._listener.process_debug_tensor(value.ctypes.data, TensorLocation.HOST, kind, Dims(value.shape), name, 0) is False:
+            self.logger.log(Severity.WARNING, f"the debug listener returned False for '{name}'")
+
+    def _warn_once(self, name: str, text: str) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            self.logger.log(Severity.WARNING, text)
 
     def set_tensor_debug_state(self, name: str, flag: bool) -> bool:
         """Is this value told?"""
@@ -507,9 +551,13 @@ class IExecutionContext(Reports):
         try:
             if self.engine.get_tensor_mode(name) != TensorIOMode.INPUT:
                 raise InvalidArgument(f"'{name}' is an output: its shape follows from the inputs'")
-            wanted, given = self.engine.get_tensor_shape(name), Dims(shape)
-            if len(wanted) != len(given) or any(w not in (-1, g) or g < 0 for w, g in zip(wanted, given)):
+            info, wanted, given = self.engine._info(name), self.engine.get_tensor_shape(name), extents(shape)
+            if info.shape is None and (min(given, default=0) < 0 or len(given) > arrays.MAX_RANK):
+                raise InvalidArgument(f"input '{name}' takes any shape of at most {arrays.MAX_RANK} dims, {tuple(given)} is none")
+            if info.shape is not None and (len(wanted) != len(given) or any(w not in (-1, g) or g < 0 for w, g in zip(wanted, given))):
                 raise InvalidArgument(f"input '{name}' has the shape {tuple(wanted)}, {tuple(given)} is none of these")
+            if arrays.nbytes(info.code, given) > arrays.MOST:
+                raise InvalidArgument(f"input '{name}': {tuple(given)} has more elements than any memory can hold")
         except Error as raised:
             self.report(raised)
             return False
@@ -518,7 +566,7 @@ class IExecutionContext(Reports):
         return True
 
     def _shape(self, name: str) -> Dims:
-        shape = self._shapes.get(name) or self.engine.get_tensor_shape(name)
+        shape = self._shapes[name] if name in self._shapes else self.engine.get_tensor_shape(name)
         if any(d < 0 for d in shape):
             raise InvalidArgument(f"the shape of input '{name}' was never set: call context.set_input_shape('{name}', shape) first")
         return shape
@@ -542,7 +590,7 @@ class IExecutionContext(Reports):
     def _follows(self, name: str) -> Dims:
         """A shape without a run."""
         if self.engine.get_tensor_mode(name) == TensorIOMode.INPUT:
-            return self._shapes.get(name) or self.engine.get_tensor_shape(name)
+            return self._shapes[name] if name in self._shapes else self.engine.get_tensor_shape(name)
         if self.infer_shapes():
             return self.engine.get_tensor_shape(name)
         context, addresses = self.context, dict(self._addresses)
@@ -561,12 +609,18 @@ class IExecutionContext(Reports):
         return Dims(reversed(out)) if shape else Dims()
 
     def set_binding_shape(self, binding: int, shape: Sequence[int]) -> bool:
-        """set_input_shape by number."""
-        return self.set_input_shape(self.engine.get_binding_name(binding), shape)
+        """set_input_shape by number, which must be one of the active profile's."""
+        return self._is_active(binding) and self.set_input_shape(self.engine._of(binding), shape)
+
+    def _is_active(self, binding: int) -> bool:
+        profile = range(self.engine.num_bindings)[binding] // len(self.engine.names)
+        if profile != self._active:
+            self.report(InvalidArgument(f"binding {binding} is one of optimization profile {profile}, profile {self._active} is active"))
+        return profile == self._active
 
     def get_binding_shape(self, binding: int) -> Dims:
         """get_tensor_shape by number."""
-        return self.get_tensor_shape(self.engine.get_binding_name(binding))
+        return self.get_tensor_shape(self.engine._of(binding))
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int = 0) -> bool:
         """All profiles are one here. False: there is no such profile."""
@@ -587,7 +641,9 @@ class IExecutionContext(Reports):
 
     def set_shape_input(self, binding: int, shape: Sequence[int]) -> bool:
         """Values of an input: they are used in place of what its binding points to, until set_tensor_address gives it another place."""
-        name = self.engine.get_binding_name(binding)
+        name = self.engine._of(binding)
+        if not self._is_active(binding):
+            return False
         values = np.array(shape, dtypes.to_numpy(self.engine._info(name).code), order="C")
         if not self.set_input_shape(name, values.shape):
             return False
@@ -596,7 +652,7 @@ class IExecutionContext(Reports):
 
     def get_shape(self, binding: int) -> List[int]:
         """Values that set_shape_input was given."""
-        name = self.engine.get_binding_name(binding)
+        name = self.engine._of(binding)
         if name not in self._values:
             raise InvalidArgument(f"'{name}' has no values that were set: context.set_shape_input sets them")
         return self._values[name].reshape(-1).tolist()
@@ -641,17 +697,22 @@ class IExecutionContext(Reports):
     def get_max_output_size(self, name: str) -> int:
         """Bytes of an output for the shapes as set; -1: only a run can tell."""
         shape = self._follows(name)
-        return -1 if any(d < 0 for d in shape) else int(math.prod(shape) * self.engine.get_tensor_dtype(name).itemsize)
+        return -1 if any(d < 0 for d in shape) else arrays.nbytes(self.engine._info(name).code, shape)
 
     def _memory(self, address: int, code: int, shape: Sequence[int]) -> arrays.Memory:
-        return arrays.Memory(address, (math.prod(shape) * dtypes.bits(code) + 7) // 8, code, tuple(shape), None, self._where, True, None)
+        return arrays.Memory(address, arrays.nbytes(code, shape), code, tuple(shape), None, self._where, True, None)
 
     def _memory_of(self, info: _engine.TensorInfo, address: Optional[int]) -> arrays.Memory:
-        """Of an input; zeros where it has none."""
+        """Of an input; where it has none, what a question about shapes needs: an address that nobody reads, or zeros where inputs are copied to a GPU."""
         shape, values = self._shape(info.name), self._values.get(info.name)
         if values is not None:
             return arrays.memory_of(values)
-        return self._memory(address, info.code, shape) if address is not None else arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+        if address or self._where == arrays.HOST:
+            return self._memory(address or NOWHERE, info.code, shape)
+        try:
+            return arrays.memory_of(np.zeros(shape, dtypes.to_numpy(info.code)))
+        except MemoryError:
+            raise OutOfMemory(f"input '{info.name}' of the shape {tuple(shape)} has no memory yet: set its address before shapes of outputs are asked for") from None
 
     def _bind_input(self, context: _engine.Context, info: _engine.TensorInfo, memory: arrays.Memory) -> None:
         slot = context._slots[info.name]
@@ -664,7 +725,7 @@ class IExecutionContext(Reports):
         name = info.name
         allocator = self._allocators.get(name)
         if allocator is not None:
-            context.bind_output(name, _Reallocated(allocator, address, stream, told), device=self._where == arrays.DEVICE)
+            context.bind_output(name, _Reallocated(allocator, address, stream, taken, told), device=self._where == arrays.DEVICE)
             return
         if not address:
             raise InvalidArgument(f"output '{name}' has no address: call context.set_tensor_address('{name}', address), or give it in the bindings")
@@ -675,9 +736,9 @@ class IExecutionContext(Reports):
         context.bind_output(name, None)  # an allocator of an earlier run goes
         memory = self._memory(address, info.code, shape)
         check_room(address, memory.nbytes, f"output '{name}'")
+        take(taken, name, address, memory.nbytes)
         arrays.fill_buffer(context._buffer, memory)
         context._check(lib.pln_context_bind_output(context._pointer, context._names[name], context._buffer), name)
-        taken.append((name, address, address + memory.nbytes))
 
     def _bind(self, context: _engine.Context, addresses: Mapping[str, int], stream: int) -> Dict[str, Dims]:
         """What the run will fill with shapes of outputs."""
@@ -724,7 +785,7 @@ class IExecutionContext(Reports):
         return self.execute_async_v2(bindings, stream_handle)
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:
-        """Runs; bindings: addresses in the order of get_tensor_name."""
+        """Runs; bindings: addresses in the order of get_tensor_name, or of all profiles' bindings, of which the active one's are taken."""
         return self._run_bindings(bindings, 0)
 
     def execute_async_v2(self, bindings: Sequence[int], stream_handle: int, input_consumed: Any = None) -> bool:
@@ -740,7 +801,8 @@ class IExecutionContext(Reports):
         try:
             if len(bindings) < len(names):
                 raise InvalidArgument(f"{len(bindings)} bindings were given, the engine has {len(names)}: {', '.join(names)}")
-            addresses = {name: address_of(address, name) for name, address in zip(names, bindings)}
+            begin = self._active * len(names) if len(bindings) == self.engine.num_bindings else 0
+            addresses = {name: address_of(address, name) for name, address in zip(names, list(bindings)[begin:])}
         except Error as raised:
             self.report(raised)
             return False
