@@ -127,6 +127,40 @@ class Refits(unittest.TestCase):
         expected = planish.run(models.conv(w), {"x": image}, device="ref")["y"]
         close(run(engine, {"x": image})["y"], expected, 1e-4)
 
+    def test_several(self):
+        """Each refitter begins with what the one before it made."""
+        engine = parsed(self.model, trt.BuilderFlag.REFIT)
+        one, other, w, b = trt.Refitter(engine, LOGGER), trt.Refitter(engine, LOGGER), draw(4, 3), draw(3)
+        self.assertTrue(one.set_named_weights("w", w) and one.refit_cuda_engine())
+        self.assertTrue(other.set_named_weights("b", b) and other.refit_cuda_engine())
+        close(run(engine, {"x": self.x})["y"], self.x @ w + b)
+
+    def test_other_shapes(self):
+        """Weights that tell shapes may not change those of inputs and outputs."""
+        made = models.model([helper.make_node("Expand", ["x", "s"], ["y"])], [("x", TensorProto.FLOAT, [1])], [("y", TensorProto.FLOAT, None)])
+        made.graph.initializer.append(numpy_helper.from_array(np.array([2]), "s"))
+        engine = parsed(made, trt.BuilderFlag.REFIT)
+        before, refitter = engine.engine, trt.Refitter(engine, LOGGER)
+        self.assertTrue(refitter.set_named_weights("s", np.array([64])))
+        self.assertFalse(refitter.refit_cuda_engine())
+        self.assertIn("'y' is f32[64], it was f32[2]", LOGGER.lines[-1][1])
+        self.assertIs(engine.engine, before)
+        self.assertEqual(run(engine, {"x": np.ones(1, np.float32)})["y"].tolist(), [1, 1])
+        self.assertTrue(refitter.set_named_weights("s", np.array([2])) and refitter.refit_cuda_engine())
+
+    def test_plans_of_planish(self):
+        """What planish.build was told stays: integers of 32 bits, targets, metadata."""
+        made = models.model([helper.make_node("Add", ["x", "k"], ["y"])], [("x", TensorProto.INT64, ["n"])], [("y", TensorProto.INT64, ["n"])])
+        made.graph.initializer.append(numpy_helper.from_array(np.array([1]), "k"))
+        target = "portable,x86-64-v2" if os.uname().machine == "x86_64" else None
+        plan = planish.build(made, device=trt.builder.default_device(), keep_model=True, int32_io=True, target=target, metadata={"author": "me"}).to_bytes()
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+        old, refitter = engine.engine, trt.Refitter(engine, LOGGER)
+        self.assertTrue(refitter.set_named_weights("k", np.array([5])) and refitter.refit_cuda_engine(), LOGGER.lines)
+        self.assertIsNot(engine.engine, old)
+        self.assertEqual((engine.engine.targets, engine.engine.metadata, engine.engine.inputs), (old.targets, old.metadata, old.inputs))
+        self.assertEqual(run(engine, {"x": np.array([1, 2], np.int32)})["y"].tolist(), [6, 7])
+
     def test_keep_model(self):
         engine = planish.build(self.model, keep_model=True)
         self.assertEqual(engine.model, self.model.SerializeToString())

@@ -582,30 +582,88 @@ class Members(unittest.TestCase):
         class Watch(trt.IProgressMonitor):
             def __init__(self, go_on):
                 super().__init__()
-                self.go_on, self.begun, self.ended, self.steps = go_on, [], [], 0
+                self.go_on, self.begun, self.ended, self.steps = go_on, [], [], []
 
             def phase_start(self, phase_name, parent_phase, num_steps):
-                self.begun.append(phase_name)
+                self.begun.append((phase_name, num_steps))
 
             def step_complete(self, phase_name, step):
-                self.steps += 1
-                return self.go_on
+                self.steps.append((phase_name, step))
+                return self.go_on() if callable(self.go_on) else self.go_on
 
             def phase_finish(self, phase_name):
                 self.ended.append(phase_name)
 
-        builder, network = new()
-        (x,) = inputs_of(network, {"x": draw(1, 3, 32, 32)})
-        for _ in range(12):
-            x = first(network.add_convolution_nd(x, 3, (3, 3), draw(3, 3, 3, 3)))
-        network.mark_output(x)
         self.assertIs(trt.IProgressMonitor().step_complete("a", 1), True)
-        for go_on in (True, False):
+        for convolutions in (0, 12):
+            builder, network = new()
+            (x,) = inputs_of(network, {"x": draw(1, 3, 32, 32)})
+            for _ in range(convolutions):
+                x = first(network.add_convolution_nd(x, 3, (3, 3), draw(3, 3, 3, 3)))
+            network.mark_output(first(network.add_activation(x, trt.ActivationType.RELU)))
             config = builder.create_builder_config()
-            watch = config.progress_monitor = Watch(go_on)
-            plan = builder.build_serialized_network(network, config)
-            self.assertEqual(plan is not None, go_on or watch.steps == 0)
-            self.assertEqual(watch.begun, watch.ended)
+            watch = config.progress_monitor = Watch(True)
+            self.assertIsNotNone(builder.build_serialized_network(network, config))
+            self.assertEqual([name for name, _ in watch.begun], watch.ended)
+            self.assertEqual(watch.steps, [(name, step) for name, steps in watch.begun for step in range(steps)])
+            self.assertTrue(watch.begun and all(0 < steps <= 100 for _, steps in watch.begun))
+            for last in (1, len(watch.steps)):  # the first step and the last one may end the build
+                end = config.progress_monitor = Watch(True)
+                end.go_on = lambda end=end, last=last: len(end.steps) < last
+                self.assertIsNone(builder.build_serialized_network(network, config))
+                self.assertEqual((len(end.steps), [name for name, _ in end.begun]), (last, end.ended))
+            config.progress_monitor = Watch(lambda: 1 // 0)
+            with self.assertRaises(ZeroDivisionError):
+                builder.build_serialized_network(network, config)
+
+    def test_progress_of_many_bytes(self):
+        """What the library counts becomes a hundred steps."""
+        from planish.tensorrt.log import Phases
+
+        steps = []
+
+        class Counts(trt.IProgressMonitor):
+            def phase_start(self, phase_name, parent_phase, num_steps):
+                steps.append(num_steps)
+
+            def step_complete(self, phase_name, step):
+                steps.append(step)
+                return True
+
+        phases = Phases(Counts())
+        for done in (33554432, 67108864, 104857600):
+            self.assertTrue(phases("write the plan", done, 104857600))
+        self.assertEqual(steps, [100, *range(100)])
+        self.assertTrue(phases.finish() and len(steps) == 101)
+
+    def test_cache_that_must_have_all(self):
+        builder, network = new()
+        (x,) = inputs_of(network, {"x": draw(64, 256)})
+        network.mark_output(first(network.add_matrix_multiply(x, trt.MatrixOperation.NONE, first(network.add_constant((256, 256), draw(256, 256))), trt.MatrixOperation.NONE)))
+        config = builder.create_builder_config()
+        config.builder_optimization_level = 5
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache)
+        config.set_flag(trt.BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)
+        if trt.builder.default_device() == "cpu":  # kernels of GPUs are not measured
+            self.assertIsNone(builder.build_serialized_network(network, config))
+            self.assertIn("are not in the timing cache", LOGGER.lines[-1][1])
+            self.assertEqual(bytes(cache.serialize()), b"")
+        config.clear_flag(trt.BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)
+        self.assertIsNotNone(builder.build_serialized_network(network, config))
+        config.set_flag(trt.BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)
+        self.assertIsNotNone(builder.build_serialized_network(network, config))
+
+    def test_metadata_of_models(self):
+        """Keys of ours in a model's metadata are not those of its plan."""
+        made = models.linear()[0]
+        for key in ("profiles", "how", "debug"):
+            made.metadata_props.add(key="planish.tensorrt." + key, value="junk")
+        made.metadata_props.add(key="author", value="me")
+        builder, network = new()
+        self.assertTrue(trt.OnnxParser(network, LOGGER).parse(made.SerializeToString()))
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(builder.build_serialized_network(network, builder.create_builder_config()))
+        self.assertEqual((engine.num_optimization_profiles, engine.is_debug_tensor("y"), engine.engine.metadata["author"]), (1, False, "me"))
 
     def test_calibrators(self):
         """Their classes are there; the builder says that it does not calibrate."""

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .. import engine as _engine
 from ..build import build, default_device
-from ..errors import BadPlan, Error, InvalidArgument, Unsupported
+from ..errors import BadPlan, Cancelled, Error, InvalidArgument, NotFound, Unsupported
 from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
 from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
@@ -104,8 +104,9 @@ class IOptimizationProfile(Strict):
 class _CacheFile:
     """The file of a timing cache during a build, whose new bytes are the cache's then."""
 
-    def __init__(self, cache: "Optional[ITimingCache]") -> None:
-        self.cache, self.folder = cache, ""
+    def __init__(self, cache: "Optional[ITimingCache]", closed: bool) -> None:
+        """closed: an error where the build had to measure what the cache has not; it stays as it is then."""
+        self.cache, self.closed, self.folder = cache, closed, ""
 
     def __enter__(self) -> Optional[str]:
         if self.cache is None:
@@ -117,14 +118,19 @@ class _CacheFile:
                 file.write(self.cache.data)
         return path
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: Any, *_: Any) -> None:
         if self.cache is None:
             return
-        path = os.path.join(self.folder, "timings")
+        path, data = os.path.join(self.folder, "timings"), self.cache.data
         if os.path.exists(path):
             with open(path, "rb") as file:
-                self.cache.data = file.read()
+                data = file.read()
         shutil.rmtree(self.folder, ignore_errors=True)
+        more = max(len(data) - TIMINGS_HEAD, 0) - max(len(self.cache.data) - TIMINGS_HEAD, 0)
+        if self.closed and kind is None and more > 0:
+            raise NotFound(f"ERROR_ON_TIMING_CACHE_MISS: times of {more // TIMINGS_ENTRY} kernels are not in the timing cache; build without this flag to measure them")
+        if not self.closed:
+            self.cache.data = data
 
 
 class ITimingCache:
@@ -355,15 +361,19 @@ class Builder(Reports):
         options = {"fp16": config.get_flag(BuilderFlag["FP16"]) and not config.get_flag(BuilderFlag["BF16"]), "bf16": config.get_flag(BuilderFlag["BF16"]), "tf32": config.get_flag(BuilderFlag.TF32),
                    "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
-        told = {PROFILES: json.dumps(kept), **({HOW: json.dumps(how)} if how else {}), **({DEBUG: json.dumps(options["taps"])} if options["taps"] else {})}
+        # All of them, also where they say nothing: a model may bring keys of these names.
+        told = {PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or [])}
         level = int(config.builder_optimization_level)
         try:
-            with _CacheFile(config.timing_cache) as cache:
-                return build(model, external_data=folder, ops=registry_ops(), device=default_device(), metadata=told, keep_model=refits, progress=phases or False, timing_cache=cache,
+            with _CacheFile(config.timing_cache, config.get_flag(BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)) as cache:
+                made = build(model, external_data=folder, ops=registry_ops(), device=default_device(), metadata=told, keep_model=refits, progress=phases or False, timing_cache=cache,
                              tune="full" if level >= 5 else "fast" if level == 4 or cache else "off", logger=lambda level, text: self.logger.log(Severity(level + 1), text), **options)  # fmt: skip
+            if phases and not phases.finish():
+                raise Cancelled("the progress monitor ended the build")
+            return made
         finally:
             if phases:
-                phases.finish()
+                phases.end()
 
     def _failed(self, raised: Error, network: INetworkDefinition) -> None:
         """Told to the network's recorder where the builder has none."""

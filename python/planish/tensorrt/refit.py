@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 
 from .. import dtypes
+from .. import engine as _engine
 from ..build import build
 from ..errors import BadModel, Error, InvalidArgument, NotFound, Unsupported
 from . import wire
@@ -16,7 +17,7 @@ from .base import Reports, Weights, as_weights, code_of, type_of
 from .builder import HOW, are_names, kept_in
 from .enums import TensorLocation, WeightsRole
 from .parser import ParserErrors, read
-from .log import Recorder
+from .log import Recorder, as_logger
 from .plugins import registry_ops
 
 
@@ -33,22 +34,26 @@ def is_how(value: Any) -> bool:
             and (only is None or only != "*" and are_names(only)))  # fmt: skip
 
 
+def sides(engine: _engine.Engine) -> List[Tuple[str, int, Any]]:
+    """Name, type and shape of inputs and outputs."""
+    return [(i.name, i.code, "?" if i.shape is None else tuple(d if isinstance(d, int) else -1 for d in i.shape)) for i in engine.inputs + engine.outputs]
+
+
 class Refitter(Reports):
     """Gives an engine other weights: by the names of the model's initializers, or by layer and role for networks built layer by layer."""
 
     error_recorder = Recorder("Told its errors. Without one of its own: that of the engine.")
 
     def __init__(self, engine: Any, logger: Any) -> None:
-        super().__init__(logger)
+        super().__init__(as_logger(logger))
         self.engine, self._maker, self.max_threads = engine, engine, 1
         self.weights_validation = True
         model = engine.engine.model
         if model is None:
             raise InvalidArgument("the engine cannot be refitted: build it with config.set_flag(trt.BuilderFlag.REFIT)")
-        self._graph = read(model)
         self._how: Dict[str, Any] = kept_in(engine.engine, HOW, {}, is_how)
         only = self._how.get("only")
-        self._all = {name: i for name, i in self._graph.initializers.items() if only is None or name in only}
+        self._all = {name: i for name, i in read(model).initializers.items() if only is None or name in only}
         self._new: Dict[str, bytes] = {}
         self._given: Dict[str, Weights] = {}
 
@@ -135,18 +140,26 @@ class Refitter(Reports):
         try:
             if not self._new:
                 return True
-            model = self._graph.with_initializers(self._new)
-            old = self.engine.engine
-            keep = {k: v for k, v in old.metadata.items() if k.startswith("planish.tensorrt.")}
-            self.engine.engine = build(model, device=old.device, metadata=keep, ops=registry_ops(), keep_model=True, **self._how.get("options", {}))
+            with self.engine._refitting:  # of several refitters each one begins with what the one before it made
+                self.engine.engine = self._built(self.engine.engine)
         except Error as raised:
             self.report(raised)
             return False
-        self._graph = read(self.engine.engine.model)
-        self._all = {name: i for name, i in self._graph.initializers.items() if name in self._all}
         self._new.clear()
         self._given.clear()
         return True
+
+    def _built(self, old: _engine.Engine) -> _engine.Engine:
+        """The engine with the new weights, for the same machines, with all that its plan says of itself."""
+        model, options = read(old.model).with_initializers(self._new), self._how.get("options")
+        told = {"device": old.device, "target": old.targets.replace("; ", ",").replace(", ", ","), "metadata": old.metadata, "ops": registry_ops(), "keep_model": True}
+        made = build(model, **told, **(options or {}))
+        if options is None and sides(made) != sides(old) == [(name, 6 if code == 7 else code, shape) for name, code, shape in sides(made)]:
+            made = build(model, **told, int32_io=True)  # planish.build does not keep its options
+        for (name, code, shape), (_, new_code, new_shape) in zip(sides(old), sides(made)):
+            if (code, shape) != (new_code, new_shape):
+                raise InvalidArgument(f"with these weights '{name}' is {dtypes.name(new_code)}{list(new_shape)}, it was {dtypes.name(code)}{list(shape)}: build a new engine for them")
+        return made
 
     def refit_cuda_engine_async(self, stream_handle: int) -> bool:
         """The same; it is done when it returns."""

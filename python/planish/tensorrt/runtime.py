@@ -93,6 +93,7 @@ class ICudaEngine(Managed):
         if both:
             raise InvalidArgument(f"'{min(both)}' is an input and an output of the model, which TensorRT's interface cannot tell apart: give the output a name of its own, behind an Identity")
         self.engine, self.logger, self._maker = engine, logger, maker
+        self._refitting = threading.Lock()
         self.infos = {i.name: i for i in engine.inputs + engine.outputs}
         self.names = list(self.infos)
         self._profiles: List[Dict[str, Any]] = kept_in(engine, PROFILES, [], are_profiles)
