@@ -39,6 +39,30 @@ class Sessions(unittest.TestCase):
         self.assertTrue(names["cpu"].usable)
         self.assertTrue(names["cpu"].memory_bytes > 0)
 
+    def test_providers(self):
+        """Along the list, and not beyond it."""
+        model, there = models.linear()[0].SerializeToString(), planish.get_available_providers()
+
+        def device(providers, **told):
+            return planish.InferenceSession(model, providers=providers, **told).engine.device
+
+        self.assertEqual(device(["TensorrtExecutionProvider", "CPUExecutionProvider"]), "cpu")
+        self.assertEqual(device([("CUDAExecutionProvider", {"device_id": 77}), "CPUExecutionProvider"]), "cpu")
+        for missing in (["CUDAExecutionProvider"] if len(there) == 1 else [("CUDAExecutionProvider", {"device_id": 77})], ["TensorrtExecutionProvider"]):
+            with self.assertRaisesRegex(planish.DeviceError, "none of the providers"):
+                device(missing)
+        with self.assertRaisesRegex(planish.InvalidArgument, "is 'CUDAExecutionProvider' meant"):
+            device(["CUDAExecutionProvidr", "CPUExecutionProvider"])
+        with self.assertRaises(TypeError):
+            device("CPUExecutionProvider")
+
+    def test_options_that_are_none(self):
+        with self.assertRaises(TypeError):
+            planish.InferenceSession(models.linear()[0].SerializeToString(), {"intra_op_num_threads": 1})
+        options = planish.SessionOptions()
+        with self.assertRaisesRegex(AttributeError, "is 'intra_op_num_threads' meant"):
+            options.intra_op_threads = 2
+
     def test_options(self):
         """Of the module's own and of ONNX Runtime's kind: threads and no optimization act."""
         model, expected = models.linear()
