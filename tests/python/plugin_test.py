@@ -1,4 +1,5 @@
 """Plugins by subclass: of both generations, in networks and behind the parser, and in plans."""
+import threading
 import unittest
 
 import numpy as np
@@ -164,6 +165,37 @@ class Plugins(unittest.TestCase):
     def tearDown(self):
         for creator in self.creators:
             self.registry.deregister_creator(creator)
+
+    def test_other_creator(self):
+        """An engine keeps to the creators that were there when it was made, in all threads."""
+        registry = trt.get_plugin_registry()
+
+        def creator(more):
+            made = ScaledCreator()
+            made.name, made.deserialize_plugin = "Twice", lambda name, data: Scaled(more * float(np.frombuffer(data, np.float32)[0]))
+            return made
+
+        old, new_one = creator(1), creator(10)
+        self.assertTrue(registry.register_creator(old, ""))
+        builder, network = new()
+        x, scaled = network.add_input("x", trt.float32, (-1,)), Scaled(3)
+        scaled.plugin_type = "Twice"
+        y = first(network.add_plugin_v2([x], scaled))
+        y.name = "y"
+        network.mark_output(y)
+        try:
+            engine, one = build(builder, network), np.ones(2, np.float32)
+            said = [run(engine, {"x": one})["y"].tolist()]
+            self.assertTrue(registry.deregister_creator(old) and registry.register_creator(new_one, ""))
+            thread = threading.Thread(target=lambda: said.append(run(engine, {"x": one})["y"].tolist()))
+            thread.start()
+            thread.join()
+            said.append(run(engine, {"x": one})["y"].tolist())
+            self.assertEqual(said, [[3, 3]] * 3)
+            again = trt.Runtime(LOGGER).deserialize_cuda_engine(engine.serialize())
+            self.assertEqual(run(again, {"x": one})["y"].tolist(), [30, 30])
+        finally:
+            registry.deregister_creator(new_one)
 
     def test_registry(self):
         self.assertFalse(self.registry.register_creator(PadCreator()))

@@ -308,7 +308,7 @@ class IPluginRegistry:
         if self._ops is None:
             made = Ops()
             for name, ns in sorted({(key[0], key[2]) for key in self.creators}):
-                work = _Work(name, ns)
+                work = _Work(name, ns, {version: creator for (one, version, of), creator in self.creators.items() if (one, of) == (name, ns)})
                 made.add(domain_of(ns), name, inputs=(0, -1), outputs=(1, -1), shape=work.shapes)(work.compute)
             self._ops = made
         return self._ops
@@ -353,17 +353,17 @@ def _key(attributes: Dict[str, Any]) -> Any:
 
 
 class _Work(threading.local):
-    """What a plugin does as a custom operator. Each thread has its own plugins."""
+    """What a plugin does as a custom operator. Each thread has its own plugins; their creators are those that were there when the engine was made, by version."""
 
-    def __init__(self, name: str, namespace: str) -> None:
-        self.name, self.namespace = name, namespace
+    def __init__(self, name: str, namespace: str, creators: Dict[str, Any]) -> None:
+        self.name, self.namespace, self.creators = name, namespace, creators
         self.made: Dict[Any, Any] = {}
 
     def plugin(self, attributes: Dict[str, Any]) -> Any:
         key = _key(attributes)
         if key not in self.made:
             version = _text(attributes.get(VERSION, "1"))
-            creator = _registry.get_creator(self.name, version, self.namespace)
+            creator = self.creators.get(version)
             if creator is None:
                 raise NotFound(f"plugin '{self.name}', version {version}, namespace '{self.namespace}' is not registered: trt.get_plugin_registry().register_creator(creator)")
             fields = fields_of(attributes)
