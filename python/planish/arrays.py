@@ -137,8 +137,9 @@ def _made(value: Any, wanted: int = 0) -> Any:
         return array if array.size or not wanted or wanted == dtypes.STRING else array.astype(dtypes.to_numpy(wanted))
     if texts:
         raise InvalidArgument(f"{_short(value)} is text, {dtypes.name(wanted)} is wanted")
-    made = array.astype(dtypes.to_numpy(wanted))
-    if array.dtype.kind == "c" and wanted not in (14, 15) or made.dtype.kind in "biu" and not (array.dtype.kind in "biu" and np.array_equal(made, array)):
+    kind = dtypes.to_numpy(wanted)
+    made = array.astype(kind) if array.dtype.kind != "c" or kind.kind == "c" else None
+    if made is None or kind.kind in "biu" and not (array.dtype.kind in "biu" and np.array_equal(made, array)):
         raise InvalidArgument(f"{_short(value)} does not fit into {dtypes.name(wanted)}: convert it first, such as by numpy's astype")
     return made
 
@@ -291,7 +292,10 @@ def make_value(value: Any, kind: int = TENSOR, wanted: int = 0) -> Any:
     array = np.asarray(value)
     if array.dtype.kind in "OUS":
         strings = ffi.new("struct pln_string[]", max(array.size, 1))
-        held = [(s if isinstance(s, bytes) else str(s).encode("utf-8", "surrogateescape")) for s in array.reshape(-1).tolist()]
+        try:
+            held = [(s if isinstance(s, bytes) else str(s).encode("utf-8", "surrogateescape")) for s in array.reshape(-1).tolist()]
+        except UnicodeEncodeError as raised:
+            raise InvalidArgument(f"a text has halves of characters (surrogates), which strings here may not have: {raised.object!r}") from None
         texts = [ffi.from_buffer(s) for s in held]
         for i, text in enumerate(texts):
             strings[i].data, strings[i].size_bytes = text, len(held[i])

@@ -232,6 +232,60 @@ class Engines(unittest.TestCase):
         with self.assertRaisesRegex(planish.InvalidArgument, "'x'.*dim 1 is 3, the model wants 4"):
             self.engine(self.x[:, :3])
 
+    def test_bad_numbers(self):
+        for shape in ((1 << 70, 4), (-1, 4), (2.5, 4), "ab"):
+            with self.subTest(shape), self.assertRaises(planish.InvalidArgument):
+                self.engine.memory({"x": shape})
+        for limit in (-1, 1 << 70, 1.5, "1"):
+            for use in (self.engine.context, lambda limit: planish.build(self.model, memory_limit=limit)):
+                with self.subTest(limit), self.assertRaises(planish.InvalidArgument):
+                    use(limit)
+
+    def test_texts_that_c_cannot_have(self):
+        """A NUL would end them early; halves of characters have no bytes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "m.plan")
+            self.engine.save(path)
+            for bad in ("\0more", "\ud800"):
+                uses = [lambda: self.engine.save(path + bad), lambda: planish.load(path + bad), lambda: planish.load(path, device="cpu" + bad), lambda: planish.build(path + bad), lambda: planish.run(path + bad),
+                        lambda: planish.build(self.model, taps=["y" + bad]), lambda: planish.build(self.model, metadata={"a": "b" + bad}), lambda: planish.build(self.model, device="cpu" + bad),
+                        lambda: planish.build(self.model, timing_cache=path + bad), lambda: planish.Ops().load(path + bad), lambda: planish.Ops().add("a" + bad, "b")(len)]  # fmt: skip
+                for i, use in enumerate(uses):
+                    with self.subTest((bad, i)), self.assertRaisesRegex(planish.InvalidArgument, "NUL|surrogates"):
+                        use()
+            self.assertEqual(os.listdir(folder), ["m.plan"])
+
+    def test_plans_of_any_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "m.trt")
+            self.engine.save(path)
+            self.holds(planish.run(path, {"x": self.x}))
+            self.holds(planish.run(self.engine.to_bytes(), {"x": self.x}))
+            for session in (planish.InferenceSession(path), planish.InferenceSession(self.engine.to_bytes())):
+                self.holds(session.run(["y"], {"x": self.x})[0])
+
+    def test_inputs_go(self):
+        """A call keeps nothing of what it was given."""
+        gone = []
+
+        class Kept(np.ndarray):
+            def __del__(self):
+                gone.append(1)
+
+        for _ in range(3):
+            x = self.x.copy()
+            held = x.ctypes.data, sys.getrefcount(x)
+            self.engine(x)
+            self.assertEqual((x.ctypes.data, sys.getrefcount(x)), held)
+            self.engine(self.x.copy().view(Kept))
+        gc.collect()
+        self.assertEqual(len(gone), 3)
+
+    def test_an_input_that_is_not_bound(self):
+        with self.assertRaisesRegex(planish.InvalidArgument, "'x' is not bound.*context.bind") as caught:
+            self.engine.context().run()
+        self.assertNotIn("pln_", str(caught.exception))
+
     def test_a_shape_that_does_not_fit(self):
         """A shape that comes with the run is looked at by optimized plans, too: what does not fit is not cut to what would."""
         model = models.model([helper.make_node("Reshape", ["x", "s"], ["y"], name="fold")], [("x", TensorProto.FLOAT, ["n"]), ("s", TensorProto.INT64, [1])], [("y", TensorProto.FLOAT, None)])

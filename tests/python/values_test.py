@@ -83,6 +83,37 @@ class Values(unittest.TestCase):
         engine.context().run({"x": x}, {"y": Speaks(out)})
         np.testing.assert_allclose(out, expected(x), rtol=1e-5, atol=1e-6)
 
+    def test_what_is_no_array(self):
+        """Numbers and lists of them become arrays where no value changes by it; all else is an error that says what was given."""
+        whole, real, text = (planish.build(models.identity(code)) for code in (TensorProto.INT64, TensorProto.FLOAT, TensorProto.STRING))
+        self.assertEqual(whole([1, 2])["y"].tolist(), [1, 2])
+        self.assertEqual(real([1, 2.5])["y"].tolist(), [1, 2.5])
+        self.assertEqual(planish.build(models.identity(TensorProto.BOOL))([1, 0, True])["y"].tolist(), [True, False, True])
+        self.assertEqual((text(["a", "b"])["y"].tolist(), whole([])["y"].size), (["a", "b"], 0))
+        for engine, value in ((whole, [1.7, 2]), (whole, [1.0]), (planish.build(models.identity(TensorProto.UINT8)), [300]), (whole, [1 << 64]), (real, [[1, 2], [3]]), (real, ["a"]), (real, {"a": 1}), (real, [None]),
+                              (real, [1j]), (text, ["\ud800"]), (real, np.ma.masked_array(np.ones(2, np.float32), [0, 1]))):  # fmt: skip
+            with self.subTest(value), self.assertRaises(planish.InvalidArgument):
+                engine({"x": value})
+
+    def test_strange_arrays(self):
+        """Of other libraries: many dims, strides below 0, shapes that are none."""
+        from planish import arrays
+
+        class Cuda:
+            def __init__(self, shape, strides=None):
+                self.__cuda_array_interface__ = {"shape": shape, "typestr": "<f4", "data": (64, False), "strides": strides, "version": 3}
+
+        class Speaks:
+            def __init__(self, array):
+                self.array = array
+
+            def __dlpack__(self):
+                return self.array.__dlpack__()
+
+        for value in (Cuda((-1, 4)), Cuda((1 << 62, 4)), Cuda((1,) * 20), Cuda((2,), (3,)), Cuda((2, 2), (4,)), Speaks(np.ones((1,) * 20, np.float32)), Speaks(np.ones(4, np.float32)[::-1])):
+            with self.subTest(value), self.assertRaises(planish.InvalidArgument):
+                arrays.memory_of(value)
+
     def test_device_memory_is_refused_on_a_cpu(self):
         class OnGpu:
             __cuda_array_interface__ = {"typestr": "<f4", "shape": (1, 4), "data": (64, False), "version": 3}

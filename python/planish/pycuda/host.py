@@ -49,7 +49,7 @@ class Blocks:
             memory = self._freed.popleft()
             self._freed_bytes -= memory.size
             del self._blocks[memory.ctypes.data]
-            self._starts.remove(memory.ctypes.data)
+            del self._starts[bisect.bisect_left(self._starts, memory.ctypes.data)]
 
     def complaint(self, address: int, size: int) -> Optional[str]:
         """Why a number of bytes at an address are not to be touched; None: nothing is known against it. Other memory of the host is not ours to judge."""
