@@ -166,6 +166,28 @@ class Plugins(unittest.TestCase):
         for creator in self.creators:
             self.registry.deregister_creator(creator)
 
+    def test_shapes_before_a_run(self):
+        """Of outputs that come of a plugin behind inputs, or behind another such plugin; one that has other layers around it tells them in the run."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (-1, 3))
+        once = first(network.add_plugin_v3([x], [], Pad()))
+        more = Pad([trt.PluginField("pads", np.array([2, 3], np.int32))])
+        twice = first(network.add_plugin_v3([once], [], more))
+        bent = first(network.add_activation(once, trt.ActivationType.RELU))
+        count = network.add_plugin_v3([first(network.add_constant((4,), draw(4)))], [], Positive())
+        for name, tensor in (("once", once), ("twice", twice), ("bent", bent), ("found", first(count))):
+            tensor.name = name
+            network.mark_output(tensor)
+        engine = build(builder, network)
+        context = engine.create_execution_context()
+        self.assertEqual(tuple(context.get_tensor_shape("once")), (-1, 3))
+        for rows in (4, 7):
+            self.assertTrue(context.set_input_shape("x", (rows, 3)))
+            self.assertEqual([tuple(context.get_tensor_shape(name)) for name in ("once", "twice", "found")], [(rows + 2, 3), (rows + 7, 3), (-1,)])
+            self.assertEqual((context.get_max_output_size("twice"), context.get_max_output_size("bent")), (12 * (rows + 7), -1))
+            got = run(engine, {"x": draw(rows, 3)})
+            self.assertEqual((got["once"].shape, got["twice"].shape, got["bent"].shape), ((rows + 2, 3), (rows + 7, 3), (rows + 2, 3)))
+
     def test_other_creator(self):
         """An engine keeps to the creators that were there when it was made, in all threads."""
         registry = trt.get_plugin_registry()

@@ -657,7 +657,7 @@ class Members(unittest.TestCase):
     def test_metadata_of_models(self):
         """Keys of ours in a model's metadata are not those of its plan."""
         made = models.linear()[0]
-        for key in ("profiles", "how", "debug"):
+        for key in ("profiles", "how", "debug", "plugins"):
             made.metadata_props.add(key="planish.tensorrt." + key, value="junk")
         made.metadata_props.add(key="author", value="me")
         builder, network = new()

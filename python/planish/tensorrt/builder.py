@@ -15,13 +15,16 @@ from .definition import INetworkDefinition
 from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
 from .log import Phases, Recorder, Severity, as_logger
-from .plugins import get_plugin_registry, registry_ops
+from .parser import read
+from .plugins import get_plugin_registry, registry_ops, told_by_plugins
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"
 # How it was built, and where weights stand in it: for refitting.
 HOW = "planish.tensorrt.how"
 DEBUG = "planish.tensorrt.debug"
+# What plugins are asked for shapes with.
+PLUGINS = "planish.tensorrt.plugins"
 # What a timing cache begins with, and bytes of its head and of an entry.
 TIMINGS, TIMINGS_HEAD, TIMINGS_ENTRY = b"\x89PLNTIM\x1a", 32, 24
 REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
@@ -362,7 +365,8 @@ class Builder(Reports):
                    "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
         # All of them, also where they say nothing: a model may bring keys of these names.
-        told = {PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or [])}
+        told = {PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or []),
+                PLUGINS: json.dumps(told_by_plugins(read(model)) if registry_ops() is not None else {})}  # fmt: skip
         level = int(config.builder_optimization_level)
         try:
             with _CacheFile(config.timing_cache, config.get_flag(BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)) as cache:

@@ -5,6 +5,7 @@ They are Planish's custom operators: between the steps of an engine, on the host
 """
 from __future__ import annotations
 
+import base64
 import math
 import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -15,6 +16,7 @@ from .. import dtypes
 from ..build import default_device
 from ..custom import Ops
 from ..errors import InvalidArgument, NotFound, Unsupported
+from . import wire
 from .base import DataType, Dims, Named, code_of, type_of
 from .enums import LayerType, PluginCapabilityType, PluginFieldType, TensorFormat, TensorRTPhase
 from .network import Emitter, ILayer, Param
@@ -303,12 +305,16 @@ class IPluginRegistry:
         """Not of TensorRT's binary plugins: those of Planish (planish/plugin.h) are given to planish.build as ops."""
         raise NotFound(f"'{plugin_path}' is not loaded: binary plugins of TensorRT cannot be; define the plugin in Python, or in C (planish/plugin.h, planish.Ops.load)")
 
+    def named(self, name: str, namespace: str) -> Dict[str, Any]:
+        """Creators of a name and namespace, by version."""
+        return {version: creator for (one, version, of), creator in self.creators.items() if (one, of) == (name, namespace)}
+
     def ops(self) -> Ops:
         """The custom operators that stand for all creators."""
         if self._ops is None:
             made = Ops()
             for name, ns in sorted({(key[0], key[2]) for key in self.creators}):
-                work = _Work(name, ns, {version: creator for (one, version, of), creator in self.creators.items() if (one, of) == (name, ns)})
+                work = _Work(name, ns, self.named(name, ns))
                 made.add(domain_of(ns), name, inputs=(0, -1), outputs=(1, -1), shape=work.shapes)(work.compute)
             self._ops = made
         return self._ops
@@ -404,6 +410,83 @@ class _Work(threading.local):
                 if e.is_size_tensor():
                     outputs[i] = np.take(outputs[i], np.arange(int(outputs[e.size_tensor])), axis=axis)
         return outputs
+
+
+# ---- shapes of plugins' outputs for a context's inputs ----
+
+# Their output has the shape of their input; networks put them in front of outputs.
+_SAME = ("Identity", "Cast")
+
+
+def told_by_plugins(graph: wire.Graph) -> Dict[str, Any]:
+    """Of a model what leads from its inputs to outputs by plugins alone, as JSON can keep it: nodes in order, and types and shapes of the weights that they take."""
+    known, nodes = {*graph.inputs, *graph.initializers}, []
+    for number, part in graph.parts:
+        node = wire.Node(wire.message(part)) if number == wire.GRAPH_NODE else None
+        if node is not None and (not node.domain and node.op in _SAME or (node.domain + ".").startswith(PREFIX + ".")) and known.issuperset(node.inputs):
+            nodes.append((node, base64.b64encode(wire.message(part)).decode()))
+            known.update(node.outputs)
+    wanted, kept = set(graph.outputs), []
+    for node, text in reversed(nodes):
+        if wanted.intersection(node.outputs):
+            wanted.update(node.inputs)
+            kept.append((node, text))
+    if not any(node.domain for node, _ in kept):
+        return {}
+    weights = {name: [i.code, list(i.shape)] for name, i in graph.initializers.items() if name in wanted}
+    return {"nodes": [text for _, text in reversed(kept)], "weights": weights}
+
+
+def are_told(value: Any) -> bool:
+    """Is it what told_by_plugins gives?"""
+    if not isinstance(value, dict) or not {"nodes", "weights"}.issuperset(value):
+        return False
+    weights, nodes = value.get("weights", {}), value.get("nodes", [])
+    if not isinstance(weights, dict) or not all(isinstance(w, list) and len(w) == 2 and type(w[0]) is int and 0 < w[0] < 27 and isinstance(w[1], list) for w in weights.values()):
+        return False
+    if not isinstance(nodes, list) or not all(type(d) is int for _, dims in weights.values() for d in dims):
+        return False
+    try:
+        return all(isinstance(text, str) and base64.b64decode(text, validate=True) for text in nodes)
+    except ValueError:
+        return False
+
+
+class PluginShapes:
+    """Asks plugins for the shapes of their outputs, where the library, which asks them when it builds, has none. told: of told_by_plugins."""
+
+    def __init__(self, told: Dict[str, Any]) -> None:
+        self.weights = {name: (dtypes.to_numpy(code), tuple(dims)) for name, (code, dims) in told.get("weights", {}).items()}
+        self.nodes: List[Tuple[wire.Node, Dict[str, Any], Any]] = []
+        for text in told.get("nodes", []):
+            node = wire.Node(base64.b64decode(text))
+            namespace = node.domain[len(PREFIX) + 1 :]
+            work = _Work(node.op, namespace, _registry.named(node.op, namespace)) if node.domain else None
+            self.nodes.append((node, {name: _value(data) for name, data in node.attributes.items()}, work))
+
+    def of(self, name: str, inputs: Dict[str, Tuple[Any, Tuple[int, ...]]]) -> Optional[Tuple[int, ...]]:
+        """The shape of an output. inputs: numpy's types and shapes; None: only a run can tell."""
+        known: Dict[str, Any] = {**self.weights, **inputs}
+        for node, attributes, work in self.nodes:
+            given = [known.get(one) for one in node.inputs]
+            try:
+                told = given if work is None else work.shapes(given, attributes)
+            except InvalidArgument:  # the run will say it
+                return None
+            known.update(zip(node.outputs, told))
+        dims = (known.get(name) or (None, None))[1]
+        return None if dims is None or any(d is None for d in dims) else tuple(dims)
+
+
+def _value(data: Any) -> Any:
+    """Of an attribute, as `planish.custom` has it: tensors as arrays."""
+    for number, value, _ in wire.fields(data):
+        if number == 5 and not isinstance(value, int):
+            told = wire.Initializer(value)
+            raw = next((bytes(v) for n, v, _ in wire.fields(value) if n == wire.TENSOR_RAW), None)
+            kind = dtypes.to_numpy(told.code) if 0 < told.code < 27 else None
+            return None if raw is None or kind is None or len(raw) != told.size * kind.itemsize else np.frombuffer(raw, kind).reshape(told.shape)
+    return wire.attribute(data)
 
 
 def _text(value: Any) -> str:

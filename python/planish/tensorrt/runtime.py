@@ -19,12 +19,12 @@ from ..build import load
 from ..errors import Error, InvalidArgument, NotFound, OutOfMemory, Unsupported
 from ..pycuda.host import blocks
 from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, extents, generation, type_of, until
-from .builder import DEBUG, PROFILES, are_names, are_profiles, kept_in
+from .builder import DEBUG, PLUGINS, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
 from .log import Recorder, Severity, as_logger
-from .plugins import get_plugin_registry, registry_ops
+from .plugins import PluginShapes, are_told, get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
 
 
@@ -98,6 +98,7 @@ class ICudaEngine(Managed):
         self.names = list(self.infos)
         self._profiles: List[Dict[str, Any]] = kept_in(engine, PROFILES, [], are_profiles)
         self._debug: Any = kept_in(engine, DEBUG, [], are_names)
+        self._plugins = PluginShapes(kept_in(engine, PLUGINS, {}, are_told))
 
     @property
     def name(self) -> str:
@@ -600,6 +601,8 @@ class IExecutionContext(Reports):
             for info in context.engine.inputs:  # nothing is read: memory may come later, or be that of the shapes before
                 self._bind_input(context, info, self._memory_of(info, addresses.get(info.name)))
             shape = context.output_shape(name)
+        if shape is None:
+            shape = self.engine._plugins.of(name, {i.name: (i.dtype, self._shape(i.name)) for i in context.engine.inputs})
         return self.engine.get_tensor_shape(name) if shape is None else Dims(shape)
 
     def get_tensor_strides(self, name: str) -> Dims:
