@@ -236,6 +236,9 @@ class Engines(unittest.TestCase):
         for shape in ((1 << 70, 4), (-1, 4), (2.5, 4), "ab"):
             with self.subTest(shape), self.assertRaises(planish.InvalidArgument):
                 self.engine.memory({"x": shape})
+        for pool in ((1 << 40,), (-1,), (0, (1 << 40,))):
+            with self.subTest(pool), self.assertRaises(planish.InvalidArgument):
+                planish.Threads(*pool)
         for limit in (-1, 1 << 70, 1.5, "1"):
             for use in (self.engine.context, lambda limit: planish.build(self.model, memory_limit=limit)):
                 with self.subTest(limit), self.assertRaises(planish.InvalidArgument):

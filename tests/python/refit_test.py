@@ -95,6 +95,8 @@ class Refits(unittest.TestCase):
         self.assertTrue(reader.refit_from_bytes(self.model.SerializeToString()) and refitter.refit_cuda_engine())
         close(run(engine, {"x": self.x})["y"], self.x @ self.w + self.b)
         self.assertTrue(reader.load_model_proto(other.SerializeToString()) and reader.load_initializer("b", np.ones(3, np.float32).tobytes(), 12) and not reader.load_initializer("no", b"", 0))
+        self.assertFalse(reader.load_initializer("b", b"123", 3))
+        self.assertIn("'b' has 12 bytes, 3", LOGGER.lines[-1][1])
         self.assertTrue(reader.refit_model_proto() and refitter.refit_cuda_engine())
         close(run(engine, {"x": self.x})["y"], self.x @ w + 1, 1e-4)
         for bad in (b"", b"\xff" * 40, b"no model"):

@@ -1,4 +1,5 @@
 """What planish.tensorrt's engines and contexts tell of shapes, and what they refuse to run: unknown ranks, huge shapes, outputs in one memory, bindings of several profiles."""
+import tracemalloc
 import unittest
 
 import numpy as np
@@ -192,6 +193,25 @@ class Refused(unittest.TestCase):
         for plan in (None, 5, "plan"):
             with self.assertRaises(TypeError):
                 trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+
+
+class Copies(unittest.TestCase):
+    def test_plan(self):
+        """A plan is copied once when it is loaded, its model not at all by who asks whether it is there."""
+        made = models.model([helper.make_node("Add", ["x", "w"], ["y"])], [("x", FLOAT, [1 << 20])], [("y", FLOAT, [1 << 20])], [("w", draw(1 << 20))])
+        plan = planish.build(made, device=trt.builder.default_device(), keep_model=True).to_bytes()
+        tracemalloc.start()
+        try:
+            engine = trt.Runtime(LOGGER).deserialize_cuda_engine(trt.IHostMemory(plan))
+            peak = tracemalloc.get_traced_memory()[1] - len(plan)  # the memory that is given
+            tracemalloc.reset_peak()
+            held = tracemalloc.get_traced_memory()[0]
+            self.assertTrue(engine.refittable)
+            more = tracemalloc.get_traced_memory()[1] - held
+        finally:
+            tracemalloc.stop()
+        self.assertLess(peak, 1.5 * len(plan))
+        self.assertLess(more, 1 << 20)
 
 
 class Listeners(unittest.TestCase):

@@ -17,7 +17,7 @@ from .base import Reports, Weights, as_weights, code_of, type_of
 from .builder import HOW, are_names, kept_in
 from .enums import TensorLocation, WeightsRole
 from .parser import ParserErrors, read
-from .log import Recorder, as_logger
+from .log import Recorder, Severity, as_logger
 from .plugins import registry_ops
 
 
@@ -176,8 +176,6 @@ class OnnxParserRefitter(ParserErrors):
         self._given: Dict[str, Any] = {}
 
     def _refit(self, model: Any) -> bool:
-        from .log import Severity
-
         try:
             graph, refitter = read(model), self.refitter
             if not graph.parts:
@@ -218,10 +216,12 @@ class OnnxParserRefitter(ParserErrors):
         """Weights beside the model's."""
         if name not in self.refitter._all:
             return False
-        array = np.frombuffer(bytes(data) if not isinstance(data, int) else ctypes.string_at(data, size), dtypes.to_numpy(self.refitter._all[name].code))
-        if array.size != self.refitter._all[name].size:
+        old, kind = self.refitter._all[name], dtypes.to_numpy(self.refitter._all[name].code)
+        given = bytes(data) if not isinstance(data, int) else ctypes.string_at(data, size)
+        if len(given) != old.size * kind.itemsize:
+            self.logger.log(Severity.ERROR, f"'{name}' has {old.size * kind.itemsize} bytes, {len(given)} were given")
             return False
-        self._given[name] = array
+        self._given[name] = np.frombuffer(given, kind)
         return True
 
     def refit_model_proto(self) -> bool:
