@@ -188,6 +188,8 @@ def is_tensor_like(value: Any) -> bool:
 
 def fill_buffer(buffer: Any, memory: Memory) -> Any:
     """Sets a `struct pln_buffer`. Returns what must live as long as it is used."""
+    if memory.nbytes > MOST:
+        raise InvalidArgument(f"an array of the shape {tuple(memory.shape)} fits into no memory")
     buffer.dtype = memory.code
     buffer.rank = len(memory.shape)
     for i, extent in enumerate(memory.shape):

@@ -1,6 +1,7 @@
 """From a model to an engine."""
 from __future__ import annotations
 
+import numbers
 import os
 import sys
 import time
@@ -168,7 +169,7 @@ class Threads:
     def __init__(self, count: int = 0, cpus: Sequence[int] = ()) -> None:
         out = ffi.new("pln_thread_pool **")
         count = count or len(cpus)
-        if not isinstance(count, int) or not 0 <= count < 1 << 31 or any(not isinstance(c, int) or not 0 <= c < 1 << 31 for c in cpus):
+        if not isinstance(count, numbers.Integral) or not 0 <= count < 1 << 31 or any(not isinstance(c, numbers.Integral) or not 0 <= c < 1 << 31 for c in cpus):
             raise InvalidArgument(f"a pool has a number of threads, and numbers of CPUs, not {count!r} on {list(cpus)!r}")
         check(lib.pln_thread_pool_create(count, out), what=f"a pool of {count} threads")
         self._pointer = ffi.gc(out[0], lib.pln_thread_pool_destroy)

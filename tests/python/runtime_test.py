@@ -80,6 +80,17 @@ class Shapes(unittest.TestCase):
         self.assertFalse(context.set_input_shape("x", (1 << 62, 4)))
         self.assertIn("more elements", LOGGER.lines[-1][1])
 
+    def test_huge_outputs(self):
+        """Of inputs that memory could hold."""
+        made = models.model([helper.make_node("MatMul", ["a", "b"], ["y"])], [("a", FLOAT, ["n", 1]), ("b", FLOAT, [1, "m"])], [("y", FLOAT, ["n", "m"])])
+        engine = parsed(made)
+        context = engine.create_execution_context()
+        if engine.engine.device == "cpu":
+            self.assertTrue(context.set_input_shape("a", (1 << 40, 1)) and context.set_input_shape("b", (1, 1 << 40)))
+            self.assertEqual((tuple(context.get_tensor_shape("y")), context.get_max_output_size("y")), ((1 << 40, 1 << 40), 4 << 80))
+            self.assertFalse(context.execute_v2([1 << 60, 1 << 61, 1 << 62]))
+            self.assertIn("fits into no memory", LOGGER.lines[-1][1])
+
     def test_kinds(self):
         context = parsed(with_weights(1)[0]).create_execution_context()
         for shape in ((2.7, 4), ("2", 4), "24", None, 3):
@@ -175,6 +186,11 @@ class Profiles(unittest.TestCase):
             put(memory[1], np.zeros((3, 4), np.float32))
             self.assertTrue(context.execute_v2([int(b) for b in bindings]), LOGGER.lines[-1])
             close(taken(memory[1], (3, 4)), np.maximum(x, 0))
+        try:
+            trt.set_generation(10)  # which has execute_v2, and no bindings of profiles
+            self.assertTrue(context.execute_v2([int(m) for m in memory]), LOGGER.lines[-1])
+        finally:
+            trt.set_generation(8)
 
 
 class Refused(unittest.TestCase):

@@ -195,10 +195,10 @@ class ICudaEngine(Managed):
 
     def _of(self, binding: Union[int, str]) -> str:
         """The input or output."""
-        index = self.get_binding_index(binding) if isinstance(binding, str) else binding
-        if isinstance(binding, str) and index < 0:
-            return binding
-        return self.names[range(self.num_bindings)[index] % len(self.names)]
+        bindings = self._bindings()
+        if isinstance(binding, str):
+            return self.names[bindings.index(binding) % len(self.names)] if binding in bindings else binding
+        return self.names[range(len(bindings))[binding] % len(self.names)]
 
     def get_binding_name(self, index: int) -> str:
         """Of binding `index`; those of further profiles end in " [profile 1]", …"""
@@ -617,7 +617,7 @@ class IExecutionContext(Reports):
         return self._is_active(binding) and self.set_input_shape(self.engine._of(binding), shape)
 
     def _is_active(self, binding: int) -> bool:
-        profile = range(self.engine.num_bindings)[binding] // len(self.engine.names)
+        profile = range(len(self.engine))[binding] // len(self.engine.names)
         if profile != self._active:
             self.report(InvalidArgument(f"binding {binding} is one of optimization profile {profile}, profile {self._active} is active"))
         return profile == self._active
@@ -805,7 +805,7 @@ class IExecutionContext(Reports):
         try:
             if len(bindings) < len(names):
                 raise InvalidArgument(f"{len(bindings)} bindings were given, the engine has {len(names)}: {', '.join(names)}")
-            begin = self._active * len(names) if len(bindings) == self.engine.num_bindings else 0
+            begin = self._active * len(names) if len(bindings) == len(self.engine) > len(names) else 0
             addresses = {name: address_of(address, name) for name, address in zip(names, list(bindings)[begin:])}
         except Error as raised:
             self.report(raised)
