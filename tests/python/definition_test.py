@@ -127,6 +127,52 @@ class Large(unittest.TestCase):
                 ask()
 
 
+    def test_shapes_of_open_extents_all_the_way(self):
+        """As above, with a batch that only a run tells: not the square of the layers either."""
+        def work():
+            _, network = new()
+            x = network.add_input("x", trt.float32, (-1, 4, 9, 9))
+            for _ in range(150):
+                x = first(network.add_activation(first(network.add_convolution_nd(x, 4, (1, 1), draw(4, 4, 1, 1))), trt.ActivationType.RELU))
+                self.assertEqual(tuple(x.shape), (-1, 4, 9, 9))
+
+        self.timed(20, work)
+
+    def test_shapes_in_bodies(self):
+        """What stands in a loop has the extents of what it begins with, but those that an iteration changes; in an if those of its inputs."""
+        builder, network = new()
+        x, c = network.add_input("x", trt.float32, (-1, 3)), network.add_input("c", trt.bool, ())
+        one = network.add_if_conditional()
+        one.set_condition(c)
+        inside = first(one.add_input(x))
+        self.assertEqual(tuple(inside.shape), (-1, 3))
+        ones = first(network.add_constant((2,), np.ones(2, np.int32)))
+        same = network.add_shuffle(inside)
+        same.set_input(1, first(network.add_elementwise(first(network.add_shape(inside)), ones, trt.ElementWiseOperation.PROD)))
+        y = first(one.add_output(first(same), inside))
+        loop = network.add_loop()
+        fixed = loop.add_recurrence(first(network.add_constant((2, 3), np.zeros((2, 3), np.float32))))
+        grown = loop.add_recurrence(first(network.add_constant((1, 3), np.zeros((1, 3), np.float32))))
+        scaled = network.add_scale(first(fixed), trt.ScaleMode.ELEMENTWISE, np.arange(6, dtype=np.float32))
+        row = loop.add_iterator(first(network.add_constant((4, 3), np.ones((4, 3), np.float32))))
+        longer = network.add_concatenation([first(grown), first(network.add_shuffle(first(row)))])
+        longer.axis = 0
+        longer.get_input(1)._layer.reshape_dims = (1, 3)
+        fixed.set_input(1, first(scaled))
+        grown.set_input(1, first(longer))
+        loop.add_trip_limit(first(network.add_constant((), np.int32(4))), trt.TripLimit.COUNT)
+        self.assertEqual([tuple(t.shape) for t in (first(fixed), first(scaled), first(grown), first(longer), first(row))], [(2, 3), (2, 3), (-1, 3), (-1, 3), (3,)])
+        outs = {"y": y, "f": first(loop.add_loop_output(first(fixed), trt.LoopOutput.LAST_VALUE)), "g": first(loop.add_loop_output(first(grown), trt.LoopOutput.LAST_VALUE))}
+        for name, tensor in outs.items():
+            tensor.name = name
+            network.mark_output(tensor)
+        given = draw(2, 3)
+        got = run(build(builder, network), {"x": given, "c": np.array(True)})
+        np.testing.assert_array_equal(got["y"], given)
+        np.testing.assert_array_equal(got["f"], 4 * np.arange(6, dtype=np.float32).reshape(2, 3))
+        np.testing.assert_array_equal(got["g"], [[0] * 3, *[[1] * 3] * 4])
+
+
 class Names(unittest.TestCase):
     def convolutions(self, name, kernels):
         builder, network = new()
@@ -175,6 +221,40 @@ class Names(unittest.TestCase):
             network.mark_output(y)
         self.assertIsNone(builder.build_serialized_network(network, builder.create_builder_config()))
         self.assertIn("'y'", LOGGER.lines[-1][1])
+
+    def test_an_input_with_the_name_of_weights(self):
+        """The weights took its place without a word."""
+        for named in (True, False):
+            _, network = new()
+            x, s = network.add_input("x", trt.float32, (1, 2, 3)), network.add_input("norm.scale", trt.float32, (1, 2, 1))
+            weights = trt.Weights(np.float32([2, 3]))
+            layer = network.add_scale_nd(x, trt.ScaleMode.CHANNEL, None, weights, None, 1)
+            layer.name = "other" if named else "norm"
+            if named:
+                network.set_weights_name(weights, "x")
+            network.mark_output(first(network.add_elementwise(first(layer), s, trt.ElementWiseOperation.PROD)))
+            with self.assertRaisesRegex(planish.InvalidArgument, f"two values of the network are named '{'x' if named else 'norm.scale'}'; one are weights of layer '{layer.name}'"):
+                network.to_model()
+
+    def test_no_name(self):
+        _, network = new()
+        y = first(network.add_unary(network.add_input("x", trt.float32, (2,)), trt.UnaryOperation.NEG))
+        y.name = ""
+        network.mark_output(y)
+        with self.assertRaisesRegex(planish.InvalidArgument, "empty name"):
+            network.to_model()
+
+    def test_names_of_open_extents(self):
+        """A dim that nobody named is not one that somebody named."""
+        builder, network = new()
+        a, b = network.add_input("a", trt.float32, (2, -1)), network.add_input("b", trt.float32, (-1,))
+        b.set_dimension_name(0, "a_1")
+        for name, tensor in (("y", a), ("z", b)):
+            out = first(network.add_unary(tensor, trt.UnaryOperation.NEG))
+            out.name = name
+            network.mark_output(out)
+        got = run(build(builder, network), {"a": draw(2, 3), "b": draw(5)})
+        self.assertEqual((got["y"].shape, got["z"].shape), ((2, 3), (5,)))
 
     def test_names_that_look_made(self):
         """Names of values that nobody named are not those that somebody would."""
@@ -342,6 +422,26 @@ class Parsed(unittest.TestCase):
         network.name = "mine"
         self.assertEqual(build(builder, network).name, "mine")
 
+    def test_debug_tensors_with_another_name(self):
+        builder, network = parsed(self.branches())
+        tensor = network.get_layer(0).get_output(0)
+        tensor.name = "seen"
+        network.mark_debug(tensor)
+        network.unmark_output(network.get_output(1))
+        engine, heard = build(builder, network), {}
+
+        class Listener(trt.IDebugListener):
+            def process_debug_tensor(self, addr, location, type, shape, name, stream):
+                heard[name] = tuple(shape)
+                return True
+
+        context, x, y = engine.create_execution_context(), draw(2, 3), np.empty((2, 3), np.float32)
+        context.set_debug_listener(Listener())
+        context.set_input_shape("x", x.shape)
+        if engine.engine.device == "cpu":
+            self.assertTrue(context.execute_v2([x.ctypes.data, y.ctypes.data]))
+            self.assertEqual(heard, {"seen": (2, 3)})
+
     def test_an_output_that_is_a_weight(self):
         model = model_of([helper.make_node("Neg", ["x"], ["y"])], [value("x", [2])], [value("y", [2]), value("w", [2])], [numpy_helper.from_array(np.float32([5, 6]), "w")])
         builder, network = parsed(model)
@@ -409,7 +509,7 @@ class Parsed(unittest.TestCase):
         _, network = parsed(self.branches())
         network.set_weights_name(weights := trt.Weights(draw(3)), "h")
         network.mark_output(first(network.add_constant((3,), weights)))
-        with self.assertRaisesRegex(planish.InvalidArgument, "weights of an added layer are named 'h'"):
+        with self.assertRaisesRegex(planish.InvalidArgument, "two values of the network are named 'h'; one are weights of layer"):
             network.to_model()
 
 

@@ -5,7 +5,6 @@ but not needed: all shapes run. `set_generation(8 | 10 | 11)` says which TensorR
 """
 from __future__ import annotations
 
-import abc
 from typing import Any
 
 from . import base
@@ -19,8 +18,8 @@ from .enums import (ActivationType, AllocatorFlag, AttentionNormalizationOp, Bou
                     ReduceOperation, ResizeCoordinateTransformation, ResizeMode, ResizeRoundMode, ResizeSelector, RuntimePlatform, SampleMode, ScaleMode, ScatterMode,
                     SeekPosition, SerializationFlag, SliceMode, TacticSource, TempfileControlFlag, TensorFormat, TensorIOMode, TensorLocation, TensorRTPhase, TilingOptimizationLevel,
                     TopKOperation, TripLimit, UnaryOperation, WeightsRole)  # fmt: skip
-from .flow import (IConditionLayer, IIfConditional, IIfConditionalInputLayer, IIfConditionalOutputLayer, IIteratorLayer, ILoop, ILoopOutputLayer, IRecurrenceLayer,
-                   ITripLimitLayer)  # fmt: skip
+from .flow import (IConditionLayer, IIfConditional, IIfConditionalBoundaryLayer, IIfConditionalInputLayer, IIfConditionalOutputLayer, IIteratorLayer, ILoop, ILoopBoundaryLayer,
+                   ILoopOutputLayer, IRecurrenceLayer, ITripLimitLayer)  # fmt: skip
 from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLayer, IConstantLayer, IConvolutionLayer, ICumulativeLayer, IDeconvolutionLayer, IDequantizeLayer,
                      IEinsumLayer, IElementWiseLayer, IFillLayer, IFullyConnectedLayer, IGatherLayer, IGridSampleLayer, IIdentityLayer, IKVCacheUpdateLayer, ILRNLayer,
                      IMatrixMultiplyLayer, INMSLayer, INonZeroLayer, INormalizationLayer, IOneHotLayer, IPaddingLayer, IParametricReLULayer, IPoolingLayer, IQuantizeLayer,
@@ -39,22 +38,8 @@ from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeCo
 
 ErrorCodeTRT = ErrorCode  # the name in some versions
 
-
-class ILoopBoundaryLayer(abc.ABC):
-    """What layers at the border of a loop are: recurrences, iterators, trip limits, outputs."""
-
-
-class IIfConditionalBoundaryLayer(abc.ABC):
-    """What layers at the border of a conditional are: its condition, inputs, outputs."""
-
-
-for kind in (IRecurrenceLayer, IIteratorLayer, ITripLimitLayer, ILoopOutputLayer):
-    ILoopBoundaryLayer.register(kind)
-for kind in (IConditionLayer, IIfConditionalInputLayer, IIfConditionalOutputLayer):
-    IIfConditionalBoundaryLayer.register(kind)
-
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
-__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS", "kind") and not isinstance(thing, type(base))]
+__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
 
 
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:

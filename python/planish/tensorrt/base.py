@@ -196,11 +196,6 @@ class Dims(tuple):
     def __new__(cls, shape: Iterable[int] = ()) -> "Dims":
         return super().__new__(cls, (integer(d) for d in shape))
 
-    @property
-    def nbDims(self) -> int:
-        """Dims of it."""
-        return len(self)
-
     def numel(self) -> int:
         """Elements, -1 where an extent is dynamic."""
         return -1 if any(d < 0 for d in self) else functools.reduce(operator.mul, self, 1)

@@ -23,11 +23,14 @@ PROFILES = "planish.tensorrt.profiles"
 # How it was built, and where weights stand in it: for refitting.
 HOW = "planish.tensorrt.how"
 DEBUG = "planish.tensorrt.debug"
+# What the inspector tells: a ProfilingVerbosity's name.
+VERBOSITY = "planish.tensorrt.verbosity"
 # What plugins are asked for shapes with.
 PLUGINS = "planish.tensorrt.plugins"
 # What a timing cache begins with, and bytes of its head and of an entry.
 TIMINGS, TIMINGS_HEAD, TIMINGS_ENTRY = b"\x89PLNTIM\x1a", 32, 24
-REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL)
+# A stripped plan is there to be refitted; ours keeps its weights.
+REFITS = (BuilderFlag.REFIT, BuilderFlag.REFIT_IDENTICAL, BuilderFlag.REFIT_INDIVIDUAL, BuilderFlag.STRIP_PLAN)
 
 
 def is_shape(value: Any) -> bool:
@@ -182,7 +185,7 @@ class IBuilderConfig(Flagged, Managed):
     min_timing_iterations = Kept("Kept, as avg_timing_iterations.", 1)
     max_num_tactics = Kept("Kept: time, not a number, bounds measuring.", -1)
     max_aux_streams = Kept("Kept: engines run on the stream they are given.", -1)
-    profiling_verbosity = Kept("Kept: the inspector tells all it knows.", ProfilingVerbosity.LAYER_NAMES_ONLY)
+    profiling_verbosity = Kept("How much the inspector of the engine tells.", ProfilingVerbosity.LAYER_NAMES_ONLY)
     hardware_compatibility_level = Kept("Kept: planish.build has targets.", HardwareCompatibilityLevel.NONE)
     runtime_platform = Kept("Kept: plans are for Linux.", RuntimePlatform.SAME_AS_BUILD)
     engine_capability = Kept("Kept: STANDARD.", EngineCapability.STANDARD)
@@ -365,7 +368,7 @@ class Builder(Reports):
                    "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
         # All of them, also where they say nothing: a model may bring keys of these names.
-        told = {PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or []),
+        told = {VERBOSITY: ProfilingVerbosity(config.profiling_verbosity).name, PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or []),
                 PLUGINS: json.dumps(told_by_plugins(read(model)) if registry_ops() is not None else {})}  # fmt: skip
         level = int(config.builder_optimization_level)
         try:

@@ -1,10 +1,12 @@
 """Enumerations. Numbers are TensorRT's where scripts see them (flags as 1 << int(flag))."""
 from __future__ import annotations
 
+from typing import Any
+
 from .base import GONE, Named, NamedUntil
 
 
-def _enum(name: str, members: str, doc: str) -> type:
+def _enum(name: str, members: str, doc: str) -> Any:
     # NEW=OLD is another name of an earlier member.
     numbers: dict = {}
     for member in members.split():

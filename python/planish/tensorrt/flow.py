@@ -41,7 +41,13 @@ class _Member(ILayer):
     owner: Any = None
 
     def emit(self, e: Emitter) -> List[str]:
+        if e.more is not None:
+            return [self.stand_in(e)]
         raise self.fail("it is used outside of what it belongs to: give it out by an output layer")
+
+    def stand_in(self, e: Emitter) -> str:
+        """What stands for its value where only shapes are asked for."""
+        return e.value(self.given(0))
 
 
 class _Output(_Member):
@@ -57,13 +63,45 @@ class _Output(_Member):
         return [e.results[id(self.owner)][id(self.outputs[0])]]
 
 
-class IRecurrenceLayer(_Member):
+class ILoopBoundaryLayer(_Member):
+    """What stands at the border of a loop."""
+
+    @property
+    def loop(self) -> "ILoop":
+        """Its loop."""
+        return self.owner
+
+
+class IIfConditionalBoundaryLayer(_Member):
+    """What stands at the border of a conditional."""
+
+    @property
+    def conditional(self) -> "IIfConditional":
+        """Its conditional."""
+        return self.owner
+
+
+class IRecurrenceLayer(ILoopBoundaryLayer):
     """A value that an iteration hands to the next. Input 0: the first; set_input(1, tensor): the next."""
 
     layer_type, title = LayerType.RECURRENCE, "Recurrence"
 
     def needs(self) -> List[Optional[ITensor]]:
         return self.inputs[:1]
+
+    def stand_in(self, e: Emitter) -> str:
+        """Of the first value's extents, but for those that an iteration changes."""
+        first, tensor = self.given(0), self.outputs[0]
+        dims = tensor._known.get("assumed")
+        while dims is None:
+            tensor._known["assumed"] = dims = tuple(first.shape)
+            following = self.inputs[1].shape if len(self.inputs) > 1 and self.inputs[1] is not None else dims
+            while len(following) == len(dims) and any(d not in (-1, f) for d, f in zip(dims, following)):
+                dims = tuple(d if d == f else -1 for d, f in zip(dims, following))
+                self.network._forget(self)
+                tensor._known["assumed"] = dims
+                following = self.inputs[1].shape  # type: ignore[union-attr]
+        return e.stand_in(first.code, dims)
 
     def following(self, e: Emitter) -> str:
         """The next value, of the first one's type and rank: what follows from the recurrence was told by these."""
@@ -76,7 +114,7 @@ class IRecurrenceLayer(_Member):
         return _as(e, following, first.code)
 
 
-class IIteratorLayer(_Member):
+class IIteratorLayer(ILoopBoundaryLayer):
     """A slice of a tensor along an axis, the next one in each iteration."""
 
     layer_type, title = LayerType.ITERATOR, "Iterator"
@@ -85,6 +123,11 @@ class IIteratorLayer(_Member):
 
     def rank_of(self, index: int) -> int:
         return self.given(0).rank - 1
+
+    def stand_in(self, e: Emitter) -> str:
+        tensor = self.given(0)
+        axis = _axis(self, self.axis, tensor.rank)
+        return e.stand_in(tensor.code, [d for i, d in enumerate(tensor.shape) if i != axis])
 
     def slice(self, e: Emitter, i: str) -> str:
         """The slice of an iteration; of one that there is none for, an error."""
@@ -100,7 +143,7 @@ class IIteratorLayer(_Member):
         return []
 
 
-class ITripLimitLayer(_Member):
+class ITripLimitLayer(ILoopBoundaryLayer):
     """How often: COUNT, a number, or WHILE, a condition looked at before each iteration."""
 
     layer_type, title, outputs_count = LayerType.TRIP_LIMIT, "TripLimit", 0
@@ -110,7 +153,7 @@ class ITripLimitLayer(_Member):
         return []
 
 
-class ILoopOutputLayer(_Output):
+class ILoopOutputLayer(_Output, ILoopBoundaryLayer):
     """What a loop gives: a recurrence's value behind the last iteration, or a tensor of all iterations, one behind the other or the other way round. set_input(1, tensor):
     how many iterations there are at most, which is not needed here."""
 
@@ -215,19 +258,19 @@ class ILoop(Strict):
         return e.node("Reshape", at.value(condition), e.ints())
 
 
-class IConditionLayer(_Member):
+class IConditionLayer(IIfConditionalBoundaryLayer):
     """What decides."""
 
     layer_type, title, outputs_count = LayerType.CONDITION, "Condition", 0
 
 
-class IIfConditionalInputLayer(_Member):
+class IIfConditionalInputLayer(IIfConditionalBoundaryLayer):
     """A value that branches use."""
 
     layer_type, title = LayerType.CONDITIONAL_INPUT, "ConditionalInput"
 
 
-class IIfConditionalOutputLayer(_Output):
+class IIfConditionalOutputLayer(_Output, IIfConditionalBoundaryLayer):
     """The value of the branch that was taken. Inputs: of the true branch, of the false one."""
 
     layer_type, title = LayerType.CONDITIONAL_OUTPUT, "ConditionalOutput"

@@ -929,10 +929,6 @@ class IResizeLayer(ILayer):
     cubic_coeff = _Checked("Of CUBIC.", -0.75, real)
     interpolation_mode = Alias("resize_mode")
 
-    def set_input(self, index: int, tensor: ITensor) -> None:
-        """Input 1: extents of the output."""
-        super().set_input(index, tensor)
-
     def emit(self, e: Emitter) -> List[str]:
         sizes, scales = "", ""
         for what, told in (("shape", self.shape), ("scales", self.scales)):

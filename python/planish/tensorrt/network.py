@@ -25,6 +25,12 @@ F32, I32, I64, BOOL, F16, BF16 = 1, 6, 7, 9, 10, 16
 SMALL = 64
 
 
+def _untold(name: str, told: Set[str]) -> str:
+    while name in told:
+        name += "_"
+    return name
+
+
 def in_order(last: "ILayer", before: Callable[["ILayer"], Iterable["ILayer"]]) -> List["ILayer"]:
     """A layer behind those that come before it, and they behind theirs: chains may be longer than Python's stack. InvalidArgument: they go in a circle."""
     out: List[ILayer] = []
@@ -347,13 +353,13 @@ class ILayer(_Part):
         """Outputs."""
         return len(self.outputs)
 
-    def get_input(self, index: int) -> Optional[ITensor]:
-        """None: there is no such input."""
-        return self.inputs[index] if 0 <= index < len(self.inputs) else None
+    def get_input(self, index: int) -> ITensor:
+        """None: there is no such input (told as a tensor, as programs take it)."""
+        return self.inputs[index] if 0 <= index < len(self.inputs) else None  # type: ignore[return-value]
 
-    def get_output(self, index: int) -> Optional[ITensor]:
-        """None: there is no such output."""
-        return self.outputs[index] if 0 <= index < len(self.outputs) else None
+    def get_output(self, index: int) -> ITensor:
+        """None: there is no such output (told as a tensor, as programs take it)."""
+        return self.outputs[index] if 0 <= index < len(self.outputs) else None  # type: ignore[return-value]
 
     def set_input(self, index: int, tensor: ITensor) -> None:
         """Replaces an input, or gives one more: which means what stands at the layer's class. Not of a layer that was parsed."""
@@ -496,12 +502,20 @@ class Emitter:
         self.ops: Set[str] = outer.ops if outer else set()  # domains of plugins
         self.used: Set[str] = outer.used if outer else set()  # names that nodes of any body use
         self.results: Dict[int, Dict[int, str]] = {}  # of loops and conditionals, by id: names of tensors, by id
+        self.more: Optional[List[Tuple[str, int, Any]]] = None  # where only shapes are asked for: inputs that stand for what a loop hands its body
 
     # ---- what layers call ----
 
     def fresh(self) -> str:
         """A name that no one has."""
         return f"{DOMAIN}/{next(self.counter)}"
+
+    def stand_in(self, code: int, dims: Sequence[int]) -> str:
+        """An input in the place of a value of these extents, -1 for any."""
+        name = self.fresh()
+        assert self.more is not None
+        self.more.append((name, code, [d if d >= 0 else f"{name}/{i}" for i, d in enumerate(dims)]))
+        return name
 
     def node(self, op: str, *inputs: str, outs: Optional[int] = None, domain: str = "", **attributes: Any) -> Any:
         """Adds a node; its output's name, or a list of them where outs is given."""
@@ -824,6 +838,11 @@ class NetworkBase(Managed):
             else:
                 parts.append(wire.put(wire.GRAPH_INITIALIZER, wire.tensor(array, name, code)))
         domains = [wire.put(wire.MODEL_OPSET, wire.opset(d, 1)) for d in sorted(e.ops)]
+        named: Set[str] = set()
+        for name in [*(t.name for t in self._inputs), *(name for name, _, _ in more), *e.initializers, *(o for n in e.nodes for o in n[2]), *(name for _, name, _ in casts)]:
+            if name in named or not name:
+                raise InvalidArgument(f"two values of the network are named '{name}'" + self._weights_of(e, name) if name else "a tensor of the network has an empty name")
+            named.add(name)
         if self.graph is None:
             graph = [wire.put(wire.GRAPH_NODE, n) for n in nodes] + parts + [wire.put(wire.GRAPH_NAME, self.name or "network")]
             graph += [wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs] + [wire.put(wire.GRAPH_OUTPUT, wire.value_info(o, 0, None)) for o in outputs]
@@ -837,9 +856,9 @@ class NetworkBase(Managed):
         theirs = {*(renamed.get(name, name) for name in self._values), *(t.name for t in self._parsed_inputs), *self.graph.inputs, *self.graph.initializers}
         twice = next((name for name in e.initializers if name in theirs), None)
         if twice is not None:
-            raise InvalidArgument(f"weights of an added layer are named '{twice}', as a value of the parsed model is: give the layer another name")
+            raise InvalidArgument(f"two values of the network are named '{twice}'" + self._weights_of(e, twice))
         known = {*theirs, *(name for name, _, _ in inputs), *e.initializers}
-        taken, given = sorted((e.used | {value for value, _, _ in casts}) & known - made), [o for o in outputs if o in made]
+        taken, given = sorted((e.used | {value for value, _, _ in casts}) & known - made), list(dict.fromkeys(o for o in [*outputs, *(name for _, name, _ in casts)] if o in made))
         body = [wire.put(wire.FUNCTION_NAME, "Added"), wire.put(wire.FUNCTION_DOMAIN, DOMAIN), wire.put(wire.FUNCTION_OPSET, wire.opset("", OPSET))]
         body += [wire.put(wire.FUNCTION_OPSET, wire.opset(d, 1)) for d in sorted(e.ops)]
         body += [wire.put(wire.FUNCTION_INPUT, i) for i in taken] + [wire.put(wire.FUNCTION_OUTPUT, o) for o in given] + [wire.put(wire.FUNCTION_NODE, n) for n in nodes]
@@ -848,28 +867,35 @@ class NetworkBase(Managed):
         late = b"".join(wire.put(wire.GRAPH_INPUT, wire.value_info(*i)) for i in inputs)
         return self._rewritten(outputs, renamed, b"".join(parts) + call + late, around, shapes_only)
 
+    @staticmethod
+    def _weights_of(e: Emitter, name: str) -> str:
+        owner = e.owners.get(name)
+        return f"; one are weights of layer '{owner[1].name}': give the layer another name, or the weights (network.set_weights_name)" if owner else ""
+
     def _dims(self, tensor: ITensor) -> List[Union[int, str]]:
-        return [d if d >= 0 else tensor._dim_names.get(i) or f"{tensor.name}_{i}" for i, d in enumerate(tensor._dims)]
+        told = {name for t in self._inputs for name in t._dim_names.values()}
+        return [d if d >= 0 else tensor._dim_names.get(i) or _untold(f"{tensor.name}_{i}", told) for i, d in enumerate(tensor._dims)]
 
     def _info(self, tensor: ITensor) -> Any:
-        """Type and shape of a value; None: of one in a body."""
+        """Type and shape of a value, in a body under what its loop begins with; None: of an input."""
         layer = tensor._layer
         if isinstance(layer, OnnxLayer):
             return self._parsed_infos().get(tensor._parsed[0])
-        if layer is None or id(layer) in self._bodies():
+        if layer is None:
             return None
         if "info" not in tensor._known:
-            # Large values of known shapes need not be looked behind again: no shape follows from their elements.
+            # Values of floats need not be looked behind again: a shape follows from elements at most where they are few.
             e, cut = Emitter(), {}
+            e.more = []
             for one in self._layers[: layer.number]:
                 told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
-                if told is not None and told.code in (F32, F16, BF16) and all(isinstance(d, int) for d in told.shape or ("",)) and np.prod(told.shape, dtype=np.float64) > SMALL:
+                if told is not None and told.code in (F32, F16, BF16) and told.shape is not None and None not in told.shape and (len(told.shape) > 1 or told.shape[:1] > (8,)):
                     name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
                     cut[name] = (name, told.code, told.shape)
             e.write(layer)
             made = {name for node in e.nodes for name in node[2]}
             wanted = {e.names[id(t)]: t for one in self._layers for t in one.outputs if e.names.get(id(t)) in made}
-            model = self._model(e, list(wanted), shapes_only=True, more=[cut[name] for name in sorted(e.used & set(cut))])
+            model = self._model(e, list(wanted), shapes_only=True, more=[*e.more, *(cut[name] for name in sorted(e.used & set(cut)))])
             for info in build(model, device="ref", external_data=self.folder, ops=self._all_ops()).outputs:
                 wanted[info.name]._known["info"] = info
         return tensor._known.get("info")
@@ -949,13 +975,13 @@ class NetworkBase(Managed):
         plain.__dict__["layer_type"] = layer.layer_type
         return plain
 
-    def get_input(self, index: int) -> Optional[ITensor]:
-        """None: there is no such input."""
-        return self._inputs[index] if 0 <= index < len(self._inputs) else None
+    def get_input(self, index: int) -> ITensor:
+        """None: there is no such input (told as a tensor, as programs take it)."""
+        return self._inputs[index] if 0 <= index < len(self._inputs) else None  # type: ignore[return-value]
 
-    def get_output(self, index: int) -> Optional[ITensor]:
-        """None: there is no such output."""
-        return self._outputs[index] if 0 <= index < len(self._outputs) else None
+    def get_output(self, index: int) -> ITensor:
+        """None: there is no such output (told as a tensor, as programs take it)."""
+        return self._outputs[index] if 0 <= index < len(self._outputs) else None  # type: ignore[return-value]
 
     def add_input(self, name: str, dtype: DataType, shape: Sequence[int]) -> ITensor:
         """An input; -1 for a dynamic extent. InvalidArgument: there is one of this name."""

@@ -169,7 +169,7 @@ class OnnxParser(ParserErrors, Flagged, Managed):
         self._subgraphs: List[Tuple[List[int], bool]] = []
         self._loaded: Any = None
         self._beside: Dict[str, bytes] = {}
-        self.builder_config: Optional[IBuilderConfig] = None
+        self.builder_config: Any = None
 
     def _parse(self, model: Any, folder: Optional[str]) -> bool:
         try:
@@ -275,7 +275,7 @@ class OnnxParser(ParserErrors, Flagged, Managed):
             return False
         return self.parse(graph.with_initializers(new), path)
 
-    def set_builder_config(self, builder_config: IBuilderConfig) -> bool:
+    def set_builder_config(self, builder_config: Any) -> bool:
         """Kept: parsing does not depend on it."""
         self.builder_config = builder_config
         return True

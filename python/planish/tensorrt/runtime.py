@@ -54,7 +54,7 @@ class Runtime(Reports):
         """The registry of the process."""
         return get_plugin_registry()
 
-    def deserialize_cuda_engine(self, serialized_engine: Any) -> Optional["ICudaEngine"]:
+    def deserialize_cuda_engine(self, serialized_engine: Any) -> "ICudaEngine":
         """Of a plan's bytes, or an object with read(size). None, and a line in the log: it is no plan, or for another machine."""
         try:
             if hasattr(serialized_engine, "read"):
@@ -68,7 +68,7 @@ class Runtime(Reports):
             return ICudaEngine(load(memoryview(serialized_engine), ops=registry_ops()), self.logger, self)
         except Error as raised:
             self.report(raised)
-            return None
+            return None  # type: ignore[return-value]
 
 
 class ICudaEngine(Managed):

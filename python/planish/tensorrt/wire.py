@@ -108,9 +108,12 @@ def _numbers(value: Any) -> List[int]:
     if isinstance(value, int):
         return [value]
     out, at = [], 0
-    while at < len(value):
-        number_, at = _varint(value, at)
-        out.append(number_)
+    try:
+        while at < len(value):
+            number_, at = _varint(value, at)
+            out.append(number_)
+    except IndexError:
+        raise BadModel("the model is damaged: a list of numbers is cut off") from None
     return out
 
 
@@ -122,7 +125,7 @@ def attribute(data: Bytes) -> Any:
     """An attribute's value: int, float, str, a list of these; None: a tensor or a graph."""
     try:
         return _attribute(data)
-    except (struct.error, IndexError):
+    except struct.error:
         raise BadModel("the model is damaged: an attribute's numbers are cut off") from None
 
 
