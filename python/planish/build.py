@@ -181,7 +181,7 @@ class Threads:
 
 
 def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: Optional[Threads] = None, verify: Optional[bool] = None, foreign: bool = False) -> Engine:
-    """Loads a plan: a path (mapped and used in place) or its bytes.
+    """Loads a plan: a path or its bytes. A file is mapped and used in place: it must not be changed or cut while the engine lives (Engine.save writes another one and renames it).
 
     device: another one of its kind ("cuda:1"). verify: check the weights whatever their size (True) or never (False); None: up to 256 MiB. foreign: a plan for another
     machine gives an engine that can be looked at and saved. Raises BadPlan (damaged), Incompatible (another version or machine), InputOutputError, DeviceError.

@@ -259,8 +259,9 @@ class IBuilderConfig(Flagged, Managed):
         self._pools[int(pool)] = int(pool_size)
 
     def get_memory_pool_limit(self, pool: Any) -> int:
-        """As set; else the memory of the machine, which is free to be used."""
-        return self._pools.get(int(pool), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        """As set; else TensorRT's defaults for DLA cores, and the memory of the machine, which is free to be used."""
+        standard = {MemoryPoolType.DLA_MANAGED_SRAM: 1 << 20, MemoryPoolType.DLA_LOCAL_DRAM: 1 << 30, MemoryPoolType.DLA_GLOBAL_DRAM: 1 << 29}
+        return self._pools.get(int(pool), standard.get(MemoryPoolType(pool), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
 
     @property
     def max_workspace_size(self) -> int:
