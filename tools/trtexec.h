@@ -122,10 +122,16 @@ struct trtexec_query {
     double start, enqueued, end;
 };
 
+struct trtexec_span {
+    double min, max, sum; /* ms */
+};
+
 struct trtexec_times {
-    struct trtexec_query *queries; /* counted ones, in the order of their ends */
-    size_t count, warm_ups;
-    double wall_ms; /* from the first counted start to the last end */
+    struct trtexec_query *queries; /* counted ones, in the order of their ends: all, or every so-manyth where there are too many */
+    size_t count, runs, warm_ups;  /* of runs, count are kept */
+    struct trtexec_span compute, enqueue; /* of all runs */
+    double first_ms, last_ms;      /* the first counted start, the last end */
+    double wall_ms;                /* between them */
 };
 
 extern const struct command command_trtexec;

@@ -179,6 +179,11 @@ static double copy_ms(const struct trtexec_query *query)
     return 0;
 }
 
+static double mean_of_all(const struct trtexec_times *times, const struct trtexec_span *span)
+{
+    return times->runs ? span->sum / (double)times->runs : 0;
+}
+
 static int by_value(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -192,7 +197,8 @@ static double mean_of(const struct trtexec_query *queries, size_t n, double (*ms
     return n ? sum / (double)n : 0;
 }
 
-static void print_line(const struct trtexec_options *options, const char *name, const struct trtexec_times *times, double (*ms)(const struct trtexec_query *))
+/* Least, largest and mean are those of all runs, the others those of the runs that are kept. */
+static void print_line(const struct trtexec_options *options, const char *name, const struct trtexec_times *times, const struct trtexec_span *span, double (*ms)(const struct trtexec_query *))
 {
     const size_t n = times->count;
     char line[1200];
@@ -203,7 +209,7 @@ static void print_line(const struct trtexec_options *options, const char *name, 
     }
     for (size_t i = 0; i < n; i++) sorted[i] = ms(&times->queries[i]);
     qsort(sorted, n, sizeof *sorted, by_value);
-    size_t at = (size_t)snprintf(line, sizeof line, "%s: min = %g ms, max = %g ms, mean = %g ms, median = %g ms", name, sorted[0], sorted[n - 1], mean_of(times->queries, n, ms),
+    size_t at = (size_t)snprintf(line, sizeof line, "%s: min = %g ms, max = %g ms, mean = %g ms, median = %g ms", name, span->min, span->max, mean_of_all(times, span),
                                  (sorted[(n - 1) / 2] + sorted[n / 2]) / 2);
     for (int p = 0; p < options->n_percentiles && at < sizeof line; p++) {
         const double back = floor((1 - options->percentiles[p] / 100) * (double)n);
@@ -251,7 +257,7 @@ double trtexec_median_ms(const struct trtexec_times *times)
 
 static void print_warnings(const struct trtexec_options *options, const struct trtexec_times *times, bool on_cpu)
 {
-    const double mean = mean_of(times->queries, times->count, compute_ms);
+    const double mean = mean_of_all(times, &times->compute);
     double square = 0;
     for (size_t i = 0; i < times->count; i++) square += pow(compute_ms(&times->queries[i]) - mean, 2);
     const double variation = times->count && mean > 0 ? sqrt(square / (double)times->count) / mean : 0;
@@ -264,20 +270,22 @@ static void print_warnings(const struct trtexec_options *options, const struct t
 
 void trtexec_print_summary(const struct trtexec_options *options, const struct trtexec_times *times, bool on_cpu)
 {
+    static const struct trtexec_span none;
     trtexec_log('I', "Warmup completed %zu queries over %g ms", times->warm_ups, options->warm_up);
-    trtexec_log('I', "Timing trace has %zu queries over %g s", times->count, times->wall_ms * 1e-3);
+    trtexec_log('I', "Timing trace has %zu queries over %g s", times->runs, times->wall_ms * 1e-3);
+    if (times->count < times->runs) trtexec_log('I', "%zu of them are kept, evenly spread: medians, percentiles, trace and exported times are theirs", times->count);
     trtexec_log('I', " ");
     print_trace(options, times);
     trtexec_log('I', " ");
     trtexec_log('I', "=== Performance summary ===");
-    trtexec_log('I', "Throughput: %g qps", times->wall_ms > 0 ? (double)times->count / (times->wall_ms * 1e-3) : 0);
-    print_line(options, "Latency", times, compute_ms);
-    print_line(options, "Enqueue Time", times, enqueue_ms);
-    print_line(options, "H2D Latency", times, copy_ms);
-    print_line(options, "GPU Compute Time", times, compute_ms);
-    print_line(options, "D2H Latency", times, copy_ms);
+    trtexec_log('I', "Throughput: %g qps", times->wall_ms > 0 ? (double)times->runs / (times->wall_ms * 1e-3) : 0);
+    print_line(options, "Latency", times, &times->compute, compute_ms);
+    print_line(options, "Enqueue Time", times, &times->enqueue, enqueue_ms);
+    print_line(options, "H2D Latency", times, &none, copy_ms);
+    print_line(options, "GPU Compute Time", times, &times->compute, compute_ms);
+    print_line(options, "D2H Latency", times, &none, copy_ms);
     trtexec_log('I', "Total Host Walltime: %g s", times->wall_ms * 1e-3);
-    trtexec_log('I', "Total GPU Compute Time: %g s", mean_of(times->queries, times->count, compute_ms) * (double)times->count * 1e-3);
+    trtexec_log('I', "Total GPU Compute Time: %g s", times->compute.sum * 1e-3);
     print_warnings(options, times, on_cpu);
     trtexec_log('I', "Explanations of the performance metrics are printed in the verbose logs.");
     trtexec_log('V', "=== Explanations of the performance metrics ===");

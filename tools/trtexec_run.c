@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,18 +11,74 @@
 #include "json.h"
 #include "trtexec.h"
 
+enum { MOST_KEPT = 1 << 18 }; /* queries of all streams together, 6 MiB: a run may go on for days */
+
 struct stream {
     pthread_t thread;
     const struct trtexec_options *options;
     pln_context *context;
     double origin; /* ms, of all streams */
-    struct trtexec_query *queries;
-    size_t count, capacity, warm_ups;
+    struct trtexec_query *queries; /* every stride-th, from the first on */
+    size_t count, capacity, warm_ups, most, stride;
+    struct trtexec_times all; /* what is known of all queries, kept or not */
     int status;
 };
 
+/* Interrupted: the run ends, and is reported. */
+static atomic_int stopped;
+
+static void stop(int number)
+{
+    (void)number;
+    atomic_store(&stopped, 1);
+}
+
+/* A run without an end is ended by the user, who wants its report; a second signal ends the process. What is ignored stays so. */
+static void catch_signals(bool on, struct sigaction old[2])
+{
+    static const int numbers[2] = { SIGINT, SIGTERM };
+    struct sigaction ours = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
+    sigemptyset(&ours.sa_mask);
+    for (int i = 0; i < 2; i++) {
+        if (!on) sigaction(numbers[i], &old[i], NULL);
+        else if (sigaction(numbers[i], NULL, &old[i]) == 0 && old[i].sa_handler != SIG_IGN) sigaction(numbers[i], &ours, NULL);
+    }
+}
+
+static void extend(struct trtexec_span *span, double ms)
+{
+    span->min = fmin(span->min, ms);
+    span->max = fmax(span->max, ms);
+    span->sum += ms;
+}
+
+static void join(struct trtexec_span *span, const struct trtexec_span *other)
+{
+    span->min = fmin(span->min, other->min);
+    span->max = fmax(span->max, other->max);
+    span->sum += other->sum;
+}
+
+/* Every n-th of those that are kept. */
+static void thin(struct stream *stream, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < stream->count; i += n) stream->queries[count++] = stream->queries[i];
+    stream->count = count;
+    stream->stride *= n;
+}
+
 static int add_query(struct stream *stream, const struct trtexec_query *query)
 {
+    extend(&stream->all.compute, query->end - query->start);
+    extend(&stream->all.enqueue, query->enqueued - query->start);
+    if (stream->all.runs == 0) stream->all.first_ms = query->start;
+    stream->all.last_ms = query->end;
+    if (stream->all.runs++ % stream->stride != 0) return 0;
+    if (stream->count == stream->most) {
+        thin(stream, 2);
+        if ((stream->all.runs - 1) % stream->stride != 0) return 0;
+    }
     if (stream->count == stream->capacity) {
         const size_t capacity = stream->capacity ? 2 * stream->capacity : 256;
         struct trtexec_query *grown = realloc(stream->queries, capacity * sizeof *grown);
@@ -74,11 +132,13 @@ static void *work(void *user)
         if (query.start < options->warm_up) stream->warm_ups++;
         else if ((stream->status = add_query(stream, &query)) != 0) break;
         /* duration -1 is for ever */
-        if (options->duration >= 0 && stream->count >= (size_t)options->iterations && query.end >= end) break;
+        if (options->duration >= 0 ? stream->all.runs >= (size_t)options->iterations && query.end >= end : atomic_load(&stopped)) break;
         pause_ms(options->idle_time);
     }
     return NULL;
 }
+
+static const struct trtexec_span no_span = { .min = INFINITY, .max = -INFINITY };
 
 static int by_end(const void *a, const void *b)
 {
@@ -88,23 +148,28 @@ static int by_end(const void *a, const void *b)
 
 static int gather(struct stream *streams, long n, struct trtexec_times *out_times)
 {
-    size_t total = 0;
-    for (long i = 0; i < n; i++) {
+    size_t total = 0, stride = 1;
+    for (long i = 0; i < n; i++)
+        if (streams[i].stride > stride) stride = streams[i].stride;
+    *out_times = (struct trtexec_times){ .compute = no_span, .enqueue = no_span, .first_ms = INFINITY };
+    for (long i = 0; i < n; i++) { /* the streams' strides are powers of 2: the same one for all, so that each query counts as much as any other */
+        const struct trtexec_times *all = &streams[i].all;
+        thin(&streams[i], stride / streams[i].stride);
         total += streams[i].count;
         out_times->warm_ups += streams[i].warm_ups;
+        if (all->runs == 0) continue;
+        out_times->runs += all->runs;
+        join(&out_times->compute, &all->compute);
+        join(&out_times->enqueue, &all->enqueue);
+        out_times->first_ms = fmin(out_times->first_ms, all->first_ms);
+        out_times->last_ms = fmax(out_times->last_ms, all->last_ms);
     }
     out_times->queries = malloc((total + 1) * sizeof *out_times->queries);
     if (!out_times->queries) return command_fail(&command_trtexec, 1, "out of memory");
-    double first = INFINITY, last = 0;
     for (long i = 0; i < n; i++)
-        for (size_t k = 0; k < streams[i].count; k++) {
-            const struct trtexec_query *query = &streams[i].queries[k];
-            out_times->queries[out_times->count++] = *query;
-            first = fmin(first, query->start);
-            last = fmax(last, query->end);
-        }
+        for (size_t k = 0; k < streams[i].count; k++) out_times->queries[out_times->count++] = streams[i].queries[k];
     qsort(out_times->queries, out_times->count, sizeof *out_times->queries, by_end);
-    out_times->wall_ms = out_times->count ? last - first : 0;
+    out_times->wall_ms = out_times->runs ? out_times->last_ms - out_times->first_ms : 0;
     return 0;
 }
 
@@ -116,13 +181,16 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
     struct trtexec_resident *resident = options->transfers ? NULL : trtexec_resident_create(model, inputs);
     *out_times = (struct trtexec_times){ 0 };
     for (long i = 0; status == 0 && i < n; i++) {
-        streams[i] = (struct stream){ .options = options, .context = i ? NULL : first };
+        streams[i] = (struct stream){ .options = options, .context = i ? NULL : first, .most = MOST_KEPT / n > 1024 ? (size_t)(MOST_KEPT / n) : 1024, .stride = 1 };
+        streams[i].all = (struct trtexec_times){ .compute = no_span, .enqueue = no_span };
         if (i && pln_context_create(model->engine, NULL, &streams[i].context) != PLN_OK) status = command_fail(&command_trtexec, 1, "no memory for context %ld", i);
         if (i && status == 0) status = inputs_bind(&command_trtexec, inputs, streams[i].context);
         if (status == 0) trtexec_resident_bind(resident, model, inputs, streams[i].context);
     }
     trtexec_log('I', "Starting inference");
     fflush(stdout);
+    struct sigaction old[2];
+    if (options->duration < 0) catch_signals(true, old);
     const double origin = now_ms();
     long started = 0;
     for (; status == 0 && started < n; started++) {
@@ -137,6 +205,7 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
         if (n > 1) pthread_join(streams[i].thread, NULL);
         if (status == 0) status = streams[i].status;
     }
+    if (options->duration < 0) catch_signals(false, old);
     if (status == 0) status = gather(streams, n, out_times);
     for (long i = 0; streams && i < n; i++) {
         if (i) pln_context_destroy(streams[i].context);

@@ -47,6 +47,17 @@ expect 0 "several inference streams" "$p" trtexec --onnx="$model" --infStreams=2
 expect 0 "Input inference shape : input_ids=2x9" "$p" trtexec --onnx="$bert" --minShapes=input_ids:1x1,attention_mask:1x1 --optShapes=input_ids:2x9,attention_mask:2x9 --maxShapes="'input_ids':4x16,'attention_mask':4x16" $quick
 grep -q "Input build shape (profile 0): input_ids=1x1+2x9+" .out || wrong "shapes of the build are not told"
 
+# Of very many runs some are kept; a run without an end is ended by a signal, and reported.
+small=$source/tests/fuzz/corpus/import/abs.onnx
+expect 0 "Timing trace has 600000 queries over" "$p" trtexec --onnx="$small" --iterations=600000 --duration=0 --warmUp=0 --exportTimes=t.json
+grep -q "150000 of them are kept, evenly spread" .out || wrong "how many runs are kept is not told"
+json t.json "len(d) == 150000 and all(a['startEnqMs'] < b['startEnqMs'] for a, b in zip(d, d[1:]))"
+expect 0 "Timing trace has 900000 queries over" "$p" trtexec --onnx="$small" --iterations=300000 --streams=3 --duration=0 --warmUp=0
+for signal in INT TERM; do
+    expect 0 "&&&& PASSED TensorRT.trtexec" timeout --preserve-status -s $signal 2 "$p" trtexec --onnx="$small" --duration=-1 --warmUp=0
+    grep -q "GPU Compute Time: min = " .out || wrong "SIG$signal leaves no report"
+done
+
 # Raw inputs, whatever the file is called.
 head -c 49152 /dev/zero >zeros.dat
 # shellcheck disable=SC2086
