@@ -24,25 +24,28 @@ struct stream {
     int status;
 };
 
-/* Interrupted: the run ends, and is reported. */
-static atomic_int stopped;
+/* When the user asked for the end, in seconds; 0: not yet. */
+static atomic_llong stopped;
 
+/* The first signal ends the run; a later one the process. Those of the same moment are one: a terminal and timeout(1) both send theirs, to the process and to its group. */
 static void stop(int number)
 {
-    (void)number;
-    atomic_store(&stopped, 1);
+    const long long now = (long long)time(NULL), first = atomic_load(&stopped);
+    if (first == 0) atomic_store(&stopped, now);
+    else if (now > first + 1) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
 }
 
-/* A run without an end is ended by the user, who wants its report; a second signal ends the process. What is ignored stays so. */
-static void catch_signals(bool on, struct sigaction old[2])
+/* A run without an end is ended by the user, who wants its report. What is ignored stays so. */
+static void catch_signals(void)
 {
     static const int numbers[2] = { SIGINT, SIGTERM };
-    struct sigaction ours = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction old, ours = { .sa_handler = stop, .sa_flags = SA_RESTART };
     sigemptyset(&ours.sa_mask);
-    for (int i = 0; i < 2; i++) {
-        if (!on) sigaction(numbers[i], &old[i], NULL);
-        else if (sigaction(numbers[i], NULL, &old[i]) == 0 && old[i].sa_handler != SIG_IGN) sigaction(numbers[i], &ours, NULL);
-    }
+    for (int i = 0; i < 2; i++)
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(numbers[i], &ours, NULL);
 }
 
 static void extend(struct trtexec_span *span, double ms)
@@ -132,7 +135,7 @@ static void *work(void *user)
         if (query.start < options->warm_up) stream->warm_ups++;
         else if ((stream->status = add_query(stream, &query)) != 0) break;
         /* duration -1 is for ever */
-        if (options->duration >= 0 ? stream->all.runs >= (size_t)options->iterations && query.end >= end : atomic_load(&stopped)) break;
+        if (options->duration >= 0 ? stream->all.runs >= (size_t)options->iterations && query.end >= end : atomic_load(&stopped) != 0) break;
         pause_ms(options->idle_time);
     }
     return NULL;
@@ -189,8 +192,7 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
     }
     trtexec_log('I', "Starting inference");
     fflush(stdout);
-    struct sigaction old[2];
-    if (options->duration < 0) catch_signals(true, old);
+    if (options->duration < 0) catch_signals();
     const double origin = now_ms();
     long started = 0;
     for (; status == 0 && started < n; started++) {
@@ -205,7 +207,6 @@ int trtexec_measure(const struct trtexec_options *options, const struct model *m
         if (n > 1) pthread_join(streams[i].thread, NULL);
         if (status == 0) status = streams[i].status;
     }
-    if (options->duration < 0) catch_signals(false, old);
     if (status == 0) status = gather(streams, n, out_times);
     for (long i = 0; streams && i < n; i++) {
         if (i) pln_context_destroy(streams[i].context);
