@@ -63,7 +63,7 @@ static int read_bin(const struct command *command, const char *path, const struc
     int status = 0;
     if (!buffer.data) status = command_fail(command, 1, "out of memory for input '%s'", info->name);
     else if (info->dtype == PLN_STR) status = command_fail(command, 2, "input '%s' holds strings, which a .bin file cannot", info->name);
-    else if (got != bytes) status = command_fail(command, 1, "%s: input '%s' needs %zu bytes, the file has %s%zu; give its shape with --shapes", path, info->name, bytes, got > bytes ? "more than " : "", got > bytes ? bytes : got);
+    else if (got != bytes) status = command_fail(command, 1, "%s: input '%s' needs %zu bytes of %s values, the file has %s%zu; give its shape with --shapes, or values of that type", path, info->name, bytes, pln_dtype_name(info->dtype), got > bytes ? "more than " : "", got > bytes ? bytes : got);
     else if (pln_host_value_from_buffer(&buffer, out_value) != PLN_OK) status = command_fail(command, 1, "out of memory for input '%s'", info->name);
     free(buffer.data);
     return status;

@@ -62,6 +62,10 @@ static void print_log(void *user, enum pln_log_level level, const char *text)
         say(stderr, "%.*s\n", (int)n, text);
         text += n + 1;
     }
+    if (command_log) {
+        command_log(level == PLN_LOG_WARNING, text);
+        return;
+    }
     const bool cache = strncmp(text, PLN_CACHE_WARNING, sizeof PLN_CACHE_WARNING - 1) == 0;
     say(stderr, "%s%s%s\n", level == PLN_LOG_WARNING ? "warning: " : "", text, cache ? "; PLANISH_CACHE_DIR names another folder, --no-cache does without" : "");
 }

@@ -16,6 +16,8 @@
 
 bool command_is_silent;
 void (*command_stamp)(FILE *out, bool failure);
+char *(*command_reword)(const char *text);
+void (*command_log)(bool warning, const char *line);
 
 int verbosity;
 
@@ -67,13 +69,14 @@ int command_flush(void)
 static void tell(const struct command *command, bool remedy, const char *format, va_list args)
 {
     if (command_is_silent) return;
-    char *made = say_made(format, args);
-    const char *text = made ? made : "out of memory";
+    char *made = say_made(format, args), *reworded = made && command_reword ? command_reword(made) : NULL;
+    const char *text = reworded ? reworded : made ? made : "out of memory";
     progress_hide();
     command_flush();
     if (command_stamp) command_stamp(stderr, remedy);
     else fprintf(stderr, "planish%s%s: ", command->name[0] ? " " : "", command->name);
     fprintf(stderr, "%s%s\n", text, remedy ? system_remedy(text) : "");
+    free(reworded);
     free(made);
 }
 

@@ -63,6 +63,10 @@ const char *nearest_name(const char *name, const char *const *names, size_t coun
 
 /* What messages begin with, in a command with a form of its own; NULL: "planish NAME: ". */
 extern void (*command_stamp)(FILE *out, bool failure);
+/* A message, whose hints name options of most commands, in the words of a command with a grammar of its own; the caller frees it. NULL: it stays as it is. */
+extern char *(*command_reword)(const char *text);
+/* Prints a line of the library's log, in a command with a form of its own; NULL: it goes to stderr as it is. */
+extern void (*command_log)(bool warning, const char *line);
 /* What is only tried may fail: nothing of it is told meanwhile. */
 extern bool command_is_silent;
 

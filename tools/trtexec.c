@@ -39,6 +39,39 @@ static void stamp_message(FILE *out, bool failure)
     stamp(out, failure ? 'E' : 'W');
 }
 
+/* Options of the other commands and what they are called here: hints are written once, for all. */
+static char *reword(const char *text)
+{
+    static const char *const words[][2] = { { "--device ", "--pln-device=" },   { "--target ", "--pln-target=" },    { "--max-memory ", "--pln-max-memory=" }, { "--threads ", "--pln-threads=" }, { "--cpus ", "--pln-cpus=" },
+                                            { "--plugin ", "--pln-plugin=" },   { "--input ", "--loadInputs=" },      { "--shapes ", "--shapes=" },             { "--no-cache", "--noBuilderCache" } };
+    enum { N_WORDS = sizeof words / sizeof *words };
+    char *out = malloc(2 * strlen(text) + 16);
+    bool file = false; /* in NAME=FILE, which is NAME:FILE here */
+    size_t n = 0;
+    for (size_t w; out && *text;) {
+        for (w = 0; w < N_WORDS && strncmp(text, words[w][0], strlen(words[w][0])) != 0; w++) {}
+        if (w < N_WORDS) {
+            n += (size_t)sprintf(out + n, "%s", words[w][1]);
+            text += strlen(words[w][0]);
+            file = strcmp(words[w][1], "--loadInputs=") == 0;
+            continue;
+        }
+        out[n++] = file && *text == '=' ? ':' : *text;
+        file = file && *text != '=';
+        text++;
+    }
+    if (out) out[n] = '\0';
+    return out;
+}
+
+/* The library's log: "[V] [TRT] text". */
+static void log_line(bool warning, const char *line)
+{
+    char *reworded = reword(line);
+    trtexec_log(warning ? 'W' : 'V', "[TRT] %s", reworded ? reworded : line);
+    free(reworded);
+}
+
 void trtexec_log(char level, const char *format, ...)
 {
     FILE *out = level == 'I' || level == 'V' ? stdout : stderr;
@@ -227,7 +260,7 @@ static int open_model(struct model *model)
     if (status) return 1;
     if (!build) trtexec_profile_load(model->engine);
     if (!build) trtexec_run_shapes(&options.model.shapes);
-    status = trtexec_profile_match(model->engine);
+    status = trtexec_profile_match(model->engine) || trtexec_check_formats(model->engine);
     if (status == 0 && trtexec_given(FLAG_refitFromOnnx)) status = trtexec_refit(&options, model);
     if (status) {
         model_close(model);
@@ -386,11 +419,13 @@ static int run(int argc, char **argv)
     static const struct {
         int version;
         const char *number, *text;
-    } names[] = { { 8, "8600", "8.6.0" }, { 10, "100000", "10.0.0" }, { 11, "110100", "11.1.0" } };
+    } names[] = { { 8, "8601", "8.6.1" }, { 10, "101300", "10.13.0" }, { 11, "110100", "11.1.0" } }; /* those of the module planish.tensorrt */
     static struct text_list nothing;
     options = (struct trtexec_options){ .iterations = 10 };
     if (argc == 0) return options_parse(&command_trtexec, trtexec_option_rows(), argc, argv, &nothing); /* somebody wants to see the table */
     command_stamp = stamp_message;
+    command_reword = reword;
+    command_log = log_line;
     int status = trtexec_parse(argc, argv), own = 0;
     if (status >= 0) return status;
     options.percentile = trtexec_given(FLAG_percentile) ? trtexec_text(FLAG_percentile) : "90,95,99";

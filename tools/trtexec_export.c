@@ -125,6 +125,14 @@ static void write_dims(FILE *out, int rank, const int64_t *dims)
     fputc(']', out);
 }
 
+/* What lies on the host in an engine for a GPU; all of a CPU's is on its device. */
+static bool is_on_host(const struct model *model, const struct pln_value_info *info)
+{
+    struct pln_engine_summary summary;
+    pln_engine_summarize(model->engine, &summary);
+    return strcmp(info->device, "host") == 0 && strncmp(summary.device, "cuda", 4) == 0;
+}
+
 static void write_values(FILE *out, const struct model *model, pln_context *context, const uint32_t *ids, int n)
 {
     const char *keys = trtexec_version() >= 11 ? ",\"Format\":\"Row-major linear\",\"Datatype\":" : ",\"Format/Datatype\":";
@@ -135,11 +143,11 @@ static void write_values(FILE *out, const struct model *model, pln_context *cont
         fputs(any ? ",{\"Name\":" : "{\"Name\":", out);
         json_text(out, info.name);
         fputs(",\"Location\":", out);
-        json_text(out, strcmp(info.device, "host") == 0 ? "Host" : "Device");
+        json_text(out, is_on_host(model, &info) ? "Host" : "Device");
         fputs(",\"Dimensions\":", out);
         write_dims(out, info.rank, info.dims);
         fputs(keys, out);
-        json_text(out, trtexec_version() >= 11 ? trtexec_type(info.dtype) : pln_dtype_name(info.dtype));
+        json_text(out, trtexec_type(info.dtype));
         fputc('}', out);
         any = true;
     }

@@ -58,6 +58,34 @@ int trtexec_check(struct trtexec_options *options)
     return check_percentiles(options) || trtexec_profile_check() || trtexec_pair_check();
 }
 
+/* There is one format for each, or one for all. Inputs and outputs stay in the model's types: raw files of another one would be taken for what they are not. */
+static int check_formats(const pln_engine *engine, bool inputs)
+{
+    const enum trtexec_flag flag = inputs ? FLAG_inputIOFormats : FLAG_outputIOFormats, files = inputs ? FLAG_loadInputs : FLAG_loadRefOutputs;
+    const size_t n = (size_t)(inputs ? pln_engine_input_count(engine) : pln_engine_output_count(engine));
+    const char *name = trtexec_row(flag)->name, *side = inputs ? "input" : "output";
+    struct pln_tensor_info info;
+    struct text_list items = { 0 };
+    int status = 0;
+    trtexec_split(trtexec_text(flag), &items);
+    if (items.count > 1 && items.count != n) status = trtexec_error("--%s: %zu formats for %zu %s%s; give one for each, or one for all", name, items.count, n, side, n == 1 ? "" : "s");
+    for (size_t i = 0; status == 0 && items.count && trtexec_given(files) && i < n; i++) {
+        const char *item = items.items[items.count > 1 ? i : 0], *colon = strchr(item, ':');
+        if (!colon || (inputs ? pln_engine_input(engine, (int)i, &info) : pln_engine_output(engine, (int)i, &info)) != PLN_OK) continue;
+        const char *own = trtexec_type(info.dtype);
+        if (strlen(own) == (size_t)(colon - item) && memcmp(own, item, strlen(own)) == 0) continue;
+        status = trtexec_error("--%s: %s '%s' stays %s, and a file of %.*s values cannot be read as that; write --%s's files with %s values and leave out the type", name, side, info.name, own, (int)(colon - item), item,
+                               trtexec_row(files)->name, own);
+    }
+    free(items.items);
+    return status;
+}
+
+int trtexec_check_formats(const pln_engine *engine)
+{
+    return trtexec_given(FLAG_loadEngine) ? 0 : check_formats(engine, true) || check_formats(engine, false);
+}
+
 static const char *tune_level(void)
 {
     static const char *const levels[] = { "off", "off", "off", NULL, "fast", "full" };

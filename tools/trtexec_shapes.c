@@ -121,9 +121,27 @@ static int check_order(int index, const struct profile *profile, const char *ite
     return 0;
 }
 
+/* An input has one shape. */
+static int check_once(const char *flag, const struct text_list *shapes)
+{
+    for (size_t i = 0; i < shapes->count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const char *item = shapes->items[i];
+            const size_t n = (size_t)(strrchr(item, ':') - item);
+            if (strncmp(item, shapes->items[k], n + 1) == 0 && strrchr(shapes->items[k], ':') == shapes->items[k] + n) return trtexec_error("%s: two shapes for '%.*s'; give one of them", flag, (int)n, item);
+        }
+    return 0;
+}
+
 int trtexec_profile_check(void)
 {
-    int status = 0;
+    struct text_list shapes = { 0 };
+    trtexec_split(trtexec_text(FLAG_shapes), &shapes);
+    int status = check_once("--shapes", &shapes);
+    free(shapes.items);
+    for (int i = 0; i < n_profiles; i++)
+        for (int part = 0; status == 0 && part < PROFILE_PARTS; part++) status = check_once(part_names[part], &profiles[i].shapes[part]);
+    if (status) return status;
     for (int i = 0; i < n_profiles; i++) {
         size_t given = 0;
         for (int part = 0; part < PROFILE_PARTS; part++) given += profiles[i].shapes[part].count;

@@ -63,7 +63,37 @@ head -c 49152 /dev/zero >zeros.dat
 # shellcheck disable=SC2086
 expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model" --loadInputs=x:zeros.dat $quick
 # shellcheck disable=SC2086
-expect 1 "needs 49152 bytes, the file has 48" sh -c "head -c 48 zeros.dat >few.dat; '$p' trtexec --onnx='$model' --loadInputs=x:few.dat"
+expect 1 "needs 49152 bytes of f32 values, the file has 48" sh -c "head -c 48 zeros.dat >few.dat; '$p' trtexec --onnx='$model' --loadInputs=x:few.dat"
+
+# Inputs and outputs stay in the model's types: what a file of another type would be taken for is an error. One format for each, or one for all; one shape for an input.
+# shellcheck disable=SC2086
+expect 0 "[W] --inputIOFormats is not done yet: inputs stay in the model's types" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --outputIOFormats=fp16:chw $quick
+# shellcheck disable=SC2086
+expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw --loadInputs=x:zeros.dat $quick
+head -c 24576 zeros.dat >half.dat
+expect 1 "input 'x' stays fp32, and a file of fp16 values cannot be read as that; write --loadInputs's files with fp32 values and leave out the type" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --loadInputs=x:half.dat
+expect 1 "output 'y' stays fp32, and a file of int32 values" "$p" trtexec --onnx="$model" --outputIOFormats=int32:chw --loadInputs=x:zeros.dat --loadRefOutputs=y:half.dat --accuracyThreshold=1
+expect 1 "--inputIOFormats: 3 formats for 1 input; give one for each, or one for all" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw,fp32:chw,fp32:chw --skipInference
+expect 1 "--outputIOFormats: 2 formats for 1 output" "$p" trtexec --onnx="$model" --outputIOFormats=fp32:chw,fp32:chw --skipInference
+expect 1 "--shapes: two shapes for 'x'; give one of them" "$p" trtexec --onnx="$model" --shapes=x:1x3x64x64,x:2x3x64x64
+expect 1 "--maxShapes: two shapes for 'x'" "$p" trtexec --onnx="$model" --minShapes=x:1x3x64x64 --optShapes=x:1x3x64x64 --maxShapes=x:2x3x64x64,x:3x3x64x64
+
+# Hints are in trtexec's own words, and the library's log is in its form.
+expect 1 "give a smaller shape or --loadInputs=x:FILE" "$p" trtexec --onnx="$model" --shapes=x:99999999x3x64x64
+expect 1 "no cuda:77" "$p" trtexec --onnx="$model" --device=77 --skipInference
+! grep -q -- "--device cpu" .out || wrong "a hint names an option of another command"
+status=0
+"$p" trtexec --onnx="$model" --verbose --skipInference >.out 2>.err || status=$?
+grep -qE "^\[[0-9/]+-[0-9:]+\] \[V\] \[TRT\] loaded '" .out || wrong "--verbose: the library's log is not in trtexec's form"
+! grep -q loaded .err || wrong "--verbose: the library's log is on stderr"
+
+# Layers are told in the same words in all generations, whatever the names of the fields.
+for version in 10 11; do
+    # shellcheck disable=SC2086
+    expect 0 "&&&& PASSED" "$p" trtexec --onnx="$model" --pln-version=$version --profilingVerbosity=detailed --exportLayerInfo=l$version.json $quick
+    grep -oE '"(Location|Datatype|Format/Datatype)":"[^"]*"' l$version.json | sed 's/Format.Datatype/Datatype/' | sort -u >words$version
+done
+[ -s words10 ] && cmp -s words10 words11 || wrong "layers have other words in version 11: $(cat words10 words11 | tr '\n' ' ')"
 
 # Valid flags that mean nothing here are told, and never an error; a flag is on with any value.
 # shellcheck disable=SC2086

@@ -52,7 +52,7 @@ tells() {
 }
 
 # ---- what is taken, and told ----
-for flag in inputIOFormats=fp16:chw,int8:chw4+hwc8 outputIOFormats=chw memPoolSize=workspace:1.5G,dlaSRAM:1 avgTiming=4 pluginInstanceNorm pi adjustForDLA enablePluginOverride leanDLLPath=lib.so sparsity=force \
+for flag in memPoolSize=workspace:1.5G,dlaSRAM:1 avgTiming=4 pluginInstanceNorm pi adjustForDLA enablePluginOverride leanDLLPath=lib.so sparsity=force \
     layerDeviceTypes=/a:GPU allowGPUFallback asyncFileReader tacticSources=-CUDNN,+CUBLAS preview=+profileSharing0806 maxTactics=-1 hardwareCompatibilityLevel=ampere+ maxAuxStreams=0 \
     allowWeightStreaming tilingOptimizationLevel=3 l2LimitForTiling=-1 exposeDMA useManagedMemory noCudaGraph persistentCacheRatio=0.5 allocationStrategy=runtime weightStreamingBudget=50% \
     setPluginsToSerialize=a.so restricted workspace=4096 minTiming=2 nvtxMode=verbose output=y; do
@@ -62,7 +62,7 @@ for flag in refit versionCompatible vc excludeLeanRuntime directIO decomposableA
     ni useCudaGraph maxBatch=8; do
     tells "${flag%%=*}" "[I] --${flag%%=*}: as always here: " "$m" "--$flag"
 done
-for flag in stripWeights stripAllWeights distributiveIndependence fp8 int4 calibProfile=0 minShapesCalib=x:1x3x64x64 optShapesCalib=x:1x3x64x64 maxShapesCalib=x:1x3x64x64 precisionConstraints=obey \
+for flag in inputIOFormats=fp16:chw4+hwc8 outputIOFormats=chw stripWeights stripAllWeights distributiveIndependence fp8 int4 calibProfile=0 minShapesCalib=x:1x3x64x64 optShapesCalib=x:1x3x64x64 maxShapesCalib=x:1x3x64x64 precisionConstraints=obey \
     layerPrecisions='*:fp16,/a:fp32' layerOutputTypes=/a:fp32+fp16 weightless; do
     tells "${flag%%=*}" "[W] --${flag%%=*} is not done yet: " "$m" "--$flag"
 done
@@ -284,7 +284,7 @@ tells pln-threads "Threads: 7" "$m" --pln-threads=7
 shows pln-cpus 'failed has "CPU 1023"' "$m" --pln-cpus=1023 --skipInference
 shows pln-max-memory 'failed has "out of memory"' "$m" --pln-max-memory=4K --skipInference
 tells pln-version "[TensorRT v110100]" "$m" --pln-version=11
-expect 0 "[TensorRT v8600]" "$p" trtexec "$m" --pln-version=8 --skipInference
+expect 0 "[TensorRT v8601]" "$p" trtexec "$m" --pln-version=8 --skipInference
 shows pln-install-link '[ $status -eq 0 ] && [ -L ./trtexec ]' --pln-install-link=.
 shows pln-markdown '[ $status -eq 0 ] && has "# trtexec"' --pln-markdown
 

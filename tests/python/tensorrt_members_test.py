@@ -33,6 +33,12 @@ class Members(unittest.TestCase):
         self.assertTrue(trt.init_libnvinfer_plugins(LOGGER, ""))
         self.assertIs(trt.get_plugin_registry(), trt.get_builder_plugin_registry(trt.EngineCapability.STANDARD))
         self.assertEqual((trt.get_nv_onnx_parser_version(), trt.volume((2, 3)), trt.nptype(trt.float16)), (8601, 6, np.float16))
+        versions = {}
+        for generation in (10, 11):
+            trt.set_generation(generation)
+            versions[trt.__version__] = trt.get_nv_onnx_parser_version()
+        trt.set_generation(8)
+        self.assertEqual(versions, {"10.13.0": 101300, "11.1.0": 110100})
         types = [trt.float32, trt.float16, trt.bfloat16, trt.int8, trt.int32, trt.int64, trt.bool, trt.uint8, trt.fp8, trt.int4, trt.fp4, trt.e8m0]
         self.assertEqual([t.itemsize for t in types], [4, 2, 2, 1, 4, 8, 1, 1, 1, 0.5, 0.5, 1])
         self.assertEqual(trt.DataType.HALF.itemsize, 2)

@@ -53,9 +53,9 @@ def get_builder_plugin_registry(capability: Any) -> Any:
 
 
 def get_nv_onnx_parser_version() -> int:
-    """Of the generation: 8601, …"""
-    major, minor, patch = VERSIONS[generation()].split(".")
-    return int(major) * 1000 + int(minor) * 100 + int(patch)
+    """Of the generation: 8601; from 10 on major * 10000 + minor * 100 + patch."""
+    major, minor, patch = map(int, VERSIONS[generation()].split("."))
+    return major * (10000 if major >= 10 else 1000) + minor * 100 + patch
 
 
 # Classes that are found up to a generation: (the last one, what to use).
