@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-HEADERS = ["planish/planish.h", "planish/experimental/cache.h", "planish/experimental/save.h", "planish/experimental/value.h"]
+HEADERS = ["planish/planish.h", "planish/experimental/cache.h", "planish/experimental/explore.h", "planish/experimental/save.h", "planish/experimental/value.h"]
 # Types that cffi knows by itself.
 KNOWN = ["stddef.h", "stdint.h", "string.h"]
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "json.h"
 #include "planish/experimental/explore.h"
@@ -36,8 +37,11 @@ const char *trtexec_type(enum pln_dtype dtype)
 /* How much is told of layers. */
 static const char *layer_verbosity(const struct model *model)
 {
-    const char *given = trtexec_text(FLAG_profilingVerbosity), *kept = pln_engine_metadata(model->engine, TRTEXEC_VERBOSITY_KEY);
+    static const char *const of_python[] = { "none", "layer_names_only", "detailed" }; /* in capitals there */
+    const char *given = trtexec_text(FLAG_profilingVerbosity), *kept = pln_engine_metadata(model->engine, TRTEXEC_VERBOSITY_KEY), *other = pln_engine_metadata(model->engine, "planish.tensorrt.verbosity");
     const char *word = given ? given : kept ? kept : "layer_names_only";
+    for (size_t i = 0; !given && !kept && other && i < sizeof of_python / sizeof *of_python; i++)
+        if (strcasecmp(other, of_python[i]) == 0) word = of_python[i];
     return strcmp(word, "verbose") == 0 ? "detailed" : strcmp(word, "default") == 0 ? "layer_names_only" : word;
 }
 

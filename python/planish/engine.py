@@ -46,6 +46,15 @@ class Layer(NamedTuple):
     block: int
 
 
+class Operand(NamedTuple):
+    """A value that a step reads or writes: -1 in dims, and None for them, where they are not known before a run."""
+
+    name: str
+    code: int
+    dims: Optional[Tuple[int, ...]]
+    device: str
+
+
 def limit_of(value: Any) -> int:
     """A limit of bytes; 0: none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value <= arrays.MOST:
@@ -169,6 +178,18 @@ class Engine:
     def layers(self) -> List[Layer]:
         """In the plan's order: which kernel stands for which ONNX nodes."""
         return list(self)
+
+    def operands(self, index: int) -> Tuple[List[Operand], List[Operand]]:
+        """What a layer reads and what it writes, as the plan knows it."""
+        found, told = ffi.new("struct pln_step_operands *"), ffi.new("struct pln_value_info *")
+        if index < 0 or lib.pln_engine_step_operands(self._pointer, index, found) != 0:
+            raise IndexError(f"there are {len(self)} layers")
+        sides: Tuple[List[Operand], List[Operand]] = [], []
+        for out, values, n in zip(sides, (found.inputs, found.outputs), (found.n_inputs, found.n_outputs)):
+            for i in range(n):
+                if values[i] != 0xFFFFFFFF and lib.pln_engine_value(self._pointer, values[i], told) == 0:
+                    out.append(Operand(_string(told.name), told.dtype, tuple(told.dims[0 : told.rank]) if told.rank >= 0 else None, _string(told.device)))
+        return sides
 
     def dump(self) -> str:
         """Everything in the plan, line by line; for people."""

@@ -1,5 +1,6 @@
 """Members of TensorRT's classes that programs read, set or call beside the main way."""
 import inspect
+import json
 import unittest
 
 import numpy as np
@@ -455,6 +456,42 @@ class Members(unittest.TestCase):
         kept(self, inspector, execution_context=None)
         self.assertIn("product", inspector.get_engine_information(trt.LayerInformationFormat.JSON) + inspector.get_layer_information(0, trt.LayerInformationFormat.ONELINE))
 
+    def test_inspector(self):
+        """As much as the plan's verbosity says, in the form of each generation."""
+        data, JSON = models.linear()[0].SerializeToString(), trt.LayerInformationFormat.JSON
+
+        def inspected(verbosity, generation=10):
+            plan = planish.build(data, metadata={} if verbosity is None else {"planish.tensorrt.verbosity": verbosity.name}).to_bytes()
+            trt.set_generation(generation)
+            engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+            self.assertEqual(engine.profiling_verbosity, trt.ProfilingVerbosity.DETAILED if verbosity is None else verbosity)
+            inspector = engine.create_engine_inspector()
+            return json.loads(inspector.get_engine_information(JSON)), json.loads(inspector.get_layer_information(0, JSON)), inspector.get_engine_information(), inspector.get_layer_information(0)
+
+        try:
+            self.assertEqual(inspected(trt.ProfilingVerbosity.NONE), ({"Layers": [], "Bindings": ["x", "y"]}, "", "", ""))
+            told, layer, text, line = inspected(trt.ProfilingVerbosity.LAYER_NAMES_ONLY)
+            self.assertEqual((told["Layers"], told["Bindings"], layer), (text.split("\n"), ["x", "y"], line))
+            self.assertIn("product", line)
+            for verbosity in (trt.ProfilingVerbosity.DETAILED, None):
+                told, layer, text, line = inspected(verbosity)
+                self.assertEqual((told["Layers"][0], told["Bindings"], layer["Name"], layer["Inputs"][0]), (layer, ["x", "y"], line, {"Name": "x", "Location": "Device", "Dimensions": [-1, 4], "Format/Datatype": "fp32"}))
+                self.assertEqual([value["Name"] for value in told["Layers"][-1]["Outputs"]], ["y"])
+                self.assertTrue(layer["LayerType"] and layer["TacticName"] and layer["Metadata"])
+            for word, verbosity in (("none", "NONE"), ("default", "LAYER_NAMES_ONLY"), ("verbose", "DETAILED")):  # of trtexec's plans
+                engine = trt.Runtime(LOGGER).deserialize_cuda_engine(planish.build(data, metadata={"planish.trtexec.verbosity": word}).to_bytes())
+                self.assertEqual(engine.profiling_verbosity, trt.ProfilingVerbosity[verbosity])
+            told, layer, text, line = inspected(trt.ProfilingVerbosity.DETAILED, 11)
+            self.assertEqual((layer["Inputs"][0]["Format"], layer["Inputs"][0]["Datatype"], "Bindings" in told), ("Row-major linear", "fp32", False))
+            self.assertEqual([(t["Name"], t["IOMode"], t["DataType"], t["Dimensions"]) for t in told["I/O Tensors"]], [("x", "Input", "fp32", [-1, 4]), ("y", "Output", "fp32", [-1, 3])])
+        finally:
+            trt.set_generation(8)
+        engine = engine_of(generation=11)
+        trt.set_generation(11)
+        told = json.loads(engine.create_engine_inspector().get_engine_information(JSON))
+        trt.set_generation(8)
+        self.assertEqual(told["I/O Tensors"][0]["ProfileInfo"], [{"MinShape": [1, 4], "OptShape": [2, 4], "MaxShape": [8, 4], "Format": "Row-major linear"}])
+
     def test_generations(self):
         """What went with 10 and 11 is there before only."""
         engine = engine_of()
@@ -463,6 +500,8 @@ class Members(unittest.TestCase):
         self.assertEqual((engine.get_binding_dtype(0), engine.get_location(0), [tuple(s) for s in engine.get_profile_shape(0, 0)], engine.get_profile_shape_input(0, "x"), engine.is_shape_binding(0),
                           engine.is_execution_binding(0), engine.max_batch_size, engine.has_implicit_batch_dimension),
                          (trt.float32, trt.TensorLocation.DEVICE, [(1, 4), (2, 4), (8, 4)], [], False, True, 1, False))  # fmt: skip
+        self.assertEqual((engine.get_binding_format(0), engine.get_binding_format_desc(1), engine.get_binding_bytes_per_component(0), engine.get_binding_components_per_element(0),
+                          engine.get_binding_vectorized_dim(0)), (trt.TensorFormat.LINEAR, "Row major linear FLOAT format", -1, -1, -1))  # fmt: skip
         self.assertEqual((engine.device_memory_size, engine.get_device_memory_size_for_profile(0), engine.weight_streaming_budget), (0, 0, 0))
         self.assertIsNotNone(engine.create_execution_context_without_device_memory())
         x, y = draw(3, 4), np.empty((3, 3), np.float32)

@@ -78,7 +78,6 @@ class ICudaEngine(Managed):
     max_batch_size = Kept("1: batches are a dim.", 1)
     num_aux_streams = Kept("0: an engine runs on the stream it is given.", 0)
     tactic_sources = Kept("0: all kernels are Planish's.", 0)
-    profiling_verbosity = Kept("The inspector tells all it knows.", ProfilingVerbosity.DETAILED)
     engine_capability = Kept("STANDARD.", EngineCapability.STANDARD)
     hardware_compatibility_level = Kept("NONE.", HardwareCompatibilityLevel.NONE)
     error_recorder = Recorder("Told the errors of contexts that have none of their own. Without one of its own: that of the runtime or builder.")
@@ -237,12 +236,37 @@ class ICudaEngine(Managed):
         """Where its address must point."""
         return self.get_tensor_location(self._of(binding))
 
+    def get_binding_format(self, index: int) -> Any:
+        """LINEAR."""
+        return self.get_tensor_format(self._of(index))
+
+    def get_binding_format_desc(self, index: int) -> str:
+        """For people."""
+        return self.get_tensor_format_desc(self._of(index))
+
+    def get_binding_bytes_per_component(self, index: int) -> int:
+        """-1: not vectorized."""
+        return self.get_tensor_bytes_per_component(self._of(index))
+
+    def get_binding_components_per_element(self, index: int) -> int:
+        """-1: not vectorized."""
+        return self.get_tensor_components_per_element(self._of(index))
+
+    def get_binding_vectorized_dim(self, index: int) -> int:
+        """-1: none."""
+        return self.get_tensor_vectorized_dim(self._of(index))
+
     # ---- the rest ----
 
     @property
     def refittable(self) -> bool:
         """Was it built with BuilderFlag.REFIT?"""
         return self.engine.keeps_model
+
+    @property
+    def profiling_verbosity(self) -> Any:
+        """How much the inspector tells: that of the build. DETAILED where the plan says nothing."""
+        return verbosity_of(self.engine)
 
     @property
     def num_layers(self) -> int:
@@ -261,7 +285,7 @@ class ICudaEngine(Managed):
         return ""
 
     def get_tensor_profile_values(self, profile_index: int, name: str) -> List[Any]:
-        """[]: values of inputs need no profiles."""
+        """[]: values of inputs need no profiles, whose shapes alone are kept."""
         self._info(name)
         return []
 
@@ -346,29 +370,76 @@ class ISerializationConfig(Flagged, Managed):
     """What a plan is written with."""
 
 
+# What the metadata of a plan say about what its inspector tells: the name of a ProfilingVerbosity, and the word of trtexec's --profilingVerbosity.
+VERBOSITY, VERBOSITY_OF_TRTEXEC = "planish.tensorrt.verbosity", "planish.trtexec.verbosity"
+_LINEAR = "Row-major linear"
+
+
+def verbosity_of(engine: _engine.Engine) -> Any:
+    """DETAILED where the plan says nothing."""
+    told = engine.metadata
+    word = (told.get(VERBOSITY) or told.get(VERBOSITY_OF_TRTEXEC) or "DETAILED").upper()
+    word = {"VERBOSE": "DETAILED", "DEFAULT": "LAYER_NAMES_ONLY"}.get(word, word)
+    return ProfilingVerbosity[word] if word in ProfilingVerbosity.__members__ else ProfilingVerbosity.DETAILED
+
+
+def _type_word(code: int) -> str:
+    """FP32, INT8, …: as trtexec names types."""
+    own = dtypes.name(code)
+    return {"f": "fp", "i": "int", "u": "uint"}[own[0]] + own[1:] if own[0] in "fiu" and own[1:2].isdigit() else own
+
+
 class EngineInspector:
-    """Layers of an engine as text."""
+    """Layers of an engine as text: as much as its profiling_verbosity says."""
 
     execution_context = Kept("Kept: layers are those of the plan.")
 
     def __init__(self, engine: ICudaEngine) -> None:
         self.engine = engine
 
-    def _told(self, index: int) -> Dict[str, Any]:
-        layer = self.engine.engine[index]
-        return {"Name": layer.name or layer.op, "LayerType": layer.op, "TacticName": layer.kernel, "Device": layer.device}
+    def _values(self, values: Sequence[_engine.Operand]) -> List[Dict[str, Any]]:
+        on_gpu, out = self.engine.engine.device.startswith("cuda"), []
+        for value in values:
+            told = {"Name": value.name, "Location": "Host" if on_gpu and value.device == "host" else "Device", "Dimensions": list(value.dims or ())}
+            kind = _type_word(value.code)
+            told.update({"Format": _LINEAR, "Datatype": kind} if generation() >= 11 else {"Format/Datatype": kind})
+            out.append(told)
+        return out
+
+    def _told(self, index: int) -> Any:
+        """A layer: its name, or all that is known of it. None: nothing is told."""
+        layer, verbosity = self.engine.engine[index], self.engine.profiling_verbosity
+        if verbosity == ProfilingVerbosity.NONE:
+            return None
+        if verbosity == ProfilingVerbosity.LAYER_NAMES_ONLY:
+            return layer.name or layer.op
+        reads, writes = self.engine.engine.operands(index % self.engine.num_layers)
+        return {"Name": layer.name or layer.op, "LayerType": layer.op, "Inputs": self._values(reads), "Outputs": self._values(writes), "TacticName": layer.kernel, "StreamId": 0,
+                "Device": layer.device, "Metadata": layer.name}  # fmt: skip
+
+    def _tensors(self) -> List[Dict[str, Any]]:
+        """Inputs and outputs, as TensorRT 11 tells them."""
+        out, engine = [], self.engine
+        for name in engine.names:
+            profiles = [engine.get_tensor_profile_shape(name, p) for p in range(engine.num_optimization_profiles)] if engine.get_tensor_mode(name) == TensorIOMode.INPUT else []
+            told = [{"MinShape": list(least), "OptShape": list(usual), "MaxShape": list(most), "Format": _LINEAR} for least, usual, most in profiles]
+            out.append({"Name": name, "IOMode": "Input" if engine.get_tensor_mode(name) == TensorIOMode.INPUT else "Output", "DataType": _type_word(engine.infos[name].code),
+                        "Dimensions": list(engine.get_tensor_shape(name)), "Location": "Device", "IsShapeInferenceIO": False, "ProfileInfo": told})  # fmt: skip
+        return out
 
     def get_layer_information(self, layer_index: int, format: Any = LayerInformationFormat.ONELINE) -> str:
-        """One layer: its name, or an object of JSON."""
+        """One layer: its name; as JSON an object, or a string where names alone are told. Empty: nothing is told."""
         told = self._told(layer_index)
-        return json.dumps(told) if format == LayerInformationFormat.JSON else str(told["Name"])
+        if format == LayerInformationFormat.JSON:
+            return json.dumps(told or "")
+        return str(told["Name"] if isinstance(told, dict) else told or "")
 
     def get_engine_information(self, format: Any = LayerInformationFormat.ONELINE) -> str:
-        """All of them."""
-        told = [self._told(i) for i in range(self.engine.num_layers)]
+        """All of them. As JSON an object of Layers and Bindings, which are "I/O Tensors" in generation 11."""
+        told = [one for one in map(self._told, range(self.engine.num_layers)) if one is not None]
         if format == LayerInformationFormat.JSON:
-            return json.dumps({"Layers": told, "Bindings": self.engine.names})
-        return "\n".join(str(t["Name"]) for t in told)
+            return json.dumps({"Layers": told, **({"I/O Tensors": self._tensors()} if generation() >= 11 else {"Bindings": self.engine.names})})
+        return "\n".join(str(one["Name"] if isinstance(one, dict) else one) for one in told)
 
 
 def address_of(memory: Any, name: str) -> int:
@@ -838,6 +909,7 @@ class IExecutionContext(Reports):
 
 
 until(ICudaEngine, 8, "num_bindings get_binding_name get_binding_index binding_is_input get_binding_shape get_binding_dtype get_profile_shape get_profile_shape_input is_execution_binding "
-      "is_shape_binding get_location max_batch_size has_implicit_batch_dimension", "use names: num_io_tensors, get_tensor_name, …")  # fmt: skip
+      "is_shape_binding get_location get_binding_format get_binding_format_desc get_binding_bytes_per_component get_binding_components_per_element get_binding_vectorized_dim max_batch_size "
+      "has_implicit_batch_dimension", "use names: num_io_tensors, get_tensor_name, …")  # fmt: skip
 until(ICudaEngine, 10, "device_memory_size get_device_memory_size_for_profile create_execution_context_without_device_memory weight_streaming_budget", "use the names with _v2")
 until(IExecutionContext, 8, "set_binding_shape get_binding_shape set_shape_input get_shape execute execute_async execute_async_v2 all_shape_inputs_specified", "use names: set_input_shape, set_tensor_address, execute_async_v3")
