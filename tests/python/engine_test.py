@@ -97,6 +97,11 @@ class Engines(unittest.TestCase):
         self.assertEqual(y.shape, ("batch", 3))
         self.assertEqual(self.engine.device, "cpu")
         self.assertEqual(len(self.engine), len(self.engine.layers))
+        reads, writes = self.engine.operands(0)
+        self.assertEqual((reads[0].name, reads[0].dims, len(reads), len(writes)), (self.engine.inputs[0].name, (-1, 4), self.engine[0].inputs, self.engine[0].outputs))
+        for index in (-1, len(self.engine)):
+            with self.assertRaises(IndexError):
+                self.engine.operands(index)
         self.assertIn("product", self.engine[0].name)
         self.assertIn("x: f32[batch,4]", repr(self.engine))
         self.assertGreater(self.engine.memory({"x": (5, 4)}), -1)
