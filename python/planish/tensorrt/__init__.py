@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import base
+from . import base, plugins
 from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache
 from .definition import IAssertionLayer, INetworkDefinition
@@ -75,6 +75,8 @@ def __getattr__(name: str) -> Any:
         if generation() > last:
             raise base.went(name, last, instead)
         return _here[name]
+    if name == "plugin":
+        raise AttributeError(f"planish.tensorrt has no quick plugins (tensorrt.plugin): {plugins.QUICK_PLUGINS}")
     raise AttributeError(f"planish.tensorrt has no '{name}' (yet): docs/tensorrt.md lists what it has")
 
 

@@ -21,6 +21,7 @@ from .base import DataType, Dims, Named, code_of, type_of
 from .enums import LayerType, PluginCapabilityType, PluginFieldType, TensorFormat, TensorRTPhase
 from .network import Emitter, ILayer, Param
 
+QUICK_PLUGINS = "make a class of trt.IPluginV3 and its parts, register its creator at trt.get_plugin_registry(), and add it with network.add_plugin_v3"
 PREFIX = "trt.plugins"
 VERSION, NAMESPACE, DATA = "plugin_version", "plugin_namespace", "planish_data"
 # Of a node: which of its inputs tell shapes by their values, as TensorRT's parser calls it.
