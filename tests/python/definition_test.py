@@ -144,7 +144,9 @@ class Large(unittest.TestCase):
         x, c = network.add_input("x", trt.float32, (-1, 3)), network.add_input("c", trt.bool, ())
         one = network.add_if_conditional()
         one.set_condition(c)
-        inside = first(one.add_input(x))
+        entry = one.add_input(x)
+        self.assertTrue(isinstance(entry, trt.IIfConditionalBoundaryLayer) and entry.conditional is one)
+        inside = first(entry)
         self.assertEqual(tuple(inside.shape), (-1, 3))
         ones = first(network.add_constant((2,), np.ones(2, np.int32)))
         same = network.add_shuffle(inside)
@@ -153,6 +155,7 @@ class Large(unittest.TestCase):
         loop = network.add_loop()
         fixed = loop.add_recurrence(first(network.add_constant((2, 3), np.zeros((2, 3), np.float32))))
         grown = loop.add_recurrence(first(network.add_constant((1, 3), np.zeros((1, 3), np.float32))))
+        self.assertTrue(isinstance(fixed, trt.ILoopBoundaryLayer) and fixed.loop is loop)
         scaled = network.add_scale(first(fixed), trt.ScaleMode.ELEMENTWISE, np.arange(6, dtype=np.float32))
         row = loop.add_iterator(first(network.add_constant((4, 3), np.ones((4, 3), np.float32))))
         longer = network.add_concatenation([first(grown), first(network.add_shuffle(first(row)))])
@@ -275,6 +278,19 @@ class Names(unittest.TestCase):
                 wrong()
         with self.assertRaises(TypeError):
             one.mark_output("x")
+
+    def test_formats_and_platforms(self):
+        """What would be another layout in memory, or another system's plan, is not taken without a word."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (1, 8, 4, 4))
+        x.allowed_formats = 1 << int(trt.TensorFormat.LINEAR) | 1 << int(trt.TensorFormat.HWC8)
+        with self.assertRaisesRegex(planish.Unsupported, "LINEAR"):
+            x.allowed_formats = 1 << int(trt.TensorFormat.HWC8)
+        network.mark_output(first(network.add_unary(x, trt.UnaryOperation.NEG)))
+        config = builder.create_builder_config()
+        config.runtime_platform = trt.RuntimePlatform.WINDOWS_AMD64
+        self.assertIsNone(builder.build_serialized_network(network, config))
+        self.assertIn("Linux", LOGGER.lines[-1][1])
 
     def test_shapes_that_are_none(self):
         _, network = new()

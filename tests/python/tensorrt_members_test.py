@@ -438,7 +438,7 @@ class Members(unittest.TestCase):
         self.assertEqual((engine.device_memory_size_v2, engine.get_device_memory_size_for_profile_v2(0), engine.streamable_weights_size, engine.get_weight_streaming_automatic_budget(),
                           engine.weight_streaming_scratch_memory_size, engine.num_aux_streams, engine.tactic_sources), (0,) * 7)  # fmt: skip
         self.assertTrue(engine.get_engine_stat(trt.EngineStat.TOTAL_WEIGHTS_SIZE) > 0 and engine.get_engine_stat(trt.EngineStat.STRIPPED_WEIGHTS_SIZE) == 0)
-        self.assertEqual((engine.profiling_verbosity, engine.engine_capability, engine.hardware_compatibility_level), (trt.ProfilingVerbosity.DETAILED, trt.EngineCapability.STANDARD, trt.HardwareCompatibilityLevel.NONE))
+        self.assertEqual((engine.profiling_verbosity, engine.engine_capability, engine.hardware_compatibility_level), (trt.ProfilingVerbosity.LAYER_NAMES_ONLY, trt.EngineCapability.STANDARD, trt.HardwareCompatibilityLevel.NONE))
         kept(self, engine, weight_streaming_budget_v2=0, error_recorder=trt.IErrorRecorder())
         config = engine.create_serialization_config()
         self.assertEqual(bytes(engine.serialize_with_config(config)), bytes(engine.serialize()))

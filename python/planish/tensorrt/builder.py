@@ -187,7 +187,7 @@ class IBuilderConfig(Flagged, Managed):
     max_aux_streams = Kept("Kept: engines run on the stream they are given.", -1)
     profiling_verbosity = Kept("How much the inspector of the engine tells.", ProfilingVerbosity.LAYER_NAMES_ONLY)
     hardware_compatibility_level = Kept("Kept: planish.build has targets.", HardwareCompatibilityLevel.NONE)
-    runtime_platform = Kept("Kept: plans are for Linux.", RuntimePlatform.SAME_AS_BUILD)
+    runtime_platform = Kept("Plans are for Linux: a build for another platform fails.", RuntimePlatform.SAME_AS_BUILD)
     engine_capability = Kept("Kept: STANDARD.", EngineCapability.STANDARD)
     progress_monitor = Kept("An IProgressMonitor, told phases and steps; it may end the build.")
     int8_calibrator = Kept("Kept: this version does not calibrate, which the builder's log says.")
@@ -352,6 +352,8 @@ class Builder(Reports):
         return network.num_outputs > 0
 
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> _engine.Engine:
+        if config.runtime_platform != RuntimePlatform.SAME_AS_BUILD:
+            raise Unsupported("plans are for Linux: leave runtime_platform as it is")
         model, folder = network.to_model()
         inputs = {t.name: t.shape for t in network._inputs}
         for i, profile in enumerate(config.profiles):

@@ -83,6 +83,12 @@ class Alias:
         setattr(owner, self.name, value)
 
 
+def _with_linear(bits: Any) -> int:
+    if not int(bits) >> int(TensorFormat.LINEAR) & 1:
+        raise Unsupported("inputs and outputs are LINEAR here: allow it beside the other formats (1 << int(trt.TensorFormat.LINEAR))")
+    return int(bits)
+
+
 class _Part(Strict):
     """Something of a network, which it does not keep alive."""
 
@@ -103,7 +109,7 @@ class ITensor(_Part):
 
     name = Param("Its name, which the engine's input or output has, too.", "", str)
     location = Param("Where its address must point; kept.", TensorLocation.DEVICE)
-    allowed_formats = Param("Inputs and outputs are LINEAR here; kept.", 1 << int(TensorFormat.LINEAR))
+    allowed_formats = Param("Bits of formats, LINEAR among them: inputs and outputs are LINEAR here.", 1 << int(TensorFormat.LINEAR), _with_linear)
     dynamic_range = Param("(min, max) for INT8; kept: not used by this version.")
     broadcast_across_batch = Param("Of networks with implicit batches, which are none here.", False)
 
