@@ -176,6 +176,67 @@ class Large(unittest.TestCase):
         np.testing.assert_array_equal(got["g"], [[0] * 3, *[[1] * 3] * 4])
 
 
+    def test_recurrences_that_change_places(self):
+        """What two of different extents have in common, whichever is asked first."""
+        for order in (0, 1):
+            _, network = new()
+            loop = network.add_loop()
+            a, b = (loop.add_recurrence(first(network.add_constant((n, 4), np.zeros((n, 4), np.float32)))) for n in (2, 3))
+            a.set_input(1, first(b))
+            b.set_input(1, first(a))
+            c = loop.add_recurrence(first(network.add_constant((5, 4), np.zeros((5, 4), np.float32))))
+            c.set_input(1, first(network.add_unary(first(c), trt.UnaryOperation.NEG)))
+            for one in ((a, b), (b, a))[order]:
+                self.assertEqual(tuple(first(one).shape), (-1, 4))
+            self.assertEqual(tuple(first(c).shape), (5, 4))
+
+    def test_nested_recurrences(self):
+        """The inner loop begins with what the outer one changes."""
+        _, network = new()
+        outer = network.add_loop()
+        x = outer.add_recurrence(first(network.add_constant((1, 4), np.zeros((1, 4), np.float32))))
+        inner = network.add_loop()
+        y = inner.add_recurrence(first(x))
+        y.set_input(1, first(network.add_unary(first(y), trt.UnaryOperation.NEG)))
+        inner.add_trip_limit(first(network.add_constant((), np.int32(2))), trt.TripLimit.COUNT)
+        last = first(inner.add_loop_output(first(y), trt.LoopOutput.LAST_VALUE))
+        both = network.add_concatenation([last, first(x)])
+        both.axis = 0
+        x.set_input(1, first(both))
+        outer.add_trip_limit(first(network.add_constant((), np.int32(2))), trt.TripLimit.COUNT)
+        self.assertEqual([tuple(t.shape) for t in (first(y), last, first(x), first(both))], [(-1, 4)] * 4)
+
+    def test_open_vectors(self):
+        """One dim, which only a run tells, behind and before others."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (-1,))
+        a = first(network.add_activation(x, trt.ActivationType.RELU))
+        self.assertEqual(tuple(a.shape), (-1,))
+        c = first(network.add_activation(a, trt.ActivationType.SIGMOID))
+        self.assertEqual(tuple(c.shape), (-1,))
+        c.name = "y"
+        network.mark_output(c)
+        close(run(build(builder, network), {"x": np.float32([-1, 2])})["y"], 1 / (1 + np.exp(-np.float32([0, 2]))))
+
+    def test_inputs_that_take_a_name_over(self):
+        """Open extents are of the input that they were of: another one of its name has others, whatever was asked before."""
+        for asked in (False, True):
+            _, network = new()
+            x = network.add_input("x", trt.float32, (-1, 9))
+            a = first(network.add_activation(x, trt.ActivationType.RELU))
+            if asked:
+                self.assertEqual(tuple(a.shape), (-1, 9))
+            x.name = "w"
+            c = first(network.add_activation(network.add_input("x", trt.float32, (-1, 9)), trt.ActivationType.RELU))
+            if asked:
+                self.assertEqual(tuple(c.shape), (-1, 9))
+            part = network.add_shuffle(c)
+            extent = network.add_slice(first(network.add_shape(a)), (0,), (1,), (1,))
+            rest = first(network.add_constant((2,), np.int32([3, -1])))
+            part.set_input(1, first(network.add_concatenation([first(extent), rest])))
+            self.assertEqual(tuple(first(part).shape), (-1, 3, -1), asked)
+
+
 class Names(unittest.TestCase):
     def convolutions(self, name, kernels):
         builder, network = new()
@@ -437,6 +498,26 @@ class Parsed(unittest.TestCase):
         builder, network = parsed(self.branches())
         network.name = "mine"
         self.assertEqual(build(builder, network).name, "mine")
+
+    def test_unknown_ranks(self):
+        """An input of any rank stays one, whatever else is changed."""
+        model = model_of([helper.make_node("Relu", ["a"], ["y"])], [value("a", None)], [value("y", None)])
+        for change in (None, "output", "input"):
+            builder, network = parsed(model)
+            self.assertEqual((tuple(network.get_input(0).shape), tuple(network.get_output(0).shape)), ((-1,), (-1,)))
+            more = first(network.add_unary(network.get_output(0), trt.UnaryOperation.NEG))
+            self.assertEqual(tuple(more.shape), (-1,))
+            builder, network = parsed(model)
+            if change == "output":
+                network.get_output(0).name = "out"
+            if change == "input":
+                network.get_input(0).name = "a2"
+            engine = build(builder, network)
+            names = [engine.get_tensor_name(i) for i in range(2)]
+            self.assertEqual([tuple(engine.get_tensor_shape(n)) for n in names], [(-1,), (-1,)])
+            np.testing.assert_array_equal(run(engine, {names[0]: np.float32([[-1, 2]])})[names[1]], [[0, 2]])
+        network.get_input(0).shape = (2, 2)
+        self.assertEqual(tuple(build(builder, network).get_tensor_shape("a2")), (2, 2))
 
     def test_debug_tensors_with_another_name(self):
         builder, network = parsed(self.branches())

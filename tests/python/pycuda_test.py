@@ -39,6 +39,11 @@ class Memory(unittest.TestCase):
         np.testing.assert_array_equal(cuda.from_device_like(a, x), x)
         cuda.memcpy_htod(a, np.asfortranarray(x))  # as it lies
         np.testing.assert_array_equal(cuda.from_device(a, (4, 3), np.int32), x.T)
+        f = np.asfortranarray(x)
+        np.testing.assert_array_equal(cuda.from_device_like(cuda.to_device(f), f), x)
+        for wrong in (300, 1.5):
+            with self.assertRaises((cuda.LogicError, TypeError)):
+                cuda.memset_d8(a, wrong, 4)
         y = np.zeros((3, 4), np.int32, order="F")
         cuda.memcpy_dtoh(y, a)
         np.testing.assert_array_equal(y, x)

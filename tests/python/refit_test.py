@@ -40,6 +40,18 @@ class Refits(unittest.TestCase):
         self.model, self.w, self.b = with_weights(1)
         self.x = draw(5, 4)
 
+    def test_constants_of_layers(self):
+        """What a layer makes of its parameters is no weight of the user's."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (2, 5))
+        most = network.add_topk(first(network.add_scale(x, trt.ScaleMode.UNIFORM, None, np.float32([2]))), trt.TopKOperation.MAX, 2, 2)
+        network.get_layer(0).name = "twice"
+        network.mark_output(first(most))
+        config = builder.create_builder_config()
+        config.set_flag(trt.BuilderFlag.REFIT)
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(builder.build_serialized_network(network, config))
+        self.assertEqual(trt.Refitter(engine, LOGGER).get_all_weights(), ["twice.scale"])
+
     def test_names(self):
         engine = parsed(self.model, trt.BuilderFlag.REFIT)
         self.assertTrue(engine.refittable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import ctypes
+import operator
 import time
 from typing import Any, Optional, Sequence
 
@@ -181,6 +182,7 @@ def register_host_memory(array: Any, flags: int = 0) -> Any:
 
 def to_device(array: Any) -> DeviceAllocation:
     """New memory with an array's bytes."""
+    array = np.asarray(array)
     memory = mem_alloc_like(array)
     memcpy_htod(memory, array)
     return memory
@@ -195,7 +197,9 @@ def from_device(memory: Any, shape: Any, dtype: Any, order: str = "C") -> Any:
 
 def from_device_like(memory: Any, other: Any) -> Any:
     """from_device with another array's shape and type."""
-    return from_device(memory, other.shape, other.dtype)
+    array = np.empty_like(other)
+    memcpy_dtoh(array, memory)
+    return array
 
 
 def get_version() -> Sequence[int]:
@@ -310,7 +314,10 @@ def memset_d32(dest: Any, value: int, count: int) -> None:
 
 def _set(dest: Any, value: int, count: int, width: int) -> None:
     on, size = gpu.driver(), _sized(count) * width
-    value = int(value) & (1 << 8 * width) - 1
+    value = operator.index(value)
+    if not -(1 << 8 * width - 1) <= value < 1 << 8 * width:
+        raise Error(f"{value} does not fit into {width} bytes")
+    value &= (1 << 8 * width) - 1
     if on:
         on.work(None, f"MemsetD{8 * width}Async", _address(dest, size), value, count)
     else:

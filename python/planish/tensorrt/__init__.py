@@ -39,7 +39,7 @@ from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeCo
 ErrorCodeTRT = ErrorCode  # the name in some versions
 
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
-__all__ = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
+_ALL = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
 
 
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:
@@ -67,9 +67,19 @@ _CLASSES = {
 _here = {name: globals().pop(name) for name in _CLASSES}
 
 
+def _names() -> Any:
+    return [name for name in _ALL if name not in _here or generation() <= _CLASSES[name][0]]
+
+
+def __dir__() -> Any:
+    return sorted({*globals(), *_names()})
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return VERSIONS[generation()]
+    if name == "__all__":  # of the generation
+        return _names()
     if name in _here:
         last, instead = _CLASSES[name]
         if generation() > last:
@@ -80,4 +90,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"planish.tensorrt has no '{name}' (yet): docs/tensorrt.md lists what it has")
 
 
-__all__ = [name for name in __all__ if name not in _here] + ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]
+_ALL += ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]

@@ -1,7 +1,7 @@
 """Loops and conditionals: layers of a body are found by what they depend on."""
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -91,17 +91,12 @@ class IRecurrenceLayer(ILoopBoundaryLayer):
 
     def stand_in(self, e: Emitter) -> str:
         """Of the first value's extents, but for those that an iteration changes."""
-        first, tensor = self.given(0), self.outputs[0]
-        dims = tensor._known.get("assumed")
-        while dims is None:
-            tensor._known["assumed"] = dims = tuple(first.shape)
-            following = self.inputs[1].shape if len(self.inputs) > 1 and self.inputs[1] is not None else dims
-            while len(following) == len(dims) and any(d not in (-1, f) for d, f in zip(dims, following)):
-                dims = tuple(d if d == f else -1 for d, f in zip(dims, following))
-                self.network._forget(self)
-                tensor._known["assumed"] = dims
-                following = self.inputs[1].shape  # type: ignore[union-attr]
-        return e.stand_in(first.code, dims)
+        return e.stand_in(self.given(0).code, self.owner.extents(self))
+
+    def widened(self, dims: Tuple[int, ...]) -> Tuple[int, ...]:
+        """These extents, -1 where the next value has others."""
+        following = tuple(self.inputs[1].shape) if len(self.inputs) > 1 and self.inputs[1] is not None else dims
+        return tuple(d if d == f else -1 for d, f in zip(dims, following)) if len(following) == len(dims) else dims
 
     def following(self, e: Emitter) -> str:
         """The next value, of the first one's type and rank: what follows from the recurrence was told by these."""
@@ -171,6 +166,8 @@ class ILoop(Strict):
     def __init__(self, network: Any) -> None:
         self._network, self.name = network, ""
         self.members: List[Any] = []
+        self._assumed: Optional[Tuple[int, Dict[int, Tuple[int, ...]]]] = None  # extents of recurrences, by id, of a revision of the network
+        self._busy = False
 
     def _add(self, layer: Any) -> Any:
         layer.owner = self
@@ -198,6 +195,33 @@ class ILoop(Strict):
 
     def _of(self, kind: type) -> List[Any]:
         return [m for m in self.members if isinstance(m, kind)]
+
+    def extents(self, recurrence: IRecurrenceLayer) -> Tuple[int, ...]:
+        """What all iterations have in common, -1 for the rest."""
+        if not self._busy and (self._assumed is None or self._assumed[0] != self._network._revision):
+            self._assume()
+        assert self._assumed is not None
+        return self._assumed[1][id(recurrence)]
+
+    def _assume(self) -> None:
+        """Of all recurrences together: the first values' extents, then what is left of them until an iteration changes none."""
+        recurrences = self._of(IRecurrenceLayer)
+        dims = {id(r): tuple(r.given(0).shape) for r in recurrences}
+        self._busy = True
+        try:
+            while True:
+                self._assumed = self._network._revision, dims
+                wider = {id(r): r.widened(dims[id(r)]) for r in recurrences}
+                if wider == dims:
+                    return
+                dims = wider
+                self._network._clear(recurrences[0])
+                for layer in self.inner():
+                    owner = getattr(layer, "owner", None)
+                    if isinstance(owner, ILoop) and owner is not self:
+                        owner._assumed = None
+        finally:
+            self._busy = False
 
     def _limits(self) -> List[ITripLimitLayer]:
         return self._of(ITripLimitLayer)

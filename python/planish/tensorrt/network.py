@@ -25,6 +25,13 @@ F32, I32, I64, BOOL, F16, BF16 = 1, 6, 7, 9, 10, 16
 SMALL = 64
 
 
+UNRANKED = Dims((-1,))
+
+
+class _Unranked(InvalidArgument):
+    """A rank is not known before a run."""
+
+
 def _untold(name: str, told: Set[str]) -> str:
     while name in told:
         name += "_"
@@ -115,7 +122,8 @@ class ITensor(_Part):
 
     def __init__(self, network: "NetworkBase", layer: Optional["ILayer"], name: str, code: int = 0, dims: Sequence[int] = (), parsed: Any = None) -> None:
         self._network, self._layer, self._code, self._dims = weakref.ref(network), layer, code, self._extents(name, dims)
-        self._parsed = parsed  # as it was in the parsed model: (name, type, dims)
+        self._parsed = parsed  # as it was in the parsed model: (name, type, dims or None)
+        self._ranked = parsed is None or parsed[2] is not None
         self._wanted: Optional[int] = None  # an output's type that was asked for
         self._dim_names: Dict[int, str] = {}
         self._known: Dict[str, Any] = {}  # "code", "rank", "info", or the error that asking for them gives
@@ -135,7 +143,8 @@ class ITensor(_Part):
         pass
 
     def _changed(self) -> None:
-        pass  # nothing of a network follows from a tensor's name
+        if self._layer is None:  # open extents of an input are named after it
+            self.network._forget()
 
     def _follows(self, what: str) -> Any:
         """The code or rank, which follow from the layer."""
@@ -166,16 +175,23 @@ class ITensor(_Part):
     @property
     def rank(self) -> int:
         """Dims."""
-        return len(self._dims) if self._layer is None else self._follows("rank")
+        if self._layer is not None:
+            return self._follows("rank")
+        if not self._ranked:
+            raise _Unranked(f"the rank of input '{self.name}' is not known: give it a shape (tensor.shape = …)")
+        return len(self._dims)
 
     @property
     def shape(self) -> Dims:
-        """-1 for extents that are not known before a run. InvalidArgument and others, naming the layer: the network is wrong up to here."""
+        """-1 for extents that are not known before a run, (-1,) also where the rank is not. InvalidArgument and others, naming the layer: the network is wrong up to here."""
         if self._layer is None:
-            return Dims(self._dims)
+            return Dims(self._dims) if self._ranked else UNRANKED
         told = self.network._info(self)
         if told is None or told.shape is None:
-            return Dims([-1] * self.rank)
+            try:
+                return Dims([-1] * self.rank)
+            except _Unranked:
+                return UNRANKED
         return Dims(d if isinstance(d, int) else -1 for d in told.shape)
 
     @shape.setter
@@ -183,9 +199,9 @@ class ITensor(_Part):
         if self._layer is not None:
             raise InvalidArgument(f"the shape of '{self.name}' follows from its layer: only inputs can be given one")
         made = self._extents(self.name, shape)
-        if self._parsed and len(made) != len(self._dims):
+        if self._parsed and self._parsed[2] is not None and len(made) != len(self._dims):
             raise InvalidArgument(f"input '{self.name}' has {len(self._dims)} dims in the parsed model, {tuple(made)} has {len(made)}")
-        self._dims = made
+        self._dims, self._ranked = made, True
         self.network._forget()
 
     @property
@@ -484,7 +500,7 @@ class OnnxLayer(ILayer):
     def rank_of(self, index: int) -> int:
         told = self._told(index)
         if told is None or told.shape is None:
-            raise self.fail(f"the rank of '{self.outputs[index].name}' is not known before a run")
+            raise _Unranked(f"layer '{self.name}' ({self.title}): the rank of '{self.outputs[index].name}' is not known before a run")
         return len(told.shape)
 
     def code_of(self, index: int) -> int:
@@ -680,13 +696,19 @@ class NetworkBase(Managed):
         self._parsed_inputs: List[ITensor] = []
         self._parsed_outputs: List[ITensor] = []
         self._forward = 1 << 62  # the first layer that needs a later one
+        self._revision = 0
         self._inside: Optional[Set[int]] = None  # layers of bodies
 
-    def _forget(self, layer: Optional[ILayer] = None) -> None:
-        """What was found out about a layer and those behind it; None: about all of them, and the parsed model's."""
+    def _clear(self, layer: Optional[ILayer] = None) -> None:
+        """What was found out about a layer and those behind it; None: about all of them."""
         for one in self._layers if layer is None else self._layers[min(layer.number, self._forward) :]:
             for tensor in one.outputs:
                 tensor._known = {}
+
+    def _forget(self, layer: Optional[ILayer] = None) -> None:
+        """The same, since something was changed; None: also what the parsed model tells."""
+        self._clear(layer)
+        self._revision += 1
         self._inside = None
         if layer is None:
             self._parsed_told = None
@@ -720,8 +742,8 @@ class NetworkBase(Managed):
         self._forget()
 
     def _take_input(self, info: Any) -> ITensor:
-        dims = [d if isinstance(d, int) else -1 for d in info.shape or ()]
-        tensor = self._values[info.name] = ITensor(self, None, info.name, info.code, dims, (info.name, info.code, tuple(dims)))
+        dims = None if info.shape is None else tuple(d if isinstance(d, int) else -1 for d in info.shape)
+        tensor = self._values[info.name] = ITensor(self, None, info.name, info.code, dims or (), (info.name, info.code, dims))
         tensor._dim_names.update({i: d for i, d in enumerate(info.shape or ()) if isinstance(d, str)})
         return tensor
 
@@ -735,7 +757,7 @@ class NetworkBase(Managed):
 
     def _reshaped(self) -> bool:
         """Has an input another shape than in the parsed model?"""
-        return any(t._dims != t._parsed[2] for t in self._parsed_inputs)
+        return any(t._ranked and t._dims != t._parsed[2] for t in self._parsed_inputs)
 
     def _renamed(self) -> Dict[str, str]:
         """Values of the parsed model that have other names now, by the old ones. No name of the user's is used inside, where bodies may have values of that name."""
@@ -855,8 +877,8 @@ class NetworkBase(Managed):
             return b"".join([wire.put(wire.MODEL_IR, wire.IR_VERSION), wire.put(wire.MODEL_PRODUCER, "planish.tensorrt"), wire.put(wire.MODEL_OPSET, wire.opset("", OPSET)), *domains,
                              wire.put(wire.MODEL_GRAPH, b"".join(graph))])  # fmt: skip
         renamed = self._renamed()
-        if not nodes:
-            return self._rewritten(outputs, renamed, shapes_only=shapes_only)
+        if not e.nodes and not any(code for _, _, code in casts):
+            return self._rewritten(outputs, renamed, b"".join(wire.put(wire.GRAPH_NODE, n) for n in nodes), shapes_only=shapes_only)
         # The model may be of another operator set: what was added is a function with its own.
         made = {o for n in e.nodes for o in n[2]} | {name for _, name, _ in casts}
         theirs = {*(renamed.get(name, name) for name in self._values), *(t.name for t in self._parsed_inputs), *self.graph.inputs, *self.graph.initializers}
@@ -878,7 +900,9 @@ class NetworkBase(Managed):
         owner = e.owners.get(name)
         return f"; one are weights of layer '{owner[1].name}': give the layer another name, or the weights (network.set_weights_name)" if owner else ""
 
-    def _dims(self, tensor: ITensor) -> List[Union[int, str]]:
+    def _dims(self, tensor: ITensor) -> Optional[List[Union[int, str]]]:
+        if not tensor._ranked:
+            return None
         told = {name for t in self._inputs for name in t._dim_names.values()}
         return [d if d >= 0 else tensor._dim_names.get(i) or _untold(f"{tensor.name}_{i}", told) for i, d in enumerate(tensor._dims)]
 
@@ -892,10 +916,10 @@ class NetworkBase(Managed):
         if "info" not in tensor._known:
             # Values of floats need not be looked behind again: a shape follows from elements at most where they are few.
             e, cut = Emitter(), {}
-            e.more = []
+            e.more, dims = [], {d for t in self._inputs for d in self._dims(t) or () if isinstance(d, str)}
             for one in self._layers[: layer.number]:
                 told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
-                if told is not None and told.code in (F32, F16, BF16) and told.shape is not None and None not in told.shape and (len(told.shape) > 1 or told.shape[:1] > (8,)):
+                if told is not None and told.code in (F32, F16, BF16) and self._is_plain(told.shape, dims):
                     name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
                     cut[name] = (name, told.code, told.shape)
             e.write(layer)
@@ -905,6 +929,13 @@ class NetworkBase(Managed):
             for info in build(model, device="ref", external_data=self.folder, ops=self._all_ops()).outputs:
                 wanted[info.name]._known["info"] = info
         return tensor._known.get("info")
+
+    @staticmethod
+    def _is_plain(shape: Any, dims: Set[str]) -> bool:
+        """Extents that are numbers or inputs' (other names mean another thing in each model that is asked), and more elements than a shape has."""
+        if not shape or any(not isinstance(d, int) and d not in dims for d in shape):
+            return False
+        return len(shape) > 1 or not isinstance(shape[0], int) or shape[0] > 8
 
     def _all_ops(self) -> Any:
         from .plugins import registry_ops

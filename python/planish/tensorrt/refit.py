@@ -16,6 +16,7 @@ from . import wire
 from .base import Reports, Weights, as_weights, code_of, type_of
 from .builder import HOW, are_names, kept_in
 from .enums import TensorLocation, WeightsRole
+from .network import DOMAIN
 from .parser import ParserErrors, read
 from .log import Recorder, Severity, as_logger
 from .plugins import registry_ops
@@ -53,7 +54,8 @@ class Refitter(Reports):
             raise InvalidArgument("the engine cannot be refitted: build it with config.set_flag(trt.BuilderFlag.REFIT)")
         self._how: Dict[str, Any] = kept_in(engine.engine, HOW, {}, is_how)
         only = self._how.get("only")
-        self._all = {name: i for name, i in read(model).initializers.items() if only is None or name in only}
+        named = {name: i for name, i in read(model).initializers.items() if not name.startswith(f"{DOMAIN}/")}  # others are constants that layers made
+        self._all = {name: i for name, i in named.items() if only is None or name in only}
         self._new: Dict[str, bytes] = {}
         self._given: Dict[str, Weights] = {}
 
