@@ -146,7 +146,7 @@ def make(status: int, diagnostics=ffi.NULL, what: str = "") -> Error:
     """The exception for a status; `diagnostics` are the library's, `what` says what was tried when they are empty."""
     raise_interrupt()
     messages = _messages(diagnostics)
-    lines = [m.text if not m.node or m.node in m.text else f"{m.op} '{m.node}': {m.text}" for m in messages]
+    lines = [m.text if not m.node or f"'{m.node}'" in m.text else f"{m.op} '{m.node}': {m.text[len(m.op) + 2 :] if m.text.startswith(f'{m.op}: ') else m.text}" for m in messages]
     text = "\n".join(lines) or ": ".join(filter(None, [what, _text(lib.pln_status_text(status))]))
     return _CLASSES.get(status, Error)(text, messages)
 

@@ -208,6 +208,8 @@ struct pln_vocabulary {
     bool (*find)(const char *name, const char *kind, unsigned *out_op, unsigned *out_kind);
 };
 /* Text form (grammar in graph/text.h). Constants of more than 16 elements print as their hash unless `full`; only a full text parses. */
+/* "f32[b,4]", "f32[*]" of any rank, "seq(f32[*])"; NULL: "none". */
+void pln_graph_print_type(const struct pln_graph *graph, const struct pln_type *type, struct pln_text *out);
 void pln_graph_print(struct pln_graph *graph, const struct pln_vocabulary *vocabulary, bool full, struct pln_text *out);
 enum pln_status pln_graph_parse(const char *text, size_t size_bytes, const struct pln_vocabulary *vocabulary, const struct pln_allocator *alloc,
                                 struct pln_diag *diag, struct pln_graph **out_graph);

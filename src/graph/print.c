@@ -36,30 +36,30 @@ static const char *dtype_name(enum pln_dtype dtype)
 
 /* ---- values ---- */
 
-static void print_dims(struct printer *p, const struct pln_dim *dims, int64_t n)
+static void print_dims(const struct pln_graph *graph, const struct pln_dim *dims, int64_t n, struct pln_text *out)
 {
     for (int64_t i = 0; i < n; i++) {
-        if (i) pln_text_putc(p->out, ',');
-        pln_dim_print(&p->graph->dims, dims[i], p->out);
+        if (i) pln_text_putc(out, ',');
+        pln_dim_print(&graph->dims, dims[i], out);
     }
 }
 
-static void print_type(struct printer *p, const struct pln_type *type)
+void pln_graph_print_type(const struct pln_graph *graph, const struct pln_type *type, struct pln_text *out)
 {
     int depth = 0;
     for (; type && type->kind != PLN_TENSOR; type = type->elem, depth++) {
-        if (type->kind == PLN_MAP) pln_text_printf(p->out, "map(%s,", dtype_name(type->dtype));
-        else pln_text_puts(p->out, type->kind == PLN_SEQUENCE ? "seq(" : "opt(");
+        if (type->kind == PLN_MAP) pln_text_printf(out, "map(%s,", dtype_name(type->dtype));
+        else pln_text_puts(out, type->kind == PLN_SEQUENCE ? "seq(" : "opt(");
     }
     if (!type) {
-        pln_text_puts(p->out, "none");
+        pln_text_puts(out, "none");
     } else {
-        pln_text_printf(p->out, "%s[", dtype_name(type->dtype));
-        if (type->rank < 0) pln_text_putc(p->out, '*');
-        else print_dims(p, type->dims, type->rank);
-        pln_text_putc(p->out, ']');
+        pln_text_printf(out, "%s[", dtype_name(type->dtype));
+        if (type->rank < 0) pln_text_putc(out, '*');
+        else print_dims(graph, type->dims, type->rank, out);
+        pln_text_putc(out, ']');
     }
-    while (depth--) pln_text_putc(p->out, ')');
+    while (depth--) pln_text_putc(out, ')');
 }
 
 static void print_constant(struct printer *p, const struct pln_value *value)
@@ -84,11 +84,11 @@ static void print_value(struct printer *p, uint32_t id)
     if (value->data) {
         print_constant(p, value);
     } else {
-        print_type(p, &value->type);
+        pln_graph_print_type(p->graph, &value->type, p->out);
     }
     if (value->elems && !value->data) {
         pln_text_puts(p->out, " ~[");
-        print_dims(p, value->elems, value->n_elems);
+        print_dims(p->graph, value->elems, value->n_elems, p->out);
         pln_text_putc(p->out, ']');
     }
     if (value->tapped) pln_text_puts(p->out, " tap");

@@ -86,6 +86,19 @@ enum pln_status pln_infer_graph(struct pln_graph *graph, struct pln_diag *diag)
 
 /* ---- asking ---- */
 
+enum { INPUTS_TOLD = 8 };
+
+/* The types are the cause of most failures, and what a user can change. */
+static void print_inputs(const struct pln_infer *infer, struct pln_text *out)
+{
+    const struct pln_node *node = pln_graph_node(infer->graph, infer->node);
+    for (uint32_t i = 0; i < node->n_inputs && i < INPUTS_TOLD; i++) {
+        pln_text_puts(out, i ? ", " : " (inputs ");
+        pln_graph_print_type(infer->graph, node->inputs[i] == PLN_NONE ? NULL : &pln_graph_value(infer->graph, node->inputs[i])->type, out);
+    }
+    if (node->n_inputs > 0) pln_text_puts(out, node->n_inputs > INPUTS_TOLD ? ", …)" : ")");
+}
+
 enum pln_status pln_infer_fail(struct pln_infer *infer, const char *format, ...)
 {
     char text[PLN_DIAG_TEXT];
@@ -93,7 +106,13 @@ enum pln_status pln_infer_fail(struct pln_infer *infer, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return pln_fail(infer->diag, PLN_BAD_MODEL, "%s: %s", pln_op_display(infer->graph, infer->node), text);
+    if (!infer->diag) return PLN_BAD_MODEL;
+    struct pln_text types;
+    pln_text_init(&types, infer->graph->alloc);
+    print_inputs(infer, &types);
+    enum pln_status status = pln_fail(infer->diag, PLN_BAD_MODEL, "%s: %s%s", pln_op_display(infer->graph, infer->node), text, types.failed ? "" : types.data);
+    pln_text_deinit(&types);
+    return status;
 }
 
 static struct pln_value *input_value(const struct pln_infer *infer, int i)

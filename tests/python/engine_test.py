@@ -294,6 +294,11 @@ class Engines(unittest.TestCase):
             self.engine.context().run()
         self.assertNotIn("pln_", str(caught.exception))
 
+    def test_errors_tell_node_shapes_and_cause(self):
+        model = models.model([helper.make_node("MatMul", ["a", "b"], ["y"], name="p")], [("a", TensorProto.FLOAT, ["n", 3]), ("b", TensorProto.FLOAT, [4, 4])], [("y", TensorProto.FLOAT, None)])
+        with self.assertRaisesRegex(planish.BadModel, r"^MatMul 'p': the rows of input 0 and the columns of input 1 have different lengths \(inputs f32\[n,3\], f32\[4,4\]\)$"):
+            planish.build(model)
+
     def test_a_shape_that_does_not_fit(self):
         """A shape that comes with the run is looked at by optimized plans, too: what does not fit is not cut to what would."""
         model = models.model([helper.make_node("Reshape", ["x", "s"], ["y"], name="fold")], [("x", TensorProto.FLOAT, ["n"]), ("s", TensorProto.INT64, [1])], [("y", TensorProto.FLOAT, None)])
