@@ -196,9 +196,9 @@ static void mistakes_are_named(void **state)
     assert_int_equal(pln_infer_node(g, pln_graph_value(g, wrong_shape)->producer, &diag), PLN_BAD_MODEL);
     assert_int_equal(pln_infer_node(g, pln_graph_value(g, wrong_type)->producer, &diag), PLN_BAD_MODEL);
     assert_int_equal(pln_infer_node(g, pln_graph_value(g, not_float)->producer, &diag), PLN_BAD_MODEL);
-    assert_string_equal(diag.entries[0].text, "Add: the shape of input 1 cannot be broadcast with those before it");
-    assert_string_equal(diag.entries[1].text, "Add: input 0 is f32, but input 1 is i32; they must be of one type");
-    assert_string_equal(diag.entries[2].text, "Exp: input 0 is i32, which this operator does not take");
+    assert_string_equal(diag.entries[0].text, "Add: the shape of input 1 cannot be broadcast with those before it (inputs f32[3], f32[4])");
+    assert_string_equal(diag.entries[1].text, "Add: input 0 is f32, but input 1 is i32; they must be of one type (inputs f32[3], i32[3])");
+    assert_string_equal(diag.entries[2].text, "Exp: input 0 is i32, which this operator does not take (inputs i32[3])");
 }
 
 int main(void)
