@@ -179,8 +179,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_state_store_truncate(pln_state_store *s
  * PLN_NO_MEMORY and leaves the store as it was. Until then states cannot be bound otherwise (PLN_INVALID_ARGUMENT). */
 PLN_API PLN_MUST_USE enum pln_status pln_context_bind_states(pln_context *context, pln_state_store *store);
 
-/* A tap: called in the run's thread for each value made visible by the build (pln_build_options.taps) as soon as it is known; `value` lives during
- * the call. It must not call the context. NULL: no tap. */
+/* A tap: called in the run's thread for each value made visible by the build (pln_build_options.taps) as soon as it is known; `value` is in
+ * the host's memory and lives during the call. It must not call the context. NULL: no tap. */
 typedef void (*pln_tap)(void *user, const char *name, const struct pln_buffer *value);
 PLN_API void pln_context_set_tap(pln_context *context, pln_tap tap, void *user);
 

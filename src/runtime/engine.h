@@ -282,6 +282,8 @@ enum pln_status pln_transfer_hold_output(struct pln_context *context, uint32_t i
 enum pln_status pln_transfer_give(struct pln_context *context, uint32_t index, const struct pln_tensor *tensor);
 /* The values of output `index` in host memory, after a run: sets the data of its tensor. PLN_UNSUPPORTED: a state whose memory is not dense. */
 enum pln_status pln_transfer_fetch(struct pln_context *context, uint32_t index, struct pln_tensor *tensor);
+/* A dense value of the device's memory to the host; waits for what makes it. */
+enum pln_status pln_transfer_copy_out(struct pln_context *context, const struct pln_tensor *tensor, void *to);
 void pln_transfer_release(struct pln_context *context, struct pln_binding *binding, uint32_t space);
 
 /* exec.c */

@@ -267,18 +267,38 @@ static enum pln_status run_segment(struct pln_context *context, uint32_t block, 
     return seg->end == PLN_END_NEXT || context->deferred ? PLN_OK : pln_exec_sync(context);
 }
 
-static void show_taps(struct pln_context *context, uint32_t block)
+static enum pln_status show_tap(struct pln_context *context, uint32_t slot, const struct pln_tensor *tensor)
+{
+    struct pln_buffer buffer = { .dtype = tensor->dtype, .rank = tensor->rank, .strides = tensor->strides, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
+    memcpy(buffer.dims, tensor->dims, sizeof buffer.dims);
+    const char *name = context->engine->program->slots[slot].name;
+    void *copy = NULL;
+    /* The caller's memory of the device, which the tap cannot read. A state there is not dense. */
+    if (pln_transfer_in_place(context, slot)) {
+        if (!pln_tensor_is_contiguous(tensor)) return PLN_OK;
+        copy = buffer.data = pln_alloc(&context->alloc, PLN_MAX(buffer.size_bytes, (size_t)1), 64);
+        if (!copy) return pln_fail_memory(&context->diag, name, buffer.size_bytes);
+        enum pln_status status = pln_transfer_copy_out(context, tensor, copy);
+        if (status != PLN_OK) {
+            pln_free(&context->alloc, copy, PLN_MAX(buffer.size_bytes, (size_t)1));
+            return status;
+        }
+    }
+    context->tap(context->tap_user, name, &buffer);
+    if (copy) pln_free(&context->alloc, copy, PLN_MAX(buffer.size_bytes, (size_t)1));
+    return PLN_OK;
+}
+
+static enum pln_status show_taps(struct pln_context *context, uint32_t block)
 {
     const struct pln_program *program = context->engine->program;
     for (uint32_t i = 0; i < program->n_taps; i++) {
         const struct pln_slot *slot = &program->slots[program->taps[i]];
         const struct pln_item *item = context->slots[program->taps[i]].item;
         if (slot->block != block || !item || item->kind != PLN_TENSOR || slot->space != 0) continue;
-        struct pln_buffer buffer = { .dtype = item->tensor.dtype, .rank = item->tensor.rank, .strides = item->tensor.strides, .data = item->tensor.data };
-        memcpy(buffer.dims, item->tensor.dims, sizeof buffer.dims);
-        buffer.size_bytes = pln_tensor_bytes(&item->tensor);
-        context->tap(context->tap_user, slot->name, &buffer);
+        PLN_TRY(show_tap(context, program->taps[i], &item->tensor));
     }
+    return PLN_OK;
 }
 
 enum pln_status pln_exec_block(struct pln_context *context, uint32_t block)
@@ -296,7 +316,7 @@ enum pln_status pln_exec_block(struct pln_context *context, uint32_t block)
         enum pln_status drained = pln_exec_sync(context); /* nothing of this run may go on behind our back */
         (void)drained;
     }
-    if (status == PLN_OK && context->tap) show_taps(context, block);
+    if (status == PLN_OK && context->tap) status = show_taps(context, block);
     context->depth--;
     return status;
 }

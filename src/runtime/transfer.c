@@ -131,6 +131,11 @@ enum pln_status pln_transfer_give(struct pln_context *context, uint32_t index, c
     return PLN_OK;
 }
 
+enum pln_status pln_transfer_copy_out(struct pln_context *context, const struct pln_tensor *tensor, void *to)
+{
+    return copy(context, tensor, false, to, true);
+}
+
 enum pln_status pln_transfer_fetch(struct pln_context *context, uint32_t index, struct pln_tensor *tensor)
 {
     const struct pln_program *program = context->engine->program;

@@ -374,12 +374,61 @@ static void decoding(void **state)
     }
 }
 
+/* ---- taps ---- */
+
+static void see(void *user, const char *name, const struct pln_buffer *value)
+{
+    struct words *words = user;
+    assert_int_equal(value->memory, PLN_MEMORY_HOST);
+    if (strcmp(name, "y") == 0) {
+        assert_true(value->size_bytes <= sizeof words->got);
+        memcpy(words->got, value->data, value->size_bytes);
+    } else {
+        assert_string_equal(name, "input_ids");
+        assert_int_equal(value->size_bytes, words->n * sizeof *words->ids);
+        assert_memory_equal(value->data, words->ids, value->size_bytes);
+        words->n_out++;
+    }
+}
+
+/* Inputs and outputs in the GPU's memory are shown as values of the host. */
+static void taps_of_bound_memory(void **state)
+{
+    static struct words words;
+    static const char *const taps[] = { "input_ids", "y", NULL };
+    char path[512];
+    pln_engine *engine = NULL, *cpu_engine = build("bert.ts", "cpu");
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = "cuda", .taps = taps };
+    (void)state;
+    snprintf(path, sizeof path, "%s/bert.ts/model.onnx", models);
+    assert_int_equal(pln_build_file(path, &options, &engine), PLN_OK);
+    pln_context *context = context_of(engine), *cpu = context_of(cpu_engine);
+    const struct place place = place_of();
+    fill_words(&words, 2, 5, 3);
+    ask_cpu(cpu, &words);
+    const size_t n_out = words.n_out;
+    words.n_out = 0;
+    send_words(&words, &place, gpu.streams[0]);
+    assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
+    bind_place(context, &words, &place);
+    pln_context_set_tap(context, see, &words);
+    must(context, pln_context_run(context));
+    assert_int_equal(words.n_out, 1);
+    words.n_out = n_out;
+    check_words(&words);
+    pln_context_destroy(context);
+    pln_context_destroy(cpu);
+    free_place(&place);
+    pln_engine_release(engine);
+    pln_engine_release(cpu_engine);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_streams_two_contexts), cmocka_unit_test(host_steps), cmocka_unit_test(runs_in_a_row), cmocka_unit_test(streams_go), cmocka_unit_test(odd_addresses), cmocka_unit_test(foreign_addresses), cmocka_unit_test(output_allocators),
         cmocka_unit_test(fences),
-        cmocka_unit_test(decoding),
+        cmocka_unit_test(decoding), cmocka_unit_test(taps_of_bound_memory),
     };
     if (argc > 1) models = argv[1];
     return cmocka_run_group_tests(tests, open_gpu, close_gpu);
