@@ -50,8 +50,10 @@ def main():
     parser.add_argument("model")
     parser.add_argument("out")
     args = parser.parse_args()
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
+    try:
+        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    except ImportError as missing:
+        raise SystemExit(f"gguf_tokenizer.py: {missing}; pip install tokenizers") from None
     with open(args.model, "rb") as file:
         head = file.read(64 << 20)  # the metadata comes first
     try:
