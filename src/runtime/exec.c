@@ -272,21 +272,19 @@ static enum pln_status show_tap(struct pln_context *context, uint32_t slot, cons
     struct pln_buffer buffer = { .dtype = tensor->dtype, .rank = tensor->rank, .strides = tensor->strides, .data = tensor->data, .size_bytes = pln_tensor_bytes(tensor) };
     memcpy(buffer.dims, tensor->dims, sizeof buffer.dims);
     const char *name = context->engine->program->slots[slot].name;
+    enum pln_status status = PLN_OK;
+    const size_t room_bytes = PLN_MAX(buffer.size_bytes, (size_t)1);
     void *copy = NULL;
     /* The caller's memory of the device, which the tap cannot read. A state there is not dense. */
     if (pln_transfer_in_place(context, slot)) {
         if (!pln_tensor_is_contiguous(tensor)) return PLN_OK;
-        copy = buffer.data = pln_alloc(&context->alloc, PLN_MAX(buffer.size_bytes, (size_t)1), 64);
-        if (!copy) return pln_fail_memory(&context->diag, name, buffer.size_bytes);
-        enum pln_status status = pln_transfer_copy_out(context, tensor, copy);
-        if (status != PLN_OK) {
-            pln_free(&context->alloc, copy, PLN_MAX(buffer.size_bytes, (size_t)1));
-            return status;
-        }
+        copy = buffer.data = pln_alloc(&context->alloc, room_bytes, 64);
+        if (!copy) return pln_fail_memory(&context->diag, name, room_bytes);
+        status = pln_transfer_copy_out(context, tensor, copy);
     }
-    context->tap(context->tap_user, name, &buffer);
-    if (copy) pln_free(&context->alloc, copy, PLN_MAX(buffer.size_bytes, (size_t)1));
-    return PLN_OK;
+    if (status == PLN_OK) context->tap(context->tap_user, name, &buffer);
+    if (copy) pln_free(&context->alloc, copy, room_bytes);
+    return status;
 }
 
 static enum pln_status show_taps(struct pln_context *context, uint32_t block)

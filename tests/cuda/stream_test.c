@@ -16,6 +16,15 @@
 #include "tests/cuda/scale.h"
 #include "tests/cuda/words.h"
 
+static void let_go(pln_context *context, pln_engine *engine, pln_context *cpu, pln_engine *cpu_engine, const struct place *place)
+{
+    pln_context_destroy(context);
+    pln_context_destroy(cpu);
+    free_place(place);
+    pln_engine_release(engine);
+    pln_engine_release(cpu_engine);
+}
+
 /* Two contexts of one engine on two streams that change hands, shapes that change; the host waits for nothing but the streams, at the end of each round. */
 static void two_by_two(const char *model, uint64_t seed)
 {
@@ -94,11 +103,7 @@ static void runs_in_a_row(void **state)
     if (fake.count) assert_int_equal(fake.count("cuMemAlloc") + fake.count("cuMemHostAlloc"), memory);
     assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[1]), 0);
     for (int i = 0; i < RUNS; i++) check_words(&words[i]);
-    pln_context_destroy(context);
-    pln_context_destroy(cpu);
-    free_place(&place);
-    pln_engine_release(engine);
-    pln_engine_release(cpu_engine);
+    let_go(context, engine, cpu, cpu_engine, &place);
 }
 
 /* A stream may go when the enqueue has returned, and so may the context. */
@@ -247,11 +252,7 @@ static void allocators(const char *model, uint64_t seed)
     fetch_words(&words, &place, gpu.streams[0]);
     assert_int_equal(gpu.driver->StreamSynchronize(gpu.streams[0]), 0);
     check_words(&words);
-    pln_context_destroy(context);
-    pln_context_destroy(cpu);
-    free_place(&place);
-    pln_engine_release(engine);
-    pln_engine_release(cpu_engine);
+    let_go(context, engine, cpu, cpu_engine, &place);
 }
 
 static void output_allocators(void **state)
@@ -416,11 +417,7 @@ static void taps_of_bound_memory(void **state)
     assert_int_equal(words.n_out, 1);
     words.n_out = n_out;
     check_words(&words);
-    pln_context_destroy(context);
-    pln_context_destroy(cpu);
-    free_place(&place);
-    pln_engine_release(engine);
-    pln_engine_release(cpu_engine);
+    let_go(context, engine, cpu, cpu_engine, &place);
 }
 
 int main(int argc, char **argv)

@@ -759,6 +759,9 @@ class NetworkBase(Managed):
         """Has an input another shape than in the parsed model?"""
         return any(t._ranked and t._dims != t._parsed[2] for t in self._parsed_inputs)
 
+    def _is_parsed_input(self, tensor: ITensor) -> bool:
+        return any(tensor is t for t in self._parsed_inputs)
+
     def _renamed(self) -> Dict[str, str]:
         """Values of the parsed model that have other names now, by the old ones. No name of the user's is used inside, where bodies may have values of that name."""
         assert self.graph is not None
@@ -767,11 +770,10 @@ class NetworkBase(Managed):
             if tensor._layer is not None:
                 new = tensor.inner_name
             else:
-                given = any(tensor is t for t in self._parsed_inputs)
-                new = f"{DOMAIN}/parsed/{old}" if given and (tensor.name != old or tensor._code != tensor._parsed[1]) else old
+                new = f"{DOMAIN}/parsed/{old}" if self._is_parsed_input(tensor) and (tensor.name != old or tensor._code != tensor._parsed[1]) else old
             if new != old:
                 out[old] = new
-        names = [t.name for t in self._outputs if t._parsed] + [t.name for t in self._inputs if t._parsed and not any(t is o for o in self._outputs)]
+        names = [t.name for t in self._outputs if t._parsed] + [t.name for t in self._inputs if t._parsed and not t.is_network_output]
         taken = {*self._values, *self.graph.initializers} - set(out)
         for tensor in self._parsed_inputs + self._outputs:
             if tensor._parsed and tensor.name != tensor._parsed[0] and (tensor.name in taken or names.count(tensor.name) > 1):
@@ -781,9 +783,10 @@ class NetworkBase(Managed):
     def _named_again(self) -> List[Tuple[str, str, int]]:
         """(value, name, type or 0) of outputs, and what a debug listener hears, that have their names by a copy or cast."""
         out = []
-        for tensor in self._outputs + [t for t in self._debug if not any(t is o for o in self._outputs)]:
-            value = tensor._parsed[0] if tensor._parsed and tensor._layer is None and not any(tensor is t for t in self._parsed_inputs) else tensor.inner_name
-            if value != tensor.name and (tensor._parsed or any(tensor is o for o in self._outputs)):
+        for tensor in self._outputs + [t for t in self._debug if not t.is_network_output]:
+            is_weight = tensor._parsed and tensor._layer is None and not self._is_parsed_input(tensor)
+            value = tensor._parsed[0] if is_weight else tensor.inner_name
+            if value != tensor.name and (tensor._parsed or tensor.is_network_output):
                 out.append((value, tensor.name, tensor._wanted if tensor._wanted and tensor._wanted != tensor.code else 0))
         return out
 
@@ -1040,7 +1043,7 @@ class NetworkBase(Managed):
     def mark_output(self, tensor: ITensor) -> None:
         """Makes a tensor an output."""
         self._own(tensor, "the outputs")
-        if not any(t is tensor for t in self._outputs):
+        if not tensor.is_network_output:
             self._outputs.append(tensor)
 
     def unmark_output(self, tensor: ITensor) -> None:
