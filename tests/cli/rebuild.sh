@@ -5,8 +5,8 @@ p=$1 source=$2
 zoo=$source/tests/models/zoo
 cd "$scratch"
 
-"$p" build "$zoo/bert.ts/model.onnx" -o bert.plan --target x86-64-v4 >/dev/null 2>&1 || exit 77
-"$p" build "$zoo/bert.ts/model.onnx" -o bare.plan --target x86-64-v4 --no-rebuild >/dev/null
+"$p" build "$zoo/bert.ts/model.onnx" -o bert.plan --tune off --target x86-64-v4 >/dev/null 2>&1 || exit 77
+"$p" build "$zoo/bert.ts/model.onnx" -o bare.plan --tune off --target x86-64-v4 --no-rebuild >/dev/null
 [ "$(wc -c <bare.plan)" -lt "$(wc -c <bert.plan)" ] || { echo "FAILED: --no-rebuild does not leave the graph out"; failures=$((failures + 1)); }
 # The plans of a portable build run anywhere: nothing to build again.
 if "$p" ops Conv | grep -q avx512; then
@@ -18,7 +18,7 @@ if "$p" ops Conv | grep -q avx512; then
     expect 0 '"load_ms"' "$p" bench bert.plan --duration 0.1 --warm-up 1 --json
     for folder in "$zoo"/*/; do
         name=$(basename "$folder")
-        env -u PLANISH_CPU_ISA "$p" build "$folder/model.onnx" -o "$name.plan" --target x86-64-v4 >/dev/null
+        env -u PLANISH_CPU_ISA "$p" build "$folder/model.onnx" -o "$name.plan" --tune off --target x86-64-v4 >/dev/null
         expect 0 "built again from the graph inside" "$p" compare "$name.plan" --vs "$folder/test_data_set_0"
         case $name in
         unet*) dims=n=1,h=16,w=16 ;;

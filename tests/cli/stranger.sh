@@ -68,7 +68,7 @@ if command -v mkfifo >/dev/null && mkfifo pipe.onnx; then # nobody writes to it:
 fi
 # 16, 17: machines.
 if "$p" ops Conv | grep -q avx512; then
-    "$p" build m.onnx -o v4.plan --target x86-64-v4 --no-rebuild -q >/dev/null
+    "$p" build m.onnx -o v4.plan --tune off --target x86-64-v4 --no-rebuild -q >/dev/null
     says 1 "the plan is for CPUs with x86-64-v4" "build it with --target for this machine" env PLANISH_CPU_ISA=avx2 "$p" run v4.plan --random 1
 fi
 says 1 "there is no cuda:77" "use --device cpu" "$p" bench m.onnx --device cuda:77
