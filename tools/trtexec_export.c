@@ -114,7 +114,8 @@ int trtexec_export_times(const char *path, const struct trtexec_times *times)
     for (size_t i = 0; i < times->count; i++) {
         const struct trtexec_query *q = &times->queries[i];
         const double ms = q->end - q->start;
-        fprintf(out, "%s{ \"startEnqMs\" : %.6g, \"endEnqMs\" : %.6g, \"startH2dMs\" : %.6g, \"endH2dMs\" : %.6g, \"startComputeMs\" : %.6g, \"endComputeMs\" : %.6g, \"startD2hMs\" : %.6g, \"endD2hMs\" : %.6g, "
+        /* Moments keep their nanoseconds, however long the runs take. */
+        fprintf(out, "%s{ \"startEnqMs\" : %.6f, \"endEnqMs\" : %.6f, \"startH2dMs\" : %.6f, \"endH2dMs\" : %.6f, \"startComputeMs\" : %.6f, \"endComputeMs\" : %.6f, \"startD2hMs\" : %.6f, \"endD2hMs\" : %.6f, "
                      "\"h2dMs\" : 0, \"computeMs\" : %.6g, \"d2hMs\" : 0, \"latencyMs\" : %.6g }\n",
                 i ? ", " : "[\n  ", q->start, q->enqueued, q->start, q->start, q->start, q->end, q->end, q->end, ms, ms);
     }
