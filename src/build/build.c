@@ -283,6 +283,7 @@ static enum pln_status compile(struct build *build)
     lower.oracle = pln_str_equal(lower.backend->name, "ref");
     if (options->half != PLN_DTYPE_NONE && options->half != PLN_F16 && options->half != PLN_BF16) return pln_fail(diag, PLN_INVALID_ARGUMENT, "floats are stored as f16 or bf16, not as %s", pln_dtype_name(options->half));
     build->graph->half = lower.backend->arch_features ? options->half : PLN_DTYPE_NONE; /* kernels of the host have f32 alone */
+    build->graph->offloaded = lower.backend->arch_features != NULL;
     /* What a plan keeps has been through the passes, but for the reference device's. */
     if (!lower.oracle && (!again || pln_str_equal(build->old.target, "ref"))) PLN_TRY(run_passes(build));
     PLN_TRY(begin_phase(build, "choose kernels"));

@@ -119,6 +119,7 @@ struct pln_graph {
     uint32_t next_name;   /* for made-up names */
     const struct pln_plugins *plugins; /* custom operators (kernel/custom.h); NULL: none. They outlive the graph */
     enum pln_dtype half;  /* what floats may be stored as: PLN_F16, PLN_BF16; PLN_DTYPE_NONE: as they are */
+    bool offloaded;       /* its kernels are a GPU's */
     bool failed;
 };
 

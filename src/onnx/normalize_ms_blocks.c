@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "onnx/ms.h"
+#include "tensor/convert.h"
 
 /* ---- numbers of 2, 4 and 8 bits in bytes ---- */
 
@@ -109,12 +110,71 @@ static uint32_t weights(struct pln_emit *emit, const struct nbits *w)
     return w->blocks * w->block == w->k ? q : pln_emit_slice_axis(emit, q, 1, 0, w->k, 1);
 }
 
+/* ---- constant weights: DequantizeLinear reads their bits as they are ---- */
+
+static enum pln_dtype dtype_of_bits(int64_t bits)
+{
+    return bits == 2 ? PLN_U2 : bits == 4 ? PLN_U4 : PLN_U8;
+}
+
+/* A constant's bytes as rows of numbers, `stride` of them in the bytes of a row and the first `columns` of them wanted; PLN_NONE: it has another size. The bytes
+ * themselves where all are. */
+static uint32_t numbers_of(struct pln_emit *emit, const struct pln_tensor *from, int64_t bits, int64_t rows, int64_t stride, int64_t columns)
+{
+    const enum pln_dtype dtype = dtype_of_bits(bits);
+    const int64_t dims[2] = { rows, columns }, bytes = rows * (stride * bits / 8);
+    struct pln_tensor to;
+    if (from->dtype != PLN_U8 || pln_tensor_count(from) != bytes) return PLN_NONE;
+    pln_tensor_init(&to, dtype, 2, dims, from->data);
+    if (columns != stride) {
+        to.data = pln_arena_array(&emit->graph->arena, pln_tensor_bytes(&to) + 1, 1);
+        for (int64_t i = 0; to.data && i < rows * columns; i++) pln_store_i64(dtype, to.data, i, pln_load_i64(dtype, from->data, i / columns * stride + i % columns));
+    }
+    uint32_t value = to.data ? pln_graph_add_constant(emit->graph, NULL, &to) : PLN_NONE;
+    if (value == PLN_NONE) emit->status = pln_fail_memory(emit->diag, "weights", (size_t)bytes);
+    return value;
+}
+
+/* The middle of the range for every block. */
+static uint32_t middle_zeros(struct pln_emit *emit, const struct nbits *w)
+{
+    const enum pln_dtype dtype = dtype_of_bits(w->bits);
+    const int64_t dims[2] = { w->n, w->blocks };
+    struct pln_tensor to;
+    pln_tensor_init(&to, dtype, 2, dims, NULL);
+    to.data = pln_arena_array(&emit->graph->arena, pln_tensor_bytes(&to) + 1, 1);
+    for (int64_t i = 0; to.data && i < w->n * w->blocks; i++) pln_store_i64(dtype, to.data, i, 1 << (w->bits - 1));
+    uint32_t value = to.data ? pln_graph_add_constant(emit->graph, NULL, &to) : PLN_NONE;
+    if (value == PLN_NONE) emit->status = pln_fail_memory(emit->diag, "zero points", (size_t)w->n);
+    return value;
+}
+
+/* The weights [n,k], dequantized; PLN_NONE: they are not constants in order, of f32. */
+static uint32_t constant_weights(struct pln_emit *emit, const struct nbits *w)
+{
+    const uint32_t b = pln_emit_need(emit, 1), scale = pln_emit_need(emit, 2), zero = pln_emit_in(emit, 3);
+    if (emit->status != PLN_OK || pln_emit_in(emit, 4) != PLN_NONE || pln_emit_dtype(emit, scale) != PLN_F32) return PLN_NONE;
+    const struct pln_tensor *data = pln_graph_value(emit->graph, b)->data, *zeros = zero == PLN_NONE ? NULL : pln_graph_value(emit->graph, zero)->data;
+    if (!data || (zero != PLN_NONE && (!zeros || zeros->dtype != PLN_U8))) return PLN_NONE;
+    const int64_t zero_stride = (w->blocks * w->bits + 7) / 8 * 8 / w->bits;
+    const uint32_t numbers = numbers_of(emit, data, w->bits, w->n, w->blocks * w->block, w->k);
+    const uint32_t points = numbers == PLN_NONE ? PLN_NONE : zeros ? numbers_of(emit, zeros, w->bits, w->n, zero_stride, w->blocks) : middle_zeros(emit, w);
+    if (points == PLN_NONE) return PLN_NONE;
+    const uint32_t scales = pln_emit_reshape_to(emit, scale, (int64_t[]){ w->n, w->blocks }, 2);
+    uint32_t node = pln_emit_begin_named(emit, "DequantizeLinear", (uint32_t[]){ numbers, scales, points }, 3, 1);
+    pln_emit_set_int(emit, node, "axis", 1);
+    pln_emit_set_int(emit, node, "block_size", w->block);
+    return pln_emit_end(emit, node);
+}
+
 /* A x ((B - zero) * scale)^T + bias. accuracy_level allows to compute with less; nothing here does. */
 void pln_onnx_ms_matmul_nbits(struct pln_emit *emit)
 {
     struct nbits w;
     if (!read_nbits(emit, &w)) return;
-    uint32_t y = pln_emit_matmul(emit, pln_emit_need(emit, 0), pln_ms_flip(emit, weights(emit, &w)));
+    uint32_t b = constant_weights(emit, &w);
+    if (b == PLN_NONE) b = weights(emit, &w);
+    uint32_t y = pln_emit_matmul(emit, pln_emit_need(emit, 0), pln_ms_flip(emit, b));
     pln_emit_bind(emit, 0, pln_ms_add(emit, y, pln_emit_in(emit, 5)));
 }
 

@@ -4,13 +4,20 @@
 
 enum pln_status pln_pass_epilogue(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
 
+/* Inputs of the op, in front of the epilogue's. */
+static uint32_t own_inputs(unsigned op)
+{
+    if (op == PLN_OP_MATMUL_BLOCKS) return 4;
+    return op == PLN_OP_MATMUL ? 2 : 3;
+}
+
 /* A chain longer than this gains nothing from the tile being in the cache. */
 enum { LENGTH_MOST = 24 };
 
 static bool takes_epilogue(const struct pln_graph *graph, const struct pln_node *node)
 {
     const bool transposed = node->op == PLN_OP_CONV_TRANSPOSE;
-    if (node->op != PLN_OP_CONV && !transposed && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM) return false;
+    if (node->op != PLN_OP_CONV && !transposed && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM && node->op != PLN_OP_MATMUL_BLOCKS) return false;
     if (node->n_outputs != 1 || node->outputs[0] == PLN_NONE || pln_attrs_has(&node->attrs, "epilogue")) return false;
     const struct pln_type *type = &pln_graph_value(graph, node->outputs[0])->type;
     if (type->dtype != PLN_F32 || type->rank < 2) return false;
@@ -81,7 +88,7 @@ static bool attach(struct pln_rewrite *rw, uint32_t root, const uint32_t *chain,
 {
     struct pln_graph *graph = rw->graph;
     const struct pln_node *old = pln_graph_node(graph, root);
-    uint32_t own = old->op == PLN_OP_MATMUL ? 2 : 3, inputs[3 + PLN_ROWPROG_MAX_OPERANDS], n_inputs = 0;
+    uint32_t own = own_inputs(old->op), inputs[4 + PLN_ROWPROG_MAX_OPERANDS], n_inputs = 0;
     for (uint32_t i = 0; i < own; i++) inputs[n_inputs++] = i < old->n_inputs ? old->inputs[i] : PLN_NONE;
     for (int i = 1; i < builder->program.n_inputs; i++) inputs[n_inputs++] = builder->operands[i];
     uint32_t last = chain[n - 1];

@@ -198,6 +198,45 @@ static void gemm_variants(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_MATMUL), 0);
 }
 
+/* Weights of 4 and 8 bits, with a scale and an offset a block; blocks that end behind the last row, panels that are not full. */
+static void blocks(enum pln_dtype dtype, int rank, const int64_t *x, int64_t n, int64_t block, int epilogue)
+{
+    struct kernel_case c;
+    const int64_t k = x[rank - 1];
+    kernel_case_init(&c, "matmul_blocks", PLN_OP_MATMUL_BLOCKS, 0);
+    kernel_case_input(&c, rank, x);
+    struct case_input *w = kernel_case_input(&c, 2, DIMS(n, k));
+    w->dtype = dtype;
+    w->constant = true;
+    for (int i = 0; i < 2; i++) kernel_case_input(&c, 2, DIMS((k + block - 1) / block, n));
+    pln_attrs_set_int(&c.attrs, &c.arena, "block", block);
+    if (epilogue == 1) kernel_case_add_relu(&c, rank, 1, DIMS(n));
+    if (epilogue == 2) kernel_case_add_relu(&c, rank, 2, DIMS(x[rank - 2], n));
+    c.atol = (dtype == PLN_U4 ? 1e-6 : 1.6e-5) * (double)(k + 16);
+    c.rtol = 1e-5;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+static void blocks_sizes(void **state)
+{
+    (void)state;
+    static const int64_t ms[] = { 0, 1, 2, 3, 4, 5, 13 }, ns[] = { 0, 1, 15, 16, 33, 64, 100 }, ks[] = { 0, 1, 31, 32, 48, 129 }, sizes[] = { 16, 32, 1, 1000 };
+    int i = 0;
+    for (size_t m = 0; m < PLN_COUNT_OF(ms); m++)
+        for (size_t n = 0; n < PLN_COUNT_OF(ns); n++, i++) blocks(i % 2 ? PLN_U4 : PLN_U8, 2, DIMS(ms[m], ks[(m + n) % 6]), ns[n], sizes[i % 4], i % 3);
+    for (int bits = 0; bits < 2; bits++) {
+        const enum pln_dtype dtype = bits ? PLN_U4 : PLN_U8;
+        blocks(dtype, 2, DIMS(1, 1100), 200, 32, 1);
+        blocks(dtype, 2, DIMS(4, 1100), 72, 128, 2);
+        blocks(dtype, 2, DIMS(300, 900), 290, 32, 1);
+        blocks(dtype, 4, DIMS(2, 3, 1, 70), 40, 32, 2);
+        blocks(dtype, 4, DIMS(2, 3, 5, 70), 40, 64, 0);
+        blocks(dtype, 3, DIMS(3, 7, 33), 50, 16, 2);
+    }
+    assert_int_equal(kernel_rows_untested(PLN_OP_MATMUL_BLOCKS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +248,7 @@ int main(void)
         cmocka_unit_test(wide_sums),
         cmocka_unit_test(gemm_tiles),
         cmocka_unit_test(gemm_variants),
+        cmocka_unit_test(blocks_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 #include "backend/cpu/kernels/gemm/gemm.h"
 
-#define OWN_INPUTS(op) ((op) == PLN_OP_GEMM ? 3 : 2)
+#define OWN_INPUTS(op) ((op) == PLN_OP_GEMM ? 3 : (op) == PLN_OP_MATMUL_BLOCKS ? 4 : 2)
 
 struct gemm_state {
     const struct pln_gemm_isa *isa;
@@ -13,6 +13,7 @@ struct gemm_state {
     int n_batch;
     int64_t batch[PLN_MAX_RANK], a_batch[PLN_MAX_RANK], b_batch[PLN_MAX_RANK], c_batch[PLN_MAX_RANK];
     int64_t e_batch[PLN_EPILOGUE_OPERANDS][PLN_MAX_RANK];
+    struct pln_gemm_quantized quantized; /* B, where it has panels */
     struct pln_gemm_cut cut;
     int64_t b_scratch, c_scratch; /* floats; 0: not needed */
     bool c_is_bool;
@@ -47,6 +48,16 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     return pln_epilogue_check(problem->epilogue);
 }
 
+static const char *blocks_supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    if (problem->n_inputs < 4 || problem->n_outputs != 1) return "wrong number of operands";
+    const char *why = check_operand(&problem->inputs[0], 2, PLN_MAX_RANK);
+    if (why != NULL) return why;
+    if (!problem->inputs[1].constant) return "the weights are not constant";
+    return pln_epilogue_check(problem->epilogue);
+}
+
 static double known(int64_t dim)
 {
     return dim < 0 ? 128.0 : (double)dim;
@@ -64,12 +75,45 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return PLN_MAX(2 * m * n * k / gflops, 4 * n * k / 10) + 500;
 }
 
+static double blocks_cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    const struct pln_operand *a = &problem->inputs[0], *w = &problem->inputs[1];
+    const double weights = known(w->dims[0]) * known(w->dims[1]), gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    double m = 1;
+    for (int i = 0; i < a->rank - 1; i++) m *= known(a->dims[i]);
+    /* Taking a weight apart costs as much as four multiply-adds. */
+    return 2 * (m + 4) * weights / gflops + 500;
+}
+
+static const struct pln_pack_format *blocks_pack_format(const struct pln_kernel *kernel)
+{
+    (void)kernel;
+    return &pln_pack_blocks_nk_n16_v1;
+}
+
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
     return kernel->tile[2] == 1 ? &pln_pack_f32_nk_n16_v1 : &pln_pack_f32_kn_n16_v1;
 }
 
 /* ---- prepare ---- */
+
+static enum pln_status read_blocks(const struct pln_kernel *kernel, const struct pln_launch *launch, struct gemm_state *state, struct pln_diag *diag)
+{
+    const struct pln_tensor *a = &launch->inputs[0];
+    if (launch->n_inputs < 4 || a->dtype != PLN_F32 || a->rank < 2 || (a->strides[a->rank - 1] != 1 && a->dims[a->rank - 1] > 1))
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: A must be f32 matrices with dense rows", kernel->name);
+    const char *why = pln_gemm_quantized_read(launch, &state->quantized);
+    if (why != NULL) return pln_launch_fail(launch, diag, PLN_BAD_PLAN, "%s: %s", kernel->name, why);
+    state->m = a->dims[a->rank - 2];
+    state->n = state->quantized.n;
+    state->k = a->dims[a->rank - 1];
+    if (state->k != state->quantized.k) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: A and B have rows of different lengths", kernel->name);
+    state->a = a->data;
+    state->a_row = a->strides[a->rank - 2];
+    state->a_col = 1;
+    return PLN_OK;
+}
 
 static enum pln_status read_a_b(const struct pln_kernel *kernel, const struct pln_launch *launch,
                                 struct gemm_state *state, struct pln_diag *diag)
@@ -198,6 +242,12 @@ static void merge_batch(struct gemm_state *s)
     }
 }
 
+/* Quantized weights that meet so few rows that they are taken apart in registers. */
+static bool has_few_quantized(const struct gemm_state *s)
+{
+    return s->quantized.panels != NULL && s->m <= PLN_GEMM_QUANTIZED_ROWS;
+}
+
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
                                struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
@@ -206,17 +256,18 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (launch->n_inputs < 2 || launch->n_outputs != 1)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
     state->isa = ((pln_gemm_isa_fn)kernel->micro)();
-    PLN_TRY(read_a_b(kernel, launch, state, diag));
+    PLN_TRY(launch->op == PLN_OP_MATMUL_BLOCKS ? read_blocks(kernel, launch, state, diag) : read_a_b(kernel, launch, state, diag));
     PLN_TRY(read_output(kernel, launch, state, diag));
     PLN_TRY(read_epilogue(kernel, launch, state, diag));
     merge_batch(state);
-    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, state->packed, true);
+    const bool in_panels = state->packed || has_few_quantized(state);
+    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, in_panels, true);
     out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
     /* Rows that have to be copied are so once for this many columns. */
     if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, 6));
-    if (!state->packed) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
+    if (!in_panels) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
     if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols_most;
     int64_t floats = pln_gemm_scratch_a(state->isa, state->cut.rows, state->k) + state->b_scratch + state->c_scratch;
     out_prepared->scratch_bytes = (size_t)floats * sizeof(float) +
@@ -248,6 +299,27 @@ static struct place find_place(const struct gemm_state *s, const struct pln_gemm
     return place;
 }
 
+/* Quantized weights of a block's columns as panels of floats. */
+struct columns {
+    const struct gemm_state *s;
+    int64_t panel, panels;
+};
+
+static void fill_b(const void *user, int64_t k0, int64_t kn, float *to)
+{
+    const struct columns *c = user;
+    for (int64_t p = 0; p < c->panels; p++, to += kn * PLN_GEMM_PANEL) c->s->isa->quantized_unpack(&c->s->quantized, c->panel + p, k0, kn, to);
+}
+
+static void run_few_quantized(const struct pln_gemm_quantized *w, const struct columns *columns, const struct pln_gemm_block *block)
+{
+    const struct pln_gemm_quantized_few few = { .w = w, .first = columns->panel, .panels = columns->panels, .a = block->a, .a_row = block->a_row, .rows = (int)block->rows, .c = block->c, .c_row = block->c_row };
+    if (block->rows == 0) return;
+    block->isa->quantized_few(&few);
+    for (int64_t j = 0; block->epilogue->epilogue->present && j < block->cols; j += PLN_GEMM_EPILOGUE_COLS)
+        pln_epilogue_rows(block->epilogue, 0, block->rows, j, block->c + j, block->c_row, PLN_MIN(block->cols - j, (int64_t)PLN_GEMM_EPILOGUE_COLS));
+}
+
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
@@ -260,6 +332,10 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     block.scratch_a = scratch;
     block.scratch_b = block.scratch_a + pln_gemm_scratch_a(s->isa, s->cut.rows, s->k);
     float *c_scratch = block.scratch_b + s->b_scratch;
+    struct columns columns = { .s = s };
+    const bool few = has_few_quantized(s);
+    if (s->quantized.panels != NULL) block.fill_b = fill_b;
+    block.user = &columns;
     pln_epilogue_bind(&s->epilogue, s->isa->vec, pln_gemm_epilogue_cols(s->cut.cols_most), c_scratch + s->c_scratch, &epilogue);
     while (first < last) {
         const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
@@ -268,11 +344,14 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
         block.rows = span.rows;
         block.cols = span.cols;
         block.a = s->a + place.a + span.row * s->a_row;
-        block.b = s->b + place.b + span.col * s->b_col;
+        columns.panel = span.col / PLN_GEMM_PANEL;
+        columns.panels = (span.cols + PLN_GEMM_PANEL - 1) / PLN_GEMM_PANEL;
+        if (s->quantized.panels == NULL) block.b = s->b + place.b + span.col * s->b_col;
         if (s->packed) block.panels = s->b + place.b + span.col * s->k;
         block.c = s->c_scratch > 0 ? c_scratch : (float *)s->c + c_at;
         block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->c_row;
-        pln_gemm_block_run(&block);
+        if (few) run_few_quantized(&s->quantized, &columns, &block);
+        else pln_gemm_block_run(&block);
         if (s->c_scratch > 0)
             pln_gemm_block_store(&block, s->c, c_at, s->c_is_bool, s->c_row, s->c_col);
         first += span.tasks;
@@ -288,4 +367,15 @@ const struct pln_kernel_family pln_cpu_gemm = {
     .run = run,
     .packed_input = 1,
     .pack = pack_format,
+};
+
+const struct pln_kernel_family pln_cpu_gemm_blocks = {
+    .name = "gemm_blocks",
+    .state_bytes = sizeof(struct gemm_state),
+    .supports = blocks_supports,
+    .cost = blocks_cost,
+    .prepare = prepare,
+    .run = run,
+    .packed_input = 1,
+    .pack = blocks_pack_format,
 };

@@ -9,6 +9,8 @@
 #include "backend/cpu/kernels/gemm/block.h"
 
 extern const struct pln_kernel_family pln_cpu_gemm;
+/* Op MATMUL_BLOCKS: B of 4 or 8 bits (quantized.h). */
+extern const struct pln_kernel_family pln_cpu_gemm_blocks;
 
 /* The rows' inner function. */
 typedef const struct pln_gemm_isa *(*pln_gemm_isa_fn)(void);

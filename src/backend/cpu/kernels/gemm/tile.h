@@ -5,7 +5,7 @@
 #ifndef PLN_CPU_GEMM_TILE_H
 #define PLN_CPU_GEMM_TILE_H
 
-#include "backend/cpu/kernels/gemm/pack.h"
+#include "backend/cpu/kernels/gemm/quantized.h"
 #include "backend/cpu/kernels/vec/finish.h"
 #include "backend/cpu/kernels/vec/vec.h"
 
@@ -59,6 +59,8 @@ void pln_gemm_few_avx512(const struct pln_gemm_few *few);
 struct pln_gemm_isa {
     void (*tile)(const struct pln_gemm_tile *tile);
     void (*few)(const struct pln_gemm_few *few);
+    void (*quantized_few)(const struct pln_gemm_quantized_few *few);
+    void (*quantized_unpack)(const struct pln_gemm_quantized *w, int64_t panel, int64_t k0, int64_t kn, float *to);
     int rows, cols;
     int depth; /* rows of B that are worked on at a time */
     const struct pln_vec_isa *vec;

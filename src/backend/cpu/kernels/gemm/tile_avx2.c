@@ -1,5 +1,6 @@
 #define TILE_ROWS 6
 #include "backend/cpu/kernels/gemm/tile_rows.h"
+#include "backend/cpu/kernels/gemm/quantized_rows.h"
 
 void pln_gemm_tile_avx2(const struct pln_gemm_tile *tile)
 {
@@ -9,4 +10,14 @@ void pln_gemm_tile_avx2(const struct pln_gemm_tile *tile)
 void pln_gemm_few_avx2(const struct pln_gemm_few *few)
 {
     run_few(few);
+}
+
+void pln_gemm_quantized_few_avx2(const struct pln_gemm_quantized_few *few)
+{
+    run_few_quantized(few);
+}
+
+void pln_gemm_quantized_unpack_avx2(const struct pln_gemm_quantized *w, int64_t panel, int64_t k0, int64_t kn, float *to)
+{
+    run_unpack_quantized(w, panel, k0, kn, to);
 }
