@@ -1,5 +1,6 @@
-/* Products take quantized weights as they are: a DequantizeLinear of a constant in front of a product becomes the op matmul_blocks, whose
- * kernels read 4 or 8 bits a weight where floats are 32. Signed weights become unsigned ones with larger offsets; two bits become four. */
+/* Quantized weights. Products take them as they are: a DequantizeLinear of a constant in front of a product becomes the op matmul_blocks, whose
+ * kernels read 4 or 8 bits a weight where floats are 32. Signed weights become unsigned ones with larger offsets; two bits become four. Those of
+ * convolutions become floats, as kernels that know their weights are faster than those that dequantize them in each run. */
 #include "passes/rewrite.h"
 #include "tensor/convert.h"
 
@@ -109,10 +110,30 @@ static bool is_plain_gemm(const struct pln_graph *graph, uint32_t node)
     return (double)pln_node_float(graph, node, "alpha") == 1 && (double)pln_node_float(graph, node, "beta") == 1 && pln_node_int(graph, node, "transA") == 0;
 }
 
+static bool fold_weights(struct pln_rewrite *rw, uint32_t node)
+{
+    struct pln_graph *graph = rw->graph;
+    const uint32_t value = input(graph, node, 1), made_by = pln_made_by(graph, value, PLN_OP_DEQUANTIZE_LINEAR, 0);
+    struct pln_tensor result;
+    size_t bytes;
+    if (made_by == PLN_NONE) return false;
+    for (uint32_t i = 0; i < pln_graph_node(graph, made_by)->n_inputs; i++)
+        if (input(graph, made_by, i) != PLN_NONE && !data_of(graph, input(graph, made_by, i))) return false;
+    const struct pln_tensor *numbers = data_of(graph, input(graph, made_by, 0));
+    if (!pln_shape_bytes(type_of(graph, value)->dtype, numbers->rank, numbers->dims, &bytes)) return false;
+    const enum pln_status status = pln_op_fold(graph, made_by, bytes, NULL, &result);
+    if (status == PLN_NO_MEMORY) graph->failed = true;
+    if (status != PLN_OK) return false;
+    pln_graph_set_constant(graph, value, &result);
+    pln_graph_remove_node(graph, made_by);
+    return true;
+}
+
 static bool rule(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
     const struct pln_node *n = pln_graph_node(graph, node);
+    if (n->op == PLN_OP_CONV || n->op == PLN_OP_CONV_TRANSPOSE) return fold_weights(rw, node);
     const bool gemm = n->op == PLN_OP_GEMM;
     struct weights w;
     int k_dim;

@@ -8,6 +8,7 @@
 #include "backend/cpu/kernels/integer/integer.h"
 #include "backend/cpu/kernels/norm/norm.h"
 #include "backend/cpu/kernels/pool/pool.h"
+#include "backend/cpu/kernels/quantize/quantize.h"
 #include "backend/cpu/kernels/reduce/reduce.h"
 #include "backend/cpu/kernels/resize/resize.h"
 #include "backend/cpu/kernels/rnn/rnn.h"

@@ -1,0 +1,89 @@
+/* The functions of one ISA, for inclusion by functions_<isa>.c, which defines QUANTIZE_ISA as the function that gives their table. Plain loops: the compiler makes vectors
+ * of them. */
+#include <math.h>
+
+#include "backend/cpu/kernels/quantize/quantize.h"
+
+/* Bounds moved by the zero point, so that what is added to has no fraction and fits; comparisons with NaN give the lowest. */
+#define QUANTIZED(value, low, high) ((value) > (low) ? ((value) < (high) ? (value) : (high)) : (low))
+
+#define QUANTIZE_AS(type, least, most)                                                                                \
+    {                                                                                                                 \
+        const float *x = run->from;                                                                                   \
+        const type *zero = run->zero;                                                                                 \
+        type *y = run->to;                                                                                            \
+        if (run->from_step == 1 && run->to_step == 1 && run->scale_step == 0 && run->zero_step == 0) {                \
+            const float scale = *run->scale, low = (float)((least) - *zero), high = (float)((most) - *zero);          \
+            const int32_t at = *zero;                                                                                 \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                const float q = rintf(x[i] / scale);                                                                  \
+                y[i] = (type)((int32_t)QUANTIZED(q, low, high) + at);                                                 \
+            }                                                                                                         \
+        } else if (run->from_step == 1 && run->to_step == 1 && run->scale_step == 1 && run->zero_step == 1) {         \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                const float low = (float)((least) - zero[i]), high = (float)((most) - zero[i]), q = rintf(x[i] / run->scale[i]); \
+                y[i] = (type)((int32_t)QUANTIZED(q, low, high) + zero[i]);                                            \
+            }                                                                                                         \
+        } else {                                                                                                      \
+            for (int64_t i = 0; i < n; i++) {                                                                         \
+                const int32_t at = zero[i * run->zero_step];                                                          \
+                const float low = (float)((least) - at), high = (float)((most) - at);                                 \
+                const float q = rintf(x[i * run->from_step] / run->scale[i * run->scale_step]);                       \
+                y[i * run->to_step] = (type)((int32_t)QUANTIZED(q, low, high) + at);                                  \
+            }                                                                                                         \
+        }                                                                                                             \
+        return;                                                                                                       \
+    }
+
+static void quantize(enum pln_dtype to, const struct pln_quantize_run *run)
+{
+    const int64_t n = run->n;
+    if (to == PLN_U8) QUANTIZE_AS(uint8_t, 0, UINT8_MAX)
+    if (to == PLN_I8) QUANTIZE_AS(int8_t, INT8_MIN, INT8_MAX)
+    if (to == PLN_U16) QUANTIZE_AS(uint16_t, 0, UINT16_MAX)
+    QUANTIZE_AS(int16_t, INT16_MIN, INT16_MAX)
+}
+
+/* wide: a type that holds the difference, whose product with the scale is exact or rounded once. */
+#define DEQUANTIZE_AS(type, wide)                                                                                     \
+    {                                                                                                                 \
+        const type *x = run->from, *zero = run->zero;                                                                 \
+        float *y = run->to;                                                                                           \
+        if (run->from_step == 1 && run->to_step == 1 && run->scale_step == 0 && run->zero_step == 0) {                \
+            const wide scale = (wide)*run->scale, at = (wide)*zero;                                                   \
+            for (int64_t i = 0; i < n; i++) y[i] = (float)(((wide)x[i] - at) * scale);                                \
+        } else if (run->from_step == 1 && run->to_step == 1 && run->scale_step == 1 && run->zero_step == 1) {         \
+            for (int64_t i = 0; i < n; i++) y[i] = (float)(((wide)x[i] - (wide)zero[i]) * (wide)run->scale[i]);       \
+        } else {                                                                                                      \
+            for (int64_t i = 0; i < n; i++)                                                                           \
+                y[i * run->to_step] = (float)(((wide)x[i * run->from_step] - (wide)zero[i * run->zero_step]) * (wide)run->scale[i * run->scale_step]); \
+        }                                                                                                             \
+        return;                                                                                                       \
+    }
+
+static void dequantize(enum pln_dtype from, const struct pln_quantize_run *run)
+{
+    const int64_t n = run->n;
+    if (from == PLN_U8) DEQUANTIZE_AS(uint8_t, float)
+    if (from == PLN_I8) DEQUANTIZE_AS(int8_t, float)
+    if (from == PLN_U16) DEQUANTIZE_AS(uint16_t, float)
+    if (from == PLN_I16) DEQUANTIZE_AS(int16_t, float)
+    DEQUANTIZE_AS(int32_t, double)
+}
+
+static void range(const float *x, int64_t n, float *low, float *high)
+{
+    float least = *low, most = *high;
+    for (int64_t i = 0; i < n; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
+    }
+    *low = least;
+    *high = most;
+}
+
+const struct pln_quantize_isa *QUANTIZE_ISA(void)
+{
+    static const struct pln_quantize_isa isa = { quantize, dequantize, range };
+    return &isa;
+}
