@@ -127,7 +127,8 @@ static void products(void **state)
         { 2, 2, { 3, 5 }, { 5, 7 }, 0 },           { 2, 2, { 65, 33 }, { 33, 70 }, 1 }, { 1, 2, { 20 }, { 20, 9 }, 0 },
         { 2, 1, { 9, 20 }, { 20 }, 1 },            { 1, 1, { 300 }, { 300 }, 0 },       { 2, 2, { 4, 0 }, { 0, 4 }, 1 },
         { 3, 3, { 2, 7, 8 }, { 2, 8, 9 }, 2 },     { 3, 2, { 3, 7, 17 }, { 17, 9 }, 2 }, { 2, 2, { 0, 4 }, { 4, 3 }, 0 },
-        { 4, 3, { 2, 1, 6, 8 }, { 3, 8, 9 }, 1 },
+        { 4, 3, { 2, 1, 6, 8 }, { 3, 8, 9 }, 1 },  { 1, 1, { 3 }, { 3 }, 0 },           { 2, 2, { 67, 600 }, { 600, 70 }, 0 },
+        { 2, 2, { 1, 1 }, { 1, 1 }, 0 },           { 3, 2, { 2, 5, 257 }, { 257, 33 }, 0 },
     };
     for (size_t i = 0; i < PLN_COUNT_OF(cases); i++)
         for (int types = 0; types < 4; types++) {
@@ -136,7 +137,7 @@ static void products(void **state)
             struct kernel_case c;
             kernel_case_init(&c, "matmul_integer", PLN_OP_MATMUL_INTEGER, 0);
             input(&c, a, p->a_rank, p->a);
-            input(&c, b, p->b_rank, p->b);
+            input(&c, b, p->b_rank, p->b)->constant = i % 2 == 0;
             if (i % 3 != 1) add_parameter(&c, a, p, true);
             else c.n_inputs++;
             if (i % 3 != 2) add_parameter(&c, b, p, false);
@@ -146,7 +147,7 @@ static void products(void **state)
             input(&c, a, p->a_rank, p->a);
             add_parameter(&c, PLN_F32, p, true);
             add_parameter(&c, a, p, true);
-            input(&c, b, p->b_rank, p->b);
+            input(&c, b, p->b_rank, p->b)->constant = i % 2 == 0;
             add_parameter(&c, PLN_F32, p, false);
             add_parameter(&c, b, p, false);
             static const float y_scale[] = { 3000 };
