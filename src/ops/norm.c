@@ -58,17 +58,32 @@ const struct pln_op_def pln_op_batch_norm = {
     .infer = infer_batch_norm,
 };
 
+/* groups: of channels that share statistics; 0: each channel has its own. Scale and bias are of channels, whatever the groups are. */
+static enum pln_status check_groups(struct pln_infer *infer)
+{
+    const int64_t groups = pln_node_int(infer->graph, infer->node, "groups");
+    const struct pln_type *x = pln_infer_in(infer, 0);
+    int64_t channels;
+    if (groups < 0) return pln_infer_fail(infer, "attribute groups is %lld; it is 0 or the number of groups", (long long)groups);
+    if (groups > 0 && x->rank > 1 && pln_dim_value(&infer->graph->dims, x->dims[1], &channels) && channels % groups != 0)
+        return pln_infer_fail(infer, "attribute groups is %lld, which does not divide the %lld channels", (long long)groups, (long long)channels);
+    return PLN_OK;
+}
+
 static enum pln_status infer_instance_norm(struct pln_infer *infer)
 {
     PLN_TRY(check_epsilon(infer));
     PLN_TRY(check_channels(infer, 1, 2));
     PLN_TRY(pln_infer_same_dtype(infer, 0, 1));
     PLN_TRY(pln_infer_same_dtype(infer, 0, 2));
+    PLN_TRY(check_groups(infer));
     return pln_infer_out_like(infer, 0, 0);
 }
 
 static const struct pln_attr_def instance_norm_attrs[] = {
     { "epsilon", PLN_ATTR_FLOAT, false, 0, 1e-5f, NULL },
+    { .name = "epilogue", .kind = PLN_ATTR_STRING },
+    { "groups", PLN_ATTR_INT, false, 0, 0, NULL },
     { 0 },
 };
 

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "backend/ref/elems.h"
+#include "backend/ref/epilogue.h"
 #include "backend/ref/rows.h"
 
 /* Mean and population variance, in two passes. */
@@ -101,29 +102,33 @@ enum pln_status pln_ref_batch_norm(struct pln_call *call)
     return PLN_OK;
 }
 
-/* ---- InstanceNormalization ---- */
+/* ---- InstanceNormalization, of groups of channels too ---- */
 
 enum pln_status pln_ref_instance_norm(struct pln_call *call)
 {
     struct channels x;
-    struct pln_tensor out;
-    double *scale, *bias, mean, variance;
-    void *memory = NULL;
+    struct pln_ref_epilogue epilogue;
+    double *scale, *bias, *values, mean, variance;
+    PLN_TRY(pln_ref_epilogue_init(call, &epilogue));
     PLN_TRY(read_channels(call, &x));
     PLN_TRY(read_parameter(call, 1, x.channels, &scale));
     PLN_TRY(read_parameter(call, 2, x.channels, &bias));
-    double epsilon = (double)pln_attrs_float(call->attrs, "epsilon", 1e-5f);
-    PLN_TRY(pln_call_out(call, 0, x.x->dtype, x.x->rank, x.x->dims, &out));
-    PLN_TRY(pln_call_scratch(call, (size_t)x.inner, sizeof(double), &memory));
-    double *row = memory;
-    for (int64_t r = 0; r < x.batch * x.channels; r++) {
-        pln_ref_load_f64(x.x->dtype, x.x->data, r * x.inner, x.inner, row);
-        moments(row, x.inner, &mean, &variance);
-        double factor = 1 / sqrt(variance + epsilon);
-        for (int64_t i = 0; i < x.inner; i++) row[i] = scale[r % x.channels] * ((row[i] - mean) * factor) + bias[r % x.channels];
-        pln_ref_store_f64(out.dtype, out.data, r * x.inner, x.inner, row);
+    const int64_t groups = pln_attrs_int(call->attrs, "groups", 0);
+    if (groups < 0 || (groups > 0 && x.channels % groups != 0))
+        return pln_call_fail(call, PLN_BAD_MODEL, "groups is %lld, which does not divide the %lld channels", (long long)groups, (long long)x.channels);
+    const double epsilon = (double)pln_attrs_float(call->attrs, "epsilon", 1e-5f);
+    const int64_t group = groups > 0 ? x.channels / groups : 1, n = group * x.inner;
+    PLN_TRY(pln_ref_as_f64(call, x.x, &values));
+    for (int64_t first = 0; n > 0 && first < x.batch * x.channels; first += group) {
+        double *row = values + first * x.inner;
+        moments(row, n, &mean, &variance);
+        const double factor = 1 / sqrt(variance + epsilon);
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t c = (first + i / x.inner) % x.channels;
+            row[i] = scale[c] * ((row[i] - mean) * factor) + bias[c];
+        }
     }
-    return PLN_OK;
+    return pln_ref_epilogue_finish(call, &epilogue, x.x->dtype, x.x->rank, x.x->dims, values);
 }
 
 /* ---- LayerNormalization ---- */

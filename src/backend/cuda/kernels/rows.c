@@ -21,6 +21,7 @@ static const struct {
 /* NULL, or why not. */
 static const char *make(const struct pln_kernel *kernel, const struct pln_rows_op *op, struct pln_rows_work *out)
 {
+    if (op->epilogue && kernel->op != PLN_OP_INSTANCE_NORM) return "the op takes no epilogue";
     memset(out, 0, sizeof *out);
     out->n_row_axes = 1;
     out->cut_axis = -1;
@@ -34,8 +35,8 @@ static const char *make(const struct pln_kernel *kernel, const struct pln_rows_o
 
 static const char *make_for_problem(const struct pln_kernel *kernel, const struct pln_problem *problem, struct pln_rows_work *out)
 {
-    struct pln_rows_op op = { .op = problem->op, .kind = problem->kind, .attrs = problem->attrs, .program = problem->program, .n_inputs = problem->n_inputs, .n_outputs = problem->n_outputs };
-    if (problem->epilogue) return "the op takes no epilogue";
+    struct pln_rows_op op = { .op = problem->op, .kind = problem->kind, .attrs = problem->attrs, .program = problem->program, .epilogue = problem->epilogue, .n_inputs = problem->n_inputs,
+                              .n_outputs = problem->n_outputs };
     if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_operand *operand = i < op.n_inputs ? &problem->inputs[i] : &problem->outputs[i - op.n_inputs];
@@ -48,8 +49,8 @@ static const char *make_for_problem(const struct pln_kernel *kernel, const struc
 
 static const char *make_for_launch(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_rows_work *out)
 {
-    struct pln_rows_op op = { .op = launch->op, .kind = launch->kind, .attrs = launch->attrs, .program = launch->program, .n_inputs = launch->n_inputs, .n_outputs = launch->n_outputs };
-    if (launch->epilogue) return "the op takes no epilogue";
+    struct pln_rows_op op = { .op = launch->op, .kind = launch->kind, .attrs = launch->attrs, .program = launch->program, .epilogue = launch->epilogue, .n_inputs = launch->n_inputs,
+                              .n_outputs = launch->n_outputs };
     if (op.n_inputs > PLN_ROWPROG_MAX_OPERANDS || op.n_outputs > PLN_ROWPROG_MAX_OPERANDS) return "there are too many operands";
     for (int i = 0; i < op.n_inputs + op.n_outputs; i++) {
         const struct pln_tensor *tensor = i < op.n_inputs ? &launch->inputs[i] : &launch->outputs[i - op.n_inputs];
@@ -87,6 +88,25 @@ static enum pln_status emit(const struct pln_kernel *kernel, const struct pln_pr
     return PLN_OK;
 }
 
+/* A tensor with the dim as two: groups, and their members. false: its extent is no multiple of them. */
+static bool split(const struct pln_tensor *from, int dim, int64_t groups, struct pln_tensor *out)
+{
+    *out = *from;
+    if (groups == 0 || dim < 0) return true;
+    const int64_t extent = from->dims[dim], members = extent == 1 ? 1 : extent / groups;
+    if (from->rank >= PLN_MAX_RANK || (extent != 1 && extent % groups != 0)) return false;
+    for (int d = from->rank; d > dim + 1; d--) {
+        out->dims[d] = from->dims[d - 1];
+        out->strides[d] = from->strides[d - 1];
+    }
+    out->rank = from->rank + 1;
+    out->dims[dim] = extent == 1 ? 1 : groups;
+    out->dims[dim + 1] = members;
+    out->strides[dim] = from->strides[dim] * members;
+    out->strides[dim + 1] = from->strides[dim];
+    return true;
+}
+
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state, struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
     struct pln_rows_work work;
@@ -94,12 +114,17 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     const char *why = make_for_launch(kernel, launch, &work);
     if (why) return pln_fail(diag, PLN_BAD_PLAN, "%s: %s", kernel->name, why);
     const struct pln_tensor *inputs[PLN_ROWPROG_MAX_OPERANDS];
-    struct pln_tensor outputs[PLN_ROWPROG_MAX_OPERANDS];
-    for (int i = 0; i < work.program.n_inputs; i++) inputs[i] = &launch->inputs[work.input_of[i]];
+    struct pln_tensor outputs[PLN_ROWPROG_MAX_OPERANDS], parts[PLN_ROWPROG_MAX_OPERANDS];
+    bool fits = true;
+    for (int i = 0; i < work.program.n_inputs; i++) {
+        fits = split(&launch->inputs[work.input_of[i]], work.input_split[i], work.groups, &parts[i]) && fits;
+        inputs[i] = &parts[i];
+    }
     for (int o = 0; o < work.program.n_outputs; o++) {
-        outputs[o] = launch->outputs[work.output_of[o]];
+        fits = split(&launch->outputs[work.output_of[o]], work.output_split[o], work.groups, &outputs[o]) && fits;
         if (work.cut_axis >= 0) outputs[o].dims[work.cut_axis] = 1;
     }
+    if (!fits) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the groups do not divide the channels", kernel->name);
     memcpy(((struct pln_cuda_rows_params *)state)->extra, work.extra, sizeof work.extra);
     return pln_rows_plan(kernel->name, &work, inputs, outputs, kernel->tile[3], diag, state, &out_prepared->n_tasks);
 }

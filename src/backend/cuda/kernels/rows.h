@@ -19,7 +19,7 @@ struct pln_rows_shape {
 struct pln_rows_op {
     unsigned op, kind;
     const struct pln_attrs *attrs;
-    const struct pln_rowprog *program; /* row_program */
+    const struct pln_rowprog *program, *epilogue; /* row_program; instance_norm */
     int n_inputs, n_outputs;
     struct pln_rows_shape inputs[PLN_ROWPROG_MAX_OPERANDS], outputs[PLN_ROWPROG_MAX_OPERANDS];
 };
@@ -34,6 +34,9 @@ struct pln_rows_work {
     char body[320];
     int64_t extra[3]; /* parameters of the body */
     int cut_axis;     /* dim of the op's outputs that the body walks by itself, as extra says; -1: none */
+    /* Where groups is not 0: the dim of each operand, or -1, that the program sees as two: so many groups, and their members (1 and 1 where its extent is 1). */
+    int64_t groups;
+    int8_t input_split[PLN_ROWPROG_MAX_OPERANDS], output_split[PLN_ROWPROG_MAX_OPERANDS];
 };
 
 /* Fills *out (zeroed but for n_row_axes 1, cut_axis -1) for an op; NULL, or why it cannot be done. The program made for a launch is printed as that made for its problem. */
@@ -55,6 +58,8 @@ const char *pln_rows_make_cumulate(const struct pln_rows_op *op, struct pln_rows
 /* Input number `number` of the op, rank dims; axes: iteration axis to dim, or -1. */
 uint8_t pln_rows_input(struct pln_rows_work *work, int number, const struct pln_rows_shape *shape, const int8_t *axes);
 void pln_rows_output(struct pln_rows_work *work, int number, const struct pln_rows_shape *shape, const int8_t *axes, uint8_t reg);
+/* An instruction with its sources in place. */
+uint8_t pln_rows_instr(struct pln_rows_work *work, struct pln_rowprog_instr instr);
 /* c, b: 255 where the function takes fewer. */
 uint8_t pln_rows_ew(struct pln_rows_work *work, enum pln_ew kind, enum pln_dtype dtype, uint8_t pass, uint8_t a, uint8_t b);
 uint8_t pln_rows_cast(struct pln_rows_work *work, enum pln_dtype from, enum pln_dtype to, uint8_t pass, uint8_t a); /* a itself if they are the same */

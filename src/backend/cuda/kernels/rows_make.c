@@ -28,7 +28,7 @@ void pln_rows_output(struct pln_rows_work *work, int number, const struct pln_ro
     program->outputs[program->n_outputs++] = operand_of(work, shape, axes, reg);
 }
 
-static uint8_t add(struct pln_rows_work *work, struct pln_rowprog_instr instr)
+uint8_t pln_rows_instr(struct pln_rows_work *work, struct pln_rowprog_instr instr)
 {
     struct pln_rowprog *program = &work->program;
     instr.dst = program->n_regs++;
@@ -39,7 +39,7 @@ static uint8_t add(struct pln_rows_work *work, struct pln_rowprog_instr instr)
 
 uint8_t pln_rows_ew(struct pln_rows_work *work, enum pln_ew kind, enum pln_dtype dtype, uint8_t pass, uint8_t a, uint8_t b)
 {
-    return add(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_EW, .kind = (uint8_t)kind, .dtype = (uint8_t)dtype, .pass = pass, .src = { a, b, NO_REG } });
+    return pln_rows_instr(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_EW, .kind = (uint8_t)kind, .dtype = (uint8_t)dtype, .pass = pass, .src = { a, b, NO_REG } });
 }
 
 uint8_t pln_rows_cast(struct pln_rows_work *work, enum pln_dtype from, enum pln_dtype to, uint8_t pass, uint8_t a)
@@ -49,12 +49,12 @@ uint8_t pln_rows_cast(struct pln_rows_work *work, enum pln_dtype from, enum pln_
 
 uint8_t pln_rows_constant(struct pln_rows_work *work, enum pln_dtype dtype, uint8_t pass, double value)
 {
-    return add(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_CONST, .dtype = (uint8_t)dtype, .pass = pass, .src = { NO_REG, NO_REG, NO_REG }, .imm = value });
+    return pln_rows_instr(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_CONST, .dtype = (uint8_t)dtype, .pass = pass, .src = { NO_REG, NO_REG, NO_REG }, .imm = value });
 }
 
 uint8_t pln_rows_reduce(struct pln_rows_work *work, enum pln_reduce kind, enum pln_dtype dtype, uint8_t pass, uint8_t a)
 {
-    return add(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_REDUCE, .kind = (uint8_t)kind, .dtype = (uint8_t)dtype, .pass = pass, .src = { a, NO_REG, NO_REG } });
+    return pln_rows_instr(work, (struct pln_rowprog_instr){ .code = PLN_ROWPROG_REDUCE, .kind = (uint8_t)kind, .dtype = (uint8_t)dtype, .pass = pass, .src = { a, NO_REG, NO_REG } });
 }
 
 void pln_rows_broadcast(int rank, int to, int8_t *out_axes)
@@ -99,7 +99,7 @@ static const char *one_function(const struct pln_rows_op *op, unsigned kind, str
     }
     pln_ew_parameters(kind, op->attrs, &instr.alpha, &instr.beta);
     pln_rows_broadcast(output->rank, program->rank, axes);
-    pln_rows_output(out, 0, output, axes, add(out, instr));
+    pln_rows_output(out, 0, output, axes, pln_rows_instr(out, instr));
     return pln_rowprog_verify(program);
 }
 

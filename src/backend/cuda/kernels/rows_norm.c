@@ -136,26 +136,91 @@ static const char *channels(const struct pln_rows_op *op, int n_inputs)
     return op->inputs[0].rank < 2 ? "there is no axis of channels" : NULL;
 }
 
+/* An operand whose dims walk the image's axes as `axes` says: the iteration has an axis of groups before that of channels where there are groups, and one
+ * of a single element, since an image may have no other, behind all. Returns the shape that it is seen in. */
+static struct pln_rows_shape walk_image(const struct pln_rows_shape *shape, const int8_t *axes, const struct pln_rows_work *work, int rank, int8_t *out_axes, int8_t *out_split)
+{
+    struct pln_rows_shape seen = *shape;
+    const int channel = axes[1], more = work->groups > 0;
+    *out_split = (int8_t)(more ? channel : -1);
+    if (more && channel >= 0) seen.rank++;
+    for (int d = 0; d < rank; d++) {
+        const int own = axes[d];
+        out_axes[d > 1 ? d + more : d] = (int8_t)(more && channel >= 0 && own > channel ? own + 1 : own);
+    }
+    if (more) out_axes[2] = (int8_t)(channel >= 0 ? channel + 1 : -1);
+    out_axes[rank + more] = -1;
+    return seen;
+}
+
+static uint8_t load_walking(const struct pln_rows_op *op, int number, const int8_t *image_axes, struct pln_rows_work *out)
+{
+    int8_t axes[PLN_CUDA_MAX_RANK];
+    const int at = out->program.n_inputs;
+    const struct pln_rows_shape seen = walk_image(&op->inputs[number], image_axes, out, op->inputs[0].rank, axes, &out->input_split[at]);
+    return pln_rows_input(out, number, &seen, axes);
+}
+
+/* What the epilogue makes of y, a value of type *dtype; *dtype becomes that of the result. */
+static const char *add_epilogue(const struct pln_rows_op *op, uint8_t y, enum pln_dtype *dtype, struct pln_rows_work *out, uint8_t *out_reg)
+{
+    const struct pln_rowprog *epilogue = op->epilogue;
+    *out_reg = y;
+    if (!epilogue) return NULL;
+    const int more = epilogue->n_inputs - 1, rank = op->inputs[0].rank, pass = out->program.n_passes - 1;
+    uint8_t map[256];
+    if (epilogue->rank != rank || epilogue->n_outputs != 1 || op->outputs[0].dtype != (enum pln_dtype)epilogue->outputs[0].dtype || op->n_inputs != 3 + more) return "the epilogue does not fit";
+    if (out->program.n_instrs + epilogue->n_instrs + 2 > PLN_ROWPROG_MAX_INSTRS || out->program.n_regs + epilogue->n_regs + 2 > PLN_ROWPROG_MAX_REGS) return "the epilogue is too long";
+    memset(map, NO_REG, sizeof map);
+    map[epilogue->inputs[0].reg] = pln_rows_cast(out, *dtype, (enum pln_dtype)epilogue->inputs[0].dtype, (uint8_t)pass, y);
+    for (int i = 1; i <= more; i++) {
+        const struct pln_rows_shape *shape = &op->inputs[2 + i];
+        if (!shape->present || shape->dtype != (enum pln_dtype)epilogue->inputs[i].dtype || shape->rank != epilogue->inputs[i].rank) return "an operand of the epilogue is none of its program";
+        map[epilogue->inputs[i].reg] = load_walking(op, 2 + i, epilogue->inputs[i].axis, out);
+    }
+    for (int i = 0; i < epilogue->n_instrs; i++) {
+        struct pln_rowprog_instr instr = epilogue->instrs[i];
+        if (instr.code == PLN_ROWPROG_REDUCE) return "an epilogue cannot reduce";
+        for (int s = 0; s < 3; s++) instr.src[s] = map[instr.src[s]];
+        instr.pass = (uint8_t)pass;
+        map[epilogue->instrs[i].dst] = pln_rows_instr(out, instr);
+    }
+    *out_reg = map[epilogue->outputs[0].reg];
+    *dtype = (enum pln_dtype)epilogue->outputs[0].dtype;
+    return NULL;
+}
+
 const char *pln_rows_make_instance_norm(const struct pln_rows_op *op, struct pln_rows_work *out)
 {
-    const char *why = channels(op, 3);
+    struct pln_rows_op plain = *op; /* without the epilogue, whose operands and result may be bool */
+    plain.n_inputs = PLN_MIN(op->n_inputs, 3);
+    if (op->epilogue) plain.outputs[0].dtype = op->inputs[0].dtype;
+    const char *why = check(&plain, 3, 3);
     if (why) return why;
     const int rank = op->inputs[0].rank;
-    const enum pln_dtype own = wide(op->inputs[0].dtype);
-    /* One axis more, of one element: an image may have no other. */
-    int8_t axes[PLN_CUDA_MAX_RANK];
-    for (int d = 0; d < rank; d++) axes[d] = (int8_t)d;
-    axes[rank] = -1;
+    enum pln_dtype own = wide(op->inputs[0].dtype);
+    int8_t image[PLN_CUDA_MAX_RANK], channel[PLN_CUDA_MAX_RANK], axes[PLN_CUDA_MAX_RANK];
+    out->groups = pln_attrs_int(op->attrs, "groups", 0);
+    if (rank < 2) return "there is no axis of channels";
+    if (rank + 2 > PLN_CUDA_MAX_RANK) return "there are too many dims";
+    if (out->groups < 0 || (!op->epilogue && op->n_inputs != 3)) return "wrong number of groups or operands";
+    for (int i = 1; i < 3; i++)
+        if (!op->inputs[i].present || op->inputs[i].rank != 1) return "a parameter has not one value a channel";
+    for (int d = 0; d < PLN_CUDA_MAX_RANK; d++) {
+        image[d] = (int8_t)d;
+        channel[d] = (int8_t)(d == 1 ? 0 : -1);
+    }
     out->program.version = PLN_ROWPROG_VERSION;
-    out->program.rank = (uint8_t)(rank + 1);
-    out->n_row_axes = rank - 1;
+    out->program.rank = (uint8_t)(rank + 1 + (out->groups > 0));
+    out->n_row_axes = out->groups > 0 ? rank : rank - 1;
     uint8_t loaded[3], mean, factor;
-    loaded[0] = load(op, 0, axes, own, out);
-    why = load_parameters(op, own, out, loaded);
-    if (why) return why;
+    for (int i = 0; i < 3; i++) loaded[i] = pln_rows_cast(out, op->inputs[i].dtype, own, 0, load_walking(op, i, i == 0 ? image : channel, out));
     uint8_t y = normalize_row(op, own, loaded[0], out, &mean, &factor);
     y = pln_rows_ew(out, PLN_EW_ADD, own, 2, pln_rows_ew(out, PLN_EW_MUL, own, 2, y, loaded[1]), loaded[2]);
-    store(op, 0, axes, own, y, out);
+    why = add_epilogue(op, y, &own, out, &y);
+    if (why) return why;
+    const struct pln_rows_shape seen = walk_image(&op->outputs[0], image, out, rank, axes, &out->output_split[0]);
+    pln_rows_output(out, 0, &seen, axes, pln_rows_cast(out, own, op->outputs[0].dtype, (uint8_t)(out->program.n_passes - 1), y));
     return NULL;
 }
 
