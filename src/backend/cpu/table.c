@@ -6,6 +6,7 @@
 #include "backend/cpu/kernels/conv/winograd.h"
 #include "backend/cpu/kernels/gemm/gemm.h"
 #include "backend/cpu/kernels/integer/integer.h"
+#include "backend/cpu/kernels/norm/channels.h"
 #include "backend/cpu/kernels/norm/norm.h"
 #include "backend/cpu/kernels/pool/pool.h"
 #include "backend/cpu/kernels/quantize/quantize.h"
