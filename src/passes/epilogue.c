@@ -1,4 +1,4 @@
-/* Elementwise nodes behind a product or a convolution become its epilogue: bias, activation, residual. */
+/* Elementwise nodes behind a product, a convolution or a normalization of channels become its epilogue: bias, activation, residual. */
 #include "ops/builder.h"
 #include "passes/rewrite.h"
 
@@ -16,12 +16,12 @@ enum { LENGTH_MOST = 24 };
 
 static bool takes_epilogue(const struct pln_graph *graph, const struct pln_node *node)
 {
-    const bool transposed = node->op == PLN_OP_CONV_TRANSPOSE;
-    if (node->op != PLN_OP_CONV && !transposed && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM && node->op != PLN_OP_MATMUL_BLOCKS) return false;
+    const bool transposed = node->op == PLN_OP_CONV_TRANSPOSE, norm = node->op == PLN_OP_INSTANCE_NORM;
+    if (node->op != PLN_OP_CONV && !transposed && !norm && node->op != PLN_OP_MATMUL && node->op != PLN_OP_GEMM && node->op != PLN_OP_MATMUL_BLOCKS) return false;
     if (node->n_outputs != 1 || node->outputs[0] == PLN_NONE || pln_attrs_has(&node->attrs, "epilogue")) return false;
     const struct pln_type *type = &pln_graph_value(graph, node->outputs[0])->type;
     if (type->dtype != PLN_F32 || type->rank < 2) return false;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < (norm ? 1 : 2); i++)
         if (pln_graph_value(graph, node->inputs[i])->type.rank < 2) return false;
     /* The CPU has no kernel for others, and reference kernels gain nothing. */
     return !transposed || pln_graph_value(graph, node->inputs[1])->data;
