@@ -99,6 +99,8 @@ uint32_t pln_emit_matmul(struct pln_emit *emit, uint32_t a, uint32_t b);
 /* axes: i64[n], PLN_NONE: all. */
 uint32_t pln_emit_reduce(struct pln_emit *emit, enum pln_reduce kind, uint32_t x, uint32_t axes, bool keepdims);
 uint32_t pln_emit_softmax(struct pln_emit *emit, bool log, uint32_t x, int64_t axis);
+/* x[n,c,…] as [n,groups,rest], (x - mean) / sqrt(variance + epsilon) over the rest; groups >= 1. */
+uint32_t pln_emit_standardize(struct pln_emit *emit, uint32_t x, int64_t groups, double epsilon);
 
 uint32_t pln_emit_shape(struct pln_emit *emit, uint32_t x);
 /* Dims [first, last) of x as i64[last-first]; negative numbers count from the end, INT64_MAX is the end. */

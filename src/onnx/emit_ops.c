@@ -58,6 +58,28 @@ uint32_t pln_emit_softmax(struct pln_emit *emit, bool log, uint32_t x, int64_t a
     return pln_emit_end(emit, node);
 }
 
+/* More groups than models have. */
+#define GROUPS_MOST 4096
+
+/* In f32 as the operator that passes and kernels know, which has a scale and an offset of each group. */
+uint32_t pln_emit_standardize(struct pln_emit *emit, uint32_t x, int64_t groups, double epsilon)
+{
+    static const float zeros[GROUPS_MOST];
+    float ones[GROUPS_MOST];
+    const uint32_t rows = pln_emit_reshape_to(emit, x, (int64_t[]){ 0, groups, -1 }, 3);
+    if (pln_emit_dtype(emit, x) == PLN_F32 && groups >= 1 && groups <= GROUPS_MOST) {
+        for (int64_t i = 0; i < groups; i++) ones[i] = 1.0f;
+        const uint32_t inputs[3] = { rows, pln_emit_const_floats(emit, ones, (uint32_t)groups), pln_emit_const_floats(emit, zeros, (uint32_t)groups) };
+        const uint32_t node = pln_emit_begin_named(emit, "InstanceNormalization", inputs, 3, 1);
+        pln_emit_set_float(emit, node, "epsilon", (float)epsilon);
+        return pln_emit_end(emit, node);
+    }
+    const uint32_t last = pln_emit_const_int(emit, 2), distance = pln_emit_ew2(emit, PLN_EW_SUB, rows, pln_emit_reduce(emit, PLN_REDUCE_MEAN, rows, last, true));
+    const uint32_t variance = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, distance, distance), last, true);
+    const uint32_t deviation = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, variance, pln_emit_const_like(emit, rows, epsilon)));
+    return pln_emit_ew2(emit, PLN_EW_DIV, distance, deviation);
+}
+
 /* ---- shapes ---- */
 
 uint32_t pln_emit_shape(struct pln_emit *emit, uint32_t x)

@@ -151,6 +151,33 @@ static bool through_reduce(struct gradient *gradient, uint32_t id, uint32_t dy)
     return true;
 }
 
+/* With z = (x - mean) / deviation and g = dy * scale: dx = (g - mean(g) - z * mean(g * z)) / deviation. */
+static bool through_instance_norm(struct gradient *gradient, uint32_t id, uint32_t dy)
+{
+    struct pln_emit *emit = gradient->emit;
+    const struct pln_node node = *pln_graph_node(emit->graph, id);
+    const uint32_t x = node.inputs[0], scale = node.inputs[1], bias = node.inputs[2];
+    const double epsilon = (double)pln_node_float(emit->graph, id, "epsilon");
+    const int rank = type_of(gradient, x)->rank;
+    int64_t inner[PLN_MAX_RANK], others[PLN_MAX_RANK] = { 0 }, behind[PLN_MAX_RANK];
+    if (rank < 3) return false;
+    for (int d = 2; d < rank; d++) {
+        inner[d - 2] = others[d - 1] = d;
+        behind[d - 2] = d - 1;
+    }
+    const uint32_t row = pln_emit_const_ints(emit, inner, (uint32_t)rank - 2), all = pln_emit_const_ints(emit, others, (uint32_t)rank - 1);
+    const uint32_t distance = ew2(gradient, PLN_EW_SUB, x, pln_emit_reduce(emit, PLN_REDUCE_MEAN, x, row, true));
+    const uint32_t variance = pln_emit_reduce(emit, PLN_REDUCE_MEAN, ew2(gradient, PLN_EW_MUL, distance, distance), row, true);
+    const uint32_t deviation = pln_emit_ew1(emit, PLN_EW_SQRT, ew2(gradient, PLN_EW_ADD, variance, number(gradient, x, epsilon))), z = ew2(gradient, PLN_EW_DIV, distance, deviation);
+    const uint32_t g = ew2(gradient, PLN_EW_MUL, dy, pln_emit_unsqueeze(emit, scale, pln_emit_const_ints(emit, behind, (uint32_t)rank - 2)));
+    const uint32_t along = ew2(gradient, PLN_EW_MUL, z, pln_emit_reduce(emit, PLN_REDUCE_MEAN, ew2(gradient, PLN_EW_MUL, g, z), row, true));
+    const uint32_t across = ew2(gradient, PLN_EW_SUB, g, pln_emit_reduce(emit, PLN_REDUCE_MEAN, g, row, true));
+    add(gradient, x, ew2(gradient, PLN_EW_DIV, ew2(gradient, PLN_EW_SUB, across, along), deviation));
+    add(gradient, scale, pln_emit_reduce(emit, PLN_REDUCE_SUM, ew2(gradient, PLN_EW_MUL, dy, z), all, false));
+    add(gradient, bias, pln_emit_reduce(emit, PLN_REDUCE_SUM, dy, all, false));
+    return true;
+}
+
 static bool through_transpose(struct gradient *gradient, const struct pln_node *node, uint32_t dy)
 {
     const int64_t *perm;
@@ -168,6 +195,7 @@ static bool through_node(struct gradient *gradient, uint32_t id, uint32_t dy)
     if (node.op == PLN_OP_ELEMENTWISE) return through_elementwise(gradient, &node, dy);
     if (node.op == PLN_OP_MATMUL) return through_matmul(gradient, &node, dy);
     if (node.op == PLN_OP_REDUCE) return through_reduce(gradient, id, dy);
+    if (node.op == PLN_OP_INSTANCE_NORM) return through_instance_norm(gradient, id, dy);
     if (node.op == PLN_OP_TRANSPOSE) return through_transpose(gradient, &node, dy);
     if (!(pln_op_get(node.op)->traits & PLN_TRAIT_VIEW)) return false;
     add(gradient, node.inputs[0], pln_emit_reshape_as(emit, dy, pln_emit_shape(emit, node.inputs[0])));

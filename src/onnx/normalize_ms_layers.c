@@ -190,16 +190,6 @@ void pln_onnx_ms_q_embed_layer_norm(struct pln_emit *emit)
 
 /* ---- groups of channels ---- */
 
-static uint32_t standardize_groups(struct pln_emit *emit, uint32_t x, int64_t groups, double epsilon)
-{
-    uint32_t last = pln_emit_const_int(emit, 2);
-    uint32_t rows = pln_emit_reshape_to(emit, x, (int64_t[]){ 0, groups, -1 }, 3);
-    uint32_t distance = pln_emit_ew2(emit, PLN_EW_SUB, rows, pln_emit_reduce(emit, PLN_REDUCE_MEAN, rows, last, true));
-    uint32_t variance = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_ms_mul(emit, distance, distance), last, true);
-    uint32_t deviation = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, variance, pln_emit_const_like(emit, rows, epsilon)));
-    return pln_emit_reshape_as(emit, pln_emit_ew2(emit, PLN_EW_DIV, distance, deviation), pln_emit_shape(emit, x));
-}
-
 /* GroupNorm: x[n,h,w,c], or [n,c,h,w] with channels_last=0; SiLU behind it if activation is 1. */
 void pln_onnx_ms_group_norm(struct pln_emit *emit)
 {
@@ -213,7 +203,7 @@ void pln_onnx_ms_group_norm(struct pln_emit *emit)
     if (groups < 1 || (pln_emit_extent(emit, x, last ? 3 : 1, &channels) && channels % groups != 0)) pln_emit_fail(emit, PLN_BAD_MODEL, "groups is %lld, which does not divide the channels", (long long)groups);
     uint32_t y = pln_ms_wide(emit, x), gamma = pln_ms_wide(emit, pln_emit_need(emit, 1)), beta = pln_ms_wide(emit, pln_emit_need(emit, 2));
     if (last) y = pln_emit_transpose(emit, y, to_first, 4);
-    y = standardize_groups(emit, y, groups, pln_emit_float(emit, "epsilon", 1e-5f));
+    y = pln_emit_reshape_as(emit, pln_emit_standardize(emit, y, groups, pln_emit_float(emit, "epsilon", 1e-5f)), pln_emit_shape(emit, y));
     y = pln_ms_mul(emit, y, pln_emit_unsqueeze(emit, gamma, pln_emit_const_ints(emit, axes, 2)));
     y = pln_ms_add(emit, y, pln_emit_unsqueeze(emit, beta, pln_emit_const_ints(emit, axes, 2)));
     if (activation) y = swish(emit, y, 1.0f);

@@ -11,15 +11,6 @@ static uint32_t stash(struct pln_emit *emit, uint32_t x, int64_t stash_type)
     return narrow && pln_dtype_valid((int)stash_type) ? pln_emit_cast(emit, x, (enum pln_dtype)stash_type) : x;
 }
 
-/* (x - mean) / sqrt(var + epsilon) over the axes, var being the mean of squared distances. */
-static uint32_t standardize(struct pln_emit *emit, uint32_t x, uint32_t axes, double epsilon)
-{
-    uint32_t distance = pln_emit_ew2(emit, PLN_EW_SUB, x, pln_emit_reduce(emit, PLN_REDUCE_MEAN, x, axes, true));
-    uint32_t var = pln_emit_reduce(emit, PLN_REDUCE_MEAN, pln_emit_ew2(emit, PLN_EW_MUL, distance, distance), axes, true);
-    uint32_t deviation = pln_emit_ew1(emit, PLN_EW_SQRT, pln_emit_ew2(emit, PLN_EW_ADD, var, pln_emit_const_like(emit, x, epsilon)));
-    return pln_emit_ew2(emit, PLN_EW_DIV, distance, deviation);
-}
-
 /* ---- batch normalization ---- */
 
 static float epsilon_of(struct pln_emit *emit)
@@ -124,11 +115,11 @@ static uint32_t per_channel(struct pln_emit *emit, uint32_t v, uint32_t x)
 static void group_norm(struct pln_emit *emit, bool by_group, int64_t stash_type)
 {
     uint32_t x = pln_emit_need(emit, 0), scale = pln_emit_need(emit, 1), bias = pln_emit_need(emit, 2);
-    int64_t groups = pln_emit_int(emit, "num_groups", 0);
-    if (groups < 1) pln_emit_fail(emit, PLN_BAD_MODEL, "num_groups is %lld", (long long)groups);
+    int64_t groups = pln_emit_int(emit, "num_groups", 0), channels;
+    if (groups < 1 || (pln_emit_extent(emit, x, 1, &channels) && channels % groups != 0))
+        pln_emit_fail(emit, PLN_BAD_MODEL, "num_groups is %lld, which does not divide the channels", (long long)groups);
     enum pln_dtype dtype = pln_emit_dtype(emit, x);
-    uint32_t grouped = pln_emit_reshape_to(emit, stash(emit, x, stash_type), (int64_t[]){ 0, groups, -1 }, 3);
-    uint32_t y = pln_emit_cast(emit, standardize(emit, grouped, pln_emit_const_int(emit, 2), epsilon_of(emit)), dtype);
+    uint32_t grouped = pln_emit_cast(emit, pln_emit_standardize(emit, stash(emit, x, stash_type), groups, epsilon_of(emit)), dtype), y = grouped;
     uint32_t shape = pln_emit_shape(emit, x);
     if (!by_group) y = pln_emit_reshape(emit, y, shape);
     y = pln_emit_ew2(emit, PLN_EW_MUL, y, per_channel(emit, scale, by_group ? grouped : x));

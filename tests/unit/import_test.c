@@ -342,6 +342,14 @@ static void holds_attributes_against_the_opset(void **state)
         const char *inputs = strcmp(cases[i].op, "Resize") == 0 ? "x,w" : "x";
         refuse(node_with(cases[i].op, inputs, "y", cases[i].attribute, cases[i].kind, cases[i].opset, 1), PLN_BAD_MODEL, cases[i].words);
     }
+    struct pln_text graph = make_message(), node = make_node("GroupNormalization", "n1", "x,s,s", "y"), groups = make_attribute("num_groups", 2);
+    pln_wire_put_int(&groups, 3, 3);
+    make_add(&node, 5, groups);
+    make_add(&graph, 1, node);
+    make_add(&graph, 11, value_of("x", 1, 4, (int64_t[]){ 1, 2, 3, 4 }, NULL));
+    make_add(&graph, 11, value_of("s", 1, 1, (int64_t[]){ 2 }, NULL));
+    make_add(&graph, 12, output_of("y"));
+    refuse(model_of(graph, 10, 21), PLN_BAD_MODEL, (const char *const[]){ "num_groups is 3, which does not divide the channels", NULL });
     struct imported im = succeed(node_with("Clip", "x", "y", "min", 1, 10, 1));
     done(&im);
     im = succeed(node_with("Relu", "x", "y", "__note", 2, 17, 1));

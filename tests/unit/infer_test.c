@@ -199,6 +199,13 @@ static void mistakes_are_named(void **state)
     assert_string_equal(diag.entries[0].text, "Add: the shape of input 1 cannot be broadcast with those before it (inputs f32[3], f32[4])");
     assert_string_equal(diag.entries[1].text, "Add: input 0 is f32, but input 1 is i32; they must be of one type (inputs f32[3], i32[3])");
     assert_string_equal(diag.entries[2].text, "Exp: input 0 is i32, which this operator does not take (inputs i32[3])");
+    uint32_t image = tensor(g, 0, "image", PLN_F32, 2, (struct pln_dim[]){ four, three });
+    uint32_t norm = pln_graph_add_node(g, 0, PLN_OP_INSTANCE_NORM, 0, (uint32_t[]){ image, a, a }, 3, 1);
+    assert_true(pln_attrs_set_int(&pln_graph_node(g, norm)->attrs, &g->arena, "groups", 2));
+    assert_int_equal(pln_infer_node(g, norm, &diag), PLN_BAD_MODEL);
+    assert_string_equal(diag.entries[3].text, "InstanceNormalization: attribute groups is 2, which does not divide the 3 channels (inputs f32[4,3], f32[3], f32[3])");
+    assert_true(pln_attrs_set_int(&pln_graph_node(g, norm)->attrs, &g->arena, "groups", 3));
+    assert_int_equal(pln_infer_node(g, norm, &diag), PLN_OK);
 }
 
 int main(void)
