@@ -106,6 +106,19 @@ static void pool(unsigned kind, int64_t c, int64_t size, int64_t kernel, int64_t
     count_bytes(p);
 }
 
+static void group_norm(int64_t c, int64_t size, int64_t groups, bool last)
+{
+    struct bench_problem *p = add(PLN_OP_INSTANCE_NORM, 0);
+    snprintf(p->name, sizeof p->name, "group_norm %lldx%lldx%lld, %lld groups%s", (long long)c, (long long)size, (long long)size, (long long)groups,
+             last ? ", channels last" : "");
+    pln_attrs_set_int(&p->attrs, &arena, "groups", groups);
+    p->n_inputs = 3;
+    p->inputs[0] = p->output = SHAPE(4, 1, c, size, size);
+    p->inputs[1] = p->inputs[2] = SHAPE(1, c);
+    p->last = last;
+    count_bytes(p);
+}
+
 enum mask { NO_MASK, CAUSAL, ADDED, SELECTED };
 
 static void attention(int64_t heads, int64_t queries, int64_t keys, int64_t size, enum mask mask)
@@ -198,6 +211,13 @@ int bench_problems(struct bench_problem **out_problems)
     conv_transpose(512, 256, 32, 2);
     conv_transpose(256, 128, 16, 4);
     pool(PLN_POOL_MAX, 64, 112, 3, 2);
+    /* U-Nets: a small one, and Stable Diffusion's. */
+    for (int last = 0; last < 2; last++) {
+        group_norm(16, 128, 4, last != 0);
+        group_norm(64, 32, 8, last != 0);
+        group_norm(320, 64, 32, last != 0);
+        group_norm(1280, 16, 32, last != 0);
+    }
     unary("exp", PLN_OP_ELEMENTWISE, PLN_EW_EXP, 64, 4096);
     unary("log", PLN_OP_ELEMENTWISE, PLN_EW_LOG, 64, 4096);
     unary("tanh", PLN_OP_ELEMENTWISE, PLN_EW_TANH, 64, 4096);

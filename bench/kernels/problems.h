@@ -13,6 +13,7 @@ struct bench_problem {
     int n_inputs;
     struct pln_tensor inputs[BENCH_INPUTS], output; /* no data */
     bool keep_plain;                                /* do not pack the weight */
+    bool last;                                      /* rows that take images in any order get them channels last */
     double flops, bytes;
 };
 

@@ -92,7 +92,8 @@ static bool pack_input(struct bench_row *b, int i)
 
 static bool place_operands(struct bench_row *b)
 {
-    bool last = (b->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
+    const bool any = (b->kernel->flags & PLN_KERNEL_KEEPS_ORDER) != 0;
+    bool last = (b->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0 || (any && b->problem->last);
     for (int i = 0; i < b->problem->n_inputs; i++) {
         b->inputs[i] = b->problem->inputs[i];
         bench_place(&b->inputs[i]);
