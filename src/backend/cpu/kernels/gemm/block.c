@@ -65,8 +65,8 @@ static void prepare_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn
                       block->cols - first, block->scratch_b + first * kn);
 }
 
-/* Columns j and on, as many as a tile takes. */
-static void place_b(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, struct pln_gemm_tile *tile)
+/* Columns j and on below end, as many as a tile takes. Panels need not begin with the block, so that tiles need not end with a whole number of them. */
+static void place_b(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, struct pln_gemm_tile *tile)
 {
     const int64_t lanes = block->isa->cols / 2, in_place = block->cols / PANEL * PANEL;
     int64_t cols = block->isa->cols;
@@ -85,7 +85,7 @@ static void place_b(const struct pln_gemm_block *block, const struct piece *piec
         tile->b_second = tile->b + (left == lanes ? panel - sub : lanes);
         if (left != lanes) cols = PLN_MIN(cols, left);
     }
-    tile->cols = (int)PLN_MIN(cols, block->cols - j);
+    tile->cols = (int)PLN_MIN(cols, end - j);
 }
 
 bool pln_gemm_reads_a_in_place(int64_t a_row, int64_t a_col)
@@ -154,7 +154,7 @@ static void multiply(const struct pln_gemm_block *block, const struct piece *pie
     const int64_t strips = divide_up(block->rows, block->isa->rows), low = strips > 0 ? block->rows / strips : 0, n_high = block->rows - low * strips;
     struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
     for (; j < end; j += tile.cols) {
-        place_b(block, piece, j, &tile);
+        place_b(block, piece, j, end, &tile);
         fetch_ahead(block, piece, &tile);
         run_strips(block, piece, 0, low + 1, n_high, j, finish, &tile);
         run_strips(block, piece, n_high * (low + 1), low, strips - n_high, j, finish, &tile);
