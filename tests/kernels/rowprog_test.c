@@ -148,6 +148,22 @@ static void chains(void **state)
     }
 }
 
+/* Registers that cross passes where nothing is reduced, which a plan may say, too. */
+static void passes_without_reductions(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 6; variant++) {
+        struct kernel_case c;
+        begin(&c, "passes without reductions", 2);
+        unsigned x = in(&c, 2, DIMS(5, (const int64_t[]){ 3, 40, 1300 }[variant % 3])), kept[3];
+        for (int i = 0; i < 3; i++) kept[i] = ew(&c, PLN_EW_TANH, 0, i > 0 ? kept[i - 1] : x, 255);
+        unsigned a = ew(&c, PLN_EW_ADD, 1, kept[0], kept[1]), b = ew(&c, PLN_EW_MUL, 2, a, kept[2]);
+        if (variant < 3) out(&c, kept[0], true);
+        out(&c, b, true);
+        finish(&c);
+    }
+}
+
 /* Programs of random instructions: registers live long, die early and cross passes. */
 static void random_programs(void **state)
 {
@@ -191,6 +207,7 @@ int main(void)
         cmocka_unit_test(softmax),
         cmocka_unit_test(layer_norm),
         cmocka_unit_test(chains),
+        cmocka_unit_test(passes_without_reductions),
         cmocka_unit_test(random_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

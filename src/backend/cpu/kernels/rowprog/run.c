@@ -6,10 +6,10 @@ static size_t block_floats(const struct pln_rowprog_state *s)
     return pln_align_up((size_t)(s->block_rows * s->block_cols), 16);
 }
 
-/* Floats of a register that passes share. */
+/* Floats of a register that passes share: of a row or, of what goes by blocks, which meet all passes one after the other, of a block. */
 static int64_t row_floats(const struct pln_rowprog_state *s)
 {
-    return s->by_rows ? PLN_MAX(s->cols, s->block_rows * s->block_cols) : 0;
+    return PLN_MAX(s->by_rows ? s->cols : 0, s->block_rows * s->block_cols);
 }
 
 /* Floats of the runs that values of rows are spread to. */
