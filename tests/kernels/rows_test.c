@@ -244,6 +244,28 @@ static void reduce_axes(unsigned kind, int rank, const int64_t *dims, int n_axes
     kernel_case_deinit(&c);
 }
 
+/* Many terms, side by side and one by one: small ones must not be lost beside their sum. */
+static void long_reductions(void **state)
+{
+    (void)state;
+    static const unsigned kinds[] = { PLN_REDUCE_SUM, PLN_REDUCE_MEAN, PLN_REDUCE_L1, PLN_REDUCE_L2, PLN_REDUCE_SUM_SQUARE };
+    static const int64_t dims[][3] = { { 1, 20000, 5 }, { 2, 3, 20000 }, { 20000, 2, 3 } };
+    for (size_t i = 0; i < PLN_COUNT_OF(kinds) * PLN_COUNT_OF(dims); i++) {
+        struct kernel_case c;
+        const unsigned kind = kinds[i / PLN_COUNT_OF(dims)];
+        const int64_t axes[] = { 0, 1 + (int64_t)(i % 2) };
+        kernel_case_init(&c, pln_op_kind_name(PLN_OP_REDUCE, kind), PLN_OP_REDUCE, kind);
+        kernel_case_input(&c, 3, dims[i % PLN_COUNT_OF(dims)])->fill = FILL_EQUAL;
+        struct case_input *input = kernel_case_input(&c, 1, DIMS(2));
+        input->dtype = PLN_I64;
+        input->constant = true;
+        input->values = axes;
+        c.rtol = 5e-6;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+}
+
 static void reductions(void **state)
 {
     (void)state;
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(channel_norms),
         cmocka_unit_test(group_norms),
         cmocka_unit_test(group_norms_of_ranges),
+        cmocka_unit_test(long_reductions),
         cmocka_unit_test(reductions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

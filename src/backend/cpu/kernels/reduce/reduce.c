@@ -5,6 +5,8 @@
 #include "backend/cpu/kernels/vec/vec.h"
 
 #define BLOCK 512
+/* Floats that are added up side by side before their sums join others in f64: a million equal ones keep their mean. */
+#define TERMS 256
 /* Sums side by side that cost as little each as more of them. */
 #define SUMS_LEAST 32
 /* Tasks that a run of sums is cut into, where it is long enough. */
@@ -169,7 +171,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (s->by_runs) s->blocks = (kept->extent + s->block - 1) / s->block;
     out_prepared->n_tasks = tasks * s->blocks;
     out_prepared->grain = 1 + 32768 / (s->count * s->block + 32);
-    out_prepared->scratch_bytes = 2 * BLOCK * sizeof(float);
+    out_prepared->scratch_bytes = 2 * BLOCK * sizeof(float) + BLOCK * sizeof(double);
     return PLN_OK;
 }
 
@@ -247,24 +249,53 @@ static enum pln_ew combining(unsigned kind)
     return kind == PLN_REDUCE_MAX ? PLN_EW_MAX : kind == PLN_REDUCE_MIN ? PLN_EW_MIN : PLN_EW_ADD;
 }
 
-/* n sums side by side of rows that lie so. */
-static void sum_run(const struct reduce_state *s, const float *x, int64_t n, float *sums)
+/* Sums side by side: of the terms since the last time, and of all before. */
+struct sums {
+    float *now;
+    double *before;
+    int64_t n, terms;
+    bool any_before;
+};
+
+static void keep_sums(struct sums *sums)
+{
+    for (int64_t i = 0; i < sums->n; i++) {
+        sums->before[i] = (sums->any_before ? sums->before[i] : 0.0) + (double)sums->now[i];
+        sums->now[i] = 0.0f;
+    }
+    sums->any_before = true;
+    sums->terms = 0;
+}
+
+static void finish_sums(const struct reduce_state *s, struct sums *sums)
+{
+    for (int64_t i = 0; i < sums->n; i++) sums->now[i] = finish(s, (sums->any_before ? sums->before[i] : 0.0) + (double)sums->now[i]);
+}
+
+/* Sums of rows that lie side by side. */
+static void sum_run(const struct reduce_state *s, const float *x, struct sums *sums)
 {
     struct axis rows = { 1, 0, 0 };
     int outer = s->n_reduced;
     if (outer > 0) rows = s->reduced[--outer];
     int64_t index[PLN_MAX_RANK] = { 0 }, at = 0;
-    for (int64_t i = 0; i < n; i++) sums[i] = 0.0f;
-    do s->isa->add_rows(sums, x + at, rows.x, rows.extent, n);
-    while (step_axes(s->reduced, outer, index, &at));
-    for (int64_t i = 0; i < n; i++) sums[i] = finish(s, sums[i]);
+    for (int64_t i = 0; i < sums->n; i++) sums->now[i] = 0.0f;
+    do {
+        for (int64_t row = 0, more; row < rows.extent; row += more) {
+            if (sums->terms == TERMS) keep_sums(sums);
+            more = PLN_MIN(rows.extent - row, TERMS - sums->terms);
+            s->isa->add_rows(sums->now, x + at + row * rows.x, rows.x, more, sums->n);
+            sums->terms += more;
+        }
+    } while (step_axes(s->reduced, outer, index, &at));
+    finish_sums(s, sums);
 }
 
-/* n results side by side into sums. */
-static void reduce_run(const struct reduce_state *s, const float *x, int64_t x_step, int64_t n, float *sums,
-                       float *line)
+/* Results side by side into sums->now. */
+static void reduce_run(const struct reduce_state *s, const float *x, int64_t x_step, struct sums *sums, float *line)
 {
-    for (int64_t i = 0; i < n; i++) sums[i] = start_of(s->kind);
+    const int64_t n = sums->n;
+    for (int64_t i = 0; i < n; i++) sums->now[i] = start_of(s->kind);
     int64_t index[PLN_MAX_RANK] = { 0 }, at = 0;
     bool squares = s->kind == PLN_REDUCE_L2 || s->kind == PLN_REDUCE_SUM_SQUARE;
     pln_vec_fn combine = s->isa->ew[combining(s->kind)];
@@ -279,13 +310,17 @@ static void reduce_run(const struct reduce_state *s, const float *x, int64_t x_s
             s->isa->ew[squares ? PLN_EW_MUL : PLN_EW_ABS](&args);
             from = line;
         }
-        args.dst = sums;
-        args.src[0] = sums;
+        if (combining(s->kind) == PLN_EW_ADD && sums->terms++ == TERMS) {
+            keep_sums(sums);
+            sums->terms = 1;
+        }
+        args.dst = sums->now;
+        args.src[0] = sums->now;
         args.src[1] = from;
         combine(&args);
         if (!step_axes(s->reduced, s->n_reduced, index, &at)) break;
     }
-    for (int64_t i = 0; i < n; i++) sums[i] = finish(s, sums[i]);
+    finish_sums(s, sums);
 }
 
 static void run_task(const struct reduce_state *s, int64_t task, float *scratch)
@@ -304,11 +339,11 @@ static void run_task(const struct reduce_state *s, int64_t task, float *scratch)
     }
     const struct axis *run = &s->kept[s->n_kept - 1];
     int64_t first = block * s->block, n = PLN_MIN(s->block, run->extent - first);
-    float *sums = run->y == 1 ? s->y + y + first : scratch + BLOCK;
-    if (adds(s) && run->x == 1 && s->count > 0) sum_run(s, s->x + x + first, n, sums);
-    else reduce_run(s, s->x + x + first * run->x, run->x, n, sums, scratch);
+    struct sums sums = { .now = run->y == 1 ? s->y + y + first : scratch + BLOCK, .before = (double *)(void *)(scratch + 2 * BLOCK), .n = n };
+    if (adds(s) && run->x == 1 && s->count > 0) sum_run(s, s->x + x + first, &sums);
+    else reduce_run(s, s->x + x + first * run->x, run->x, &sums, scratch);
     if (run->y == 1) return;
-    for (int64_t i = 0; i < n; i++) s->y[y + (first + i) * run->y] = sums[i];
+    for (int64_t i = 0; i < n; i++) s->y[y + (first + i) * run->y] = sums.now[i];
 }
 
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
