@@ -44,8 +44,8 @@ static uint32_t next_in_chain(struct pln_graph *graph, uint32_t value)
 }
 
 /* An operand of the node that may turn out to be repeated along one spatial axis and not along another, which a convolution's epilogue does not take: an
- * extent of it is only known to the run, the result's is known all the same. */
-static bool may_repeat(const struct pln_graph *graph, uint32_t user, uint32_t value)
+ * extent of it is only known to the run, and not known to be the result's. */
+static bool may_repeat(struct pln_graph *graph, uint32_t user, uint32_t value)
 {
     const struct pln_node *n = pln_graph_node(graph, user);
     const struct pln_type *to = &pln_graph_value(graph, value)->type;
@@ -53,8 +53,9 @@ static bool may_repeat(const struct pln_graph *graph, uint32_t user, uint32_t va
         if (n->inputs[i] == PLN_NONE || n->inputs[i] == value) continue;
         const struct pln_type *type = &pln_graph_value(graph, n->inputs[i])->type;
         for (int d = PLN_MAX(0, 2 - (to->rank - type->rank)); d < type->rank; d++) {
+            const struct pln_dim dim = to->dims[to->rank - type->rank + d];
             int64_t number;
-            if (pln_dim_value(&graph->dims, to->dims[to->rank - type->rank + d], &number) && number != 1 && !pln_dim_value(&graph->dims, type->dims[d], &number)) return true;
+            if (!pln_dim_is(&graph->dims, dim, 1) && !pln_dim_value(&graph->dims, type->dims[d], &number) && !pln_dim_same(&graph->dims, dim, type->dims[d])) return true;
         }
     }
     return false;
