@@ -20,8 +20,10 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     double taps = 1;
     for (int d = 2; d < problem->inputs[1].rank; d++) taps *= (double)problem->inputs[1].dims[d];
     if (taps > PLN_TAPS_MAX) return "the window is too large";
-    if (kernel->family->packed_input == 1 && !problem->inputs[1].constant) return "the weights are not constant";
-    return NULL;
+    if (kernel->family->packed_input == 1) return problem->inputs[1].constant ? NULL : "the weights are not constant";
+    struct pln_window window;
+    why = pln_window_read(problem->attrs, problem->inputs[1].rank - 2, problem->inputs[1].dims + 2, &window);
+    return why == NULL && pln_window_span(&window, window.rank - 1) > PLN_PHASES_SPAN ? "the window spans too much of a row" : why;
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)

@@ -11,6 +11,9 @@
 /* Taps of a window; larger ones go to other kernels. */
 #define PLN_TAPS_MAX 256
 
+/* Pixels of a row that a window spans, at most: a ready plane has so many beside each row of the image. */
+#define PLN_PHASES_SPAN 65536
+
 struct pln_phases {
     int64_t phases, run; /* floats of a run */
     int64_t floats;      /* of the plane */

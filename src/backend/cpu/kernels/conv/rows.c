@@ -10,6 +10,9 @@
 #define ROWS_MAX   8
 #define TASKS_LEAST 8
 #define IMAGE_FLOATS (64 * 1024)
+/* Floats of the image that one window spans, at most: of windows wide apart nearly all that would be copied is beside the image. */
+#define SPAN_FLOATS (16 * IMAGE_FLOATS)
+
 struct rows_state {
     struct pln_conv conv;
     const struct pln_gemm_isa *isa;
@@ -18,6 +21,16 @@ struct rows_state {
     int64_t c_scratch;            /* floats, where the output is not dense f32 */
     int32_t offsets[K_MAX];
 };
+
+static const char *check_span(const struct pln_problem *problem)
+{
+    const struct pln_operand *w = &problem->inputs[1];
+    struct pln_window window;
+    const char *why = pln_window_read(problem->attrs, w->rank - 2, w->dims + 2, &window);
+    double floats = (double)w->dims[1];
+    for (int d = 0; why == NULL && d < window.rank; d++) floats *= (double)pln_window_span(&window, d);
+    return why == NULL && floats > SPAN_FLOATS ? "the window spans too much of the image" : why;
+}
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
@@ -34,7 +47,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
         if (d > 1) taps *= w->dims[d];
     }
     if (k > K_MAX) return "the weights have too many rows";
-    return taps == 1 ? "there is one tap" : NULL;
+    return taps == 1 ? "there is one tap" : check_span(problem);
 }
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)

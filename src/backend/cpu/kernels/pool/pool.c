@@ -15,7 +15,7 @@ struct pool_state {
 
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    (void)kernel;
+    const bool plain = !(kernel->flags & PLN_KERNEL_CHANNELS_LAST);
     if (problem->kind != PLN_POOL_MAX && problem->kind != PLN_POOL_AVERAGE) return "not a maximum or an average";
     if (problem->n_outputs > 1 && problem->outputs[1].present) return "indices are wanted";
     const struct pln_operand *x = &problem->inputs[0];
@@ -26,6 +26,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     if (why != NULL) return why;
     double taps = 1;
     for (int d = 0; d < window.rank; d++) taps *= (double)window.kernel[d];
+    if (plain && pln_window_span(&window, window.rank - 1) > PLN_PHASES_SPAN) return "the window spans too much of a row";
     return taps > PLN_TAPS_MAX ? "the window is too large" : NULL;
 }
 
