@@ -43,20 +43,28 @@ static uint32_t next_in_chain(struct pln_graph *graph, uint32_t value)
     return pln_same_dims(graph, &pln_graph_value(graph, made)->type, &pln_graph_value(graph, value)->type) ? user : PLN_NONE;
 }
 
-/* An operand of the node that may turn out to be repeated along one spatial axis and not along another, which a convolution's epilogue does not take: an
+/* The operand is repeated along one spatial axis of the result and not along another, which a convolution's epilogue does not take, or may turn out so: an
  * extent of it is only known to the run, and not known to be the result's. */
-static bool may_repeat(struct pln_graph *graph, uint32_t user, uint32_t value)
+static bool repeats_in_part(struct pln_graph *graph, const struct pln_type *operand, const struct pln_type *to)
+{
+    int n_axes = 0, n_repeated = 0, n_unsure = 0;
+    for (int d = 2; d < to->rank; d++) {
+        const int own = d - (to->rank - operand->rank);
+        int64_t number;
+        if (pln_dim_is(&graph->dims, to->dims[d], 1)) continue;
+        n_axes++;
+        if (own < 0 || pln_dim_is(&graph->dims, operand->dims[own], 1)) n_repeated++;
+        else if (!pln_dim_value(&graph->dims, operand->dims[own], &number) && !pln_dim_same(&graph->dims, to->dims[d], operand->dims[own])) n_unsure++;
+    }
+    return n_axes > 1 && (n_unsure > 0 || (n_repeated > 0 && n_repeated < n_axes));
+}
+
+static bool has_repeated_in_part(struct pln_graph *graph, uint32_t user, uint32_t value)
 {
     const struct pln_node *n = pln_graph_node(graph, user);
-    const struct pln_type *to = &pln_graph_value(graph, value)->type;
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         if (n->inputs[i] == PLN_NONE || n->inputs[i] == value) continue;
-        const struct pln_type *type = &pln_graph_value(graph, n->inputs[i])->type;
-        for (int d = PLN_MAX(0, 2 - (to->rank - type->rank)); d < type->rank; d++) {
-            const struct pln_dim dim = to->dims[to->rank - type->rank + d];
-            int64_t number;
-            if (!pln_dim_is(&graph->dims, dim, 1) && !pln_dim_value(&graph->dims, type->dims[d], &number) && !pln_dim_same(&graph->dims, dim, type->dims[d])) return true;
-        }
+        if (repeats_in_part(graph, &pln_graph_value(graph, n->inputs[i])->type, &pln_graph_value(graph, value)->type)) return true;
     }
     return false;
 }
@@ -111,7 +119,7 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     if (!takes_epilogue(graph, pln_graph_node(graph, node))) return false;
     for (uint32_t value = pln_graph_node(graph, node)->outputs[0]; n < LENGTH_MOST; value = pln_graph_node(graph, chain[n++])->outputs[0]) {
         uint32_t user = next_in_chain(graph, value);
-        if (user == PLN_NONE || other_is_later(graph, node, user, value) || (pln_graph_node(graph, node)->op == PLN_OP_CONV && may_repeat(graph, user, value))) break;
+        if (user == PLN_NONE || other_is_later(graph, node, user, value) || (pln_graph_node(graph, node)->op == PLN_OP_CONV && has_repeated_in_part(graph, user, value))) break;
         chain[n] = user;
     }
     while (n > 0 && !build(&builder, graph, node, chain, n)) n--;
