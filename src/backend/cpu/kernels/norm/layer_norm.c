@@ -26,7 +26,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
         if (operand->dtype != PLN_F32) return "not f32";
         if (i > 0 && operand->rank != rank) return "scale and bias are not of the normalized axes";
         for (int d = 0; i > 0 && d < rank; d++)
-            if (operand->dims[d] == 1 && x->dims[x->rank - rank + d] != 1) return "scale or bias are broadcast";
+            if (operand->dims[d] < 0 || (operand->dims[d] == 1 && x->dims[x->rank - rank + d] != 1)) return "scale or bias are broadcast, or may be";
     }
     for (int o = 0; o < problem->n_outputs; o++)
         if (problem->outputs[o].present && problem->outputs[o].dtype != PLN_F32) return "an output is not f32";
