@@ -25,6 +25,10 @@
 #define PLN_ROWPROG_MAX_OPERANDS 16 /* inputs, and outputs: each */
 #define PLN_ROWPROG_MAX_INSTRS 64
 #define PLN_ROWPROG_MAX_REGS 64 /* one an instruction and input; never reused, so a register is a name */
+/* The most of an epilogue: the op's own part, its bias and factors, joins them where it is run. */
+#define PLN_ROWPROG_EPILOGUE_OPERANDS (PLN_ROWPROG_MAX_OPERANDS - 1) /* inputs, with the accumulator */
+#define PLN_ROWPROG_EPILOGUE_INSTRS   (PLN_ROWPROG_MAX_INSTRS - 5)
+#define PLN_ROWPROG_EPILOGUE_REGS     (PLN_ROWPROG_MAX_REGS - 6)
 
 struct pln_rowprog_operand {
     uint8_t dtype; /* enum pln_dtype */

@@ -89,7 +89,9 @@ static bool build(struct pln_builder *builder, struct pln_graph *graph, uint32_t
     pln_builder_accumulator(builder, accumulator);
     for (int i = 0; i < n; i++) pln_builder_add(builder, chain[i]);
     pln_builder_output(builder, pln_graph_node(graph, chain[n - 1])->outputs[0]);
-    return pln_builder_finish(builder);
+    const struct pln_rowprog *program = &builder->program;
+    return pln_builder_finish(builder) && program->n_inputs <= PLN_ROWPROG_EPILOGUE_OPERANDS && program->n_instrs <= PLN_ROWPROG_EPILOGUE_INSTRS &&
+           program->n_regs <= PLN_ROWPROG_EPILOGUE_REGS;
 }
 
 /* Behind the last node of the chain all its operands are there. */

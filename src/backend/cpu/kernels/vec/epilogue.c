@@ -2,15 +2,12 @@
 
 #include <math.h>
 
-/* Instructions and registers that the op's own part may add. */
-enum { OWN_INSTRS = 5, OWN_REGS = 6 };
-
 const char *pln_epilogue_check(const struct pln_rowprog *program)
 {
     if (program == NULL) return NULL;
     if (program->n_outputs != 1) return "the epilogue has several outputs";
-    if (program->n_inputs < 1 || program->n_inputs >= PLN_ROWPROG_MAX_OPERANDS ||
-        program->n_instrs > PLN_ROWPROG_MAX_INSTRS - OWN_INSTRS || program->n_regs > PLN_ROWPROG_MAX_REGS - OWN_REGS)
+    if (program->n_inputs < 1 || program->n_inputs > PLN_ROWPROG_EPILOGUE_OPERANDS || program->n_instrs > PLN_ROWPROG_EPILOGUE_INSTRS ||
+        program->n_regs > PLN_ROWPROG_EPILOGUE_REGS)
         return "the epilogue is too long";
     if (program->inputs[0].dtype != PLN_F32) return "the epilogue's accumulator is not f32";
     for (int i = 0; i < program->n_instrs; i++)
