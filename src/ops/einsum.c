@@ -1,5 +1,5 @@
 /* Einstein summation. */
-#include "kernel/einsum.h"
+#include "ops/einsum.h"
 #include "ops/extent.h"
 
 static enum pln_status infer_einsum(struct pln_infer *infer)

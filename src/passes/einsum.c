@@ -1,5 +1,5 @@
 /* Einstein sums of one or two operands become what kernels are fast at: transposes, a sum or a product of matrices, and reshapes. */
-#include "kernel/einsum.h"
+#include "ops/einsum.h"
 #include "passes/rewrite.h"
 
 enum pln_status pln_pass_einsum(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed);
@@ -129,7 +129,7 @@ static bool reorder(const struct sum *s, struct operand *x, const struct labels 
 
 static uint32_t reshape(const struct sum *s, uint32_t value, int rank, const struct pln_dim *dims)
 {
-    if (value == PLN_NONE || type_of(s->rw->graph, value)->rank == rank) return value;
+    if (value == PLN_NONE) return PLN_NONE;
     return pln_rewrite_reshape(s->rw, s->node, value, rank, dims, PLN_NONE, s->node);
 }
 
@@ -174,11 +174,11 @@ static uint32_t outer(const struct sum *s, struct operand *a, struct operand *b,
     if (p->batch.n + p->m.n + p->n.n > PLN_MAX_RANK) return PLN_NONE;
     int rank = put_extents(s, &p->m, dims, put_extents(s, &p->batch, dims, 0));
     for (int i = 0; i < p->n.n; i++) dims[rank++] = one;
-    const uint32_t wide = reshape(s, a->value, rank, dims);
+    const uint32_t wide = p->n.n == 0 ? a->value : reshape(s, a->value, rank, dims);
     rank = put_extents(s, &p->batch, dims, 0);
     for (int i = 0; i < p->m.n; i++) dims[rank++] = one;
     rank = put_extents(s, &p->n, dims, rank);
-    const uint32_t other = p->batch.n == 0 ? b->value : reshape(s, b->value, rank, dims);
+    const uint32_t other = p->batch.n == 0 || p->m.n == 0 ? b->value : reshape(s, b->value, rank, dims);
     if (wide == PLN_NONE || other == PLN_NONE) return PLN_NONE;
     return pln_rewrite_emit(s->rw, s->node, PLN_OP_ELEMENTWISE, PLN_EW_MUL, (uint32_t[]){ wide, other }, 2, s->node);
 }
