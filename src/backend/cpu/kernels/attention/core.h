@@ -128,13 +128,6 @@ static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t
     for (int64_t j = PLN_MAX((int64_t)0, limit - first); j < n; j++) scores[j] = -INFINITY;
 }
 
-/* Weights too small for a normal number are 0: a denormal one takes the processor a hundred times as long. The order of operands lets NaN through. */
-static inline vf weight_of(vf x)
-{
-    vf least = vf_set(-87.0f);
-    return vf_select(vf_lt(x, least), vf_set(0), vf_exp_normal(vf_max(least, x)));
-}
-
 /* Turns scores into weights against the running maximum and scales what is there so far. */
 static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float *most, float *sum)
 {
@@ -153,12 +146,12 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
     }
     vf total = vf_set(0), shift = vf_set(largest);
     for (j = 0; j + VF_LANES <= n; j += VF_LANES) {
-        vf weight = weight_of(vf_load(scores + j) - shift);
+        vf weight = vf_exp_share(vf_load(scores + j) - shift);
         vf_store(scores + j, weight);
         total += weight;
     }
     if (j < n) {
-        vf_store_n(scores + j, weight_of(vf_load_n(scores + j, n - j) - shift), n - j);
+        vf_store_n(scores + j, vf_exp_share(vf_load_n(scores + j, n - j) - shift), n - j);
         total += vf_load_n(scores + j, n - j);
     }
     float before = *most == -INFINITY ? 0 : expf(*most - largest);

@@ -440,7 +440,7 @@ static float exp_sum(const float *x, float most, int64_t n, float *dst)
     vf m = vf_set(most), a = ZERO, b = ZERO;
     int64_t i = 0;
     for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
-        vf p = vf_exp(vf_load(x + i) - m), q = vf_exp(vf_load(x + i + VF_LANES) - m);
+        vf p = vf_exp_share(vf_load(x + i) - m), q = vf_exp_share(vf_load(x + i + VF_LANES) - m);
         if (dst != NULL) vf_store(dst + i, p);
         if (dst != NULL) vf_store(dst + i + VF_LANES, q);
         a = a + p;
@@ -448,7 +448,7 @@ static float exp_sum(const float *x, float most, int64_t n, float *dst)
     }
     for (; i < n; i += VF_LANES) {
         int64_t left = PLN_MIN((int64_t)VF_LANES, n - i);
-        vf p = vf_exp(vf_load_n(x + i, left) - m);
+        vf p = vf_exp_share(vf_load_n(x + i, left) - m);
         float lanes[VF_LANES];
         vf_store(lanes, p);
         if (dst != NULL) vf_store_n(dst + i, p, left);

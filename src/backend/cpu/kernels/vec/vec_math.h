@@ -61,6 +61,14 @@ static inline vf vf_exp_normal(vf x)
     return (vf_expm1_core(r) + vf_set(1.0f)) * vf_exp2_int(n);
 }
 
+/* The same for x from -infinity to 0, as the shares of a softmax: too small for a normal number is 0, as a denormal one takes the processor a hundred times as
+ * long. The order of operands lets NaN through. */
+static inline vf vf_exp_share(vf x)
+{
+    const vf least = vf_set(-87.0f);
+    return vf_select(vf_lt(x, least), vf_set(0.0f), vf_exp_normal(vf_max(least, x)));
+}
+
 /* e^x - 1, at most 1.5 ULP. */
 static inline vf vf_expm1(vf x)
 {
