@@ -9,5 +9,9 @@
 #include "kernel/kernel.h"
 
 extern const struct pln_kernel_family pln_cpu_reduce;
+/* ARG_REDUCE of f32, i32 and i64, all strides. NaN is before all numbers. Along elements that lie side by side the extreme of
+ * a block is found first (f32: by the vectors of the table), then its place in the best block; along others, a task is a run of up to 1,024
+ * results. */
+extern const struct pln_kernel_family pln_cpu_arg_reduce;
 
 #endif
