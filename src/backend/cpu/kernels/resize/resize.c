@@ -45,6 +45,7 @@ struct resize_state {
     bool by_runs; /* a place of the row is a run that is not resized, else it is one element */
     struct axis run;
     bool makes_line; /* elements: several rows of the input make the row that is resized */
+    bool row_first;  /* elements: rows of the input are resized along themselves, and then make the output's; else the other way round */
 };
 
 /* ---- attributes ---- */
@@ -169,8 +170,29 @@ static const char *plan_axes(const struct pln_launch *launch, struct resize_stat
     s->by_runs = s->n_outer == 0 || !s->outer[s->n_outer - 1].resized;
     s->run = s->by_runs && s->n_outer > 0 ? s->outer[--s->n_outer] : one;
     s->row = s->n_outer > 0 ? s->outer[--s->n_outer] : one;
-    for (int i = 0; i < s->n_outer && !s->by_runs; i++) s->makes_line = s->makes_line || (s->outer[i].resized && s->modes.filter != PLN_RESIZE_NEAREST);
+    double growth = 1;
+    int n_resized = 0;
+    for (int i = 0; i < s->n_outer && !s->by_runs && s->modes.filter != PLN_RESIZE_NEAREST; i++) {
+        if (!s->outer[i].resized) continue;
+        n_resized++;
+        growth *= (double)s->outer[i].out / (double)s->outer[i].in;
+    }
+    /* Where more rows come out than go in, the longer work along rows is done for those that go in, and each is kept while it is seen. */
+    s->row_first = n_resized == 1 && s->outer[s->n_outer - 1].resized && growth > 1;
+    s->makes_line = n_resized > 0 && !s->row_first;
     return NULL;
+}
+
+/* What the run keeps for a chunk of a row of elements: an array of offsets and one of weights for each tap; lines that several rows make, or that are kept. */
+static bool elements_bytes(const struct resize_state *s, size_t *out_bytes)
+{
+    const size_t taps = (size_t)taps_of_filter(s->modes.filter), chunk = (size_t)s->chunk;
+    size_t lines = 0;
+    *out_bytes = 0;
+    if (s->by_runs) return true;
+    if (s->makes_line && !pln_mul_size((size_t)s->row.in, sizeof(float), &lines)) return false;
+    if (s->row_first) lines = (taps + 1) * chunk * sizeof(float);
+    return pln_add_size(taps * chunk * (sizeof(int64_t) + sizeof(float)), lines, out_bytes);
 }
 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared,
@@ -198,13 +220,14 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     out_prepared->n_tasks = s->n_places * ((s->row.out - 1) / s->chunk + 1);
     /* A chunk's taps are computed for each range of tasks, and should pay. */
     out_prepared->grain = PLN_MAX(1 + 100000 / (s->chunk * s->run.out * taps_of_filter(s->modes.filter)), PLN_MIN((int64_t)8, out_prepared->n_tasks / 32));
-    size_t line_bytes = 0;
+    size_t own_bytes, taps_bytes;
     for (int i = 0; i < s->n_outer; i++) {
         s->table[i] = s->outer[i].resized && s->outer[i].out <= CHUNK_MOST ? s->n_table : -1;
         if (s->table[i] >= 0) s->n_table += s->outer[i].out;
     }
-    if (s->makes_line && !pln_mul_size((size_t)s->row.in, sizeof(float), &line_bytes)) return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
-    out_prepared->scratch_bytes = (size_t)(s->chunk + s->n_table) * sizeof(struct axis_taps) + line_bytes;
+    taps_bytes = (size_t)((s->by_runs ? s->chunk : 0) + s->n_table) * sizeof(struct axis_taps);
+    if (!elements_bytes(s, &own_bytes) || !pln_add_size(own_bytes, taps_bytes, &out_prepared->scratch_bytes))
+        return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
     return PLN_OK;
 }
 
@@ -243,6 +266,7 @@ static void taps_at(const struct resize_state *s, const struct axis *axis, int64
     }
 }
 
+/* Every tap with every one of another axis. */
 static void multiply_taps(const struct taps *taps, const struct axis_taps *more, struct taps *out)
 {
     int n = 0;
@@ -296,16 +320,31 @@ static void combine_run(const struct resize_state *s, const struct taps *taps, f
     }
 }
 
-/* The taps of one chunk of the row. */
+/* The taps of one chunk of the row: of runs one struct each, of elements an array for each tap. */
 struct chunk {
     int64_t number, n;
     int64_t first, end; /* of what they see, where a line is made: its elements */
     struct axis_taps *taps;
+    int64_t *offset[AXIS_TAPS];
+    float *weight[AXIS_TAPS];
+    int64_t repeat; /* nearest: element i sees the one i / repeat behind the first's; 0: it does not */
 };
+
+/* How often each element comes, one after the other in a row; 0: some come more often than others. */
+static int64_t repeats_of(const int64_t *offset, int64_t n)
+{
+    int64_t repeat = 1;
+    while (repeat < n && offset[repeat] == offset[0]) repeat++;
+    for (int64_t i = 0, at = offset[0]; i < n; at++)
+        for (int64_t k = 0; k < repeat && i < n; k++, i++)
+            if (offset[i] != at) return 0;
+    return repeat;
+}
 
 static void fill_chunk(const struct resize_state *s, int64_t number, struct chunk *chunk)
 {
     struct axis row = s->row;
+    struct axis_taps one;
     const int64_t begin = number * s->chunk;
     if (s->makes_line) row.x = 1;
     chunk->number = number;
@@ -313,13 +352,18 @@ static void fill_chunk(const struct resize_state *s, int64_t number, struct chun
     chunk->first = row.in;
     chunk->end = 0;
     for (int64_t i = 0; i < chunk->n; i++) {
-        struct axis_taps *taps = &chunk->taps[i];
+        struct axis_taps *taps = s->by_runs ? &chunk->taps[i] : &one;
         taps_at(s, &row, begin + i, taps);
         for (int k = 0; k < taps->n; k++) {
             chunk->first = PLN_MIN(chunk->first, taps->offset[k]);
             chunk->end = PLN_MAX(chunk->end, taps->offset[k] + 1);
         }
+        for (int k = 0; k < taps_of_filter(s->modes.filter) && !s->by_runs; k++) {
+            chunk->offset[k][i] = taps->offset[k < taps->n ? k : 0];
+            chunk->weight[k][i] = k < taps->n ? taps->weight[k] : 0.0f;
+        }
     }
+    chunk->repeat = !s->by_runs && s->modes.filter == PLN_RESIZE_NEAREST ? repeats_of(chunk->offset[0], chunk->n) : 0;
 }
 
 static void row_of_runs(const struct resize_state *s, const struct taps *outer, const struct chunk *chunk, float *y)
@@ -335,26 +379,96 @@ static void row_of_runs(const struct resize_state *s, const struct taps *outer, 
     }
 }
 
+/* ---- along a row of elements ---- */
+
+static inline __attribute__((always_inline)) void repeat_each(const int64_t repeat, const float *restrict x, int64_t n, float *restrict y)
+{
+    const int64_t whole = n / repeat;
+    for (int64_t i = 0; i < whole; i++)
+        for (int64_t k = 0; k < repeat; k++) y[i * repeat + k] = x[i];
+    for (int64_t i = whole * repeat; i < n; i++) y[i] = x[whole];
+}
+
+static void nearest(const struct chunk *chunk, const float *restrict x, float *restrict y, int64_t step)
+{
+    const int64_t *offset = chunk->offset[0], n = chunk->n;
+    const float *from = x + offset[0];
+    switch (step == 1 ? chunk->repeat : 0) {
+    case 1: memcpy(y, from, (size_t)n * sizeof *y); return;
+    case 2: repeat_each(2, from, n, y); return;
+    case 3: repeat_each(3, from, n, y); return;
+    case 4: repeat_each(4, from, n, y); return;
+    default: break;
+    }
+    for (int64_t i = 0; i < n; i++) y[i * step] = x[offset[i]];
+}
+
+static void along(const struct resize_state *s, const struct chunk *chunk, const float *restrict x, float *restrict y, int64_t step)
+{
+    const int64_t *const *o = (const int64_t *const *)chunk->offset, n = chunk->n;
+    const float *const *w = (const float *const *)chunk->weight;
+    switch (taps_of_filter(s->modes.filter)) {
+    case 1: nearest(chunk, x, y, step); return;
+    case 2:
+        for (int64_t i = 0; i < n; i++) y[i * step] = w[0][i] * x[o[0][i]] + w[1][i] * x[o[1][i]];
+        return;
+    default:
+        for (int64_t i = 0; i < n; i++) y[i * step] = w[0][i] * x[o[0][i]] + w[1][i] * x[o[1][i]] + w[2][i] * x[o[2][i]] + w[3][i] * x[o[3][i]];
+        return;
+    }
+}
+
+/* Rows of the input, resized along themselves: as many as make one of the output. */
+struct kept {
+    int64_t from[AXIS_TAPS]; /* where each begins in the input; INT64_MIN: none is there */
+    float *line[AXIS_TAPS], *sum;
+};
+
+static void forget(struct kept *kept)
+{
+    for (int k = 0; k < AXIS_TAPS; k++) kept->from[k] = INT64_MIN;
+}
+
+/* One of `taps`' rows: the line of it, made in the place of one that none of them sees. */
+static const float *keep(const struct resize_state *s, const struct taps *taps, int t, const struct chunk *chunk, struct kept *kept)
+{
+    int free = -1;
+    for (int k = 0; k < taps->n; k++) {
+        bool seen = false;
+        if (kept->from[k] == taps->offset[t]) return kept->line[k];
+        for (int i = 0; i < taps->n; i++) seen = seen || kept->from[k] == taps->offset[i];
+        if (!seen) free = k;
+    }
+    assert(free >= 0);
+    kept->from[free] = taps->offset[t];
+    along(s, chunk, s->x + taps->offset[t], kept->line[free], 1);
+    return kept->line[free];
+}
+
+static void row_of_kept(const struct resize_state *s, const struct taps *outer, const struct chunk *chunk, struct kept *kept, float *y)
+{
+    const float *xs[AXIS_TAPS], *ws[AXIS_TAPS];
+    float *out = s->row.y == 1 ? y : kept->sum;
+    for (int t = 0; t < outer->n; t++) {
+        xs[t] = keep(s, outer, t, chunk, kept);
+        ws[t] = &outer->weight[t];
+    }
+    s->isa->pixels(&(struct pln_taps){ .n_taps = outer->n, .x = xs, .w = ws, .n = chunk->n, .out = out });
+    for (int64_t i = 0; i < chunk->n && s->row.y != 1; i++) y[i * s->row.y] = out[i];
+}
+
 /* What the outer axes make of the row, then along it. */
 static void row_of_elements(const struct resize_state *s, const struct taps *outer, const struct chunk *chunk, float *line, float *y)
 {
     const float *x = s->x + outer->offset[0];
-    const int n = taps_of_filter(s->modes.filter);
     if (s->makes_line) {
         combine(s, outer, chunk->first, chunk->end, s->row.x, line);
         x = line;
     }
-    for (int64_t i = 0; i < chunk->n; i++, y += s->row.y) {
-        const int64_t *offset = chunk->taps[i].offset;
-        const float *weight = chunk->taps[i].weight;
-        if (n == 1)
-            *y = x[offset[0]];
-        else if (n == 2)
-            *y = weight[0] * x[offset[0]] + weight[1] * x[offset[1]];
-        else
-            *y = weight[0] * x[offset[0]] + weight[1] * x[offset[1]] + weight[2] * x[offset[2]] + weight[3] * x[offset[3]];
-    }
+    along(s, chunk, x, y, s->row.y);
 }
+
+/* ---- tasks ---- */
 
 /* Taps of the outer axes, all of those that are not computed one by one. */
 static void fill_table(const struct resize_state *s, struct axis_taps *table)
@@ -363,45 +477,110 @@ static void fill_table(const struct resize_state *s, struct axis_taps *table)
         for (int64_t at = 0; s->table[i] >= 0 && at < s->outer[i].out; at++) taps_at(s, &s->outer[i], at, &table[s->table[i] + at]);
 }
 
-/* The place of a task along the outer axes: what is seen there, and where it goes. */
-static int64_t place(const struct resize_state *s, const struct axis_taps *table, int64_t task, struct taps *out)
+/* A place along the outer axes: what is seen there, and where it goes. */
+struct place {
+    int64_t at, to; /* along the innermost of them; the others' part of where it goes */
+    struct taps taps; /* of the others */
+};
+
+static const struct axis_taps *taps_of_axis(const struct resize_state *s, const struct axis_taps *table, int i, int64_t at, struct axis_taps *own)
 {
-    struct axis_taps one;
-    int64_t to = 0, from = 0;
-    *out = (struct taps){ .n = 1, .weight = { 1 } };
-    for (int i = s->n_outer - 1; i >= 0; i--) {
-        const struct axis *axis = &s->outer[i];
-        const int64_t at = task % axis->out;
-        task /= axis->out;
-        to += at * axis->y;
-        if (!axis->resized) {
-            from += at * axis->x;
+    if (s->table[i] >= 0) return &table[s->table[i] + at];
+    taps_at(s, &s->outer[i], at, own);
+    return own;
+}
+
+static void seek(const struct resize_state *s, const struct axis_taps *table, int64_t task, struct place *place)
+{
+    struct axis_taps own;
+    *place = (struct place){ .taps = { .n = 1, .weight = { 1 } } };
+    if (s->n_outer == 0) return;
+    place->at = task % s->outer[s->n_outer - 1].out;
+    task /= s->outer[s->n_outer - 1].out;
+    int64_t from = 0;
+    for (int i = s->n_outer - 2; i >= 0; i--) {
+        const int64_t at = task % s->outer[i].out;
+        task /= s->outer[i].out;
+        place->to += at * s->outer[i].y;
+        if (!s->outer[i].resized) {
+            from += at * s->outer[i].x;
             continue;
         }
-        const struct taps before = *out;
-        if (s->table[i] < 0) taps_at(s, axis, at, &one);
-        multiply_taps(&before, s->table[i] < 0 ? &one : &table[s->table[i] + at], out);
+        const struct taps before = place->taps;
+        multiply_taps(&before, taps_of_axis(s, table, i, at, &own), &place->taps);
     }
-    for (int t = 0; t < out->n; t++) out->offset[t] += from;
-    return to;
+    for (int t = 0; t < place->taps.n; t++) place->taps.offset[t] += from;
+}
+
+/* Returns where the place goes. */
+static int64_t look(const struct resize_state *s, const struct axis_taps *table, const struct place *place, struct taps *out)
+{
+    struct axis_taps own = { .n = 1, .weight = { 1 } };
+    if (s->n_outer == 0) {
+        multiply_taps(&place->taps, &own, out);
+        return place->to;
+    }
+    multiply_taps(&place->taps, taps_of_axis(s, table, s->n_outer - 1, place->at, &own), out);
+    return place->to + place->at * s->outer[s->n_outer - 1].y;
+}
+
+/* Nearest rows one after the other, to y, which lie without a gap: those made of the one before are copies of it. Only as many as the innermost outer axis has
+ * places left; returns how many. */
+static int64_t nearest_rows(const struct resize_state *s, const struct axis_taps *table, const struct chunk *chunk, const struct place *place, int64_t n, float *y)
+{
+    const int axis = s->n_outer - 1;
+    const int64_t y_step = s->outer[axis].y;
+    const size_t row_bytes = (size_t)(chunk->n * s->run.out) * sizeof *y;
+    struct axis_taps own;
+    struct taps outer = { .n = 1, .weight = { 1 } };
+    n = PLN_MIN(n, s->outer[axis].out - place->at);
+    for (int64_t i = 0; i < n; i++, y += y_step) {
+        const int64_t offset = place->taps.offset[0] + taps_of_axis(s, table, axis, place->at + i, &own)->offset[0];
+        if (i > 0 && offset == outer.offset[0]) {
+            memcpy(y, y - y_step, row_bytes);
+            continue;
+        }
+        outer.offset[0] = offset;
+        if (s->by_runs) row_of_runs(s, &outer, chunk, y);
+        else nearest(chunk, s->x + offset, y, 1);
+    }
+    return n;
 }
 
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
     const struct resize_state *s = state;
+    const int n_taps = taps_of_filter(s->modes.filter);
     struct chunk chunk = { .number = -1, .taps = scratch };
-    struct axis_taps *table = chunk.taps + s->chunk;
-    float *line = (float *)(table + s->n_table);
+    struct axis_taps *table = chunk.taps + (s->by_runs ? s->chunk : 0);
+    int64_t *offsets = (int64_t *)(void *)(table + s->n_table);
+    float *weights = (float *)(void *)(offsets + n_taps * s->chunk), *lines = weights + n_taps * s->chunk;
+    struct kept kept = { .sum = lines + n_taps * s->chunk };
+    for (int k = 0; k < n_taps; k++) {
+        chunk.offset[k] = offsets + k * s->chunk;
+        chunk.weight[k] = weights + k * s->chunk;
+        kept.line[k] = lines + k * s->chunk;
+    }
+    struct place place = { .at = 0 };
+    const bool rows = s->modes.filter == PLN_RESIZE_NEAREST && s->n_outer > 0 && (s->by_runs ? s->run.y == 1 && s->row.y == s->run.out : s->row.y == 1);
     struct taps outer;
     if (first < last) fill_table(s, table);
-    for (int64_t task = first; task < last; task++) {
-        if (task / s->n_places != chunk.number) fill_chunk(s, task / s->n_places, &chunk);
-        float *y = s->y + place(s, table, task % s->n_places, &outer) + chunk.number * s->chunk * s->row.y;
-        if (s->by_runs)
-            row_of_runs(s, &outer, &chunk, y);
-        else
-            row_of_elements(s, &outer, &chunk, line, y);
+    for (int64_t task = first, end = first; task < last;) {
+        if (task == end) {
+            fill_chunk(s, task / s->n_places, &chunk);
+            end = (chunk.number + 1) * s->n_places;
+            forget(&kept);
+        }
+        if (task == first || s->n_outer == 0 || task % s->outer[s->n_outer - 1].out == 0) seek(s, table, task % s->n_places, &place);
+        float *y = s->y + look(s, table, &place, &outer) + chunk.number * s->chunk * s->row.y;
+        int64_t done = 1;
+        if (rows) done = nearest_rows(s, table, &chunk, &place, PLN_MIN(last, end) - task, y);
+        else if (s->by_runs) row_of_runs(s, &outer, &chunk, y);
+        else if (s->row_first) row_of_kept(s, &outer, &chunk, &kept, y);
+        else row_of_elements(s, &outer, &chunk, lines, y);
+        task += done;
+        place.at += done;
     }
 }
 
