@@ -1,4 +1,4 @@
-/* Kernels that move elements of any type: joining tensors, and taking slices by index. */
+/* Kernels that move elements of any type: joining tensors, taking slices by index, padding, repeating and blocks of pixels. */
 #ifndef PLN_CPU_MOVE_H
 #define PLN_CPU_MOVE_H
 
@@ -8,5 +8,9 @@
 extern const struct pln_kernel_family pln_cpu_concat;
 /* GATHER of i32 or i64 indices along any axis. An index outside of the axis is a fault. */
 extern const struct pln_kernel_family pln_cpu_gather;
+/* PAD in all modes, any strides in and out. Pads, axes and the value are data of the run: pads that do not give the output's shape are a fault. */
+extern const struct pln_kernel_family pln_cpu_pad;
+/* TILE (up to rank 8), DEPTH_TO_SPACE and SPACE_TO_DEPTH (up to rank 9), any strides in and out. */
+extern const struct pln_kernel_family pln_cpu_rearrange;
 
 #endif
