@@ -78,6 +78,10 @@ static void transpose(void **state)
     for (size_t i = 0; i < PLN_COUNT_OF(types); i++) {
         transpose_one(SHAPE(37, 65), 0, NULL);
         transpose_one(SHAPE(3, 33, 40), SHAPE(0, 2, 1));
+        for (int64_t channels = 2; channels < 5; channels++) {
+            transpose_one(SHAPE(2, channels, 19, 7), SHAPE(0, 2, 3, 1));
+            transpose_one(SHAPE(2, 19, 7, channels), SHAPE(0, 3, 1, 2));
+        }
     }
     transpose_one(SHAPE(5), 0, NULL);
     transpose_one(0, NULL, 0, NULL);
@@ -107,6 +111,9 @@ static void repeats(void **state)
     repeat_one(PLN_OP_EXPAND, SHAPE(3, 1), SHAPE(0, 3, 4));
     repeat_one(PLN_OP_EXPAND, SHAPE(1, 19, 1, 1), SHAPE(2, 1, 3, 33));
     repeat_one(PLN_OP_TILE, SHAPE(2, 3), SHAPE(3, 2));
+    repeat_one(PLN_OP_TILE, SHAPE(2, 30, 41), SHAPE(2, 3, 7));
+    repeat_one(PLN_OP_TILE, SHAPE(2, 30, 1, 9), SHAPE(1, 0, 2, 2));
+    repeat_one(PLN_OP_TILE, SHAPE(60, 1, 50, 1), SHAPE(1, 3, 1, 33));
     repeat_one(PLN_OP_TILE, SHAPE(5, 1, 7), SHAPE(1, 300, 2));
     repeat_one(PLN_OP_TILE, SHAPE(2, 3), SHAPE(0, 2));
     repeat_one(PLN_OP_TILE, SHAPE(2, 1, 2, 1, 2, 1, 2, 3), SHAPE(2, 1, 2, 1, 2, 1, 2, 2));
@@ -151,6 +158,9 @@ static void blocks(void **state)
     blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(2, 3, 10, 14), 2, NULL);
     blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(1, 5, 66, 9), 3, NULL);
     blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(2, 3, 70), 10, NULL);
+    blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(2, 3, 120, 202), 2, NULL);
+    blocks_one(PLN_OP_DEPTH_TO_SPACE, SHAPE(3, 32, 24, 31), 4, "DCR");
+    blocks_one(PLN_OP_DEPTH_TO_SPACE, SHAPE(3, 32, 24, 31), 4, "CRD");
     assert_int_equal(kernel_rows_untested(PLN_OP_DEPTH_TO_SPACE), 0);
     assert_int_equal(kernel_rows_untested(PLN_OP_SPACE_TO_DEPTH), 0);
 }
@@ -334,6 +344,8 @@ static void pad(void **state)
         pad_one(modes[m], SHAPE(2, 3, 300), SHAPE(9, 10), 1, 1, DIMS(-1));
         pad_one(modes[m], SHAPE(2, 1, 5), SHAPE(3, 0, 4, 11), 0, 2, DIMS(1, 2));
         pad_one(modes[m], SHAPE(5), SHAPE(17, 23), 1, 0, NULL);
+        pad_one(modes[m], SHAPE(2, 3, 40, 71), SHAPE(0, 0, 1, 2, 0, 0, 3, 1), 1, 0, NULL);
+        pad_one(modes[m], SHAPE(1, 90, 21, 20), SHAPE(0, 0, -1, 2, 0, 0, 3, -4), 1, 0, NULL);
     }
     pad_one("constant", SHAPE(0, 4), SHAPE(1, 0, 2, 1), 1, 0, NULL);
     pad_one("constant", SHAPE(3), SHAPE(-5, 9), 1, 0, NULL);
@@ -422,18 +434,26 @@ static void one_hot(void **state)
     finish(&c);
 }
 
+static void range_one(enum pln_dtype dtype, const void *values, size_t unit_bytes)
+{
+    struct kernel_case c = start("range", PLN_OP_RANGE);
+    for (int k = 0; k < 3; k++) {
+        struct case_input *own = kernel_case_input(&c, 0, NULL);
+        own->dtype = dtype;
+        own->values = (const char *)values + (size_t)k * unit_bytes;
+    }
+    finish(&c);
+}
+
 static void range(void **state)
 {
     (void)state;
-    static const int64_t parts[][3] = { { 3, 20, 4 }, { 10, -7, -3 }, { 0, 2000, 1 }, { 5, 5, 1 } };
-    for (size_t i = 0; i < PLN_COUNT_OF(parts); i++) {
-        struct kernel_case c = start("range", PLN_OP_RANGE);
-        for (int k = 0; k < 3; k++) {
-            ints(&c, 1, &parts[i][k]);
-            c.inputs[k].rank = 0;
-        }
-        finish(&c);
-    }
+    static const int64_t parts[][3] = { { 3, 20, 4 }, { 10, -7, -3 }, { 0, 20000, 1 }, { 5, 5, 1 }, { INT64_MIN, INT64_MAX, INT64_MAX } };
+    static const int32_t narrow[][3] = { { 3, 20, 4 }, { 10, -20007, -1 }, { INT32_MIN, INT32_MAX, INT32_MAX } };
+    static const float floats[][3] = { { 0.5f, 20, 0.3f }, { 1, -2000, -0.1f }, { 0, 1e-3f, 1e-3f }, { 1, 0, 1 } };
+    for (size_t i = 0; i < PLN_COUNT_OF(parts); i++) range_one(PLN_I64, parts[i], sizeof **parts);
+    for (size_t i = 0; i < PLN_COUNT_OF(narrow); i++) range_one(PLN_I32, narrow[i], sizeof **narrow);
+    for (size_t i = 0; i < PLN_COUNT_OF(floats); i++) range_one(PLN_F32, floats[i], sizeof **floats);
 }
 
 static void eye(void **state)

@@ -1,4 +1,4 @@
-/* Kernels that move elements of any type: joining tensors, taking slices by index, padding, repeating and blocks of pixels. */
+/* Kernels that move elements of any type: joining tensors, taking slices by index, padding, repeating and blocks of pixels; and numbers in a row. */
 #ifndef PLN_CPU_MOVE_H
 #define PLN_CPU_MOVE_H
 
@@ -12,5 +12,7 @@ extern const struct pln_kernel_family pln_cpu_gather;
 extern const struct pln_kernel_family pln_cpu_pad;
 /* TILE (up to rank 8), DEPTH_TO_SPACE and SPACE_TO_DEPTH (up to rank 9), any strides in and out. */
 extern const struct pln_kernel_family pln_cpu_rearrange;
+/* RANGE of i64, i32 and f32; how many there are the output's extent tells. */
+extern const struct pln_kernel_family pln_cpu_range;
 
 #endif

@@ -13,5 +13,8 @@ extern const struct pln_kernel_family pln_cpu_reduce;
  * a block is found first (f32: by the vectors of the table), then its place in the best block; along others, a task is a run of up to 1,024
  * results. */
 extern const struct pln_kernel_family pln_cpu_arg_reduce;
+/* CUMULATE of f32, f64, i32 and i64 in row-major order along a constant axis: the same numbers as the reference's. A task is one row, or a
+ * run of up to 512 running sums side by side. */
+extern const struct pln_kernel_family pln_cpu_cumulate;
 
 #endif
