@@ -54,7 +54,11 @@ static inline void transpose_words(char *to, int64_t to_row, const char *from, i
     static void line_##size_bits(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t n)         \
     {                                                                                                               \
         const int64_t size = sizeof(type);                                                                          \
-        if (to_step == size) {                                                                                      \
+        if (to_step == size && from_step == 0) {                                                                    \
+            type value;                                                                                             \
+            memcpy(&value, from, sizeof value);                                                                     \
+            for (int64_t i = 0; i < n; i++) memcpy(to + i * size, &value, sizeof value);                            \
+        } else if (to_step == size) {                                                                               \
             for (int64_t i = 0; i < n; i++) move_##size_bits(to + i * size, from + i * from_step);                  \
         } else {                                                                                                    \
             for (int64_t i = 0; i < n; i++) move_##size_bits(to + i * to_step, from + i * from_step);               \
@@ -107,6 +111,42 @@ static void squares_32(char *to, const char *from, const struct copy_loop *r, co
     const struct copy_loop rest_c = { c->n - cols, c->from, c->to }, rest_r = { r->n - rows, r->from, r->to };
     tiles_32(to + cols * size, from + cols * c->from * size, r, &rest_c);
     tiles_32(to + rows * r->to * size, from + rows * size, &rest_r, &(struct copy_loop){ cols, c->from, c->to });
+}
+
+/* As tiles_32, where few rows or columns of a dense side lie together: planes of an image to its pixels, whose channels are few, or
+ * back. n planes, `plane` elements apart, of `count` pixels each. */
+static inline __attribute__((always_inline)) void planes_to_pixels(const int64_t n, char *to, const char *from, int64_t plane, int64_t count)
+{
+    const int64_t size = sizeof(uint32_t);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t c = 0; c < n; c++) move_32(to + (i * n + c) * size, from + (c * plane + i) * size);
+}
+
+static inline __attribute__((always_inline)) void pixels_to_planes(const int64_t n, char *to, const char *from, int64_t plane, int64_t count)
+{
+    const int64_t size = sizeof(uint32_t);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t c = 0; c < n; c++) move_32(to + (c * plane + i) * size, from + (i * n + c) * size);
+}
+
+/* False: it is another case. */
+static bool few_32(char *to, const char *from, const struct copy_loop *r, const struct copy_loop *c)
+{
+    if (r->from == 1 && c->to == 1 && r->to == c->n) { /* rows are pixels */
+        switch (c->n) {
+        case 2: planes_to_pixels(2, to, from, c->from, r->n); return true;
+        case 3: planes_to_pixels(3, to, from, c->from, r->n); return true;
+        default: return false;
+        }
+    }
+    if (r->from == 1 && c->to == 1 && c->from == r->n) { /* columns are pixels */
+        switch (r->n) {
+        case 2: pixels_to_planes(2, to, from, r->to, c->n); return true;
+        case 3: pixels_to_planes(3, to, from, r->to, c->n); return true;
+        default: return false;
+        }
+    }
+    return false;
 }
 
 static int64_t magnitude(int64_t stride)
@@ -179,7 +219,9 @@ static void copy_plane(int size_bytes, bool tiled, char *to, const char *from, c
     switch (size_bytes) {
     case 1: (tiled ? tiles_8 : rows_8)(to, from, r, c); break;
     case 2: (tiled ? tiles_16 : rows_16)(to, from, r, c); break;
-    case 4: (!tiled ? rows_32 : r->from == 1 && c->to == 1 ? squares_32 : tiles_32)(to, from, r, c); break;
+    case 4:
+        if (!tiled || !few_32(to, from, r, c)) (!tiled ? rows_32 : r->from == 1 && c->to == 1 ? squares_32 : tiles_32)(to, from, r, c);
+        break;
     case 8: (tiled ? tiles_64 : rows_64)(to, from, r, c); break;
     case 16: (tiled ? tiles_128 : rows_128)(to, from, r, c); break;
     }
