@@ -29,6 +29,7 @@ static const struct bound bounds[] = {
     { PLN_EW_MISH, 6, 1e-6 },   { PLN_EW_ELU, 1.5, 0 },   { PLN_EW_SELU, 2.5, 0 },       { PLN_EW_SWISH, 4, 1e-37 },
     { PLN_EW_SQRT, 0.5, 0 },    { PLN_EW_RSQRT, 2, 0 },   { PLN_EW_RECIPROCAL, 0.5, 0 }, { PLN_EW_FLOOR, 0, 0 },
     { PLN_EW_CEIL, 0, 0 },      { PLN_EW_ROUND, 0, 0 },   { PLN_EW_ABS, 0, 0 },          { PLN_EW_SOFTSIGN, 2, 0 },
+    { PLN_EW_SIN, 2, 0 },     { PLN_EW_COS, 2, 0 },
 };
 
 static float of_bits(uint32_t bits)
@@ -68,8 +69,26 @@ static void check_run(const char *isa, const struct pln_vec_isa *table, const st
     }
 }
 
+/* Floats beside multiples of pi/2, where sine and cosine are next to nothing, and on both sides of where vectors end. */
+static void check_turns(const char *isa, const struct pln_vec_isa *table)
+{
+    static const struct bound sines[] = { { PLN_EW_SIN, 2, 0 }, { PLN_EW_COS, 2, 0 } };
+    double worst = 0;
+    float x[RUN];
+    int n = 0;
+    for (int turn = 0; turn < 5632 || n > 0; turn++) {
+        float at = (float)(turn * 1.5707963267948966);
+        for (int side = 0; side < 4; side++, at = nextafterf(at, INFINITY)) x[n++] = turn % 2 ? -at : at;
+        if (n < RUN) continue;
+        for (size_t i = 0; i < PLN_COUNT_OF(sines); i++) check_run(isa, table, &sines[i], x, &worst);
+        n = 0;
+    }
+    if (getenv("PLN_TEST_VERBOSE") != NULL) printf("%-9s %-12s %.2f ULP\n", isa, "turns", worst);
+}
+
 static void check_isa(const char *isa, const struct pln_vec_isa *table)
 {
+    check_turns(isa, table);
     for (size_t b = 0; b < PLN_COUNT_OF(bounds); b++) {
         double worst = 0;
         float x[RUN];

@@ -250,14 +250,59 @@ FUNCTION_F64(ASIN, asin, 1)
 FUNCTION_F64(ASINH, asinh, 1)
 FUNCTION_F64(ATAN, atan, 1)
 FUNCTION_F64(ATANH, atanh, 1)
-FUNCTION_F64(COS, cos, 1)
 FUNCTION_F64(COSH, cosh, 1)
 FUNCTION_F64(FMOD, fmod, 2)
 FUNCTION_F64(MOD, mod, 2)
 FUNCTION_F64(POW, pow_any, 2)
-FUNCTION_F64(SIN, sin, 1)
 FUNCTION_F64(SINH, sinh, 1)
 FUNCTION_F64(TAN, tan, 1)
+
+FUNCTION1(sin_few, vf_sin(x))
+FUNCTION1(cos_few, vf_cos(x))
+
+/* Is one of n numbers, but for NaN and infinities, too large for the sine of vectors? */
+static bool too_many_turns(const float *x, int64_t n)
+{
+    vf most = ZERO;
+    float lanes[VF_LANES];
+    bool too_many = false;
+    for (; n > 0; n -= VF_LANES, x += VF_LANES) {
+        vf size = vf_abs(n >= VF_LANES ? vf_load(x) : vf_load_n(x, n));
+        most = vf_max(vf_select(vf_lt(size, vf_set(INFINITY)), size, ZERO), most);
+    }
+    vf_store(lanes, most);
+    for (int i = 0; i < VF_LANES; i++) too_many = too_many || lanes[i] > VF_SINE_MOST;
+    return too_many;
+}
+
+/* By vectors, piece by piece; numbers that are too large by the reference's function. */
+static void sine_of(const struct pln_vec_args *args, enum pln_ew kind, pln_vec_fn few)
+{
+    enum { PIECE = 256 };
+    float x[PIECE];
+    for (int64_t i = 0; i < args->n; i += PIECE) {
+        const int64_t n = PLN_MIN(args->n - i, (int64_t)PIECE);
+        const struct pln_vec_args piece = { .dst = args->dst + i, .src[0] = args->src[0] + (size_t)i * args->step[0], .step[0] = args->step[0], .n = n };
+        if (!too_many_turns(piece.src[0], args->step[0] == 0 ? 1 : n)) {
+            few(&piece);
+            continue;
+        }
+        for (int64_t k = 0; k < n; k++) x[k] = piece.src[0][(size_t)k * piece.step[0]];
+        few(&piece);
+        for (int64_t k = 0; k < n; k++)
+            if (fabsf(x[k]) > VF_SINE_MOST) piece.dst[k] = (float)pln_ew_f64(kind, (double)x[k], 0, 0, 0, 0);
+    }
+}
+
+static void ew_sin(const struct pln_vec_args *args)
+{
+    sine_of(args, PLN_EW_SIN, ew_sin_few);
+}
+
+static void ew_cos(const struct pln_vec_args *args)
+{
+    sine_of(args, PLN_EW_COS, ew_cos_few);
+}
 
 FUNCTION1(square, x *x)
 FUNCTION1(cube, x *x *x)
