@@ -1,4 +1,5 @@
 /* What goes along one axis: the places of extremes, the first elements in an order, running sums. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/kernels/harness.h"
+#include "tests/kernels/attempt.h"
 
 #define DIMS(...)     \
     (const int64_t[]) \
@@ -69,6 +70,50 @@ static void firsts(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_TOPK), 0);
 }
 
+static void first_one(int64_t rows, int64_t n, int64_t k, enum fill fill, int largest, const float *values)
+{
+    struct kernel_case c;
+    kernel_case_init(&c, "topk of long rows", PLN_OP_TOPK, 0);
+    pln_attrs_set_int(&c.attrs, &c.arena, "largest", largest);
+    pln_attrs_set_int(&c.attrs, &c.arena, "sorted", n & 1);
+    struct case_input *input = kernel_case_input(&c, 2, DIMS(rows, n));
+    input->fill = fill;
+    input->values = values;
+    input = kernel_case_input(&c, 1, DIMS(1));
+    input->dtype = PLN_I64;
+    input->constant = true;
+    input->values = &k;
+    c.n_outputs = 2;
+    kernel_case_run(&c);
+    kernel_case_deinit(&c);
+}
+
+/* Rows in every order, of which few or nearly all elements are wanted. */
+static void firsts_of_many(void **state)
+{
+    (void)state;
+    static float rising[5000], falling[5000], equal[5000], none[5000];
+    for (int i = 0; i < 5000; i++) {
+        rising[i] = (float)i;
+        falling[i] = (float)-i;
+        equal[i] = i & 1 ? 0.0f : -0.0f;
+        none[i] = i % 3 ? (i % 3 == 1 ? NAN : -NAN) : (float)(i % 7);
+    }
+    static const int64_t counts[] = { 1, 2, 255, 256, 257, 1000, 2499, 4999, 5000 };
+    /* On the fake GPU a quarter of an hour. */
+    const size_t n_counts = kernel_cases_few() || device_wanted() ? 2 : PLN_COUNT_OF(counts);
+    for (size_t i = 0; i < n_counts; i++)
+        for (int largest = 0; largest < 2; largest++) {
+            first_one(1, 5000, counts[i], FILL_PLAIN, largest, rising);
+            first_one(1, 5000, counts[i], FILL_PLAIN, largest, falling);
+            first_one(1, 5000, counts[i], FILL_PLAIN, largest, equal);
+            first_one(1, 5000, counts[i], FILL_PLAIN, largest, none);
+            first_one(2, 5001, counts[i], FILL_SPECIAL, largest, NULL);
+        }
+    for (int64_t n = 1; n < 70; n += 3)
+        for (int64_t k = 1; k <= n; k += n / 3 + 1) first_one(2, n, k, FILL_SPECIAL, (int)(n + k) & 1, NULL);
+}
+
 static void running(void **state)
 {
     (void)state;
@@ -102,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(extremes),
         cmocka_unit_test(firsts),
+        cmocka_unit_test(firsts_of_many),
         cmocka_unit_test(running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
