@@ -252,6 +252,8 @@ void oracle_init(struct oracle *oracle, struct kernel_case *c)
         oracle_call_paged(oracle, c);
     else
         oracle_call(oracle, c, oracle->list, c->n_inputs, oracle->outputs);
+    for (int i = 0; i < c->n_inputs; i++)
+        if (c->inputs[i].wrong != NULL) memcpy(oracle->items[i].tensor.data, c->inputs[i].wrong, pln_tensor_bytes(&oracle->items[i].tensor));
 }
 
 void oracle_deinit(struct oracle *oracle)

@@ -20,6 +20,7 @@ struct case_input {
     int64_t dims[PLN_MAX_RANK];
     enum fill fill;
     const void *values; /* elements of this type; NULL: random */
+    const void *wrong;  /* what rows see in their place, for a fault that the reference would refuse; NULL: the same */
 };
 
 struct kernel_case {

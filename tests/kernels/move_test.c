@@ -1,4 +1,4 @@
-/* Ops that move elements. The rows of the CPU among them are concat_strided and gather_rows. */
+/* Ops that move elements. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,6 +239,11 @@ static void gather(void **state)
     gather_one(PLN_OP_GATHER_ELEMENTS, 1, SHAPE(3, 4), SHAPE(2, 3), DIMS(0, 3, -1, 2, -4, 1));
     gather_one(PLN_OP_GATHER_ELEMENTS, 0, SHAPE(3, 2, 2), SHAPE(4, 1, 2), DIMS(0, 1, 2, -1, -2, -3, 0, 2));
     gather_one(PLN_OP_GATHER_ELEMENTS, -1, SHAPE(5), SHAPE(3), DIMS(4, -5, 0));
+    gather_one(PLN_OP_GATHER_ELEMENTS, 1, SHAPE(2, 5, 3, 2), SHAPE(2, 2, 3, 2), DIMS(0, 1, 2, 3, 4, -1, -2, -3, -4, -5, 0, 2, 4, 4, 1, 1, 0, 0, 3, 2, 2, 3, 1, 4));
+    gather_one(PLN_OP_GATHER_ELEMENTS, 2, SHAPE(1, 2, 7, 1), SHAPE(1, 2, 3, 1), DIMS(0, 6, -7, 3, -1, 2));
+    gather_one(PLN_OP_GATHER_ELEMENTS, 1, SHAPE(2, 3, 2), SHAPE(1, 4, 1), DIMS(2, 0, -1, 1));
+    gather_one(PLN_OP_GATHER_ELEMENTS, 0, SHAPE(3, 2), SHAPE(0, 2), NULL);
+    gather_one(PLN_OP_GATHER_ELEMENTS, 1, SHAPE(3, 0), SHAPE(2, 0), NULL);
     gather_one(PLN_OP_GATHER_ND, 0, SHAPE(3, 4, 5), SHAPE(2, 2), DIMS(2, 3, -1, -4));
     gather_one(PLN_OP_GATHER_ND, 1, SHAPE(2, 3, 4), SHAPE(2, 2, 1), DIMS(0, 2, -1, 1));
     gather_one(PLN_OP_GATHER_ND, 1, SHAPE(2, 3, 4, 2), SHAPE(2, 2), DIMS(0, 3, -1, 1));
@@ -280,6 +285,14 @@ static void scatter(void **state)
         }
         scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 0, DIMS(2, 301, 20, 2, 100, 20, 2, 100, 20), many);
         scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_I32, 0, DIMS(1, 301, 1, 2000, 1, 2000), many);
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 1, DIMS(3, 3, 301, 70, 3, 2, 4, 65, 3, 2, 4, 65), many);
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F64, 1, DIMS(4, 2, 4, 3, 2, 4, 1, 3, 2, 2, 4, 1, 3, 2, 2),
+                    DIMS(0, 3, -1, 2, -4, -4, 0, 0, 3, 1, 1, 2));
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 1, DIMS(4, 2, 4, 1, 2, 4, 2, 1, 1, 2, 4, 2, 1, 1, 2), DIMS(0, -1, 0, 3));
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 2, DIMS(3, 3, 1, 4000, 3, 2, 1, 5, 3, 2, 1, 5), many);
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 0, DIMS(2, 3, 4, 2, 0, 4, 2, 0, 4), NULL);
+        scatter_one(PLN_OP_SCATTER_ELEMENTS, reductions[r], PLN_F32, 0, DIMS(2, 3, 0, 2, 2, 0, 2, 2, 0), NULL);
+        scatter_one(PLN_OP_SCATTER_ND, reductions[r], PLN_F32, 0, DIMS(2, 301, 400, 2, 20, 1, 2, 20, 400), many);
         scatter_one(PLN_OP_SCATTER_ND, reductions[r], PLN_F32, 0, DIMS(3, 4, 3, 5, 3, 2, 2, 2, 3, 2, 2, 5),
                     DIMS(0, 1, 3, -1, 0, 1, -2, 0));
         scatter_one(PLN_OP_SCATTER_ND, reductions[r], PLN_F32, 0, DIMS(2, 301, 33, 2, 700, 1, 2, 700, 33), many);
@@ -394,6 +407,26 @@ static void reverse(void **state)
         set_int(&c, "batch_axis", 1 - time);
         finish(&c);
     }
+}
+
+/* An index outside of its axis, the first or the last of the list. */
+static void bad_indices(void **state)
+{
+    (void)state;
+    const unsigned ops[] = { PLN_OP_GATHER, PLN_OP_GATHER_ELEMENTS, PLN_OP_SCATTER_ELEMENTS, PLN_OP_SCATTER_ND };
+    const int64_t good[] = { 0, 1, 2, -3 }, high[] = { 3, 1, 2, 0 }, low[] = { 0, 1, 2, -4 };
+    for (size_t i = 0; i < PLN_COUNT_OF(ops); i++)
+        for (int side = 0; side < 2; side++) {
+            struct kernel_case c = start(pln_op_name(ops[i]), ops[i]);
+            kernel_case_input(&c, 1, DIMS(3));
+            struct case_input *own = kernel_case_input(&c, ops[i] == PLN_OP_SCATTER_ND ? 2 : 1, DIMS(4, 1));
+            own->dtype = PLN_I64;
+            own->values = good;
+            own->wrong = side ? low : high;
+            if (ops[i] == PLN_OP_SCATTER_ELEMENTS || ops[i] == PLN_OP_SCATTER_ND) kernel_case_input(&c, 1, DIMS(4));
+            c.fault = "outside";
+            finish(&c);
+        }
 }
 
 static void tensor_scatter(void **state)
@@ -515,6 +548,7 @@ int main(void)
         cmocka_unit_test(split),
         cmocka_unit_test(gather),
         cmocka_unit_test(scatter),
+        cmocka_unit_test(bad_indices),
         cmocka_unit_test(slice),
         cmocka_unit_test(pad),
         cmocka_unit_test(crop),

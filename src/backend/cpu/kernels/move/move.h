@@ -14,5 +14,7 @@ extern const struct pln_kernel_family pln_cpu_pad;
 extern const struct pln_kernel_family pln_cpu_rearrange;
 /* RANGE of i64, i32 and f32; how many there are the output's extent tells. */
 extern const struct pln_kernel_family pln_cpu_range;
+/* GATHER_ELEMENTS, SCATTER_ELEMENTS and SCATTER_ND of i32 or i64 indices, the last two without a reduction. Bad indices are faults. */
+extern const struct pln_kernel_family pln_cpu_gather_elements, pln_cpu_scatter_elements, pln_cpu_scatter_nd;
 
 #endif
