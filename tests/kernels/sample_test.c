@@ -218,6 +218,32 @@ static void grid_sample(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_GRID_SAMPLE), 0);
 }
 
+/* Many places and channels, grids of numbers that are none, images with infinities, nothing at all. */
+static void grid_sample_large(void **state)
+{
+    (void)state;
+    static const char *const modes[] = { "linear", "nearest", "cubic" };
+    static const char *const paddings[] = { "zeros", "border", "reflection" };
+    static const int64_t shapes[][6] = { { 1, 37, 9, 11, 23, 17 }, { 3, 2, 1, 1, 2, 65 }, { 2, 0, 3, 3, 2, 2 }, { 2, 3, 3, 4, 0, 5 }, { 0, 3, 3, 4, 2, 5 } };
+    for (int variant = 0; variant < 18; variant++)
+        for (size_t i = 0; i < PLN_COUNT_OF(shapes); i++) {
+            const int64_t *v = shapes[i];
+            struct kernel_case c;
+            kernel_case_init(&c, "grid_sample of many places", PLN_OP_GRID_SAMPLE, 0);
+            kernel_case_input(&c, 4, v)->fill = variant % 3 == 1 ? FILL_SPECIAL : FILL_PLAIN;
+            static float places[3 * 23 * 17 * 2];
+            for (size_t k = 0; k < PLN_COUNT_OF(places); k++) places[k] = k % 97 == 5 ? NAN : k % 89 == 7 ? INFINITY : (float)((int)(k * 37 % 1001) - 500) / 400.0f;
+            kernel_case_input(&c, 4, DIMS(v[0], v[4], v[5], 2))->values = places;
+            set_text(&c, "mode", modes[variant % 3]);
+            set_text(&c, "padding_mode", paddings[variant / 3 % 3]);
+            set_int(&c, "align_corners", variant / 9);
+            c.rtol = 1e-5;
+            c.atol = 2e-6;
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+}
+
 static void affine_grid(void **state)
 {
     (void)state;
@@ -268,6 +294,36 @@ static void roi_align(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_ROI_ALIGN), 0);
 }
 
+/* More channels than a task takes, a region of many samples, regions that there are not. */
+static void roi_align_large(void **state)
+{
+    (void)state;
+    static const float rois[] = { 0, 0, 300, 6000, 1.5f, 2.25f, 6.5f, 3.75f }, far[] = { 0, 0, 300, 200, 0, 0, 1e9f, 1 };
+    static float image[2 * 70 * 5 * 6];
+    for (size_t i = 0; i < PLN_COUNT_OF(image); i++) image[i] = (float)(i * 29 % 103) / 50.0f - 1;
+    for (int variant = 0; variant < 8; variant++) {
+        struct kernel_case c;
+        kernel_case_init(&c, "roi_align of many channels", PLN_OP_ROI_ALIGN, 0);
+        kernel_case_input(&c, SHAPE(2, 70, 5, 6))->values = image;
+        kernel_case_input(&c, SHAPE(2, 4))->values = rois;
+        ints(&c, 2, DIMS(1, 0));
+        set_text(&c, "mode", variant & 1 ? "max" : "avg");
+        set_int(&c, "output_height", 2);
+        set_int(&c, "output_width", 3);
+        if (variant >= 4 && variant & 2) {
+            c.inputs[1].wrong = far;
+            c.fault = "too large";
+        } else if (variant >= 4) {
+            c.inputs[2].wrong = variant & 1 ? DIMS(0, 2) : DIMS(-1, 0);
+            c.fault = "is of ";
+        }
+        c.rtol = 2e-5;
+        c.atol = 1e-5;
+        kernel_case_run(&c);
+        kernel_case_deinit(&c);
+    }
+}
+
 static void all_rows_were_run(void **state)
 {
     (void)state;
@@ -278,7 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resize),    cmocka_unit_test(resize_special), cmocka_unit_test(grid_sample), cmocka_unit_test(affine_grid),
-        cmocka_unit_test(roi_align), cmocka_unit_test(all_rows_were_run),
+        cmocka_unit_test(roi_align), cmocka_unit_test(grid_sample_large), cmocka_unit_test(roi_align_large), cmocka_unit_test(all_rows_were_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

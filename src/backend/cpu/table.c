@@ -14,6 +14,7 @@
 #include "backend/cpu/kernels/resize/resize.h"
 #include "backend/cpu/kernels/rnn/rnn.h"
 #include "backend/cpu/kernels/rowprog/rowprog.h"
+#include "backend/cpu/kernels/sample/sample.h"
 #include "backend/cpu/kernels/select/select.h"
 #include "backend/cpu/kernels/move/move.h"
 #include "base/cpu.h"
