@@ -25,6 +25,7 @@ struct roi_state {
 struct region {
     double y, x, bin_h, bin_w;
     int64_t samples_h, samples_w;
+    double share; /* of a sample in the average */
 };
 
 /* The two pixels around a sample along one axis; low -1: it is outside. */
@@ -111,6 +112,7 @@ static bool read_region(const struct roi_state *s, int64_t r, struct region *out
     if (!(samples_h <= most && samples_w <= most)) return false;
     out->samples_h = (int64_t)fmax(samples_h, 0);
     out->samples_w = (int64_t)fmax(samples_w, 0);
+    out->share = 1 / fmax((double)(out->samples_h * out->samples_w), 1);
     return true;
 }
 
@@ -153,10 +155,9 @@ static inline void add_row(const struct roi_state *s, const float *plane, const 
 
 static float finish(const struct roi_state *s, const struct region *g, const struct bin *bin)
 {
-    const int64_t samples = g->samples_h * g->samples_w;
-    if (!s->max) return (float)(bin->total / (double)PLN_MAX(samples, (int64_t)1));
+    if (!s->max) return (float)(bin->total * g->share);
     /* Samples outside of the image are zeros. */
-    return (float)(bin->inside < samples ? fmax(bin->total, 0) : bin->total);
+    return (float)(bin->inside < g->samples_h * g->samples_w ? fmax(bin->total, 0) : bin->total);
 }
 
 /* All bins of n channels, whose planes follow each other at x: samples of all rows and columns are found first. */
