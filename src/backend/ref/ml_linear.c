@@ -14,7 +14,7 @@ static void score_row(const double *coefficients, const double *intercepts, int6
 struct linear {
     const double *x, *coefficients, *intercepts;
     int64_t rows, features, targets;
-    enum pln_ref_transform transform;
+    enum pln_transform transform;
 };
 
 /* targets 0: as many as there are coefficients for. */
@@ -45,7 +45,7 @@ enum pln_status pln_ref_linear_regressor(struct pln_call *call)
     PLN_TRY(pln_ref_scratch_reals(call, l.targets, &scores));
     for (int64_t i = 0; i < l.rows; i++) {
         score_row(l.coefficients, l.intercepts, l.targets, l.features, l.x + i * l.features, scores);
-        pln_ref_transform_row(l.transform, scores, l.targets);
+        pln_scores_transform(l.transform, scores, l.targets);
         pln_ref_store(&y, i * l.targets, l.targets, scores);
     }
     return PLN_OK;
@@ -67,11 +67,11 @@ enum pln_status pln_ref_linear_classifier(struct pln_call *call)
     PLN_TRY(pln_ref_scratch_reals(call, PLN_MAX(l.targets, 2), &scores));
     for (int64_t i = 0; i < l.rows; i++) {
         score_row(l.coefficients, l.intercepts, l.targets, l.features, l.x + i * l.features, scores);
-        int64_t best = split ? scores[0] > 0 : pln_ref_largest(scores, l.targets);
+        int64_t best = split ? scores[0] > 0 : pln_scores_largest(scores, l.targets);
         if (split) {
-            pln_ref_scores_split(l.transform, true, scores);
+            pln_scores_split(l.transform, true, scores);
         } else {
-            pln_ref_transform_row(l.transform, scores, l.targets);
+            pln_scores_transform(l.transform, scores, l.targets);
         }
         PLN_TRY(pln_ref_put_class(call, &y, &z, i, &labels, best, scores));
     }

@@ -1,78 +1,20 @@
 #include "backend/ref/ml_scores.h"
 
-#include <math.h>
-
 #include "backend/ref/real.h"
 
-enum pln_status pln_ref_transform_read(struct pln_call *call, enum pln_ref_transform *out_transform)
+enum pln_status pln_ref_transform_read(struct pln_call *call, enum pln_transform *out_transform)
 {
     static const char *const names[] = { "NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT" };
     const struct pln_attr *attr = pln_attrs_find(call->attrs, "post_transform");
-    *out_transform = PLN_REF_TRANSFORM_NONE;
+    *out_transform = PLN_TRANSFORM_NONE;
     if (!attr) return PLN_OK;
     for (size_t i = 0; i < PLN_COUNT_OF(names); i++) {
         bool same = attr->kind == PLN_ATTR_INT ? attr->u.i == (int64_t)i : pln_str_equal(pln_attrs_string(call->attrs, "post_transform", ""), names[i]);
         if (!same) continue;
-        *out_transform = (enum pln_ref_transform)i;
+        *out_transform = (enum pln_transform)i;
         return PLN_OK;
     }
     return pln_call_fail(call, PLN_BAD_MODEL, "post_transform is none of NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT");
-}
-
-/* keep_zeros: scores within 1e-7 of 0 stay out of it (ONNX Runtime's reading of SOFTMAX_ZERO). */
-static void softmax(double *row, int64_t n, bool keep_zeros)
-{
-    double largest = -(double)INFINITY, sum = 0;
-    for (int64_t i = 0; i < n; i++) largest = fmax(largest, row[i]);
-    for (int64_t i = 0; i < n; i++) {
-        row[i] = keep_zeros && fabs(row[i]) <= 1e-7 ? row[i] * exp(-largest) : exp(row[i] - largest);
-        sum += row[i];
-    }
-    for (int64_t i = 0; i < n; i++) row[i] = sum == 0 ? 0.5 : row[i] / sum;
-}
-
-static double logistic(double x)
-{
-    double v = 1 / (1 + exp(-fabs(x)));
-    return x < 0 ? 1 - v : v;
-}
-
-/* sqrt(2) times the inverse error function of 2 x - 1, by the approximation that scikit-learn's converters and ONNX Runtime share (S. Winitzki, "A
- * handy approximation for the error function and its inverse", 2008, with a = 0.147). */
-static double probit(double x)
-{
-    double y = 2 * x - 1, log_part = log((1 - y) * (1 + y));
-    double half = 2 / (3.14159265358979323846 * 0.147) + 0.5 * log_part;
-    double root = sqrt(-half + sqrt(half * half - log_part / 0.147));
-    return 1.41421356237309504880 * (y < 0 ? -root : root);
-}
-
-void pln_ref_transform_row(enum pln_ref_transform transform, double *row, int64_t n)
-{
-    switch (transform) {
-    case PLN_REF_TRANSFORM_NONE:
-        break;
-    case PLN_REF_TRANSFORM_SOFTMAX:
-        softmax(row, n, false);
-        break;
-    case PLN_REF_TRANSFORM_SOFTMAX_ZERO:
-        softmax(row, n, true);
-        break;
-    case PLN_REF_TRANSFORM_LOGISTIC:
-        for (int64_t i = 0; i < n; i++) row[i] = logistic(row[i]);
-        break;
-    case PLN_REF_TRANSFORM_PROBIT:
-        for (int64_t i = 0; i < n; i++) row[i] = probit(row[i]);
-        break;
-    }
-}
-
-void pln_ref_scores_split(enum pln_ref_transform transform, bool complement, double *row)
-{
-    bool plain = transform == PLN_REF_TRANSFORM_NONE || transform == PLN_REF_TRANSFORM_PROBIT;
-    row[1] = row[0];
-    row[0] = complement && plain ? 1 - row[1] : -row[1];
-    pln_ref_transform_row(transform, row, 2);
 }
 
 enum pln_status pln_ref_put_class(struct pln_call *call, const struct pln_tensor *y, const struct pln_tensor *z, int64_t at, const struct pln_tensor *labels,
@@ -80,15 +22,6 @@ enum pln_status pln_ref_put_class(struct pln_call *call, const struct pln_tensor
 {
     pln_ref_store(z, at * z->dims[1], z->dims[1], scores);
     return pln_ref_put(call, 0, y, at, labels, best);
-}
-
-int64_t pln_ref_largest(const double *row, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++) {
-        if (row[i] > row[best]) best = i;
-    }
-    return best;
 }
 
 enum pln_status pln_ref_rows(struct pln_call *call, const double **out_values, int64_t *out_rows, int64_t *out_features)

@@ -1,24 +1,15 @@
-/* Scores of classifiers and regressors: the transforms of ai.onnx.ml, and writing labels. */
+/* Scores of classifiers and regressors (kernel/scores.h): reading the attributes of ai.onnx.ml, and writing labels. */
 #ifndef PLN_BACKEND_REF_ML_SCORES_H
 #define PLN_BACKEND_REF_ML_SCORES_H
 
 #include "backend/ref/lookup.h"
-
-enum pln_ref_transform { PLN_REF_TRANSFORM_NONE, PLN_REF_TRANSFORM_SOFTMAX, PLN_REF_TRANSFORM_LOGISTIC, PLN_REF_TRANSFORM_SOFTMAX_ZERO, PLN_REF_TRANSFORM_PROBIT };
+#include "kernel/scores.h"
 
 /* Attribute post_transform, as text or (TreeEnsemble) as a number. */
-enum pln_status pln_ref_transform_read(struct pln_call *call, enum pln_ref_transform *out_transform);
-/* In place over one row. SOFTMAX_ZERO keeps zeros; PROBIT is sqrt(2) erfinv(2 x - 1). */
-void pln_ref_transform_row(enum pln_ref_transform transform, double *row, int64_t n);
-
-/* One score s of a positive class becomes two, in row[0] and row[1], and is transformed: 1 - s and s where `complement` (s is a probability) and
- * the transform is NONE or PROBIT, else -s and s. */
-void pln_ref_scores_split(enum pln_ref_transform transform, bool complement, double *row);
+enum pln_status pln_ref_transform_read(struct pln_call *call, enum pln_transform *out_transform);
 /* Writes scores of n classes to row `at` of output 1, f32, and the label of class `best` to element `at` of output 0. */
 enum pln_status pln_ref_put_class(struct pln_call *call, const struct pln_tensor *y, const struct pln_tensor *z, int64_t at, const struct pln_tensor *labels,
                                   int64_t best, const double *scores);
-/* The first largest of row. */
-int64_t pln_ref_largest(const double *row, int64_t n);
 
 /* x as rows of doubles: rank 2, or rank 1 as one row. Errors: PLN_BAD_MODEL. */
 enum pln_status pln_ref_rows(struct pln_call *call, const double **out_values, int64_t *out_rows, int64_t *out_features);

@@ -8,7 +8,7 @@ struct svm {
     const double *x, *vectors, *coefficients, *rho, *prob_a, *prob_b, *params;
     int64_t rows, features, n_vectors, n_coefficients, n_rho, n_prob;
     enum { LINEAR, POLY, RBF, SIGMOID } kernel;
-    enum pln_ref_transform transform;
+    enum pln_transform transform;
 };
 
 static enum pln_status read_svm(struct pln_call *call, struct svm *s)
@@ -71,7 +71,7 @@ enum pln_status pln_ref_svm_regressor(struct pln_call *call)
         double sum = s.rho[0] + (n_supports == 0 ? kernel_of(&s, x, s.coefficients) : 0);
         for (int64_t v = 0; v < n_supports; v++) sum += s.coefficients[v] * kernel_of(&s, x, s.vectors + v * s.features);
         if (one_class) sum = sum > 0 ? 1 : -1;
-        pln_ref_transform_row(s.transform, &sum, 1);
+        pln_scores_transform(s.transform, &sum, 1);
         pln_ref_store(&y, i, 1, &sum);
     }
     return PLN_OK;
@@ -189,11 +189,11 @@ static int64_t classify(const struct classifier *c, const double *x, int64_t *ou
     const struct svm *s = &c->svm;
     if (c->pairs == 0) {
         for (int64_t k = 0; k < c->classes; k++) c->scores[k] = s->rho[0] + kernel_of(s, x, s->coefficients + k * s->features);
-        *out_best = pln_ref_largest(c->scores, c->classes);
+        *out_best = pln_scores_largest(c->scores, c->classes);
         return c->classes;
     }
     score_pairs(c, x);
-    *out_best = pln_ref_largest(c->votes, c->classes);
+    *out_best = pln_scores_largest(c->votes, c->classes);
     if (s->n_prob == 0) return c->pairs;
     memcpy(c->scores, probabilities(c), (size_t)c->classes * sizeof(double));
     return c->classes;
@@ -213,9 +213,9 @@ enum pln_status pln_ref_svm_classifier(struct pln_call *call)
     for (int64_t i = 0; i < c.svm.rows; i++) {
         int64_t best, n = classify(&c, c.svm.x + i * c.svm.features, &best);
         if (split) {
-            pln_ref_scores_split(c.svm.transform, false, c.scores);
+            pln_scores_split(c.svm.transform, false, c.scores);
         } else {
-            pln_ref_transform_row(c.svm.transform, c.scores, n);
+            pln_scores_transform(c.svm.transform, c.scores, n);
         }
         PLN_TRY(pln_ref_put_class(call, &y, &z, i, &labels, best, c.scores));
     }

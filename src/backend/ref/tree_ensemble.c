@@ -19,7 +19,7 @@ static enum pln_status read_aggregate(struct pln_call *call, enum pln_ref_aggreg
 
 struct ensemble {
     struct pln_ref_trees trees;
-    enum pln_ref_transform transform;
+    enum pln_transform transform;
     const double *x, *base;
     int64_t rows, features, n_base;
     double *scores;
@@ -50,7 +50,7 @@ static enum pln_status regress(struct pln_call *call, struct ensemble *e, enum p
     for (int64_t i = 0; i < e->rows; i++) {
         PLN_TRY(pln_ref_trees_run(call, &e->trees, e->x + i * e->features, e->features, aggregate, e->scores, e->voted));
         for (int64_t t = 0; t < dims[1] && e->n_base > 0; t++) e->scores[t] += e->base[e->n_base == 1 ? 0 : t];
-        pln_ref_transform_row(e->transform, e->scores, dims[1]);
+        pln_scores_transform(e->transform, e->scores, dims[1]);
         pln_ref_store(&y, i * dims[1], dims[1], e->scores);
     }
     return PLN_OK;
@@ -93,11 +93,11 @@ enum pln_status pln_ref_tree_ensemble_classifier(struct pln_call *call)
     for (int64_t i = 0; i < e.rows; i++) {
         PLN_TRY(pln_ref_trees_run(call, &e.trees, e.x + i * e.features, e.features, PLN_REF_SUM, e.scores, e.voted));
         for (int64_t c = 0; c < e.n_base; c++) e.scores[c] += e.base[c];
-        int64_t best = split ? e.scores[0] > (positive ? 0.5 : 0) : pln_ref_largest(e.scores, n);
+        int64_t best = split ? e.scores[0] > (positive ? 0.5 : 0) : pln_scores_largest(e.scores, n);
         if (split) {
-            pln_ref_scores_split(e.transform, positive, e.scores);
+            pln_scores_split(e.transform, positive, e.scores);
         } else {
-            pln_ref_transform_row(e.transform, e.scores, n);
+            pln_scores_transform(e.transform, e.scores, n);
         }
         PLN_TRY(pln_ref_put_class(call, &y, &z, i, &labels, best, e.scores));
     }
