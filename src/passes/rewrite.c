@@ -204,13 +204,21 @@ bool pln_rewrite_forward(struct pln_rewrite *rewrite, uint32_t node, uint32_t sl
     return true;
 }
 
-bool pln_rewrite_replace(struct pln_rewrite *rewrite, uint32_t node, uint32_t by)
+bool pln_rewrite_take_output(struct pln_rewrite *rewrite, uint32_t node, uint32_t slot, uint32_t by, uint32_t by_slot)
 {
     struct pln_graph *graph = rewrite->graph;
-    uint32_t old = pln_graph_node(graph, node)->outputs[0], made = pln_graph_node(graph, by)->outputs[0];
+    if (slot >= pln_graph_node(graph, node)->n_outputs) return true;
+    uint32_t old = pln_graph_node(graph, node)->outputs[slot], made = pln_graph_node(graph, by)->outputs[by_slot];
+    if (old == PLN_NONE) return true;
     if (!meet_types(graph, pln_graph_node(graph, node)->block, old, made)) return false;
-    pln_graph_set_output(graph, by, 0, old);
-    pln_graph_remove_node(graph, node);
+    pln_graph_set_output(graph, by, by_slot, old);
+    return true;
+}
+
+bool pln_rewrite_replace(struct pln_rewrite *rewrite, uint32_t node, uint32_t by)
+{
+    if (!pln_rewrite_take_output(rewrite, node, 0, by, 0)) return false;
+    pln_graph_remove_node(rewrite->graph, node);
     return true;
 }
 

@@ -43,6 +43,8 @@ bool pln_rewrite_fix_shape(struct pln_rewrite *rewrite, uint32_t node);
 /* Everybody who uses output `slot` of node now uses value, which has the same elements. false, and nothing done: the output is tapped, or the
  * types are not known to be equal. In the main block, dims that must be equal are unified. A node without further use is removed. */
 bool pln_rewrite_forward(struct pln_rewrite *rewrite, uint32_t node, uint32_t slot, uint32_t value);
+/* Output `slot` of node, if it is wanted, is from now on output `by_slot` of `by`. false: types differ. */
+bool pln_rewrite_take_output(struct pln_rewrite *rewrite, uint32_t node, uint32_t slot, uint32_t by, uint32_t by_slot);
 /* The node's only output is from now on made by `by` (output 0). false: types differ. */
 bool pln_rewrite_replace(struct pln_rewrite *rewrite, uint32_t node, uint32_t by);
 

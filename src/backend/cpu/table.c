@@ -17,6 +17,7 @@
 #include "backend/cpu/kernels/sample/sample.h"
 #include "backend/cpu/kernels/select/select.h"
 #include "backend/cpu/kernels/move/move.h"
+#include "backend/cpu/kernels/trees/trees.h"
 #include "base/cpu.h"
 
 #define TILE(a, b, c, d) \
