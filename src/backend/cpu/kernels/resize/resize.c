@@ -555,12 +555,12 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     struct chunk chunk = { .number = -1, .taps = scratch };
     struct axis_taps *table = chunk.taps + (s->by_runs ? s->chunk : 0);
     int64_t *offsets = (int64_t *)(void *)(table + s->n_table);
-    float *weights = (float *)(void *)(offsets + n_taps * s->chunk), *lines = weights + n_taps * s->chunk;
-    struct kept kept = { .sum = lines + n_taps * s->chunk };
+    float *weights = (float *)(void *)(offsets + (s->by_runs ? 0 : n_taps * s->chunk)), *lines = weights + (s->by_runs ? 0 : n_taps * s->chunk);
+    struct kept kept = { .sum = s->row_first ? lines + n_taps * s->chunk : NULL };
     for (int k = 0; k < n_taps; k++) {
-        chunk.offset[k] = offsets + k * s->chunk;
-        chunk.weight[k] = weights + k * s->chunk;
-        kept.line[k] = lines + k * s->chunk;
+        chunk.offset[k] = s->by_runs ? NULL : offsets + k * s->chunk;
+        chunk.weight[k] = s->by_runs ? NULL : weights + k * s->chunk;
+        kept.line[k] = s->row_first ? lines + k * s->chunk : NULL;
     }
     struct place place = { .at = 0 };
     const bool rows = s->modes.filter == PLN_RESIZE_NEAREST && s->n_outer > 0 && (s->by_runs ? s->run.y == 1 && s->row.y == s->run.out : s->row.y == 1);
