@@ -9,6 +9,7 @@ struct pln_trees_table {
     int64_t n_words;
     /* Of two classes: only the first one is voted for, and no vote is negative. */
     bool one_sided, positive;
+    bool no_memory; /* why there is no table */
 };
 
 /* Of a node of tree_ensemble, tree_ensemble_classifier or tree_ensemble_regressor that votes for n_targets. Arrays lie in the arena. false: the

@@ -23,7 +23,16 @@ struct reader {
     const int64_t *roots, *vote_targets;
     const float *vote_weights;
     int64_t *next_vote; /* -1: the last of its leaf */
+    bool no_memory;
 };
+
+/* In the arena. NULL: no memory, which the reader notes. */
+static void *take(struct reader *r, int64_t count, size_t elem_bytes)
+{
+    void *memory = pln_arena_array(r->arena, (size_t)count, elem_bytes);
+    if (!memory) r->no_memory = true;
+    return memory;
+}
 
 /* An entry a node, or none at all where `optional`. */
 static bool read_ints(const struct reader *r, const char *name, int64_t n, bool optional, const int64_t **out_ints)
@@ -50,8 +59,8 @@ static bool begin(struct reader *r, int64_t n)
 {
     r->n = n;
     if (n > INT32_MAX / 8 || r->n_votes > INT32_MAX / 8 || n < 1) return false;
-    r->nodes = pln_arena_array(r->arena, (size_t)n, sizeof *r->nodes);
-    r->next_vote = pln_arena_array(r->arena, (size_t)r->n_votes + 1, sizeof *r->next_vote);
+    r->nodes = take(r, n, sizeof *r->nodes);
+    r->next_vote = take(r, r->n_votes + 1, sizeof *r->next_vote);
     if (!r->nodes || !r->next_vote) return false;
     for (int64_t i = 0; i < n; i++) r->nodes[i].first_vote = -1;
     for (int64_t i = 0; i < r->n_votes; i++) {
@@ -114,15 +123,16 @@ static int read_mode(const struct pln_string *text)
 /* Finds nodes by tree and number. The first node of a tree is its root. */
 static bool index_nodes(struct reader *r, const struct key *keys, struct pln_map *map, struct pln_map *trees)
 {
-    int64_t *roots = pln_arena_array(r->arena, (size_t)r->n, sizeof *roots);
+    int64_t *roots = take(r, r->n, sizeof *roots);
     if (!roots) return false;
     for (int64_t i = 0; i < r->n; i++) {
         uint32_t at;
         if (!pln_map_get(trees, (const char *)&keys[i].tree, sizeof(int64_t), &at)) {
             roots[r->n_roots++] = i;
-            if (!pln_map_set(trees, (const char *)&keys[i].tree, sizeof(int64_t), (uint32_t)i)) return false;
+            if (!pln_map_set(trees, (const char *)&keys[i].tree, sizeof(int64_t), (uint32_t)i)) r->no_memory = true;
         }
-        if (!pln_map_set(map, (const char *)&keys[i], sizeof keys[i], (uint32_t)i)) return false;
+        if (!pln_map_set(map, (const char *)&keys[i], sizeof keys[i], (uint32_t)i)) r->no_memory = true;
+        if (r->no_memory) return false;
     }
     r->roots = roots;
     return true;
@@ -184,7 +194,7 @@ static bool read_old(struct reader *r, const char *prefix, const struct pln_allo
     snprintf(name, sizeof name, "%s_ids", prefix);
     r->n_votes = pln_attrs_ints(r->attrs, name, &r->vote_targets);
     if (!read_ints(r, "nodes_nodeids", n, false, &node_ids) || !begin(r, n)) return false;
-    struct key *keys = pln_arena_array(r->arena, (size_t)n, sizeof *keys);
+    struct key *keys = take(r, n, sizeof *keys);
     if (!keys) return false;
     for (int64_t i = 0; i < n; i++) keys[i] = (struct key){ tree_ids[i], node_ids[i] };
     pln_map_init(&map, alloc);
@@ -245,19 +255,19 @@ static bool write_tree(struct writer *w, const struct reader *r, int64_t root, i
     return true;
 }
 
-static bool write_table(const struct reader *r, struct pln_trees_table *out_table)
+static bool write_table(struct reader *r, struct pln_trees_table *out_table)
 {
     struct writer w = { .mode = -1 };
-    w.nodes = pln_arena_array(r->arena, (size_t)r->n, sizeof *w.nodes);
-    w.firsts = pln_arena_array(r->arena, (size_t)r->n + 1, sizeof *w.firsts);
-    w.votes = pln_arena_array(r->arena, (size_t)r->n_votes + 1, sizeof *w.votes);
-    w.roots = pln_arena_array(r->arena, (size_t)r->n_roots + 1, sizeof *w.roots);
-    struct waiting *stack = pln_arena_array(r->arena, (size_t)r->n + 2, sizeof *stack); /* each node seen adds one entry at most */
+    w.nodes = take(r, r->n, sizeof *w.nodes);
+    w.firsts = take(r, r->n + 1, sizeof *w.firsts);
+    w.votes = take(r, r->n_votes + 1, sizeof *w.votes);
+    w.roots = take(r, r->n_roots + 1, sizeof *w.roots);
+    struct waiting *stack = take(r, r->n + 2, sizeof *stack); /* each node seen adds one entry at most */
     if (!w.nodes || !w.firsts || !w.votes || !w.roots || !stack || r->n_roots > INT32_MAX / 8) return false;
     for (int64_t i = 0; i < r->n_roots; i++)
         if (!write_tree(&w, r, r->roots[i], &w.roots[i], stack)) return false;
     out_table->n_words = PLN_TREES_HEADER + 4 * (int64_t)w.n_nodes + w.n_leaves + 1 + 2 * (int64_t)w.n_votes + r->n_roots;
-    int32_t *to = out_table->words = pln_arena_array(r->arena, (size_t)out_table->n_words, sizeof *to);
+    int32_t *to = out_table->words = take(r, out_table->n_words, sizeof *to);
     if (!to) return false;
     const int32_t header[PLN_TREES_HEADER] = { PLN_TREES_VERSION, w.n_nodes, w.n_leaves, w.n_votes, (int32_t)r->n_roots, w.n_features, w.mode < 0 ? PLN_TREES_LEQ : w.mode, 0 };
     memcpy(to, header, sizeof header);
@@ -278,7 +288,10 @@ bool pln_trees_table_make(const struct pln_graph *graph, uint32_t node, int64_t 
     struct reader r = { .attrs = &n->attrs, .arena = arena, .n_targets = n_targets };
     memset(out_table, 0, sizeof *out_table);
     const bool good = n->op == PLN_OP_TREE_ENSEMBLE ? read_new(&r) : read_old(&r, n->op == PLN_OP_TREE_ENSEMBLE_CLASSIFIER ? "class" : "target", graph->alloc);
-    if (!good || !write_table(&r, out_table)) return false;
+    if (!good || !write_table(&r, out_table)) {
+        out_table->no_memory = r.no_memory;
+        return false;
+    }
     out_table->one_sided = n_targets == 2 && r.n_votes > 0;
     out_table->positive = true;
     for (int64_t v = 0; v < r.n_votes; v++) {

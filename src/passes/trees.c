@@ -67,14 +67,19 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     const int64_t n_targets = classes ? pln_attrs_ints(&n->attrs, "classlabels_int64s", &labels) : pln_node_int(graph, node, "n_targets");
     if (x->kind != PLN_TENSOR || x->dtype != PLN_F32 || x->rank < 1 || n_targets < 1 || n_targets > INT32_MAX) return false;
     const float *base = read_base(rw, &n->attrs, n_targets, classes, &fits);
-    if (!fits || !pln_trees_table_make(graph, node, n_targets, rw->scratch, &table)) return false;
+    if (!fits) return false;
+    if (!pln_trees_table_make(graph, node, n_targets, rw->scratch, &table)) {
+        /* Without this constant the plan would be another one. */
+        if (table.no_memory) graph->failed = true;
+        return false;
+    }
     uint32_t words;
     void *data = pln_rewrite_constant(rw, NULL, PLN_I32, 1, &table.n_words, &words);
     if (!data) return false;
     memcpy(data, table.words, (size_t)table.n_words * sizeof *table.words);
     const uint32_t inputs[2] = { pln_graph_node(graph, node)->inputs[0], words };
     const uint32_t made = pln_graph_insert_node(graph, node, PLN_OP_TREES, 0, inputs, 2, classes ? 2 : 1);
-    if (made == PLN_NONE || !pln_graph_node_inherit(graph, made, node)) return false;
+    if (made == PLN_NONE || !pln_graph_node_inherit(graph, made, node)) return false; /* the graph has failed */
     const struct pln_attr own = { .name = "base", .kind = PLN_ATTR_FLOATS, .n = n_targets, .u.floats = base };
     if (!set_attrs(graph, node, made, &table, n_targets) || (base && !pln_attrs_set(&pln_graph_node(graph, made)->attrs, &graph->arena, &own))) {
         pln_graph_remove_node(graph, made);
