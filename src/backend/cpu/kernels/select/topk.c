@@ -5,7 +5,7 @@
 /* What is sorted by insertion, and not by digits. */
 #define RUN 48
 /* Room behind the k best for what gets by the filter: merged when it is full. */
-#define ROOM_LEAST 256
+#define ROOM_LEAST 64
 
 struct topk_state {
     const float *x;
