@@ -154,6 +154,8 @@ static void blocks(void **state)
         blocks_one(PLN_OP_DEPTH_TO_SPACE, SHAPE(1, 18, 33, 9), 3, mode);
         blocks_one(PLN_OP_DEPTH_TO_SPACE, SHAPE(1, 16, 2, 3, 4), 2, mode);
         blocks_one(PLN_OP_DEPTH_TO_SPACE, SHAPE(0, 4, 5, 7), 2, mode);
+        blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(2, 3, 10, 14), 2, mode);
+        blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(1, 2, 6, 9, 3), 3, mode);
     }
     blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(2, 3, 10, 14), 2, NULL);
     blocks_one(PLN_OP_SPACE_TO_DEPTH, SHAPE(1, 5, 66, 9), 3, NULL);

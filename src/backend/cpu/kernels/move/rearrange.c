@@ -28,6 +28,8 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     if (!takes(problem->inputs[0].dtype) || problem->outputs[0].dtype != problem->inputs[0].dtype) return "elements are not whole bytes";
     if (rank < 1 || problem->outputs[0].rank != rank) return "the rank is not known";
     if (kernel->op == PLN_OP_TILE) return 2 * rank > PLN_MAX_RANK ? "there are too many axes" : NULL;
+    const char *mode = pln_attrs_string(problem->attrs, "mode", "DCR");
+    if (!pln_str_equal(mode, "DCR") && !pln_str_equal(mode, "CRD")) return "there is no such mode";
     return rank < 3 || 2 + 2 * (rank - 2) > PLN_MAX_RANK ? "there are too few axes, or too many" : NULL;
 }
 
@@ -59,7 +61,7 @@ static int block_loops(const struct pln_launch *launch, struct loop *out)
     const bool to_space = launch->op == PLN_OP_DEPTH_TO_SPACE;
     const struct pln_tensor *depth = to_space ? &launch->inputs[0] : &launch->outputs[0], *space = to_space ? &launch->outputs[0] : &launch->inputs[0];
     const int64_t b = pln_attrs_int(launch->attrs, "blocksize", 0), channels = space->dims[1];
-    const bool crd = to_space && pln_str_equal(pln_attrs_string(launch->attrs, "mode", "DCR"), "CRD");
+    const bool crd = pln_str_equal(pln_attrs_string(launch->attrs, "mode", "DCR"), "CRD");
     int64_t blocks = 1, extent;
     bool fits = depth->dims[0] == space->dims[0] && b >= 1;
     for (int d = 2; fits && d < depth->rank; d++) fits = pln_mul_i64(blocks, b, &blocks) && pln_mul_i64(depth->dims[d], b, &extent) && extent == space->dims[d];

@@ -27,21 +27,8 @@ struct taps {
     int n[PLACES];
 };
 
-static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
-{
-    (void)kernel;
-    if (problem->inputs[0].rank != 4 || problem->inputs[1].rank != 4) return "not an image of two axes";
-    if (problem->inputs[0].dtype != PLN_F32 || problem->inputs[1].dtype != PLN_F32) return "the image or the grid is not f32";
-    return NULL;
-}
-
-static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
-{
-    (void)kernel;
-    double n = 1;
-    for (int d = 0; d < problem->outputs[0].rank; d++) n *= problem->outputs[0].dims[d] < 0 ? 128 : (double)problem->outputs[0].dims[d];
-    return 3 * n + 500;
-}
+static const char *const modes[] = { "linear", "nearest", "cubic" };
+static const char *const paddings[] = { "zeros", "border", "reflection" };
 
 /* The number of the word among the three; 3: none of them. */
 static int find_word(const struct pln_attrs *attrs, const char *name, const char *const *words)
@@ -50,6 +37,22 @@ static int find_word(const struct pln_attrs *attrs, const char *name, const char
     int i = 0;
     while (i < 3 && strcmp(words[i], word) != 0) i++;
     return i;
+}
+
+static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    if (problem->inputs[0].rank != 4 || problem->inputs[1].rank != 4) return "not an image of two axes";
+    if (problem->inputs[0].dtype != PLN_F32 || problem->inputs[1].dtype != PLN_F32) return "the image or the grid is not f32";
+    return find_word(problem->attrs, "mode", modes) == 3 || find_word(problem->attrs, "padding_mode", paddings) == 3 ? "no such mode" : NULL;
+}
+
+static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
+{
+    (void)kernel;
+    double n = 1;
+    for (int d = 0; d < problem->outputs[0].rank; d++) n *= problem->outputs[0].dims[d] < 0 ? 128 : (double)problem->outputs[0].dims[d];
+    return 3 * n + 500;
 }
 
 static enum pln_status update(const struct pln_launch *launch, void *state_memory, struct pln_prepared *prepared, struct pln_diag *diag)
@@ -77,8 +80,6 @@ static enum pln_status update(const struct pln_launch *launch, void *state_memor
 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory, struct pln_prepared *out_prepared, struct pln_diag *diag)
 {
-    static const char *const modes[] = { "linear", "nearest", "cubic" };
-    static const char *const paddings[] = { "zeros", "border", "reflection" };
     (void)kernel;
     struct grid_state *s = state_memory;
     const int mode = find_word(launch->attrs, "mode", modes), padding = find_word(launch->attrs, "padding_mode", paddings);

@@ -45,7 +45,9 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     (void)kernel;
     if (problem->n_inputs != 3 || problem->inputs[0].dtype != PLN_F32 || problem->inputs[1].dtype != PLN_F32) return "the image or the regions are not f32";
     if (problem->inputs[2].dtype != PLN_I64) return "the numbers of images are not i64";
-    const char *mode = pln_attrs_string(problem->attrs, "mode", "avg");
+    if (pln_attrs_int(problem->attrs, "output_height", 1) < 1 || pln_attrs_int(problem->attrs, "output_width", 1) < 1) return "regions without elements";
+    const char *mode = pln_attrs_string(problem->attrs, "mode", "avg"), *coordinates = pln_attrs_string(problem->attrs, "coordinate_transformation_mode", "half_pixel");
+    if (strcmp(coordinates, "half_pixel") != 0 && strcmp(coordinates, "output_half_pixel") != 0) return "there are no such coordinates";
     return strcmp(mode, "avg") == 0 || strcmp(mode, "max") == 0 ? NULL : "neither average nor maximum";
 }
 
