@@ -301,6 +301,7 @@ static void roi_align_large(void **state)
 {
     (void)state;
     static const float rois[] = { 0, 0, 300, 6000, 1.5f, 2.25f, 6.5f, 3.75f }, far[] = { 0, 0, 300, 200, 0, 0, 1e9f, 1 };
+    static const int64_t behind[] = { 0, 2 }, before[] = { -1, 0 };
     static float image[2 * 70 * 5 * 6];
     for (size_t i = 0; i < PLN_COUNT_OF(image); i++) image[i] = (float)(i * 29 % 103) / 50.0f - 1;
     for (int variant = 0; variant < 8; variant++) {
@@ -316,7 +317,7 @@ static void roi_align_large(void **state)
             c.inputs[1].wrong = far;
             c.fault = "too large";
         } else if (variant >= 4) {
-            c.inputs[2].wrong = variant & 1 ? DIMS(0, 2) : DIMS(-1, 0);
+            c.inputs[2].wrong = variant & 1 ? behind : before;
             c.fault = "is of ";
         }
         c.rtol = 2e-5;
