@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "backend/cpu/kernels/reduce/axes.h"
 #include "backend/cpu/kernels/reduce/reduce.h"
 #include "backend/cpu/kernels/vec/vec.h"
 
@@ -7,10 +8,6 @@
 #define BLOCK 512
 /* Results side by side that are looked for together. */
 #define RUN 1024
-
-struct axis {
-    int64_t extent, x, y; /* strides of input and output */
-};
 
 struct arg_state {
     const struct pln_vec_isa *isa;
@@ -20,7 +17,7 @@ struct arg_state {
     bool max, last;             /* select_last_index */
     int64_t n, step;            /* of the axis that is looked through */
     int n_kept;
-    struct axis kept[PLN_MAX_RANK]; /* outermost first */
+    struct pln_reduce_axis kept[PLN_MAX_RANK]; /* outermost first */
     bool by_runs;               /* the innermost of them lies closer than the axis: results of it are found side by side */
     int64_t block, blocks;      /* results of a task, and such tasks in a run */
 };
@@ -45,33 +42,6 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     return n * (0.3 + 1 / (kernel->needs == 0 ? 2.0 : (double)kernel->tile[0])) + 500;
 }
 
-static int64_t magnitude(int64_t stride)
-{
-    return stride < 0 ? -stride : stride;
-}
-
-/* Outermost first as the input lies, axes that are walked as one merged. */
-static int tidy(struct axis *axes, int n)
-{
-    int kept = 0;
-    for (int i = 1; i < n; i++)
-        for (int k = i; k > 0 && magnitude(axes[k - 1].x) < magnitude(axes[k].x); k--) {
-            const struct axis other = axes[k];
-            axes[k] = axes[k - 1];
-            axes[k - 1] = other;
-        }
-    for (int i = 0; i < n; i++) {
-        if (axes[i].extent == 1) continue;
-        struct axis *before = kept > 0 ? &axes[kept - 1] : NULL;
-        if (before != NULL && before->x == axes[i].x * axes[i].extent && before->y == axes[i].y * axes[i].extent) {
-            *before = (struct axis){ before->extent * axes[i].extent, axes[i].x, axes[i].y };
-            continue;
-        }
-        axes[kept++] = axes[i];
-    }
-    return kept;
-}
-
 static bool split_axes(const struct pln_launch *launch, int axis, struct arg_state *s)
 {
     const struct pln_tensor *x = &launch->inputs[0], *y = &launch->outputs[0];
@@ -80,7 +50,7 @@ static bool split_axes(const struct pln_launch *launch, int axis, struct arg_sta
     for (int d = 0; d < x->rank; d++) {
         if (d == axis && !keep) continue;
         if (out >= y->rank || y->dims[out] != (d == axis ? 1 : x->dims[d])) return false;
-        if (d != axis) s->kept[s->n_kept++] = (struct axis){ x->dims[d], x->strides[d], y->strides[out] };
+        if (d != axis) s->kept[s->n_kept++] = (struct pln_reduce_axis){ x->dims[d], x->strides[d], y->strides[out] };
         out++;
     }
     return out == y->rank;
@@ -106,10 +76,10 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->last = pln_attrs_int(launch->attrs, "select_last_index", 0) != 0;
     s->n = x->dims[axis];
     s->step = x->strides[axis];
-    s->n_kept = tidy(s->kept, s->n_kept);
-    const struct axis *inner = s->n_kept > 0 ? &s->kept[s->n_kept - 1] : NULL;
+    s->n_kept = pln_reduce_tidy(s->kept, s->n_kept);
+    const struct pln_reduce_axis *inner = s->n_kept > 0 ? &s->kept[s->n_kept - 1] : NULL;
     /* Places side by side are held in 32 bits. */
-    s->by_runs = inner != NULL && magnitude(inner->x) < magnitude(s->step) && s->n <= INT32_MAX && s->n > 1;
+    s->by_runs = inner != NULL && pln_stride_size(inner->x) < pln_stride_size(s->step) && s->n <= INT32_MAX && s->n > 1;
     int64_t tasks = 1;
     for (int i = 0; i < s->n_kept - (s->by_runs ? 1 : 0); i++) tasks *= s->kept[i].extent;
     s->block = s->by_runs ? PLN_MIN(inner->extent, (int64_t)RUN) : 1;
@@ -257,7 +227,7 @@ static void run_task(const struct arg_state *s, int64_t task, void *scratch)
         s->y[y] = s->dtype == PLN_F32 ? one_f32(s, from, scratch) : s->dtype == PLN_I32 ? one_i32(s, from, scratch) : one_i64(s, from, scratch);
         return;
     }
-    const struct axis *run = &s->kept[s->n_kept - 1];
+    const struct pln_reduce_axis *run = &s->kept[s->n_kept - 1];
     const int64_t first = block * s->block, n = PLN_MIN(s->block, run->extent - first);
     int64_t *best = scratch, *line = best + RUN;
     int32_t *at = (int32_t *)(void *)(line + RUN);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "backend/cpu/kernels/reduce/axes.h"
 #include "backend/cpu/kernels/vec/vec.h"
 
 #define BLOCK 512
@@ -12,17 +13,13 @@
 /* Tasks that a run of sums is cut into, where it is long enough. */
 #define SUMS_TASKS 8
 
-struct axis {
-    int64_t extent, x, y; /* strides of input and output */
-};
-
 struct reduce_state {
     const struct pln_vec_isa *isa;
     unsigned kind;
     const float *x;
     float *y;
     int n_kept, n_reduced;
-    struct axis kept[PLN_MAX_RANK], reduced[PLN_MAX_RANK]; /* outermost first */
+    struct pln_reduce_axis kept[PLN_MAX_RANK], reduced[PLN_MAX_RANK]; /* outermost first */
     bool by_runs;                                          /* the innermost kept axis is walked as vectors */
     int64_t count, block, blocks;                          /* elements a result; results of a task, and such tasks in a run */
 };
@@ -101,7 +98,7 @@ static bool split_axes(const struct pln_launch *launch, struct reduce_state *s)
     if (!read_axes(launch, reduced)) return false;
     int out = 0;
     for (int d = 0; d < x->rank; d++) {
-        struct axis axis = { x->dims[d], x->strides[d], 0 };
+        struct pln_reduce_axis axis = { x->dims[d], x->strides[d], 0 };
         if (!reduced[d] || keep) {
             if (out >= y->rank || y->dims[out] != (reduced[d] ? 1 : x->dims[d])) return false;
             axis.y = reduced[d] ? 0 : y->strides[out];
@@ -113,33 +110,6 @@ static bool split_axes(const struct pln_launch *launch, struct reduce_state *s)
             s->kept[s->n_kept++] = axis;
     }
     return out == y->rank;
-}
-
-static int64_t magnitude(int64_t stride)
-{
-    return stride < 0 ? -stride : stride;
-}
-
-/* Outermost first as the input lies, axes that are walked as one merged. */
-static int tidy(struct axis *axes, int n)
-{
-    int kept = 0;
-    for (int i = 1; i < n; i++)
-        for (int k = i; k > 0 && magnitude(axes[k - 1].x) < magnitude(axes[k].x); k--) {
-            struct axis other = axes[k];
-            axes[k] = axes[k - 1];
-            axes[k - 1] = other;
-        }
-    for (int i = 0; i < n; i++) {
-        if (axes[i].extent == 1) continue;
-        struct axis *before = kept > 0 ? &axes[kept - 1] : NULL;
-        if (before != NULL && before->x == axes[i].x * axes[i].extent && before->y == axes[i].y * axes[i].extent) {
-            *before = (struct axis){ before->extent * axes[i].extent, axes[i].x, axes[i].y };
-            continue;
-        }
-        axes[kept++] = axes[i];
-    }
-    return kept;
 }
 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
@@ -158,11 +128,11 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->y = launch->outputs[0].data;
     s->count = 1;
     for (int i = 0; i < s->n_reduced; i++) s->count *= s->reduced[i].extent;
-    s->n_kept = tidy(s->kept, s->n_kept);
-    s->n_reduced = tidy(s->reduced, s->n_reduced);
-    const struct axis *kept = s->n_kept > 0 ? &s->kept[s->n_kept - 1] : NULL,
+    s->n_kept = pln_reduce_tidy(s->kept, s->n_kept);
+    s->n_reduced = pln_reduce_tidy(s->reduced, s->n_reduced);
+    const struct pln_reduce_axis *kept = s->n_kept > 0 ? &s->kept[s->n_kept - 1] : NULL,
                       *inner = s->n_reduced > 0 ? &s->reduced[s->n_reduced - 1] : NULL;
-    s->by_runs = kept != NULL && kept->extent > 1 && (inner == NULL || magnitude(kept->x) < magnitude(inner->x));
+    s->by_runs = kept != NULL && kept->extent > 1 && (inner == NULL || pln_stride_size(kept->x) < pln_stride_size(inner->x));
     s->blocks = 1;
     int64_t tasks = 1;
     for (int i = 0; i < s->n_kept - (s->by_runs ? 1 : 0); i++) tasks *= s->kept[i].extent;
@@ -189,7 +159,7 @@ static float finish(const struct reduce_state *s, double total)
 }
 
 /* Steps the first n axes; false when it wraps. */
-static bool step_axes(const struct axis *axes, int n, int64_t *index, int64_t *at)
+static bool step_axes(const struct pln_reduce_axis *axes, int n, int64_t *index, int64_t *at)
 {
     for (int d = n - 1; d >= 0; d--) {
         *at += axes[d].x;
@@ -226,7 +196,7 @@ static float reduce_one(const struct reduce_state *s, const float *x, float *lin
 {
     double total = start_of(s->kind);
     if (s->count == 0) return finish(s, total);
-    struct axis run = { 1, 1, 0 };
+    struct pln_reduce_axis run = { 1, 1, 0 };
     int outer = s->n_reduced;
     if (outer > 0) run = s->reduced[--outer];
     int64_t index[PLN_MAX_RANK] = { 0 }, at = 0;
@@ -275,7 +245,7 @@ static void finish_sums(const struct reduce_state *s, struct sums *sums)
 /* Sums of rows that lie side by side. */
 static void sum_run(const struct reduce_state *s, const float *x, struct sums *sums)
 {
-    struct axis rows = { 1, 0, 0 };
+    struct pln_reduce_axis rows = { 1, 0, 0 };
     int outer = s->n_reduced;
     if (outer > 0) rows = s->reduced[--outer];
     int64_t index[PLN_MAX_RANK] = { 0 }, at = 0;
@@ -337,7 +307,7 @@ static void run_task(const struct reduce_state *s, int64_t task, float *scratch)
         s->y[y] = reduce_one(s, s->x + x, scratch);
         return;
     }
-    const struct axis *run = &s->kept[s->n_kept - 1];
+    const struct pln_reduce_axis *run = &s->kept[s->n_kept - 1];
     int64_t first = block * s->block, n = PLN_MIN(s->block, run->extent - first);
     struct sums sums = { .now = run->y == 1 ? s->y + y + first : scratch + BLOCK, .before = (double *)(void *)(scratch + 2 * BLOCK), .n = n };
     if (adds(s) && run->x == 1 && s->count > 0) sum_run(s, s->x + x + first, &sums);
