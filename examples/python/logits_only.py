@@ -87,7 +87,7 @@ def main():
         raise
     except Exception as why:  # of protobuf
         raise SystemExit(f"{args.model} is no ONNX model: {why}") from None
-    if any(i.external_data for i in model.graph.initializer) and args.out.resolve().parent != args.model.resolve().parent:
+    if any(i.external_data for i in model.graph.initializer) and args.out.parent.resolve() != args.model.parent.resolve():
         raise SystemExit(f"the weights are in a file beside {args.model}: write OUT into the same folder")
     cut(model, args.ids, args.logits)
     args.out.write_bytes(model.SerializeToString())

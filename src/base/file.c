@@ -77,20 +77,25 @@ static bool descriptor_path(int fd, char buffer[PATH_MAX])
     return true;
 }
 
-static enum pln_status check_below(int folder_fd, int fd, const char *relative, struct pln_diag *diag)
+static bool is_below(const char *folder, const char *file)
+{
+    size_t n = strlen(folder);
+    if (n == 1) n = 0; /* "/": every path is below it */
+    return strncmp(folder, file, n) == 0 && file[n] == '/';
+}
+
+static enum pln_status check_below(int folder_fd, const char *home, int fd, const char *relative, struct pln_diag *diag)
 {
     char folder[PATH_MAX], file[PATH_MAX];
     if (!descriptor_path(folder_fd, folder) || !descriptor_path(fd, file))
         return pln_fail(diag, PLN_IO, "cannot tell where '%s' lies: /proc is not readable", relative);
-    size_t n = strlen(folder);
-    if (n == 1) n = 0; /* "/": every path is below it */
-    if (strncmp(folder, file, n) == 0 && file[n] == '/') return PLN_OK;
+    if (is_below(folder, file) || (home && is_below(home, file))) return PLN_OK;
     return pln_fail(diag, PLN_BAD_MODEL,
                     "'%s' leads out of the model's folder, to '%s'; copy the file there instead of linking it",
                     relative, file);
 }
 
-enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag,
+enum pln_status pln_file_map_below(const char *folder, const char *home, const char *relative, struct pln_diag *diag,
                                    struct pln_file_map *out_map)
 {
     map_clear(out_map);
@@ -104,7 +109,7 @@ enum pln_status pln_file_map_below(const char *folder, const char *relative, str
     if (fd < 0) {
         status = pln_fail(diag, PLN_IO, "cannot open '%s' in '%s': %s", relative, folder, strerror(errno));
     } else {
-        status = check_below(folder_fd, fd, relative, diag);
+        status = check_below(folder_fd, home, fd, relative, diag);
         if (status == PLN_OK) status = pln_file_map_descriptor(fd, relative, diag, out_map);
         close(fd);
     }

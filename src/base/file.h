@@ -17,8 +17,9 @@ enum pln_status pln_file_map(const char *path, struct pln_diag *diag, struct pln
 /* The same of an open descriptor, which is no longer needed then. path: for messages. */
 enum pln_status pln_file_map_descriptor(int fd, const char *path, struct pln_diag *diag, struct pln_file_map *out_map);
 /* Opens `relative` below `folder` without leaving it: absolute paths, "..", empty names and symbolic links that lead out are
- * PLN_BAD_MODEL (checked on the opened descriptor's real path, so nothing can be swapped between check and use). */
-enum pln_status pln_file_map_below(const char *folder, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
+ * PLN_BAD_MODEL (checked on the opened descriptor's real path, so nothing can be swapped between check and use). home: another
+ * folder that links may lead below, without links itself, or NULL. */
+enum pln_status pln_file_map_below(const char *folder, const char *home, const char *relative, struct pln_diag *diag, struct pln_file_map *out_map);
 void pln_file_unmap(struct pln_file_map *map);
 /* The pages that lie in these bytes need not stay in memory: they come back from the file when they are read. Bytes outside of the map are left alone. */
 void pln_file_map_forget(const struct pln_file_map *map, const void *bytes, size_t size_bytes);

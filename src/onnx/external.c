@@ -33,7 +33,7 @@ static enum pln_status find_file(struct pln_onnx_externals *externals, struct pl
     if (!name || !pln_arena_grow(externals->arena, &files, &externals->capacity, externals->count + 1, sizeof file))
         return pln_fail_memory(diag, "list of external files", sizeof file);
     externals->files = files;
-    PLN_TRY(pln_file_map_below(externals->folder, name, diag, &file));
+    PLN_TRY(pln_file_map_below(externals->folder, externals->home, name, diag, &file));
     if (!pln_map_set(&externals->index, name, location.size_bytes, (uint32_t)externals->count)) {
         pln_file_unmap(&file);
         return pln_fail_memory(diag, "list of external files", sizeof file);

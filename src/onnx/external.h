@@ -1,5 +1,6 @@
 /* Files beside a model that hold tensors (TensorProto.external_data). Each is mapped once, at first use, and stays
- * mapped as long as the model; only files in the model's folder or below it can be reached. */
+ * mapped as long as the model; only files in the model's folder or below it can be reached, or, where the model is a symbolic
+ * link, in the folder of what it leads to (so Hugging Face's cache keeps a model and its weights: links to files of another folder). */
 #ifndef PLN_ONNX_EXTERNAL_H
 #define PLN_ONNX_EXTERNAL_H
 
@@ -13,6 +14,7 @@
 
 struct pln_onnx_externals {
     const char *folder;      /* NULL: there is none, a model from memory */
+    const char *home;        /* the folder of the file that the model is a link to, or NULL */
     struct pln_arena *arena; /* for names and the list; outlives this */
     struct pln_map index;    /* location to place in files */
     struct pln_file_map *files;

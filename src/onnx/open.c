@@ -1,6 +1,10 @@
+#define _XOPEN_SOURCE 700
+
 #include "onnx/open.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 
@@ -154,12 +158,22 @@ static enum pln_status decode(struct pln_onnx_file *file, const uint8_t *data, s
     return add_notes(file, diag);
 }
 
+/* Where a model that is a link really lies. Best effort: what is wrong with the path is said by who opens it. */
+static enum pln_status set_home(struct pln_onnx_file *file, struct pln_diag *diag)
+{
+    char real[PATH_MAX], home[PATH_MAX];
+    if (!realpath(file->path, real) || pln_path_folder(real, home, sizeof home) != PLN_OK) return PLN_OK;
+    file->externals.home = pln_arena_text(&file->arena, home, strlen(home));
+    return file->externals.home ? PLN_OK : pln_fail_memory(diag, "path", strlen(home));
+}
+
 static enum pln_status open_path(struct pln_onnx_file *file, struct pln_diag *diag)
 {
     char folder[4096];
     if (pln_path_folder(file->path, folder, sizeof folder) != PLN_OK)
         return pln_fail(diag, PLN_INVALID_ARGUMENT, "%.200s…: the path is too long", file->path);
     PLN_TRY(set_folder(file, folder, diag));
+    PLN_TRY(set_home(file, diag));
     PLN_TRY(pln_file_map(file->path, diag, &file->map));
     return decode(file, file->map.data, file->map.size_bytes, diag);
 }

@@ -34,6 +34,16 @@ answers C07_trees 1 "leads nowhere"
 answers C08_traversal 1 "would leave the model's folder"
 answers C08_absolute 1 "would leave the model's folder"
 answers C08_symlink 1 "leads out of the model's folder"
+# Where the model is a link, too, as in caches of downloads, its data may lie beside what it leads to, and nowhere else.
+mkdir kept apart
+cp C08_unknown_key.onnx kept/1
+mv data kept/2
+ln -s ../kept/1 apart/model.onnx
+ln -s ../kept/2 apart/data
+expect 0 "output y f32[4]" "$p" run apart/model.onnx --random 1 -q
+cp C08_unknown_key.onnx apart/copy.onnx
+expect 1 "leads out of the model's folder" "$p" run apart/copy.onnx --random 1 -q
+cp kept/2 data
 answers C08_negative 1 "bad offset"
 answers C08_huge 1 "bad offset"
 answers C08_length 1 "type and shape need 16 bytes, external_data gives 4"

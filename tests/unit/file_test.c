@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -237,15 +239,22 @@ static void staying_below_a_folder(void **state)
     const char *const good[] = { "weights", "sub/more", "./weights", "sub//more", "..data", "inner" };
     const char *const bad[] = { "", "/etc/passwd", "../outside", "sub/../weights", "..", "link", "near", "up/outside" };
     for (size_t i = 0; i < PLN_COUNT_OF(good); i++) {
-        assert_int_equal(pln_file_map_below(model, good[i], NULL, &map), PLN_OK);
+        assert_int_equal(pln_file_map_below(model, NULL, good[i], NULL, &map), PLN_OK);
         assert_memory_equal(map.data, "yes", 3);
         pln_file_unmap(&map);
     }
     for (size_t i = 0; i < PLN_COUNT_OF(bad); i++)
-        assert_int_equal(pln_file_map_below(model, bad[i], NULL, &map), PLN_BAD_MODEL);
-    assert_int_equal(pln_file_map_below(model, "missing", NULL, &map), PLN_IO);
-    assert_int_equal(pln_file_map_below(model, "sub", NULL, &map), PLN_IO);
-    assert_int_equal(pln_file_map_below(in_folder("nothing"), "x", NULL, &map), PLN_IO);
+        assert_int_equal(pln_file_map_below(model, NULL, bad[i], NULL, &map), PLN_BAD_MODEL);
+    assert_int_equal(pln_file_map_below(model, NULL, "missing", NULL, &map), PLN_IO);
+    assert_int_equal(pln_file_map_below(model, NULL, "sub", NULL, &map), PLN_IO);
+    assert_int_equal(pln_file_map_below(in_folder("nothing"), NULL, "x", NULL, &map), PLN_IO);
+
+    char home[PATH_MAX];
+    assert_non_null(realpath(in_folder("model2"), home));
+    assert_int_equal(pln_file_map_below(model, home, "near", NULL, &map), PLN_OK);
+    pln_file_unmap(&map);
+    assert_int_equal(pln_file_map_below(model, home, "link", NULL, &map), PLN_BAD_MODEL);
+    assert_int_equal(pln_file_map_below(model, home, "../model2/near", NULL, &map), PLN_BAD_MODEL);
 }
 
 static void folders_of_paths(void **state)
