@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -150,7 +151,9 @@ def _short(value: Any) -> str:
 
 
 def _refuse_masked(value: Any) -> None:
-    if isinstance(value, np.ma.MaskedArray):
+    # Who has such an array has loaded numpy.ma, which takes 20 ms.
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise InvalidArgument("an array with a mask has elements that are none: fill them first (array.filled)")
 
 

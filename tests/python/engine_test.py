@@ -426,6 +426,14 @@ class Engines(unittest.TestCase):
         program = "import sys, planish; print(sorted(m for m in ('onnx', 'pandas', 'torch', 'ml_dtypes', 'concurrent.futures') if m in sys.modules))"
         self.assertEqual(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60).stdout.strip(), "[]")
 
+    def test_first_run_is_light(self):
+        """Nothing is imported for it: numpy.ma alone takes longer than a small model."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "m.plan")
+            self.engine.save(path)
+            program = f"import sys, numpy as np, planish\nx, before = np.ones((2, 4), np.float32), set(sys.modules)\nplanish.load({path!r})({{'x': x}})\nprint(sorted(set(sys.modules) - before))"
+            self.assertEqual(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60).stdout.strip(), "[]")
+
 
 if __name__ == "__main__":
     unittest.main()
