@@ -133,6 +133,7 @@ enum pln_kernel_flag {
     PLN_KERNEL_PAGED = 64,           /* takes launches with pages */
     PLN_KERNEL_KEEPS_ORDER = 128,    /* beside both STRIDED: the output is best stored in the order of an image that comes in */
     PLN_KERNEL_ANY_IMAGE = 256,      /* beside CHANNELS_LAST: inputs[0] may have any strides */
+    PLN_KERNEL_WIDE_PIXELS = 512,    /* beside CHANNELS_LAST: those images may be some of the channels of wider ones */
 };
 
 /* Does the family take this input packed, where it is a weight? */

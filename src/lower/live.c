@@ -23,9 +23,16 @@ static void use(struct pln_lower *lower, uint32_t slot, uint32_t block, uint32_t
     }
 }
 
+/* Steps come in order: what several make, view by view, has its memory from the first of them on. */
 static void define(struct pln_lower *lower, uint32_t slot, uint32_t position)
 {
-    lower->program->slots[slot].first = position;
+    struct pln_slot *slots = lower->program->slots;
+    for (;;) {
+        struct pln_slot *own = &slots[slot];
+        if (own->last == PLN_NONE - 1) own->first = position;
+        if (own->place != PLN_PLACE_VIEW) return;
+        slot = own->index;
+    }
 }
 
 enum pln_status pln_lower_lifetimes(struct pln_lower *lower)

@@ -245,9 +245,24 @@ bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot_id)
     return slot->order != NULL;
 }
 
-enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot)
+/* Channels lie side by side, and pixels evenly apart. */
+static bool is_wide_last(struct pln_lower *lower, uint32_t slot_id)
+{
+    struct pln_dim_table *dims = &lower->graph->dims;
+    const struct pln_slot *slot = &lower->program->slots[slot_id];
+    if (!slot->strides || slot->rank < 3 || !pln_dim_is(dims, (struct pln_dim){ slot->strides[1] }, 1)) return false;
+    struct pln_dim stride = { slot->strides[slot->rank - 1] };
+    for (int i = slot->rank - 1; i >= 2; i--) {
+        if (pln_dim_resolve(dims, stride).id != pln_dim_resolve(dims, (struct pln_dim){ slot->strides[i] }).id) return false;
+        stride = pln_dim_mul(dims, stride, (struct pln_dim){ slot->dims[i] });
+    }
+    return !dims->failed;
+}
+
+enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, bool wide, uint32_t *out_slot)
 {
     PLN_TRY(pln_lower_need(lower, value, space, true, out_slot));
+    if (wide && is_wide_last(lower, *out_slot)) return PLN_OK;
     const struct pln_slot *slot = &lower->program->slots[*out_slot];
     if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && is_last_anyway(lower, slot))) return PLN_OK;
     if (lower->last[space][value] == PLN_NONE) {

@@ -37,6 +37,7 @@ struct pln_lower {
     uint32_t *made[2];  /* as it was made, perhaps a strided view */
     uint32_t *dense[2]; /* row-major copy of one that is not */
     uint32_t *last[2];  /* channels-last copy of one that is not */
+    uint32_t *joined;   /* by result of a Concat: its slot, from when the first operand was made in it */
     uint32_t *weight;        /* plain weight id of a constant */
     uint32_t n_values;
     bool *bound; /* by symbol */
@@ -62,8 +63,8 @@ bool pln_lower_is_shape_value(struct pln_lower *lower, uint32_t value);
 /* The value in a space; row-major unless strided is allowed. Adds copies as needed. */
 enum pln_status pln_lower_need(struct pln_lower *lower, uint32_t value, uint32_t space, bool strided, uint32_t *out_slot);
 enum pln_status pln_lower_weight(struct pln_lower *lower, uint32_t value, const struct pln_pack_format *pack, uint32_t *out_weight);
-/* An image stored channels last (n, spatial…, c). */
-enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, uint32_t *out_slot);
+/* An image stored channels last (n, spatial…, c). wide: it may be some of the channels of a wider one. */
+enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, bool wide, uint32_t *out_slot);
 /* Makes the slot channels last; nothing to do when it has one pixel or channel, or fewer than three dims. false: no memory. */
 bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot);
 /* An input or output that is a state: its memory may have any strides, which only the run knows. */
@@ -80,6 +81,17 @@ enum pln_status pln_lower_add_step(struct pln_lower *lower, const struct pln_ste
 enum pln_status pln_lower_end_segment(struct pln_lower *lower, enum pln_segment_end end);
 enum pln_status pln_lower_copy(struct pln_lower *lower, uint32_t from, uint32_t to);
 enum pln_status pln_lower_node(struct pln_lower *lower, uint32_t node);
+
+/* Strides of the slot's elements, by dim. false: no memory. */
+bool pln_lower_strides(struct pln_lower *lower, uint32_t slot, struct pln_dim *out_strides);
+/* The value becomes a view of slot `base`. strides NULL: row-major. */
+enum pln_status pln_lower_view(struct pln_lower *lower, uint32_t value, uint32_t base, struct pln_dim offset, const struct pln_dim *strides);
+
+/* join.c */
+/* Before a kernel of the host makes the value: *out_done, it becomes a view of where a Concat wants it. last: the kernel writes it channels last. */
+enum pln_status pln_lower_join(struct pln_lower *lower, uint32_t value, const struct pln_kernel *kernel, bool last, bool *out_done);
+/* *out_done: all operands of this Concat were made in its result. */
+enum pln_status pln_lower_joined(struct pln_lower *lower, uint32_t node, bool *out_done);
 
 /* block.c */
 enum pln_status pln_lower_block_of(struct pln_lower *lower, uint32_t graph_block, uint32_t parent_position, uint32_t *out_block);

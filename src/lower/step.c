@@ -45,7 +45,7 @@ enum pln_status pln_lower_copy(struct pln_lower *lower, uint32_t from, uint32_t 
 
 /* ---- views ---- */
 
-static bool strides_of(struct pln_lower *lower, uint32_t slot_id, struct pln_dim *out_strides)
+bool pln_lower_strides(struct pln_lower *lower, uint32_t slot_id, struct pln_dim *out_strides)
 {
     struct pln_dim_table *dims = &lower->graph->dims;
     const struct pln_slot *slot = &lower->program->slots[slot_id];
@@ -58,7 +58,7 @@ static bool strides_of(struct pln_lower *lower, uint32_t slot_id, struct pln_dim
     return !dims->failed;
 }
 
-static enum pln_status make_view(struct pln_lower *lower, uint32_t value, uint32_t base, struct pln_dim offset, const struct pln_dim *strides)
+enum pln_status pln_lower_view(struct pln_lower *lower, uint32_t value, uint32_t base, struct pln_dim offset, const struct pln_dim *strides)
 {
     uint32_t space = lower->program->slots[base].space;
     uint32_t slot = pln_lower_new_slot(lower, value, PLN_PLACE_VIEW, space);
@@ -90,13 +90,13 @@ static enum pln_status try_strided(struct pln_lower *lower, uint32_t node_id, co
     PLN_TRY(pln_lower_need(lower, from, space, true, &base));
     if (pln_lower_slot_is_state(lower, base)) PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     if ((def->traits & PLN_TRAIT_VIEW) && pln_lower_slot_dense(lower, base)) return PLN_OK;
-    if (!strides_of(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
+    if (!pln_lower_strides(lower, base, in_strides)) return pln_fail_memory(lower->diag, "extents", 0);
     if (!def->view(lower->graph, node_id, in_strides, &offset, out_strides)) return PLN_OK;
     if (!pln_lower_dim_bound(lower, offset)) return PLN_OK;
     for (int i = 0; i < pln_graph_value(lower->graph, to)->type.rank; i++)
         if (!pln_lower_dim_bound(lower, out_strides[i])) return PLN_OK;
     *out_done = true;
-    return make_view(lower, to, base, offset, out_strides);
+    return pln_lower_view(lower, to, base, offset, out_strides);
 }
 
 /* *out_done false: the node is no view, or cannot be one here. */
@@ -113,7 +113,7 @@ static enum pln_status try_view(struct pln_lower *lower, uint32_t node_id, const
     if (*out_done || !(def->traits & PLN_TRAIT_VIEW)) return PLN_OK;
     PLN_TRY(pln_lower_need(lower, from, space, false, &base));
     *out_done = true;
-    return make_view(lower, to, base, pln_dim_const(&lower->graph->dims, 0), NULL);
+    return pln_lower_view(lower, to, base, pln_dim_const(&lower->graph->dims, 0), NULL);
 }
 
 /* ---- kernels and calls ---- */
@@ -177,7 +177,7 @@ static enum pln_status operand_slots(struct pln_lower *lower, uint32_t node_id, 
          * image: its channels are elsewhere. */
         if (kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && (i == 0 || (i > 2 && is_image_of(lower, node_id, value)))) {
             if (i == 0 && (kernel->flags & PLN_KERNEL_ANY_IMAGE)) PLN_TRY(pln_lower_need(lower, value, space, true, &step->inputs[i]));
-            else PLN_TRY(pln_lower_need_last(lower, value, space, &step->inputs[i]));
+            else PLN_TRY(pln_lower_need_last(lower, value, space, (kernel->flags & PLN_KERNEL_WIDE_PIXELS) != 0, &step->inputs[i]));
             continue;
         }
         bool any = kernel && (kernel->flags & PLN_KERNEL_STRIDED_IN), rows = kernel && (kernel->flags & PLN_KERNEL_ROW_STRIDED_IN);
@@ -200,15 +200,34 @@ static bool is_pointwise(struct pln_lower *lower, const struct pln_step *step)
 }
 
 /* Elementwise results keep the order of an image that comes in channels last, as do those of rows that say so. */
-static bool follows_last(struct pln_lower *lower, const struct pln_kernel *kernel, const struct pln_step *step, const struct pln_slot *out)
+static bool follows_last(struct pln_lower *lower, const struct pln_kernel *kernel, const struct pln_step *step, int rank)
 {
-    if (!kernel || !(kernel->flags & PLN_KERNEL_STRIDED_IN) || !(kernel->flags & PLN_KERNEL_STRIDED_OUT) || out->place != PLN_PLACE_ARENA) return false;
+    if (!(kernel->flags & PLN_KERNEL_STRIDED_IN) || !(kernel->flags & PLN_KERNEL_STRIDED_OUT)) return false;
     if (!(pln_op_get(step->op)->traits & PLN_TRAIT_ELEMENTWISE) && !((kernel->flags & PLN_KERNEL_KEEPS_ORDER) && is_pointwise(lower, step))) return false;
     for (uint32_t i = 0; i < step->n_inputs; i++) {
         const struct pln_slot *in = step->inputs[i] == PLN_NONE ? NULL : &lower->program->slots[step->inputs[i]];
-        if (in && in->order && in->rank == out->rank) return true;
+        if (in && in->order && in->rank == rank) return true;
     }
     return false;
+}
+
+/* The slot of output i, planned, that a kernel makes. */
+static enum pln_status kernel_output(struct pln_lower *lower, uint32_t value, uint32_t i, uint32_t space, const struct pln_kernel *kernel, const struct pln_step *step)
+{
+    const uint32_t state = lower->block == 0 && space == (lower->device_memory ? 1u : 0u) && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
+    const bool images = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
+    const bool last = images || (state == PLN_NONE && follows_last(lower, kernel, step, pln_graph_value(lower->graph, value)->type.rank));
+    uint32_t slot = kernel->flags & PLN_KERNEL_OVERLAP ? lower->joined[value] : PLN_NONE;
+    bool done = false;
+    if (slot == PLN_NONE && state == PLN_NONE && space == 0) PLN_TRY(pln_lower_join(lower, value, kernel, last, &done));
+    if (done) return PLN_OK;
+    if (slot == PLN_NONE) {
+        slot = pln_lower_new_slot(lower, value, state != PLN_NONE ? PLN_PLACE_OUTPUT : PLN_PLACE_ARENA, space);
+        if (slot == PLN_NONE || (last && !pln_lower_order_last(lower, slot))) return pln_fail_memory(lower->diag, "slots", 0);
+        if (state != PLN_NONE) lower->program->slots[slot].index = state;
+    }
+    lower->made[space][value] = slot;
+    return PLN_OK;
 }
 
 static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, uint32_t space, bool planned, const struct pln_kernel *kernel, struct pln_step *step)
@@ -221,17 +240,13 @@ static enum pln_status output_slots(struct pln_lower *lower, uint32_t node_id, u
         uint32_t value = pln_graph_node(lower->graph, node_id)->outputs[i];
         step->outputs[i] = PLN_NONE;
         if (value == PLN_NONE) continue;
-        uint32_t slot = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
-        if (slot == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
-        uint32_t state = lower->block == 0 && kernel && space == (lower->device_memory ? 1u : 0u) && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
-        if (state != PLN_NONE) {
-            lower->program->slots[slot].place = PLN_PLACE_OUTPUT;
-            lower->program->slots[slot].index = state;
+        if (planned && kernel) {
+            PLN_TRY(kernel_output(lower, value, i, space, kernel, step));
+        } else {
+            lower->made[space][value] = pln_lower_new_slot(lower, value, planned ? PLN_PLACE_ARENA : PLN_PLACE_ITEM, space);
+            if (lower->made[space][value] == PLN_NONE) return pln_fail_memory(lower->diag, "slots", 0);
         }
-        bool last = kernel && (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
-        if ((last || follows_last(lower, kernel, step, &lower->program->slots[slot])) && !pln_lower_order_last(lower, slot)) return pln_fail_memory(lower->diag, "slots", 0);
-        step->outputs[i] = slot;
-        lower->made[space][value] = slot;
+        step->outputs[i] = lower->made[space][value];
     }
     return PLN_OK;
 }
@@ -300,6 +315,7 @@ enum pln_status pln_lower_node(struct pln_lower *lower, uint32_t node_id)
     if (def->traits & PLN_TRAIT_CONTROL) return lower_control(lower, node_id);
     if (needs_no_step(lower, node)) return PLN_OK;
     bool done;
-    PLN_TRY(try_view(lower, node_id, def, &done));
+    PLN_TRY(pln_lower_joined(lower, node_id, &done));
+    if (!done) PLN_TRY(try_view(lower, node_id, def, &done));
     return done ? PLN_OK : lower_plain(lower, node_id, def);
 }

@@ -44,10 +44,41 @@ bool pln_tensor_memory(const struct pln_tensor *tensor, uintptr_t *out_first, ui
     return true;
 }
 
+/* Bytes of each of the pieces that lie whole periods apart and make up the tensor; 0: there are none such. Strides are not negative. */
+static int64_t piece_bytes(const struct pln_tensor *tensor, int64_t period)
+{
+    const int64_t bytes = pln_dtype_bits(tensor->dtype) / 8;
+    int64_t piece = bytes;
+    for (int d = 0; d < tensor->rank; d++) {
+        int64_t stride, reach;
+        if (tensor->dims[d] <= 1) continue;
+        if (tensor->strides[d] < 0 || !pln_mul_i64(tensor->strides[d], bytes, &stride)) return 0;
+        if (stride % period == 0) continue;
+        if (!pln_mul_i64(tensor->dims[d] - 1, stride, &reach) || !pln_add_i64(piece, reach, &piece)) return 0;
+    }
+    return piece <= period ? piece : 0;
+}
+
+/* Parts of one larger tensor, of other channels or rows: both are pieces that lie the same period apart, those of one between those of the other. */
+static bool are_interleaved(const struct pln_tensor *a, const struct pln_tensor *b)
+{
+    if (pln_dtype_bits(a->dtype) < 8 || pln_dtype_bits(b->dtype) < 8) return false;
+    for (int d = 0; d < a->rank; d++) {
+        int64_t period;
+        if (a->dims[d] <= 1 || a->strides[d] <= 0 || !pln_mul_i64(a->strides[d], pln_dtype_bits(a->dtype) / 8, &period)) continue;
+        const int64_t piece = piece_bytes(a, period), other = piece_bytes(b, period);
+        int64_t apart = ((intptr_t)b->data - (intptr_t)a->data) % period;
+        if (apart < 0) apart += period;
+        if (piece > 0 && other > 0 && apart >= piece && apart <= period - other) return true;
+    }
+    return false;
+}
+
 bool pln_tensors_overlap(const struct pln_tensor *a, const struct pln_tensor *b)
 {
     uintptr_t first, last, other_first, other_last;
-    return pln_tensor_memory(a, &first, &last) && pln_tensor_memory(b, &other_first, &other_last) && other_first < last && first < other_last;
+    if (!pln_tensor_memory(a, &first, &last) || !pln_tensor_memory(b, &other_first, &other_last) || other_first >= last || first >= other_last) return false;
+    return !are_interleaved(a, b);
 }
 
 static enum pln_status fail_apart(struct pln_context *context, uint32_t slot, uint32_t other)

@@ -65,6 +65,7 @@ void pln_slot_prefetch(const struct pln_context *context, uint32_t slot_id, bool
 void pln_command_prefetch(const struct pln_segment_state *state, uint32_t position);
 /* Memory that a tensor touches, as addresses [first, last); false: none. */
 bool pln_tensor_memory(const struct pln_tensor *tensor, uintptr_t *out_first, uintptr_t *out_last);
+/* May they share an element? */
 bool pln_tensors_overlap(const struct pln_tensor *a, const struct pln_tensor *b);
 /* Makes the commands of those of these steps whose operands have changed. */
 enum pln_status pln_commands_fill(struct pln_context *context, struct pln_segment_state *state, const uint32_t *positions, uint32_t n);

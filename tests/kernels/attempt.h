@@ -39,7 +39,7 @@ void case_problem_init(struct case_problem *out, const struct kernel_case *c, co
 bool case_supported(const struct pln_kernel *kernel, const struct kernel_case *c, const struct oracle *oracle,
                     uint64_t features);
 
-enum layout { LAYOUT_PLAIN, LAYOUT_STRIDED, LAYOUT_ROW_STRIDED, LAYOUT_CHANNELS_LAST };
+enum layout { LAYOUT_PLAIN, LAYOUT_STRIDED, LAYOUT_ROW_STRIDED, LAYOUT_CHANNELS_LAST, LAYOUT_WIDE_PIXELS };
 /* Elements that the layout spans; fills strides. */
 int64_t case_lay_out(struct pln_tensor *tensor, enum layout layout);
 /* One byte for each of memory, which spans span_bytes: 1 where an element lies. To be freed. */

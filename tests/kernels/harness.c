@@ -269,7 +269,7 @@ int64_t case_lay_out(struct pln_tensor *tensor, enum layout layout)
     int order[PLN_MAX_RANK];
     int rank = tensor->rank;
     for (int i = 0; i < rank; i++) order[i] = i;
-    if (layout == LAYOUT_CHANNELS_LAST && rank > 2) {
+    if ((layout == LAYOUT_CHANNELS_LAST || layout == LAYOUT_WIDE_PIXELS) && rank > 2) {
         for (int i = 1; i < rank - 1; i++) order[i] = i + 1;
         order[rank - 1] = 1;
     }
@@ -281,7 +281,7 @@ int64_t case_lay_out(struct pln_tensor *tensor, enum layout layout)
         tensor->strides[order[i]] = stride;
         if (dim > 0) span += (dim - 1) * stride;
         stride *= PLN_MAX(dim, 1);
-        if (layout == LAYOUT_STRIDED || (layout == LAYOUT_ROW_STRIDED && i == rank - 1)) stride += 3;
+        if (layout == LAYOUT_STRIDED || ((layout == LAYOUT_ROW_STRIDED || layout == LAYOUT_WIDE_PIXELS) && i == rank - 1)) stride += 3;
     }
     return pln_tensor_count(tensor) == 0 ? 0 : span;
 }
@@ -410,7 +410,8 @@ static void run_tasks(const struct attempt *attempt, const struct pln_launch *la
 enum layout attempt_input_layout(const struct attempt *attempt, int i)
 {
     bool last = (attempt->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
-    if (i == 0 && (attempt->kernel->flags & PLN_KERNEL_ANY_IMAGE) && attempt->in != LAYOUT_PLAIN) return attempt->in;
+    if (i == 0 && (attempt->kernel->flags & PLN_KERNEL_ANY_IMAGE) && attempt->in == LAYOUT_STRIDED) return attempt->in;
+    if (last && attempt->in == LAYOUT_WIDE_PIXELS && (i == 0 || i > 2)) return attempt->in;
     if (last) return i == 0 || i > 2 ? LAYOUT_CHANNELS_LAST : LAYOUT_PLAIN;
     return attempt->in;
 }
@@ -418,7 +419,8 @@ enum layout attempt_input_layout(const struct attempt *attempt, int i)
 enum layout attempt_output_layout(const struct attempt *attempt, int o)
 {
     bool last = (attempt->kernel->flags & PLN_KERNEL_CHANNELS_LAST) != 0;
-    return last && o == 0 ? LAYOUT_CHANNELS_LAST : attempt->out;
+    if (last && o == 0) return attempt->out == LAYOUT_WIDE_PIXELS ? attempt->out : LAYOUT_CHANNELS_LAST;
+    return last ? LAYOUT_PLAIN : attempt->out;
 }
 
 /* The arrays of a case with pages, each behind a guard of its own. */
@@ -581,15 +583,15 @@ void attempt_each(const struct pln_kernel *kernel, struct kernel_case *c, const 
                      : kernel->flags & PLN_KERNEL_ROW_STRIDED_IN        ? LAYOUT_ROW_STRIDED
                                                                         : LAYOUT_PLAIN;
     enum layout out = kernel->flags & PLN_KERNEL_STRIDED_OUT ? LAYOUT_STRIDED : LAYOUT_PLAIN;
-    const bool keeps = (kernel->flags & PLN_KERNEL_KEEPS_ORDER) != 0;
-    for (int strided = 0; strided < (keeps ? 3 : 2); strided++) {
-        if (strided && ((last && !any_image) || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
-        if (strided == 2) in = out = LAYOUT_CHANNELS_LAST;
+    const bool keeps = (kernel->flags & PLN_KERNEL_KEEPS_ORDER) != 0, wide = (kernel->flags & PLN_KERNEL_WIDE_PIXELS) != 0;
+    for (int strided = 0; strided < (keeps || wide ? 3 : 2); strided++) {
+        if (strided == 2) in = out = wide ? LAYOUT_WIDE_PIXELS : LAYOUT_CHANNELS_LAST;
+        if (strided && ((last && !any_image && strided != 2) || (in == LAYOUT_PLAIN && out == LAYOUT_PLAIN))) continue;
         for (int packed = can_be_plain ? 0 : 1; packed <= (can_pack ? 1 : 0); packed++) {
             attempt.in = strided ? in : LAYOUT_PLAIN;
             attempt.out = strided ? out : LAYOUT_PLAIN;
             attempt.packed = packed != 0;
-            snprintf(attempt.name, sizeof attempt.name, "%s%s%s", kernel->name, strided == 2 ? ", channels last" : strided ? ", strided" : "",
+            snprintf(attempt.name, sizeof attempt.name, "%s%s%s", kernel->name, strided == 2 && wide ? ", wide pixels" : strided == 2 ? ", channels last" : strided ? ", strided" : "",
                      packed ? ", packed" : "");
             run(&attempt);
         }
