@@ -2,6 +2,7 @@
 
 #include "backend/cpu/kernels/norm/norm.h"
 #include "backend/cpu/kernels/vec/vec.h"
+#include "kernel/window.h"
 
 struct softmax_state {
     const struct pln_vec_isa *isa;
@@ -67,18 +68,18 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
 /* y may be x. */
 static void softmax_row(const struct softmax_state *s, const float *x, float *y)
 {
-    float splat[PLN_VEC_SPLAT], most = s->isa->max(x, s->n);
-    float sum = s->isa->exp_sum(x, most, s->n, s->logarithm ? NULL : y);
-    struct pln_vec_args args = { .dst = y, .src = { y, splat, splat }, .step = { 1, 0, 0 }, .n = s->n };
-    if (s->logarithm) args.src[0] = x;
-    float value = s->logarithm ? most : 1.0f / sum;
-    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = value;
-    s->isa->ew[s->logarithm ? PLN_EW_SUB : PLN_EW_MUL](&args);
-    if (!s->logarithm) return;
+    if (!s->logarithm) {
+        s->isa->softmax(x, s->n, y);
+        return;
+    }
+    float splat[PLN_VEC_SPLAT];
+    const float most = s->isa->max(x, s->n), logarithm = logf(s->isa->exp_sum(x, most, s->n, NULL));
+    struct pln_vec_args args = { .dst = y, .src = { x, splat }, .step = { 1, 0 }, .n = s->n };
+    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = most;
+    s->isa->ew[PLN_EW_SUB](&args);
     /* In two steps: most + log(sum) would lose what log(sum) holds. */
     args.src[0] = y;
-    value = logf(sum);
-    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = value;
+    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = logarithm;
     s->isa->ew[PLN_EW_SUB](&args);
 }
 
@@ -87,13 +88,18 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     (void)shared;
     const struct softmax_state *s = state;
     float *line = scratch;
+    int64_t index[PLN_MAX_RANK] = { 0 };
+    for (int64_t d = s->n_outer - 1, rest = first; d >= 0 && first < last; d--) {
+        index[d] = rest % s->dims[d];
+        rest /= s->dims[d];
+    }
     for (int64_t task = first; task < last; task++) {
-        int64_t rest = task, x_at = 0, y_at = 0;
-        for (int d = s->n_outer - 1; d >= 0; d--) {
-            x_at += rest % s->dims[d] * s->x_strides[d];
-            y_at += rest % s->dims[d] * s->y_strides[d];
-            rest /= s->dims[d];
+        int64_t x_at = 0, y_at = 0;
+        for (int d = 0; d < s->n_outer; d++) {
+            x_at += index[d] * s->x_strides[d];
+            y_at += index[d] * s->y_strides[d];
         }
+        pln_index_step(s->n_outer, index, s->dims);
         const float *x = s->x + x_at;
         float *y = s->y + y_at;
         if (s->x_step != 1) {

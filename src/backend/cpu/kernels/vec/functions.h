@@ -23,6 +23,37 @@
         if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), alpha, beta), n); \
     }
 
+/* The same, over runs and rows, for a function that takes vectors in step. */
+#define FUNCTION_MANY(name, function)                                                                     \
+    static void run_##name(const float *from, size_t step, float *to, int64_t n)                          \
+    {                                                                                                     \
+        const size_t d = step * VF_LANES;                                                                 \
+        for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, from += 4 * d, to += 4 * VF_LANES) {                 \
+            vf x[4] = { vf_load(from), vf_load(from + d), vf_load(from + 2 * d), vf_load(from + 3 * d) }; \
+            function(4, x);                                                                               \
+            for (int i = 0; i < 4; i++) vf_store(to + i * VF_LANES, x[i]);                                \
+        }                                                                                                 \
+        for (; n >= 2 * VF_LANES; n -= 2 * VF_LANES, from += 2 * d, to += 2 * VF_LANES) {                 \
+            vf x[2] = { vf_load(from), vf_load(from + d) };                                               \
+            function(2, x);                                                                               \
+            for (int i = 0; i < 2; i++) vf_store(to + i * VF_LANES, x[i]);                                \
+        }                                                                                                 \
+        for (; n > 0; n -= VF_LANES, from += d, to += VF_LANES) {                                         \
+            const int64_t lanes = PLN_MIN(n, (int64_t)VF_LANES);                                          \
+            vf x = vf_load_n(from, lanes);                                                                \
+            function(1, &x);                                                                              \
+            vf_store_n(to, x, lanes);                                                                     \
+        }                                                                                                 \
+    }                                                                                                     \
+    static void ew_##name(const struct pln_vec_args *args)                                                \
+    {                                                                                                     \
+        run_##name(args->src[0], args->step[0], args->dst, args->n);                                      \
+    }                                                                                                     \
+    static inline void rows_##name(const struct pln_vec_rows *args)                                       \
+    {                                                                                                     \
+        for (int64_t i = 0; i < args->rows; i++) run_##name(args->c + i * args->c_row, 1, args->c + i * args->c_row, args->cols); \
+    }
+
 /* The same over rows, for a function of FUNCTION1. */
 #define ROWS_OF(name)                                                                              \
     static void rows_##name(const struct pln_vec_rows *args)                                       \
@@ -116,10 +147,10 @@ FUNCTION1(abs, vf_abs(x))
 FUNCTION1(ceil, vf_neg(vf_floor(vf_neg(x))))
 FUNCTION1(celu, vf_select(vf_lt(ZERO, x), x, alpha *vf_expm1(vf_min(ZERO, x) / alpha)))
 FUNCTION1(elu, elu_of_alpha(x, alpha))
-FUNCTION1(erf, vf_erf(x))
-FUNCTION1(exp, vf_exp(x))
+FUNCTION_MANY(erf, vf_erf_many)
+FUNCTION_MANY(exp, vf_exp_many)
 FUNCTION1(floor, vf_floor(x))
-FUNCTION1(gelu, vf_gelu(x))
+FUNCTION_MANY(gelu, vf_gelu_many)
 FUNCTION1(gelu_tanh, vf_gelu_tanh(x))
 FUNCTION1(hard_sigmoid, clip_to(vf_fma(alpha, x, beta), ZERO, ONE))
 FUNCTION1(hard_swish, x *clip_to(vf_fma(x, vf_set(1.0f / 6.0f), vf_set(0.5f)), ZERO, ONE))
@@ -137,24 +168,21 @@ FUNCTION1(round, vf_round(x))
 FUNCTION1(rsqrt, ONE / vf_sqrt(x))
 FUNCTION1(selu, beta *elu_of_alpha(x, alpha))
 FUNCTION1(shrink, vf_select(vf_lt(x, vf_neg(alpha)), x + beta, vf_select(vf_lt(alpha, x), x - beta, ZERO)))
-FUNCTION1(sigmoid, vf_sigmoid(x))
+FUNCTION_MANY(sigmoid, vf_sigmoid_many)
 FUNCTION1(sign, sign_of_value(x))
 FUNCTION1(softplus, vf_softplus(x))
 FUNCTION1(softsign, x / (ONE + vf_abs(x)))
 FUNCTION1(sqrt, vf_sqrt(x))
-FUNCTION1(tanh, vf_tanh(x))
+FUNCTION_MANY(tanh, vf_tanh_many)
 FUNCTION1(thresholded_relu, vf_select(vf_lt(alpha, x), x, ZERO))
 
 ROWS_OF(elu)
-ROWS_OF(gelu)
 ROWS_OF(gelu_tanh)
 ROWS_OF(hard_sigmoid)
 ROWS_OF(hard_swish)
 ROWS_OF(leaky_relu)
 ROWS_OF(mish)
-ROWS_OF(sigmoid)
 ROWS_OF(softplus)
-ROWS_OF(tanh)
 
 /* Vectors at a, b, c and d. */
 static inline void swish_four(float *a, float *b, float *c, float *d, vf alpha)
@@ -319,17 +347,7 @@ static void ew_pow(const struct pln_vec_args *args)
         ew_pow_any(args);
 }
 
-/* ---- reductions: four running vectors, then one, then its lanes from the left ---- */
-
-static inline float add_lanes(vf x)
-{
-    float lanes[VF_LANES], sum = 0.0f;
-    vf_store(lanes, x);
-    for (int width = VF_LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-    sum += lanes[0];
-    return sum;
-}
+/* ---- reductions: four running vectors, then one, then halves of it ---- */
 
 static float add_all(const float *x, int64_t n)
 {
@@ -342,7 +360,7 @@ static float add_all(const float *x, int64_t n)
     }
     for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = a + vf_load(x);
     if (n > 0) b = b + vf_load_n(x, n);
-    return add_lanes((a + b) + (c + d));
+    return vf_sum_lanes((a + b) + (c + d));
 }
 
 /* sum + lost is the sum so far: W. Kahan, "Further remarks on reducing truncation errors", CACM 8(1), 1965. */
@@ -404,32 +422,35 @@ static float reduce_sum_square(const float *x, int64_t n, float mean)
     }
     float rest = 0.0f;
     for (; n > 0; n--, x++) rest += (*x - mean) * (*x - mean);
-    return add_lanes(a + b) + rest;
+    return vf_sum_lanes(a + b) + rest;
 }
 
-static float reduce_max(const float *x, int64_t n)
-{
-    vf a = vf_set(x[0]);
-    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = max_of(a, vf_load(x));
-    float lanes[VF_LANES];
-    vf_store(lanes, a);
-    float best = lanes[0];
-    for (int i = 1; i < VF_LANES; i++) best = isnan(best) || best > lanes[i] ? best : lanes[i];
-    for (; n > 0; n--, x++) best = isnan(best) || best > *x ? best : *x;
-    return best;
-}
-
-static float reduce_min(const float *x, int64_t n)
-{
-    vf a = vf_set(x[0]);
-    for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) a = min_of(a, vf_load(x));
-    float lanes[VF_LANES];
-    vf_store(lanes, a);
-    float best = lanes[0];
-    for (int i = 1; i < VF_LANES; i++) best = isnan(best) || best < lanes[i] ? best : lanes[i];
-    for (; n > 0; n--, x++) best = isnan(best) || best < *x ? best : *x;
-    return best;
-}
+/* pick leaves NaN out, so whether one was met is kept beside: a chain of one instruction a vector, four of them in step. NaN wins in the end. */
+#define EXTREME(name, pick, better)                                                                                \
+    static float name(const float *x, int64_t n)                                                                   \
+    {                                                                                                              \
+        vf a = vf_set(x[0]), b = a, c = a, d = a;                                                                  \
+        vm numbers = vf_eq(ZERO, ZERO);                                                                            \
+        for (; n >= 4 * VF_LANES; n -= 4 * VF_LANES, x += 4 * VF_LANES) {                                          \
+            vf p = vf_load(x), q = vf_load(x + VF_LANES), r = vf_load(x + 2 * VF_LANES), s = vf_load(x + 3 * VF_LANES); \
+            numbers = vm_and(numbers, vm_and(vm_and(vf_eq(p, p), vf_eq(q, q)), vm_and(vf_eq(r, r), vf_eq(s, s)))); \
+            a = pick(p, a);                                                                                        \
+            b = pick(q, b);                                                                                        \
+            c = pick(r, c);                                                                                        \
+            d = pick(s, d);                                                                                        \
+        }                                                                                                          \
+        for (; n >= VF_LANES; n -= VF_LANES, x += VF_LANES) {                                                      \
+            vf p = vf_load(x);                                                                                     \
+            numbers = vm_and(numbers, vf_eq(p, p));                                                                \
+            a = pick(p, a);                                                                                        \
+        }                                                                                                          \
+        if (!vm_all(numbers)) return NAN;                                                                          \
+        float best = pick##_lanes(pick(pick(a, b), pick(c, d)));                                                   \
+        for (; n > 0; n--, x++) best = isnan(best) || best better *x ? best : *x;                                  \
+        return best;                                                                                               \
+    }
+EXTREME(reduce_max, vf_max, >)
+EXTREME(reduce_min, vf_min, <)
 
 static void add_rows(float *sums, const float *x, int64_t x_row, int64_t rows, int64_t n)
 {
@@ -482,14 +503,14 @@ static void add_clip(float *c, const float *a, size_t a_step, const float *b, si
 
 static float exp_sum(const float *x, float most, int64_t n, float *dst)
 {
-    vf m = vf_set(most), a = ZERO, b = ZERO;
+    vf m = vf_set(most), sums[4] = { ZERO, ZERO, ZERO, ZERO };
     int64_t i = 0;
-    for (; i + 2 * VF_LANES <= n; i += 2 * VF_LANES) {
-        vf p = vf_exp_share(vf_load(x + i) - m), q = vf_exp_share(vf_load(x + i + VF_LANES) - m);
-        if (dst != NULL) vf_store(dst + i, p);
-        if (dst != NULL) vf_store(dst + i + VF_LANES, q);
-        a = a + p;
-        b = b + q;
+    for (; i + 4 * VF_LANES <= n; i += 4 * VF_LANES) {
+        vf e[4];
+        for (int k = 0; k < 4; k++) e[k] = vf_load(x + i + k * VF_LANES) - m;
+        vf_exp_share_many(4, e);
+        for (int k = 0; dst != NULL && k < 4; k++) vf_store(dst + i + k * VF_LANES, e[k]);
+        for (int k = 0; k < 4; k++) sums[k] = sums[k] + e[k];
     }
     for (; i < n; i += VF_LANES) {
         int64_t left = PLN_MIN((int64_t)VF_LANES, n - i);
@@ -497,9 +518,18 @@ static float exp_sum(const float *x, float most, int64_t n, float *dst)
         float lanes[VF_LANES];
         vf_store(lanes, p);
         if (dst != NULL) vf_store_n(dst + i, p, left);
-        a = a + vf_load_n(lanes, left);
+        sums[0] = sums[0] + vf_load_n(lanes, left);
     }
-    return add_lanes(a + b);
+    return vf_sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+static void softmax(const float *x, int64_t n, float *dst)
+{
+    const float sum = exp_sum(x, reduce_max(x, n), n, dst);
+    const vf share = vf_set(1.0f / sum);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(dst + i, vf_load(dst + i) * share);
+    if (i < n) vf_store_n(dst + i, vf_load_n(dst + i, n - i) * share, n - i);
 }
 
 static void normalize(const float *x, int64_t n, float mean, float factor, const float *scale, const float *bias,
@@ -550,5 +580,6 @@ const struct pln_vec_isa VEC_ISA = {
     .add_rows = add_rows,
     .add_clip = add_clip,
     .exp_sum = exp_sum,
+    .softmax = softmax,
     .normalize = normalize,
 };

@@ -4,7 +4,8 @@
  * vf: VF_LANES floats. vi: as many int32. vm: a mask, one entry a lane. `_n` forms touch the first n lanes only, 0 <= n
  * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vf_fma is fused where the ISA can;
  * vf_accumulate(sum, a, b), sum = vf_fma(a, b, sum), keeps sum in its register, where compilers that may choose copy and
- * spill the sums of long loops. vf_min and vf_max give their second operand when the lanes compare unordered. */
+ * spill the sums of long loops. vf_min and vf_max give their second operand when the lanes compare unordered. vf_sum_lanes,
+ * vf_max_lanes and vf_min_lanes join the halves of a vector until one number is left. */
 #ifndef PLN_CPU_VEC_F32_H
 #define PLN_CPU_VEC_F32_H
 
@@ -140,9 +141,25 @@ static inline vm vm_or(vm a, vm b)
 {
     return a | b;
 }
+static inline bool vm_all(vm a)
+{
+    return a == (vm)0xffff;
+}
 static inline vf vf_select(vm mask, vf yes, vf no)
 {
     return _mm512_mask_blend_ps(mask, no, yes);
+}
+static inline float vf_sum_lanes(vf a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+static inline float vf_max_lanes(vf a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+static inline float vf_min_lanes(vf a)
+{
+    return _mm512_reduce_min_ps(a);
 }
 
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -271,10 +288,25 @@ static inline vm vm_or(vm a, vm b)
 {
     return _mm256_or_ps(a, b);
 }
+static inline bool vm_all(vm a)
+{
+    return _mm256_movemask_ps(a) == 0xff;
+}
 static inline vf vf_select(vm mask, vf yes, vf no)
 {
     return _mm256_blendv_ps(no, yes, mask);
 }
+#define VF_JOIN_LANES(name, join, join_one)                                          \
+    static inline float name(vf a)                                                   \
+    {                                                                                \
+        __m128 x = join(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));     \
+        x = join(x, _mm_movehl_ps(x, x));                                            \
+        return _mm_cvtss_f32(join_one(x, _mm_shuffle_ps(x, x, _MM_SHUFFLE(1, 1, 1, 1)))); \
+    }
+VF_JOIN_LANES(vf_sum_lanes, _mm_add_ps, _mm_add_ss)
+VF_JOIN_LANES(vf_max_lanes, _mm_max_ps, _mm_max_ss)
+VF_JOIN_LANES(vf_min_lanes, _mm_min_ps, _mm_min_ss)
+#undef VF_JOIN_LANES
 
 #else /* any processor: vectors of the compiler, four lanes */
 
@@ -417,6 +449,24 @@ static inline vm vm_and(vm a, vm b)
 static inline vm vm_or(vm a, vm b)
 {
     return a | b;
+}
+static inline bool vm_all(vm a)
+{
+    return (a[0] & a[1] & a[2] & a[3]) != 0;
+}
+static inline float vf_sum_lanes(vf a)
+{
+    return (a[0] + a[2]) + (a[1] + a[3]);
+}
+static inline float vf_max_lanes(vf a)
+{
+    const float even = a[0] > a[2] ? a[0] : a[2], odd = a[1] > a[3] ? a[1] : a[3];
+    return even > odd ? even : odd;
+}
+static inline float vf_min_lanes(vf a)
+{
+    const float even = a[0] < a[2] ? a[0] : a[2], odd = a[1] < a[3] ? a[1] : a[3];
+    return even < odd ? even : odd;
 }
 
 #endif

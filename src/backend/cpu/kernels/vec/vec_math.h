@@ -1,6 +1,9 @@
 /* exp, log, tanh, erf, sin and what is made of them, on vectors of f32. Every bound was measured against f64 over all
  * exponents (tests/kernels); the polynomials are weighted minimax fits over the intervals named (Lawson's iteration on
- * 2,000 Chebyshev nodes, in f64). NaN, infinities and denormals are handled as the C library does. */
+ * 2,000 Chebyshev nodes, in f64). NaN, infinities and denormals are handled as the C library does.
+ *
+ * What ends in _many takes up to four vectors in step, in place: each waits long for every result of its own, and more instructions than one vector has would
+ * not fit where processors look for those that are ready. `many` is a constant where it is inlined. */
 #ifndef PLN_CPU_VEC_MATH_H
 #define PLN_CPU_VEC_MATH_H
 
@@ -40,33 +43,68 @@ static inline vf vf_exp_reduce(vf x, vi *out_n)
     return vf_fma(n, vf_set(-VF_LN2_LO), r);
 }
 
+#define VF_MANY static inline __attribute__((always_inline)) void
+#define VF_EACH for (int i = 0; i < many; i++)
+
+/* As vf_exp_reduce, and 2^n for n in [-127, 127], where 2^-127 is 0. Adding 1.5 2^23 rounds; with 127 more the sum's last bits are 2^n as an exponent has it. */
+VF_MANY vf_exp_reduce_many(const int many, vf *x, vf *out_power)
+{
+    const vf shift = vf_set(12582912.0f + 127.0f);
+    vf n[4];
+    VF_EACH n[i] = vf_fma(x[i], vf_set(VF_LOG2_E), shift);
+    VF_EACH out_power[i] = vf_of_bits(vi_shift_left(vi_of_bits(n[i]), 23));
+    VF_EACH n[i] = n[i] - shift;
+    VF_EACH x[i] = vf_fma(n[i], vf_set(-VF_LN2_HI), x[i]);
+    VF_EACH x[i] = vf_fma(n[i], vf_set(-VF_LN2_LO), x[i]);
+}
+
+/* vf_expm1_core. */
+VF_MANY vf_expm1_core_many(const int many, vf *r)
+{
+    vf p[4];
+    VF_EACH p[i] = vf_fma(vf_set(1.991781696e-04f), r[i], vf_set(1.394607527e-03f));
+    VF_EACH p[i] = vf_fma(p[i], r[i], vf_set(8.333265440e-03f));
+    VF_EACH p[i] = vf_fma(p[i], r[i], vf_set(4.166626985e-02f));
+    VF_EACH p[i] = vf_fma(p[i], r[i], vf_set(1.666666686e-01f));
+    VF_EACH p[i] = vf_fma(p[i], r[i], vf_set(5.000000078e-01f));
+    VF_EACH r[i] = vf_fma(p[i], r[i] * r[i], r[i]);
+}
+
 /* At most 1 ULP, denormal results included. */
+VF_MANY vf_exp_many(const int many, vf *x)
+{
+    vi n[4], half[4];
+    /* The order of operands lets NaN through. */
+    VF_EACH x[i] = vf_max(vf_set(-104.0f), vf_min(vf_set(89.0f), x[i]));
+    VF_EACH x[i] = vf_exp_reduce(x[i], &n[i]);
+    vf_expm1_core_many(many, x);
+    VF_EACH x[i] = x[i] + vf_set(1.0f);
+    /* In two steps: 2^n itself may be denormal or too large. */
+    VF_EACH half[i] = vi_shift_right(n[i], 1);
+    VF_EACH x[i] = x[i] * vf_exp2_int(half[i]) * vf_exp2_int(vi_sub(n[i], half[i]));
+}
+
 static inline vf vf_exp(vf x)
 {
-    /* The order of operands lets NaN through. */
-    vf y = vf_max(vf_set(-104.0f), vf_min(vf_set(89.0f), x));
-    vi n;
-    vf r = vf_exp_reduce(y, &n);
-    vf p = vf_expm1_core(r) + vf_set(1.0f);
-    /* In two steps: 2^n itself may be denormal or too large. */
-    vi half = vi_shift_right(n, 1);
-    return p * vf_exp2_int(half) * vf_exp2_int(vi_sub(n, half));
+    vf_exp_many(1, &x);
+    return x;
 }
 
-/* The same for x from -87 to 88, where neither x nor the result needs care. NaN passes. */
-static inline vf vf_exp_normal(vf x)
+/* The same for x from -infinity to 0, as the shares of a softmax: from e^-87.7 on it is 0, as a denormal number takes the processor a hundred times as long. */
+VF_MANY vf_exp_share_many(const int many, vf *x)
 {
-    vi n;
-    vf r = vf_exp_reduce(x, &n);
-    return (vf_expm1_core(r) + vf_set(1.0f)) * vf_exp2_int(n);
+    vf power[4];
+    /* The order of operands lets NaN through. */
+    VF_EACH x[i] = vf_max(vf_set(-88.0f), x[i]);
+    vf_exp_reduce_many(many, x, power);
+    vf_expm1_core_many(many, x);
+    VF_EACH x[i] = (x[i] + vf_set(1.0f)) * power[i];
 }
 
-/* The same for x from -infinity to 0, as the shares of a softmax: too small for a normal number is 0, as a denormal one takes the processor a hundred times as
- * long. The order of operands lets NaN through. */
 static inline vf vf_exp_share(vf x)
 {
-    const vf least = vf_set(-87.0f);
-    return vf_select(vf_lt(x, least), vf_set(0.0f), vf_exp_normal(vf_max(least, x)));
+    vf_exp_share_many(1, &x);
+    return x;
 }
 
 /* e^x - 1, at most 1.5 ULP. */
@@ -122,33 +160,51 @@ static inline vf vf_log1p_unit(vf e)
     return vf_log(u) + (e - (u - vf_set(1.0f))) / u;
 }
 
-/* At most 2 ULP. Below 0.625 an odd polynomial, above by way of exp. */
+/* x for x >= 0, with the sign of `sign`. */
+static inline vf vf_signed(vf x, vf sign)
+{
+    return vf_of_bits(vi_or(vi_of_bits(x), vi_and(vi_of_bits(sign), vi_set((int32_t)0x80000000u))));
+}
+
+/* At most 2 ULP: (1 - e) / (1 + e) with e = e^-2|x| = 2^n + 2^n (e^r - 1), whose second part is added last. */
+VF_MANY vf_tanh_many(const int many, vf *x)
+{
+    vf p[4], power[4];
+    /* From 9.02 on it is 1. The order of operands lets NaN through. */
+    VF_EACH p[i] = vf_max(vf_set(-18.2f), vf_abs(x[i]) * vf_set(-2.0f));
+    vf_exp_reduce_many(many, p, power);
+    vf_expm1_core_many(many, p);
+    VF_EACH p[i] = power[i] * p[i];
+    VF_EACH p[i] = ((vf_set(1.0f) - power[i]) - p[i]) / ((vf_set(1.0f) + power[i]) + p[i]);
+    VF_EACH x[i] = vf_signed(p[i], x[i]);
+}
+
 static inline vf vf_tanh(vf x)
 {
-    /* From 9.02 on it is 1. The order of operands lets NaN through. */
-    vf size = vf_min(vf_set(9.1f), vf_abs(x)), s = x * x;
-    vf p = vf_set(-5.720812326e-03f);
-    p = vf_fma(p, s, vf_set(2.065379855e-02f));
-    p = vf_fma(p, s, vf_set(-5.374442894e-02f));
-    p = vf_fma(p, s, vf_set(1.333150174e-01f));
-    p = vf_fma(p, s, vf_set(-3.333328428e-01f));
-    vf small = vf_fma(x * s, p, x);
-    vf large = vf_set(1.0f) - vf_set(2.0f) / (vf_exp_normal(size + size) + vf_set(1.0f));
-    return vf_select(vf_lt(size, vf_set(0.625f)), small, vf_copysign(large, x));
+    vf_tanh_many(1, &x);
+    return x;
 }
 
 /* 1 / (1 + e^-x), at most 2.5 ULP, also where it is small. */
-static inline vf vf_sigmoid(vf x)
+VF_MANY vf_sigmoid_many(const int many, vf *x)
 {
-    vf one = vf_set(1.0f), e = vf_exp(vf_neg(vf_abs(x)));
-    vf top = vf_select(vf_lt(x, vf_set(0.0f)), e, one);
-    return top / (one + e);
+    const vf one = vf_set(1.0f);
+    vf e[4];
+    VF_EACH e[i] = vf_neg(vf_abs(x[i]));
+    vf_exp_many(many, e);
+    VF_EACH x[i] = vf_select(vf_lt(x[i], vf_set(0.0f)), e[i], one);
+    VF_EACH x[i] = x[i] / (one + e[i]);
 }
 
-/* y[i] = x[i] / (1 + e^-z[i]), at most 3 ULP, or 1e-37, for `many` vectors in step: each waits long for every result of its
- * own. z is lost. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
+static inline vf vf_sigmoid(vf x)
+{
+    vf_sigmoid_many(1, &x);
+    return x;
+}
+
+/* y[i] = x[i] / (1 + e^-z[i]), at most 3 ULP, or 1e-37. z is lost. Both sides of the fraction are 2^-8 times theirs: e^-z stays finite until the result is nothing, and is infinite
  * from there on, so that -infinity gives NaN. */
-static inline __attribute__((always_inline)) void vf_swish_many(const int many, const vf *x, vf *z, vf *y)
+VF_MANY vf_swish_many(const int many, const vf *x, vf *z, vf *y)
 {
     /* Adding 1.5 2^23 rounds; with 127 - 8 more the sum's last bits are 2^(n - 8) as an exponent has it. */
     const vf scale = vf_set(0.00390625f), shift = vf_set(12582912.0f + 127.0f - 8.0f);
@@ -177,61 +233,72 @@ static inline vf vf_swish(vf x, vf z)
     return y;
 }
 
-/* erf(x) / x - 1 for |x| <= 1, given x^2. */
-static inline vf vf_erf_small(vf s)
+/* At most 2 ULP: 1 - e^-q, where q is -log(erfc |x|), |x| times a polynomial on [0, 4.05], relative error of the result 4e-9 before rounding. */
+VF_MANY vf_erf_many(const int many, vf *x)
 {
-    vf p = vf_set(7.889119525e-05f);
-    p = vf_fma(p, s, vf_set(-8.020841278e-04f));
-    p = vf_fma(p, s, vf_set(5.189535339e-03f));
-    p = vf_fma(p, s, vf_set(-2.685444459e-02f));
-    p = vf_fma(p, s, vf_set(1.128360018e-01f));
-    p = vf_fma(p, s, vf_set(-3.761262714e-01f));
-    return vf_fma(p, s, vf_set(1.283791659e-01f));
+    vf t[4], p[4], power[4];
+    /* Behind the interval it is 1. The order of operands lets NaN through. */
+    VF_EACH t[i] = vf_min(vf_set(4.05f), vf_abs(x[i]));
+    VF_EACH p[i] = vf_fma(vf_set(9.256890701e-06f), t[i], vf_set(-1.176470981e-04f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(6.328586280e-04f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(-1.667069471e-03f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(1.604409356e-04f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(1.915303751e-02f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(-1.027778225e-01f));
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(-6.366193830e-01f));
+    /* The first coefficient, 1.1283791716, in two parts. */
+    VF_EACH p[i] = vf_fma(p[i], t[i], vf_set(5.413e-08f));
+    VF_EACH p[i] = p[i] * t[i];
+    VF_EACH p[i] = vf_fma(t[i], vf_set(-1.128379226f), p[i]);
+    vf_exp_reduce_many(many, p, power);
+    vf_expm1_core_many(many, p);
+    VF_EACH p[i] = (vf_set(1.0f) - power[i]) - power[i] * p[i];
+    VF_EACH x[i] = vf_signed(p[i], x[i]);
 }
 
-/* erfc(t) for t >= 0.5, as e^(-t^2) times a polynomial in 1 / (1 + t/2); relative error 1e-6 at t = 4. */
-static inline vf vf_erfc_large(vf t)
-{
-    vf one = vf_set(1.0f);
-    vf u = one / vf_fma(t, vf_set(0.5f), one);
-    vf p = vf_set(8.270961041e-02f);
-    p = vf_fma(p, u, vf_set(-1.911082449e-01f));
-    p = vf_fma(p, u, vf_set(3.369975637e-02f));
-    p = vf_fma(p, u, vf_set(9.849893219e-02f));
-    p = vf_fma(p, u, vf_set(1.613340892e-01f));
-    p = vf_fma(p, u, vf_set(2.519837552e-01f));
-    p = vf_fma(p, u, vf_set(2.811686587e-01f));
-    p = vf_fma(p, u, vf_set(2.821816204e-01f));
-    p = vf_fma(p, u, vf_set(-3.351158214e-06f));
-    return p * vf_exp(vf_neg(t * t));
-}
-
-/* At most 2 ULP. From 1 on 1 - e^-q(|x|), where q is a polynomial for -log(erfc) in [0.95, 4.05], relative error of the result 2e-9. */
 static inline vf vf_erf(vf x)
 {
-    vf size = vf_abs(x);
-    vf small = vf_fma(vf_erf_small(x * x), x, x);
-    /* Behind the interval it is 1. The order of operands lets NaN through. */
-    vf t = vf_min(vf_set(4.05f), size);
-    vf q = vf_set(-1.924250961e-04f);
-    q = vf_fma(q, t, vf_set(3.008528268e-03f));
-    q = vf_fma(q, t, vf_set(-2.208760764e-02f));
-    q = vf_fma(q, t, vf_set(1.036402574e-01f));
-    q = vf_fma(q, t, vf_set(6.375170828e-01f));
-    q = vf_fma(q, t, vf_set(1.127474944e+00f));
-    q = vf_fma(q, t, vf_set(2.447232514e-04f));
-    vf large = vf_copysign(vf_set(1.0f) - vf_exp_normal(vf_neg(q)), x);
-    return vf_select(vf_lt(size, vf_set(1.0f)), small, large);
+    vf_erf_many(1, &x);
+    return x;
 }
 
 /* x/2 (1 + erf(x / sqrt 2)); the left tail keeps its relative precision. */
+VF_MANY vf_gelu_many(const int many, vf *x)
+{
+    const vf one = vf_set(1.0f);
+    vf z[4], size[4], s[4], p[4], e[4];
+    VF_EACH z[i] = x[i] * vf_set(0.70710678f);
+    VF_EACH size[i] = vf_abs(z[i]);
+    VF_EACH s[i] = z[i] * z[i];
+    /* erf(z) / z - 1 for |z| <= 1, given z^2. */
+    VF_EACH p[i] = vf_fma(vf_set(7.889119525e-05f), s[i], vf_set(-8.020841278e-04f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(5.189535339e-03f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(-2.685444459e-02f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(1.128360018e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(-3.761262714e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(1.283791659e-01f));
+    VF_EACH z[i] = one + vf_fma(p[i], z[i], z[i]);
+    /* erfc(|z|) for |z| >= 0.5, as e^(-z^2) times a polynomial in 1 / (1 + |z|/2); relative error 1e-6 at |z| = 4. */
+    VF_EACH e[i] = vf_neg(s[i]);
+    vf_exp_share_many(many, e);
+    VF_EACH s[i] = one / vf_fma(size[i], vf_set(0.5f), one);
+    VF_EACH p[i] = vf_fma(vf_set(8.270961041e-02f), s[i], vf_set(-1.911082449e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(3.369975637e-02f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(9.849893219e-02f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(1.613340892e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(2.519837552e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(2.811686587e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(2.821816204e-01f));
+    VF_EACH p[i] = vf_fma(p[i], s[i], vf_set(-3.351158214e-06f)) * e[i];
+    VF_EACH p[i] = vf_select(vf_lt(x[i], vf_set(0.0f)), p[i], vf_set(2.0f) - p[i]);
+    VF_EACH p[i] = vf_select(vf_lt(size[i], one), z[i], p[i]);
+    VF_EACH x[i] = x[i] * vf_set(0.5f) * p[i];
+}
+
 static inline vf vf_gelu(vf x)
 {
-    vf half = x * vf_set(0.5f), z = x * vf_set(0.70710678f), size = vf_abs(z), one = vf_set(1.0f);
-    vf small = one + vf_fma(vf_erf_small(z * z), z, z);
-    vf tail = vf_erfc_large(size);
-    vf large = vf_select(vf_lt(x, vf_set(0.0f)), tail, vf_set(2.0f) - tail);
-    return half * vf_select(vf_lt(size, one), small, large);
+    vf_gelu_many(1, &x);
+    return x;
 }
 
 /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x sigmoid(2 sqrt(2/pi) (…)). */
