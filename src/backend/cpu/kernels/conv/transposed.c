@@ -34,6 +34,7 @@ struct part {
     const float *x; /* first channel of the group */
     int64_t n, group, phase[AXES], row, col;
     struct axis_taps taps[AXES];
+    int64_t n_taps[AXES];
     int64_t k, b_cols;
 };
 
@@ -145,14 +146,15 @@ static void tap_at(const struct part *part, int64_t t, int64_t *out_at)
     }
 }
 
-static void copy_patch(const struct part *part, const int64_t *at, int64_t k0, int64_t kn, float *to)
+/* kn elements of the patch of quotients `at`, from channel c of a tap on. Taps are counted, not divided for: a division takes as long as copying a few channels. */
+static void copy_patch(const struct part *part, const int64_t *at, const int64_t *first_tap, int64_t c, int64_t kn, float *to)
 {
     const struct transposed_state *s = part->s;
-    for (int64_t k = k0, n; k < k0 + kn; k += n, to += n) {
-        int64_t tap[AXES], offset = k % s->t.group_in;
+    int64_t tap[AXES] = { first_tap[0], first_tap[1], first_tap[2] };
+    for (int64_t k = 0, n; k < kn; k += n, to += n, c = 0) {
+        int64_t offset = c;
         bool inside = true;
-        n = PLN_MIN(s->t.group_in - offset, k0 + kn - k);
-        tap_at(part, k / s->t.group_in, tap);
+        n = PLN_MIN(s->t.group_in - c, kn - k);
         for (int d = 0; d < AXES; d++) {
             const int64_t i = at[d] + part->taps[d].offset - tap[d] * part->taps[d].back;
             inside = inside && i >= 0 && i < s->t.x.dims[d];
@@ -162,6 +164,7 @@ static void copy_patch(const struct part *part, const int64_t *at, int64_t k0, i
             memcpy(to, part->x + offset, (size_t)n * sizeof *to);
         else
             memset(to, 0, (size_t)n * sizeof *to);
+        pln_index_step(AXES, tap, part->n_taps);
     }
 }
 
@@ -169,22 +172,28 @@ static void fill_patches(const void *user, int64_t row, int64_t n, int64_t k0, i
 {
     const struct part *part = user;
     const int64_t *grid = part->s->grid, p = part->row + row;
-    int64_t at[AXES] = { p / grid[2] / grid[1], p / grid[2] % grid[1], p % grid[2] };
+    int64_t at[AXES] = { p / grid[2] / grid[1], p / grid[2] % grid[1], p % grid[2] }, tap[AXES] = { 0 };
+    if (kn == 0) return;
+    if (k0 > 0) tap_at(part, k0 / part->s->t.group_in, tap);
     for (int64_t i = 0; i < n; i++, to += kn) {
-        copy_patch(part, at, k0, kn, to);
+        copy_patch(part, at, tap, k0 % part->s->t.group_in, kn, to);
         pln_index_step(AXES, at, grid);
     }
 }
 
-/* Columns [first, first + n) of row c of the packed weights. */
-static void copy_weights(const struct transposed_state *s, int64_t c, int64_t first, int64_t n, float *to)
+/* Columns [first, first + n) of rows [c, c + rows) of the packed weights, as rows of a panel; n <= PLN_GEMM_PANEL. */
+static void copy_weights(const struct transposed_state *s, int64_t c, int64_t rows, int64_t first, int64_t n, float *to)
 {
-    while (n > 0) {
-        const int64_t sub = first % PLN_GEMM_PANEL, count = PLN_MIN(n, PLN_GEMM_PANEL - sub);
-        memcpy(to, s->t.weights + (first / PLN_GEMM_PANEL * s->t.x.c + c) * PLN_GEMM_PANEL + sub, (size_t)count * sizeof *to);
-        first += count;
-        to += count;
-        n -= count;
+    const int64_t sub = first % PLN_GEMM_PANEL, own = PLN_MIN(n, PLN_GEMM_PANEL - sub), panel = s->t.x.c * PLN_GEMM_PANEL;
+    const float *from = s->t.weights + first / PLN_GEMM_PANEL * panel + c * PLN_GEMM_PANEL;
+    for (int64_t i = 0; i < rows; i++, from += PLN_GEMM_PANEL, to += PLN_GEMM_PANEL) {
+        if (own == PLN_GEMM_PANEL) { /* as long as a cache line, which needs no call */
+            memcpy(to, from, PLN_GEMM_PANEL * sizeof *to);
+            continue;
+        }
+        for (int64_t j = 0; j < own; j++) to[j] = from[sub + j];
+        for (int64_t j = own; j < n; j++) to[j] = from[panel + j - own];
+        for (int64_t j = n; j < PLN_GEMM_PANEL; j++) to[j] = 0.0f;
     }
 }
 
@@ -192,16 +201,14 @@ static void fill_weights(const void *user, int64_t k0, int64_t kn, float *to)
 {
     const struct part *part = user;
     const struct transposed_state *s = part->s;
-    for (int64_t k = k0; k < k0 + kn; k++, to += PLN_GEMM_PANEL) {
+    for (int64_t k = k0, n; k < k0 + kn; k += n) {
+        const int64_t c = k % s->t.group_in;
         int64_t tap[AXES], number = 0;
+        n = PLN_MIN(s->t.group_in - c, k0 + kn - k);
         tap_at(part, k / s->t.group_in, tap);
         for (int d = 0; d < AXES; d++) number = number * s->t.kernel[d] + part->taps[d].first + tap[d] * part->taps[d].step;
-        for (int64_t j = 0; j < part->b_cols; j += PLN_GEMM_PANEL) {
-            const int64_t n = PLN_MIN((int64_t)PLN_GEMM_PANEL, part->b_cols - j);
-            float *row = to + j * kn;
-            copy_weights(s, part->group * s->t.group_in + k % s->t.group_in, number * s->t.group_out + part->col + j, n, row);
-            if (n < PLN_GEMM_PANEL) memset(row + n, 0, (size_t)(PLN_GEMM_PANEL - n) * sizeof *row);
-        }
+        for (int64_t j = 0; j < part->b_cols; j += PLN_GEMM_PANEL)
+            copy_weights(s, part->group * s->t.group_in + c, n, number * s->t.group_out + part->col + j, PLN_MIN((int64_t)PLN_GEMM_PANEL, part->b_cols - j), to + j * kn + (k - k0) * PLN_GEMM_PANEL);
     }
 }
 
@@ -212,8 +219,12 @@ static bool output_pixel(const struct part *part, int64_t tap, const int64_t *q,
 {
     const struct transposed_state *s = part->s;
     for (int d = AXES - 1; d >= 0; d--) {
-        out_at[d] = q[d] * s->t.stride[d] + (s->side_by_side ? tap % s->t.kernel[d] : part->phase[d]);
-        tap /= s->t.kernel[d];
+        int64_t phase = part->phase[d];
+        if (s->side_by_side) {
+            phase = tap % s->t.kernel[d];
+            tap /= s->t.kernel[d];
+        }
+        out_at[d] = q[d] * s->t.stride[d] + phase;
         if (out_at[d] >= s->t.y.dims[d]) return false;
     }
     return true;
@@ -275,6 +286,7 @@ static void begin_part(const struct transposed_state *s, const struct pln_gemm_s
         part->phase[d] = phase % s->phases[d];
         phase /= s->phases[d];
         part->taps[d] = taps_of(s, d, part->phase[d]);
+        part->n_taps[d] = part->taps[d].n;
         part->k *= part->taps[d].n;
     }
 }
