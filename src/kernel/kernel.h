@@ -32,6 +32,13 @@ struct pln_operand {
     int64_t dims[PLN_MAX_RANK]; /* -1: not known until the run */
 };
 
+/* How an image lies, as far as the build side knows. */
+enum pln_image_order {
+    PLN_IMAGE_UNKNOWN, /* or it is none */
+    PLN_IMAGE_PLAIN,   /* n,c,h,w, perhaps with strides of its own */
+    PLN_IMAGE_LAST     /* n,h,w,c */
+};
+
 struct pln_problem {
     uint16_t op, kind;
     const struct pln_attrs *attrs;
@@ -40,6 +47,7 @@ struct pln_problem {
     const struct pln_rowprog *epilogue; /* NULL: none. Its inputs after the accumulator are the node's last inputs */
     const struct pln_rowprog *program;  /* row_program */
     uint64_t features;                  /* of the machine that the plan is for (pln_cpu_features) */
+    enum pln_image_order image;         /* inputs[0], where it comes from: a row that wants it otherwise pays for a copy */
     bool direct;                        /* convolutions multiply images and weights as they are: no row that transforms both first (Winograd) */
 };
 

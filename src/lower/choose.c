@@ -130,6 +130,13 @@ static enum pln_status pick(struct pln_lower *lower, const struct pln_node *node
     return PLN_OK;
 }
 
+static enum pln_image_order image_order(const struct pln_lower *lower, const struct pln_node *node, uint32_t space)
+{
+    const uint32_t image = node->n_inputs > 0 ? node->inputs[0] : PLN_NONE, slot = image == PLN_NONE ? PLN_NONE : lower->made[space][image];
+    if (slot == PLN_NONE || lower->program->slots[slot].rank < 3) return PLN_IMAGE_UNKNOWN;
+    return lower->program->slots[slot].order ? PLN_IMAGE_LAST : PLN_IMAGE_PLAIN;
+}
+
 enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool on_host, const struct pln_kernel **out_kernel, uint32_t *out_code)
 {
     const bool other = on_host && lower->options->host;
@@ -143,7 +150,8 @@ enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool
     for (uint32_t i = 0; i < node->n_inputs; i++) describe_operand(lower, node->inputs[i], &operands[i]);
     for (uint32_t i = 0; i < node->n_outputs; i++) describe_operand(lower, node->outputs[i], &operands[node->n_inputs + i]);
     struct pln_problem problem = { .op = node->op, .kind = node->kind, .attrs = &node->attrs, .n_inputs = (int)node->n_inputs, .n_outputs = (int)node->n_outputs, .inputs = operands,
-                                   .outputs = operands + node->n_inputs, .features = other ? lower->options->host_features : lower->options->features, .direct = lower->options->direct };
+                                   .outputs = operands + node->n_inputs, .features = other ? lower->options->host_features : lower->options->features, .image = image_order(lower, node, lower->device_memory && !on_host ? 1 : 0),
+                                   .direct = lower->options->direct };
     PLN_TRY(read_program(lower, node, "epilogue", &problem.epilogue));
     PLN_TRY(read_program(lower, node, "program", &problem.program));
     PLN_TRY(pick(lower, node, backend, &problem, out_kernel));

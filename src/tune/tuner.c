@@ -59,6 +59,7 @@ static bool make_key(const struct pln_tuner *tuner, const struct pln_problem *pr
     pln_text_append(&text, (const char *)&tuner->options.machine, sizeof tuner->options.machine);
     if (kernel) pln_text_append(&text, kernel->name, strlen(kernel->name) + 1);
     else write_number(&text, (int64_t)problem->features);
+    if (!kernel) write_number(&text, problem->image); /* it bears upon which rows are measured, not upon their times */
     write_number(&text, problem->op);
     write_number(&text, problem->kind);
     write_operands(&text, problem->inputs, problem->n_inputs);

@@ -167,7 +167,7 @@ static enum pln_status plain_prepare(const struct pln_kernel *kernel, const stru
     pln_cpu_conv_walk(conv, false);
     s->stores = conv->y.pixel_stride != 1 || conv->y_is_bool;
     s->line = (int64_t)pln_align_up((size_t)conv->y.dims[2], 16);
-    if (!pln_phases_plan(&conv->window, &conv->x, &conv->y, 0.0f, &s->phases))
+    if (!pln_phases_plan(&conv->window, &conv->x, &conv->y, 0.0f, s->isa, &s->phases))
         return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the image is too large", kernel->name);
     set_prepared(s, conv->y.n * conv->y.c, conv->y.pixels, out_prepared);
     return PLN_OK;

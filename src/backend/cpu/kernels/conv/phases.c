@@ -1,10 +1,11 @@
 #include "backend/cpu/kernels/conv/phases.h"
 
 bool pln_phases_plan(const struct pln_image_window *window, const struct pln_image *x, const struct pln_image *y,
-                     float fill, struct pln_phases *out_phases)
+                     float fill, const struct pln_taps_isa *isa, struct pln_phases *out_phases)
 {
     struct pln_phases *p = out_phases;
     int64_t span = (window->kernel[2] - 1) * window->dilation[2];
+    p->isa = isa;
     p->fill = fill;
     p->phases = PLN_MIN(window->stride[2], span + 1);
     p->run = y->dims[2] + span / window->stride[2] + 1;
@@ -17,18 +18,19 @@ static void fill_run(float *to, int64_t first, int64_t end, float value)
     for (int64_t i = first; i < end; i++) to[i] = value;
 }
 
-static void split_row(const struct pln_phases *p, const struct pln_image_window *window, const struct pln_image *image,
-                      const float *row, float *to)
+void pln_phases_fill_row(const struct pln_phases *phases, const struct pln_image_window *window, int64_t width,
+                         const float *row, int64_t step, float *to)
 {
-    int64_t stride = window->stride[2], step = image->strides[2];
+    const struct pln_phases *p = phases;
+    int64_t stride = window->stride[2];
     for (int64_t phase = 0; phase < p->phases; phase++, to += p->run) {
         int64_t base = phase - window->pad[2], first, end;
-        pln_window_clip(base, stride, image->dims[2], p->run, &first, &end);
+        pln_window_clip(base, stride, width, p->run, &first, &end);
         fill_run(to, 0, first, p->fill);
         if (stride == 1 && step == 1 && end > first)
             memcpy(to + first, row + base + first, (size_t)(end - first) * sizeof(float));
-        else
-            for (int64_t i = first; i < end; i++) to[i] = row[(base + i * stride) * step];
+        else if (end > first)
+            p->isa->pick(row + (base + first * stride) * step, stride * step, end - first, to + first);
         fill_run(to, end, p->run, p->fill);
     }
 }
@@ -38,7 +40,7 @@ void pln_phases_fill(const struct pln_phases *phases, const struct pln_image_win
 {
     for (int64_t z = 0; z < image->dims[0]; z++)
         for (int64_t y = 0; y < image->dims[1]; y++, plane += phases->phases * phases->run)
-            split_row(phases, window, image, x + z * image->strides[0] + y * image->strides[1], plane);
+            pln_phases_fill_row(phases, window, image->dims[2], x + z * image->strides[0] + y * image->strides[1], image->strides[2], plane);
 }
 
 int pln_phases_taps(const struct pln_phases *phases, const struct pln_image_window *window,

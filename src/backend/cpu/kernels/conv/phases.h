@@ -7,6 +7,7 @@
 #define PLN_CPU_CONV_PHASES_H
 
 #include "backend/cpu/kernels/conv/image.h"
+#include "backend/cpu/kernels/conv/taps.h"
 
 /* Taps of a window; larger ones go to other kernels. */
 #define PLN_TAPS_MAX 256
@@ -15,6 +16,7 @@
 #define PLN_PHASES_SPAN 65536
 
 struct pln_phases {
+    const struct pln_taps_isa *isa;
     int64_t phases, run; /* floats of a run */
     int64_t floats;      /* of the plane */
     float fill;          /* of the padding */
@@ -22,10 +24,13 @@ struct pln_phases {
 
 /* false: too large. */
 bool pln_phases_plan(const struct pln_image_window *window, const struct pln_image *x, const struct pln_image *y,
-                     float fill, struct pln_phases *out_phases);
+                     float fill, const struct pln_taps_isa *isa, struct pln_phases *out_phases);
 /* x: the channel's first element. */
 void pln_phases_fill(const struct pln_phases *phases, const struct pln_image_window *window,
                      const struct pln_image *image, const float *x, float *plane);
+/* One row of a ready plane, phases * run floats, from a row of the image whose elements lie `step` apart. */
+void pln_phases_fill_row(const struct pln_phases *phases, const struct pln_image_window *window, int64_t width,
+                         const float *row, int64_t step, float *to);
 /* The taps whose rows are in the image, for output row at[0], at[1]: where each begins, and its number. Returns how
  * many. */
 int pln_phases_taps(const struct pln_phases *phases, const struct pln_image_window *window,

@@ -30,6 +30,7 @@ struct pln_taps_isa {
     void (*pixels)(const struct pln_taps *taps);   /* out[i] = sum of x[t][i] w[t][0] */
     void (*sum)(const struct pln_taps *taps);      /* out[i] = sum of x[t][i] */
     void (*max)(const struct pln_taps *taps);      /* out[i] = largest x[t][i]; NaN wins; -infinity of none */
+    void (*pick)(const float *x, int64_t step, int64_t n, float *out); /* out[i] = x[i * step] */
     const struct pln_vec_isa *vec;
 };
 

@@ -192,7 +192,7 @@ static void sum_pixels(const struct pln_taps *taps)
 /* NaN wins. */
 static inline vf larger(vf a, vf b)
 {
-    return vf_select(vm_or(vf_lt(b, a), vm_not(vf_eq(a, a))), a, b);
+    return vf_select(vf_eq(a, a), vf_max(a, b), a); /* max gives b where that is NaN */
 }
 
 static inline vf plus(vf a, vf b)
@@ -204,10 +204,15 @@ static inline vf plus(vf a, vf b)
     static void name(const struct pln_taps *taps)                                                   \
     {                                                                                               \
         int64_t i = 0, n = taps->n;                                                                 \
+        if (taps->n_taps == 0) {                                                                    \
+            for (; i < n; i++) taps->out[i] = start;                                                \
+            return;                                                                                 \
+        }                                                                                           \
         for (; i + 4 * VF_LANES <= n; i += 4 * VF_LANES) {                                          \
-            vf a = vf_set(start), b = a, c = a, d = a;                                              \
-            for (int t = 0; t < taps->n_taps; t++) {                                                \
-                const float *x = taps->x[t] + i;                                                    \
+            const float *x = taps->x[0] + i;                                                        \
+            vf a = vf_load(x), b = vf_load(x + VF_LANES), c = vf_load(x + 2 * VF_LANES), d = vf_load(x + 3 * VF_LANES); \
+            for (int t = 1; t < taps->n_taps; t++) {                                                \
+                x = taps->x[t] + i;                                                                 \
                 a = combine(a, vf_load(x));                                                         \
                 b = combine(b, vf_load(x + VF_LANES));                                              \
                 c = combine(c, vf_load(x + 2 * VF_LANES));                                          \
@@ -218,12 +223,26 @@ static inline vf plus(vf a, vf b)
             vf_store(taps->out + i + 2 * VF_LANES, c);                                              \
             vf_store(taps->out + i + 3 * VF_LANES, d);                                              \
         }                                                                                           \
-        for (; i < n; i += VF_LANES) {                                                              \
-            int64_t left = PLN_MIN((int64_t)VF_LANES, n - i);                                       \
-            vf a = vf_set(start);                                                                   \
-            for (int t = 0; t < taps->n_taps; t++) a = combine(a, vf_load_n(taps->x[t] + i, left)); \
+        for (; i + VF_LANES <= n; i += VF_LANES) {                                                  \
+            vf a = vf_load(taps->x[0] + i);                                                         \
+            for (int t = 1; t < taps->n_taps; t++) a = combine(a, vf_load(taps->x[t] + i));         \
+            vf_store(taps->out + i, a);                                                             \
+        }                                                                                           \
+        if (i < n) {                                                                                \
+            int64_t left = n - i;                                                                   \
+            vf a = vf_load_n(taps->x[0] + i, left);                                                 \
+            for (int t = 1; t < taps->n_taps; t++) a = combine(a, vf_load_n(taps->x[t] + i, left)); \
             vf_store_n(taps->out + i, a, left);                                                     \
         }                                                                                           \
     }
 REDUCE_TAPS(sum_taps, 0.0f, plus)
 REDUCE_TAPS(max_taps, -INFINITY, larger)
+
+/* Steps of 2, which are the most, as compilers turn them into shuffles. */
+static void pick_elements(const float *x, int64_t step, int64_t n, float *out)
+{
+    if (step == 2)
+        for (int64_t i = 0; i < n; i++) out[i] = x[i * 2];
+    else
+        for (int64_t i = 0; i < n; i++) out[i] = x[i * step];
+}
