@@ -23,6 +23,21 @@ static inline int64_t truncate(float x)
     return x >= 0x1p63f ? INT64_MAX : (int64_t)x;
 }
 
+/* Numbers that i32 holds, as nearly all are, go by vectors, some at a time. */
+static void truncate_run(const float *x, int64_t n, int64_t *to)
+{
+    enum { PIECE = 64 };
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t count = PLN_MIN(n - i, (int64_t)PIECE);
+        int32_t beyond = 0;
+        for (int64_t k = i; k < i + count; k++) beyond |= !(x[k] > -0x1p31f && x[k] < 0x1p31f);
+        if (beyond)
+            for (int64_t k = i; k < i + count; k++) to[k] = truncate(x[k]);
+        else
+            for (int64_t k = i; k < i + count; k++) to[k] = (int32_t)x[k];
+    }
+}
+
 static void load(enum pln_dtype dtype, const void *data, int64_t at, int64_t step, int64_t n, int64_t *to)
 {
     if (n <= 0) return;
@@ -35,6 +50,10 @@ static void load(enum pln_dtype dtype, const void *data, int64_t at, int64_t ste
     if (dtype == PLN_U64) LOAD_AS(uint64_t, AS_IT_IS)
     if (dtype == PLN_I64) LOAD_AS(int64_t, AS_IT_IS)
     if (dtype == PLN_BOOL) LOAD_AS(uint8_t, TRUTH)
+    if (dtype == PLN_F32 && step == 1) {
+        truncate_run((const float *)data + at, n, to);
+        return;
+    }
     if (dtype == PLN_F32) LOAD_AS(float, truncate)
 }
 

@@ -69,8 +69,34 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     for (int i = 0; i < 3; i++) state->place[i] = program.instrs[0].src[i] == 255 ? -1 : program.instrs[0].src[i];
     state->is_unsigned = !pln_dtype_is_signed((enum pln_dtype)program.inputs[state->kind == PLN_EW_WHERE].dtype);
     out_prepared->n_tasks = pln_rowprog_tasks(&state->plan, &out_prepared->grain);
-    out_prepared->scratch_bytes = 3 * (size_t)(state->plan.block_rows * state->plan.block_cols) * sizeof(int64_t);
+    out_prepared->scratch_bytes = 4 * (size_t)(state->plan.block_rows * state->plan.block_cols) * sizeof(int64_t);
     return PLN_OK;
+}
+
+/* One input of the function in the blocks of a run. */
+struct source {
+    int64_t *room;
+    int64_t kept; /* elements of room that hold the one value that the input has in all blocks */
+};
+
+/* An element lies as the functions read it, side by side with the next. */
+static bool is_ready(const struct pln_rowprog_place *place, int64_t rows, int64_t cols)
+{
+    return (place->dtype == PLN_I64 || place->dtype == PLN_U64) && (place->col == 1 || cols == 1) && (rows == 1 || place->row == cols);
+}
+
+static const int64_t *read_input(const struct int_state *s, int k, const int64_t *at, int64_t rows, int64_t cols, struct source *source)
+{
+    const int64_t absent[3] = { 0, s->is_unsigned ? 0 : INT64_MIN, s->is_unsigned ? -1 : INT64_MAX };
+    const int p = s->place[k];
+    const struct pln_rowprog_place *place = &s->plan.places[PLN_MAX(p, 0)];
+    const bool same = p < 0 || (place->col == 0 && place->row == 0 && place->repeats);
+    if (same && source->kept >= rows * cols) return source->room;
+    if (p < 0) s->isa->load(PLN_I64, &absent[k], 0, 0, rows * cols, source->room);
+    else if (is_ready(place, rows, cols)) return (const int64_t *)(const void *)place->data + at[p];
+    else for (int64_t r = 0; r < rows; r++) s->isa->load(place->dtype, place->data, at[p] + r * place->row, place->col, cols, source->room + r * cols);
+    if (same) source->kept = rows * cols;
+    return source->room;
 }
 
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
@@ -78,21 +104,21 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     (void)shared;
     const struct int_state *s = state_memory;
     const struct pln_rowprog_state *plan = &s->plan;
-    const int64_t absent[3] = { 0, s->is_unsigned ? 0 : INT64_MIN, s->is_unsigned ? -1 : INT64_MAX };
-    int64_t at[PLN_ROWPROG_OPERANDS_MAX], rows, cols, *values[3];
+    int64_t at[PLN_ROWPROG_OPERANDS_MAX], rows, cols;
     const struct pln_rowprog_place *out = &plan->places[plan->n_inputs];
-    for (int k = 0; k < 3; k++) values[k] = (int64_t *)scratch + k * plan->block_rows * plan->block_cols;
+    const int64_t block = plan->block_rows * plan->block_cols;
+    struct source sources[3];
+    for (int k = 0; k < 3; k++) sources[k] = (struct source){ .room = (int64_t *)scratch + k * block };
+    int64_t *const room = (int64_t *)scratch + 3 * block;
     for (int64_t task = first; task < last; task++) {
+        const int64_t *values[3];
         pln_rowprog_block(plan, task, at, &rows, &cols);
-        for (int k = 0; k < 3; k++) {
-            const int p = s->place[k];
-            if (p < 0) s->isa->load(PLN_I64, &absent[k], 0, 0, rows * cols, values[k]);
-            for (int64_t r = 0; p >= 0 && r < rows; r++)
-                s->isa->load(plan->places[p].dtype, plan->places[p].data, at[p] + r * plan->places[p].row, plan->places[p].col, cols, values[k] + r * cols);
-        }
-        s->isa->run(s->kind, s->is_unsigned, rows * cols, values[0], values[1], values[2], values[0]);
-        for (int64_t r = 0; r < rows; r++)
-            s->isa->store(out->dtype, out->data, at[plan->n_inputs] + r * out->row, out->col, cols, values[0] + r * cols, s->is_unsigned);
+        for (int k = 0; k < 3; k++) values[k] = read_input(s, k, at, rows, cols, &sources[k]);
+        const bool direct = is_ready(out, rows, cols);
+        int64_t *const y = direct ? (int64_t *)(void *)out->data + at[plan->n_inputs] : room;
+        s->isa->run(s->kind, s->is_unsigned, rows * cols, values[0], values[1], values[2], y);
+        for (int64_t r = 0; !direct && r < rows; r++)
+            s->isa->store(out->dtype, out->data, at[plan->n_inputs] + r * out->row, out->col, cols, y + r * cols, s->is_unsigned);
     }
 }
 

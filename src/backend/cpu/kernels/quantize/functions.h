@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "backend/cpu/kernels/quantize/quantize.h"
+#include "backend/cpu/kernels/vec/vec_f32.h"
 
 /* Bounds moved by the zero point, so that what is added to has no fraction and fits; comparisons with NaN give the lowest. */
 #define QUANTIZED(value, low, high) ((value) > (low) ? ((value) < (high) ? (value) : (high)) : (low))
@@ -71,15 +72,25 @@ static void dequantize(enum pln_dtype from, const struct pln_quantize_run *run)
     DEQUANTIZE_AS(int32_t, double)
 }
 
+/* NaN is passed over: comparisons with it give what there was. */
 static void range(const float *x, int64_t n, float *low, float *high)
 {
-    float least = *low, most = *high;
-    for (int64_t i = 0; i < n; i++) {
-        least = x[i] < least ? x[i] : least;
-        most = x[i] > most ? x[i] : most;
+    vf least[4], most[4];
+    for (int k = 0; k < 4; k++) least[k] = vf_set(*low);
+    for (int k = 0; k < 4; k++) most[k] = vf_set(*high);
+    int64_t i = 0;
+    for (; i + 4 * VF_LANES <= n; i += 4 * VF_LANES)
+        for (int k = 0; k < 4; k++) {
+            const vf at = vf_load(x + i + k * VF_LANES);
+            least[k] = vf_min(at, least[k]);
+            most[k] = vf_max(at, most[k]);
+        }
+    *low = vf_min_lanes(vf_min(vf_min(least[0], least[1]), vf_min(least[2], least[3])));
+    *high = vf_max_lanes(vf_max(vf_max(most[0], most[1]), vf_max(most[2], most[3])));
+    for (; i < n; i++) {
+        *low = x[i] < *low ? x[i] : *low;
+        *high = x[i] > *high ? x[i] : *high;
     }
-    *low = least;
-    *high = most;
 }
 
 const struct pln_quantize_isa *QUANTIZE_ISA(void)

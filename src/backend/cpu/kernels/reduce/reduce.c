@@ -6,6 +6,8 @@
 #include "backend/cpu/kernels/vec/vec.h"
 
 #define BLOCK 512
+/* Sums side by side at a time: rows far apart are read in runs long enough for memory to foresee. */
+#define SUMS_MOST 2048
 /* Floats that are added up side by side before their sums join others in f64: a million equal ones keep their mean. */
 #define TERMS 256
 /* Sums side by side that cost as little each as more of them. */
@@ -136,12 +138,12 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->blocks = 1;
     int64_t tasks = 1;
     for (int i = 0; i < s->n_kept - (s->by_runs ? 1 : 0); i++) tasks *= s->kept[i].extent;
-    s->block = PLN_MIN(s->by_runs ? kept->extent : 1, BLOCK);
+    s->block = PLN_MIN(s->by_runs ? kept->extent : 1, s->by_runs && adds(s) && kept->x == 1 ? SUMS_MOST : BLOCK);
     if (s->by_runs && adds(s)) s->block = PLN_MIN(s->block, PLN_MAX((kept->extent / SUMS_TASKS + SUMS_LEAST - 1) / SUMS_LEAST, 1) * SUMS_LEAST);
     if (s->by_runs) s->blocks = (kept->extent + s->block - 1) / s->block;
     out_prepared->n_tasks = tasks * s->blocks;
     out_prepared->grain = 1 + 32768 / (s->count * s->block + 32);
-    out_prepared->scratch_bytes = 2 * BLOCK * sizeof(float) + BLOCK * sizeof(double);
+    out_prepared->scratch_bytes = (BLOCK + SUMS_MOST) * sizeof(float) + SUMS_MOST * sizeof(double);
     return PLN_OK;
 }
 
@@ -309,7 +311,7 @@ static void run_task(const struct reduce_state *s, int64_t task, float *scratch)
     }
     const struct pln_reduce_axis *run = &s->kept[s->n_kept - 1];
     int64_t first = block * s->block, n = PLN_MIN(s->block, run->extent - first);
-    struct sums sums = { .now = run->y == 1 ? s->y + y + first : scratch + BLOCK, .before = (double *)(void *)(scratch + 2 * BLOCK), .n = n };
+    struct sums sums = { .now = run->y == 1 ? s->y + y + first : scratch + BLOCK, .before = (double *)(void *)(scratch + BLOCK + SUMS_MOST), .n = n };
     if (adds(s) && run->x == 1 && s->count > 0) sum_run(s, s->x + x + first, &sums);
     else reduce_run(s, s->x + x + first * run->x, run->x, &sums, scratch);
     if (run->y == 1) return;
