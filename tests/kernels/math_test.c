@@ -86,9 +86,30 @@ static void check_turns(const char *isa, const struct pln_vec_isa *table)
     if (getenv("PLN_TEST_VERBOSE") != NULL) printf("%-9s %-12s %.2f ULP\n", isa, "turns", worst);
 }
 
+/* Exponents that have a function of their own, and one that has none. */
+static void check_powers(const char *isa, const struct pln_vec_isa *table)
+{
+    static const float exponents[] = { 2, 3, 0.5f, 0.75f, 1.5f, -0.5f, -1, 2.5f };
+    static const uint32_t special[] = { 0x00000000, 0x80000000, 0x7f800000, 0xff800000, 0x7fc00000, 0x00000001, 0x80000001, 0x7f7fffff, 0xff7fffff };
+    for (size_t e = 0; e < PLN_COUNT_OF(exponents); e++) {
+        float splat[PLN_VEC_SPLAT], x[RUN], y[RUN];
+        for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = exponents[e];
+        const struct pln_vec_args args = { .dst = y, .src = { x, splat }, .step = { 1, 0 }, .n = RUN };
+        for (uint64_t bits = 0; bits < UINT64_C(0x100000000); bits += UINT64_C(1048583) * RUN) {
+            for (int i = 0; i < RUN; i++) x[i] = of_bits(i < 9 ? special[i] : (uint32_t)bits + (uint32_t)i * 1048583);
+            table->ew[PLN_EW_POW](&args);
+            for (int i = 0; i < RUN; i++) {
+                const double want = pln_ew_f64(PLN_EW_POW, (double)x[i], (double)exponents[e], 0, 0, 0), error = ulps(y[i], want);
+                if (error > 2) fail_msg("pow of %s: %.9g to %g gives %.9g, not %.9g", isa, (double)x[i], (double)exponents[e], (double)y[i], want);
+            }
+        }
+    }
+}
+
 static void check_isa(const char *isa, const struct pln_vec_isa *table)
 {
     check_turns(isa, table);
+    check_powers(isa, table);
     for (size_t b = 0; b < PLN_COUNT_OF(bounds); b++) {
         double worst = 0;
         float x[RUN];

@@ -85,12 +85,19 @@ static bool is_ready(const struct pln_rowprog_place *place, int64_t rows, int64_
     return (place->dtype == PLN_I64 || place->dtype == PLN_U64) && (place->col == 1 || cols == 1) && (rows == 1 || place->row == cols);
 }
 
+static bool is_one_value(const struct pln_rowprog_state *plan, const struct pln_rowprog_place *place)
+{
+    bool moves = place->col != 0 || place->row != 0;
+    for (int d = 0; d < plan->n_outer; d++) moves = moves || place->outer[d] != 0;
+    return !moves;
+}
+
 static const int64_t *read_input(const struct int_state *s, int k, const int64_t *at, int64_t rows, int64_t cols, struct source *source)
 {
     const int64_t absent[3] = { 0, s->is_unsigned ? 0 : INT64_MIN, s->is_unsigned ? -1 : INT64_MAX };
     const int p = s->place[k];
     const struct pln_rowprog_place *place = &s->plan.places[PLN_MAX(p, 0)];
-    const bool same = p < 0 || (place->col == 0 && place->row == 0 && place->repeats);
+    const bool same = p < 0 || is_one_value(&s->plan, place);
     if (same && source->kept >= rows * cols) return source->room;
     if (p < 0) s->isa->load(PLN_I64, &absent[k], 0, 0, rows * cols, source->room);
     else if (is_ready(place, rows, cols)) return (const int64_t *)(const void *)place->data + at[p];

@@ -335,16 +335,36 @@ static void ew_cos(const struct pln_vec_args *args)
 FUNCTION1(square, x *x)
 FUNCTION1(cube, x *x *x)
 
+/* x^0.5, where -0 gives 0 and -infinity infinity; at most 0.5 ULP. */
+static inline vf power_half(vf x)
+{
+    return vf_select(vf_eq(x, vf_set(-INFINITY)), vf_set(INFINITY), vf_sqrt(x)) + ZERO;
+}
+
+static inline vf power_three_quarters(vf x)
+{
+    const vf root = power_half(x);
+    return root * vf_sqrt(root);
+}
+
+FUNCTION1(root, power_half(x))
+FUNCTION1(root_and_half, power_three_quarters(x)) /* x^0.75, as in LRN */
+FUNCTION1(one_and_half, vf_abs(x) *power_half(x))
+FUNCTION1(inverse_root, ONE / power_half(x))
+
 /* Exponents of models are nearly always one of these. */
 static void ew_pow(const struct pln_vec_args *args)
 {
-    float exponent = args->src[1][0];
-    if (args->step[1] == 0 && exponent == 2.0f)
-        ew_square(args);
-    else if (args->step[1] == 0 && exponent == 3.0f)
-        ew_cube(args);
-    else
-        ew_pow_any(args);
+    static const struct {
+        float exponent;
+        pln_vec_fn function;
+    } usual[] = { { 2.0f, ew_square }, { 3.0f, ew_cube }, { 0.5f, ew_root }, { 0.75f, ew_root_and_half }, { 1.5f, ew_one_and_half }, { -0.5f, ew_inverse_root }, { -1.0f, ew_reciprocal } };
+    for (size_t i = 0; args->step[1] == 0 && i < PLN_COUNT_OF(usual); i++) {
+        if (args->src[1][0] != usual[i].exponent) continue;
+        usual[i].function(args);
+        return;
+    }
+    ew_pow_any(args);
 }
 
 /* ---- reductions: four running vectors, then one, then halves of it ---- */
