@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "backend/ref/elems.h"
+#include "kernel/window.h"
 #include "tensor/convert.h"
 
 /* Most elements of a Range: more would only be a way to fill memory by a forged scalar. */
@@ -89,20 +90,64 @@ static bool is_zero(const struct pln_elems *in, int64_t i)
     return memcmp(unit, zeros, in->unit_bytes) == 0;
 }
 
+/* Elements that are looked at together: of the common types by loops that compilers turn into vectors. */
+#define MARKS 256
+
+#define MARK_AS(type)                                                \
+    {                                                                \
+        const type *x = (const type *)(const void *)in->data + from; \
+        for (int64_t i = 0; i < n; i++) marks[i] = x[i] != 0;        \
+        return;                                                      \
+    }
+
+/* marks[i]: element from + i is not zero. */
+static void mark(const struct pln_elems *in, int64_t from, int64_t n, uint8_t *marks)
+{
+    const enum pln_dtype dtype = in->tensor.dtype;
+    if (dtype == PLN_BOOL || dtype == PLN_U8 || dtype == PLN_I8) MARK_AS(uint8_t)
+    if (dtype == PLN_F32) MARK_AS(float)
+    if (dtype == PLN_I32) MARK_AS(int32_t)
+    if (dtype == PLN_I64) MARK_AS(int64_t)
+    for (int64_t i = 0; i < n; i++) marks[i] = !is_zero(in, from + i);
+}
+
+/* Places of the elements of one row that are not zero, behind the `at` that were found before; to: [rank, found]. Returns how many there are by now. A place
+ * is written before it is known to be one: nothing is foreseen of masks. */
+static int64_t put_row(const struct pln_elems *in, int64_t from, const int64_t *index, int64_t *to, int64_t found, int64_t at)
+{
+    const int last = in->tensor.rank - 1;
+    const int64_t n = last < 0 ? 1 : in->tensor.dims[last];
+    uint8_t marks[MARKS];
+    for (int64_t i = 0; i < n; i += MARKS) {
+        const int64_t count = PLN_MIN(n - i, (int64_t)MARKS);
+        mark(in, from + i, count, marks);
+        for (int64_t k = 0; k < count && at < found; k++) {
+            for (int d = 0; d < last; d++) to[d * found + at] = index[d];
+            if (last >= 0) to[last * found + at] = i + k;
+            at += marks[k];
+        }
+    }
+    return at;
+}
+
 enum pln_status pln_ref_non_zero(struct pln_call *call)
 {
     struct pln_elems in;
     struct pln_tensor out;
-    int64_t found = 0, at = 0;
+    uint8_t marks[MARKS];
+    int64_t found = 0, at = 0, index[PLN_MAX_RANK] = { 0 };
     PLN_TRY(pln_elems_in(call, 0, &in));
-    for (int64_t i = 0; i < in.count; i++) found += !is_zero(&in, i);
+    for (int64_t i = 0; i < in.count; i += MARKS) {
+        const int64_t n = PLN_MIN(in.count - i, (int64_t)MARKS);
+        mark(&in, i, n, marks);
+        for (int64_t k = 0; k < n; k++) found += marks[k];
+    }
     int64_t dims[2] = { in.tensor.rank, found };
     PLN_TRY(pln_call_out(call, 0, PLN_I64, 2, dims, &out));
-    int64_t *to = out.data;
-    for (int64_t i = 0; i < in.count; i++) {
-        if (is_zero(&in, i)) continue;
-        for (int d = 0; d < in.tensor.rank; d++) to[d * found + at] = i / in.tensor.strides[d] % in.tensor.dims[d];
-        at++;
+    const int64_t row = in.tensor.rank == 0 ? 1 : in.tensor.dims[in.tensor.rank - 1];
+    for (int64_t i = 0; i < in.count && at < found; i += row) {
+        at = put_row(&in, i, index, out.data, found, at);
+        (void)pln_index_step(in.tensor.rank - 1, index, in.tensor.dims);
     }
     return PLN_OK;
 }

@@ -1,6 +1,5 @@
 /* NonMaxSuppression. */
 #include "backend/ref/elems.h"
-#include "backend/ref/sort.h"
 #include "tensor/convert.h"
 
 /* A box by its corners. */
@@ -30,35 +29,51 @@ static bool overlaps(struct box a, struct box b, float threshold)
     return both > 0 && area_a > 0 && area_b > 0 && either > 0 && both / either > threshold;
 }
 
-/* Best score first; NaN last. */
-static int compare_scores(const void *user, int64_t a, int64_t b)
+/* Numbers in the order of boxes: best score first, NaN last, of equal ones the first. */
+static uint64_t order_key(float score, int64_t box)
 {
-    const float *scores = user;
-    float x = scores[a], y = scores[b];
-    if (x != x || y != y) return (x != x) - (y != y);
-    return (x < y) - (x > y);
+    uint32_t bits;
+    const float value = score == 0 ? 0.0f : score; /* no minus zero */
+    memcpy(&bits, &value, sizeof bits);
+    const uint32_t rising = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return (uint64_t)(score != score ? UINT32_MAX : ~rising) << 32 | (uint32_t)box;
 }
 
-/* The boxes kept of one class of one image, into kept; their number comes back. */
-static enum pln_status suppress(struct pln_call *call, const struct nms *s, const float *boxes, const float *scores, int64_t *order,
-                                struct box *kept_boxes, int64_t *kept, int64_t *out_n)
+/* Merges runs, longer each time, to and fro between keys and room. Returns which holds them in the end. */
+static uint64_t *sort_keys(uint64_t *keys, uint64_t *room, int64_t n)
+{
+    for (int64_t run = 1; run < n; run *= 2) {
+        for (int64_t at = 0; at < n; at += 2 * run) {
+            const int64_t middle = PLN_MIN(at + run, n), end = PLN_MIN(at + 2 * run, n);
+            int64_t a = at, b = middle;
+            for (int64_t i = at; i < end; i++) room[i] = b == end || (a < middle && keys[a] < keys[b]) ? keys[a++] : keys[b++];
+        }
+        uint64_t *kept = keys;
+        keys = room;
+        room = kept;
+    }
+    return keys;
+}
+
+/* The boxes kept of one class of one image, into kept; their number comes back. room: for two keys a box. */
+static int64_t suppress(const struct nms *s, const float *boxes, const float *scores, uint64_t *room, struct box *kept_boxes, int64_t *kept)
 {
     int64_t n = 0, found = 0;
-    *out_n = 0;
     for (int64_t i = 0; i < s->n; i++) {
-        if (!s->has_score || scores[i] > s->score) order[n++] = i;
+        room[n] = order_key(scores[i], i);
+        n += !s->has_score || scores[i] > s->score;
     }
-    PLN_TRY(pln_indices_sort(call, order, n, compare_scores, scores));
+    const uint64_t *order = sort_keys(room, room + s->n, n);
     for (int64_t i = 0; i < n && found < s->limit; i++) {
-        struct box box = read_box(s, &boxes[4 * order[i]]);
+        const int64_t number = (int64_t)(order[i] & UINT32_MAX);
+        struct box box = read_box(s, &boxes[4 * number]);
         bool keep = true;
         for (int64_t k = 0; keep && k < found; k++) keep = !overlaps(box, kept_boxes[k], s->iou);
         if (!keep) continue;
         kept_boxes[found] = box;
-        kept[found++] = order[i];
+        kept[found++] = number;
     }
-    *out_n = found;
-    return PLN_OK;
+    return found;
 }
 
 static enum pln_status read_scalar(struct pln_call *call, int i, double fallback, double *out_value)
@@ -101,13 +116,14 @@ enum pln_status pln_ref_non_max_suppression(struct pln_call *call)
     int64_t rows = 0, n, most;
     PLN_TRY(read_nms(call, &s));
     if (!pln_mul_i64(s.batches, s.classes, &most) || !pln_mul_i64(most, s.limit, &most)) return pln_call_fail(call, PLN_BAD_MODEL, "too many boxes");
-    PLN_TRY(pln_call_scratch(call, (size_t)s.n, sizeof(int64_t), &order));
+    if (s.n > UINT32_MAX) return pln_call_fail(call, PLN_BAD_MODEL, "too many boxes");
+    PLN_TRY(pln_call_scratch(call, (size_t)s.n, 2 * sizeof(uint64_t), &order));
     PLN_TRY(pln_call_scratch(call, (size_t)s.limit, sizeof(struct box), &boxes));
     PLN_TRY(pln_call_scratch(call, (size_t)most, 3 * sizeof(int64_t), &kept));
     int64_t *triples = kept, *column = (int64_t *)kept + 2 * most;
     for (int64_t b = 0; most > 0 && b < s.batches; b++) {
         for (int64_t c = 0; c < s.classes; c++) {
-            PLN_TRY(suppress(call, &s, s.boxes + b * s.n * 4, s.scores + (b * s.classes + c) * s.n, order, boxes, column, &n));
+            n = suppress(&s, s.boxes + b * s.n * 4, s.scores + (b * s.classes + c) * s.n, order, boxes, column);
             for (int64_t i = 0; i < n; i++) {
                 int64_t box = column[i];
                 triples[2 * (rows + i)] = b * s.classes + c;

@@ -541,8 +541,30 @@ static float exp_sum(const float *x, float most, int64_t n, float *dst)
     return vf_sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
+/* Up to two vectors, which stay in registers. */
+static void softmax_few(const float *x, int64_t n, float *dst)
+{
+    static const float places[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    const int64_t first = PLN_MIN(n, (int64_t)VF_LANES), second = n - first;
+    const vf place = vf_load(places), none = vf_set(-INFINITY);
+    vf e[2] = { vf_load_n(x, first), second > 0 ? vf_load_n(x + VF_LANES, second) : none };
+    e[0] = vf_select(vf_lt(place, vf_set((float)first)), e[0], none);
+    e[1] = vf_select(vf_lt(place, vf_set((float)second)), e[1], none);
+    const bool numbers = vm_all(vm_and(vf_eq(e[0], e[0]), vf_eq(e[1], e[1])));
+    const vf most = vf_set(numbers ? vf_max_lanes(vf_max(e[0], e[1])) : NAN);
+    for (int k = 0; k < 2; k++) e[k] = e[k] - most;
+    vf_exp_share_many(2, e);
+    const vf share = vf_set(1.0f / vf_sum_lanes(e[0] + e[1]));
+    vf_store_n(dst, e[0] * share, first);
+    if (second > 0) vf_store_n(dst + VF_LANES, e[1] * share, second);
+}
+
 static void softmax(const float *x, int64_t n, float *dst)
 {
+    if (n <= 2 * VF_LANES) {
+        softmax_few(x, n, dst);
+        return;
+    }
     const float sum = exp_sum(x, reduce_max(x, n), n, dst);
     const vf share = vf_set(1.0f / sum);
     int64_t i = 0;
