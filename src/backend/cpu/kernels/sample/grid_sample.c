@@ -204,6 +204,28 @@ static void sum_plane(const struct taps *taps, int64_t n, int most, const float 
     }
 }
 
+/* Two channels at a time: pixels and weights are read once for both. */
+static void sum_planes(const struct taps *taps, int64_t n, int most, const float *x, int64_t x_plane, float *y, int64_t y_plane)
+{
+    for (int64_t p = 0; p < n; p++) {
+        const int32_t *at = taps->at + p * most;
+        const float *w = taps->weights + p * most, *second = x + x_plane;
+        float a = 0, b = 0;
+        if (taps->n[p] == 4) {
+            const int64_t i = at[0], j = at[1], k = at[2], l = at[3];
+            y[p] = w[0] * x[i] + w[1] * x[j] + w[2] * x[k] + w[3] * x[l];
+            y[p + y_plane] = w[0] * second[i] + w[1] * second[j] + w[2] * second[k] + w[3] * second[l];
+            continue;
+        }
+        for (int i = 0; i < taps->n[p]; i++) {
+            a += w[i] * x[at[i]];
+            b += w[i] * second[at[i]];
+        }
+        y[p] = a;
+        y[p + y_plane] = b;
+    }
+}
+
 static void run(const void *state_memory, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
@@ -213,11 +235,12 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     for (int64_t task = first; task < last; task++) {
         const int64_t image = task / s->blocks, from = task % s->blocks * PLACES, n = PLN_MIN(s->places - from, (int64_t)PLACES);
         for (int64_t p = 0; p < n; p++) find_place(s, s->grid + (image * s->places + from + p) * 2, p, taps);
-        for (int64_t c = 0; c < s->channels; c++) {
+        for (int64_t c = 0; c < s->channels; c += s->mode == SAMPLE_NEAREST ? 1 : 2) {
             const int64_t at = image * s->channels + c;
             const float *x = s->x + at * plane;
             float *y = s->y + at * s->places + from;
             if (s->mode == SAMPLE_NEAREST) copy_plane(taps, n, x, y);
+            else if (c + 1 < s->channels) sum_planes(taps, n, s->most, x, plane, y, s->places);
             else sum_plane(taps, n, s->most, x, y);
         }
     }
