@@ -96,8 +96,27 @@ static void run(unsigned kind, bool is_unsigned, int64_t n, const int64_t *a, co
     }
 }
 
+/* The functions whose results are bools, without the way by 64 bits. */
+#define COMPARISONS(X) X(EQUAL) X(GREATER) X(GREATER_EQUAL) X(LESS) X(LESS_EQUAL)
+
+static bool compare(unsigned kind, bool is_unsigned, int64_t n, const int64_t *a, const int64_t *b, uint8_t *y)
+{
+    switch (kind) {
+#define X(KIND)                                                                                                      \
+    case PLN_EW_##KIND:                                                                                              \
+        if (is_unsigned)                                                                                             \
+            for (int64_t i = 0; i < n; i++) y[i] = pln_ew_int(PLN_EW_##KIND, a[i], b[i], 0, true) != 0;              \
+        else                                                                                                         \
+            for (int64_t i = 0; i < n; i++) y[i] = pln_ew_int(PLN_EW_##KIND, a[i], b[i], 0, false) != 0;             \
+        return true;
+        COMPARISONS(X)
+#undef X
+    default: return false;
+    }
+}
+
 const struct pln_int_isa *INT_ISA(void)
 {
-    static const struct pln_int_isa isa = { load, store, run };
+    static const struct pln_int_isa isa = { load, store, run, compare };
     return &isa;
 }

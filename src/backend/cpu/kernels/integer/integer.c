@@ -79,10 +79,15 @@ struct source {
     int64_t kept; /* elements of room that hold the one value that the input has in all blocks */
 };
 
+static bool is_dense(const struct pln_rowprog_place *place, int64_t rows, int64_t cols)
+{
+    return (place->col == 1 || cols == 1) && (rows == 1 || place->row == cols);
+}
+
 /* An element lies as the functions read it, side by side with the next. */
 static bool is_ready(const struct pln_rowprog_place *place, int64_t rows, int64_t cols)
 {
-    return (place->dtype == PLN_I64 || place->dtype == PLN_U64) && (place->col == 1 || cols == 1) && (rows == 1 || place->row == cols);
+    return (place->dtype == PLN_I64 || place->dtype == PLN_U64) && is_dense(place, rows, cols);
 }
 
 static bool is_one_value(const struct pln_rowprog_state *plan, const struct pln_rowprog_place *place)
@@ -121,6 +126,9 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
         const int64_t *values[3];
         pln_rowprog_block(plan, task, at, &rows, &cols);
         for (int k = 0; k < 3; k++) values[k] = read_input(s, k, at, rows, cols, &sources[k]);
+        if (out->dtype == PLN_BOOL && is_dense(out, rows, cols) &&
+            s->isa->compare(s->kind, s->is_unsigned, rows * cols, values[0], values[1], (uint8_t *)out->data + at[plan->n_inputs]))
+            continue;
         const bool direct = is_ready(out, rows, cols);
         int64_t *const y = direct ? (int64_t *)(void *)out->data + at[plan->n_inputs] : room;
         s->isa->run(s->kind, s->is_unsigned, rows * cols, values[0], values[1], values[2], y);

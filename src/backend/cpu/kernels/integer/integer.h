@@ -15,6 +15,8 @@ struct pln_int_isa {
     void (*store)(enum pln_dtype dtype, void *data, int64_t at, int64_t step, int64_t n, const int64_t *from, bool from_unsigned);
     /* y[i] = kind(a[i], b[i], c[i]); y may be a. */
     void (*run)(unsigned kind, bool is_unsigned, int64_t n, const int64_t *a, const int64_t *b, const int64_t *c, int64_t *y);
+    /* The same of kinds that compare; false, and nothing done: it is none. */
+    bool (*compare)(unsigned kind, bool is_unsigned, int64_t n, const int64_t *a, const int64_t *b, uint8_t *y);
 };
 /* Of each ISA, as rows name them. */
 const struct pln_int_isa *pln_int_isa_portable(void);
