@@ -1,6 +1,7 @@
 /* Networks built node by node: built, run, saved and read back; mistakes told with the node's name. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -398,8 +399,45 @@ static void test_order(void **state)
     assert_int_equal(copies_of_decoder(1), 0); /* one channel lies in no order */
 }
 
+/* Pooling takes an image as it lies: *out_copies, and the order that its kernel has. */
+static bool pools_last(bool behind_conv, int *out_copies)
+{
+    static const float values[8 * 3];
+    static const int64_t x_dims[4] = { 1, 3, 40, 40 }, w_dims[4] = { 8, 3, 1, 1 }, sizes[2] = { 3, 3 };
+    static const struct pln_attribute window[2] = { { .name = "kernel_shape", .kind = PLN_ATTRIBUTE_INTS, .ints = sizes, .count = 2 }, { .name = "strides", .kind = PLN_ATTRIBUTE_INTS, .ints = sizes, .count = 2 } };
+    const struct pln_build_options options = { .struct_size = sizeof options, .device = "cpu" };
+    pln_network *network = pln_network_create("pool", 17);
+    pln_engine *engine;
+    pln_network_add_input(network, "x", PLN_F32, 4, x_dims, NULL);
+    pln_network_add_weights(network, "w", PLN_F32, 4, w_dims, values);
+    if (behind_conv) node(network, "Conv", INPUTS("x", "w"), "c", NULL, 0);
+    node(network, "MaxPool", (const char *const[]){ behind_conv ? "c" : "x" }, 1, "y", window, 2);
+    pln_network_add_output(network, "y", PLN_DTYPE_NONE, -1, NULL, NULL);
+    assert_int_equal(pln_build_network(network, &options, &engine), PLN_OK);
+    pln_network_destroy(network);
+    struct pln_step_info step;
+    bool last = false;
+    *out_copies = 0;
+    for (int i = 0; pln_engine_step(engine, i, &step) == PLN_OK; i++) {
+        *out_copies += strcmp(step.kernel, "copy") == 0;
+        last = last || strncmp(step.kernel, "pool_f32_last", 13) == 0;
+    }
+    pln_engine_release(engine);
+    return last;
+}
+
+static void test_order_of_pools(void **state)
+{
+    int copies;
+    (void)state;
+    assert_false(pools_last(false, &copies));
+    assert_int_equal(copies, 0);
+    assert_true(pools_last(true, &copies));
+    assert_int_equal(copies, 2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_order), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_split_whose_lengths_overflow), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_layer), cmocka_unit_test(test_order), cmocka_unit_test(test_order_of_pools), cmocka_unit_test(test_bodies), cmocka_unit_test(test_idle_view), cmocka_unit_test(test_growing_scan), cmocka_unit_test(test_split_of_an_open_dim), cmocka_unit_test(test_split_whose_lengths_overflow), cmocka_unit_test(test_mistakes), cmocka_unit_test(test_progress) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
