@@ -130,11 +130,11 @@ static enum pln_status pick(struct pln_lower *lower, const struct pln_node *node
     return PLN_OK;
 }
 
-static enum pln_image_order image_order(const struct pln_lower *lower, const struct pln_node *node, uint32_t space)
+static enum pln_image_order image_order(struct pln_lower *lower, const struct pln_node *node, uint32_t space)
 {
     const uint32_t image = node->n_inputs > 0 ? node->inputs[0] : PLN_NONE, slot = image == PLN_NONE ? PLN_NONE : lower->made[space][image];
     if (slot == PLN_NONE || lower->program->slots[slot].rank < 3) return PLN_IMAGE_UNKNOWN;
-    return lower->program->slots[slot].order ? PLN_IMAGE_LAST : PLN_IMAGE_PLAIN;
+    return lower->program->slots[slot].order || pln_lower_slot_is_wide(lower, slot) ? PLN_IMAGE_LAST : PLN_IMAGE_PLAIN;
 }
 
 enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool on_host, const struct pln_kernel **out_kernel, uint32_t *out_code)

@@ -245,8 +245,7 @@ bool pln_lower_order_last(struct pln_lower *lower, uint32_t slot_id)
     return slot->order != NULL;
 }
 
-/* Channels lie side by side, and pixels evenly apart. */
-static bool is_wide_last(struct pln_lower *lower, uint32_t slot_id)
+bool pln_lower_slot_is_wide(struct pln_lower *lower, uint32_t slot_id)
 {
     struct pln_dim_table *dims = &lower->graph->dims;
     const struct pln_slot *slot = &lower->program->slots[slot_id];
@@ -262,7 +261,7 @@ static bool is_wide_last(struct pln_lower *lower, uint32_t slot_id)
 enum pln_status pln_lower_need_last(struct pln_lower *lower, uint32_t value, uint32_t space, bool wide, uint32_t *out_slot)
 {
     PLN_TRY(pln_lower_need(lower, value, space, true, out_slot));
-    if (wide && is_wide_last(lower, *out_slot)) return PLN_OK;
+    if (wide && pln_lower_slot_is_wide(lower, *out_slot)) return PLN_OK;
     const struct pln_slot *slot = &lower->program->slots[*out_slot];
     if (slot->order || (!slot->strides && !pln_lower_slot_is_state(lower, *out_slot) && is_last_anyway(lower, slot))) return PLN_OK;
     if (lower->last[space][value] == PLN_NONE) {

@@ -73,6 +73,8 @@ bool pln_lower_slot_is_state(const struct pln_lower *lower, uint32_t slot);
 uint32_t pln_lower_input_space(const struct pln_lower *lower, uint32_t index);
 /* The output of the main block that the value is, when it is one of a state; else PLN_NONE. */
 uint32_t pln_lower_state_output(const struct pln_lower *lower, uint32_t value);
+/* Some of the channels of a wider image stored channels last: they lie side by side, and pixels evenly apart. */
+bool pln_lower_slot_is_wide(struct pln_lower *lower, uint32_t slot);
 bool pln_lower_slot_dense(const struct pln_lower *lower, uint32_t slot);
 bool pln_lower_slot_rows_dense(const struct pln_lower *lower, uint32_t slot); /* last dim has stride 1 */
 
