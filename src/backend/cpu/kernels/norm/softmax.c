@@ -1,5 +1,3 @@
-#include <math.h>
-
 #include "backend/cpu/kernels/norm/norm.h"
 #include "backend/cpu/kernels/vec/vec.h"
 #include "kernel/window.h"
@@ -65,24 +63,6 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     return PLN_OK;
 }
 
-/* y may be x. */
-static void softmax_row(const struct softmax_state *s, const float *x, float *y)
-{
-    if (!s->logarithm) {
-        s->isa->softmax(x, s->n, y);
-        return;
-    }
-    float splat[PLN_VEC_SPLAT];
-    const float most = s->isa->max(x, s->n), logarithm = logf(s->isa->exp_sum(x, most, s->n, NULL));
-    struct pln_vec_args args = { .dst = y, .src = { x, splat }, .step = { 1, 0 }, .n = s->n };
-    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = most;
-    s->isa->ew[PLN_EW_SUB](&args);
-    /* In two steps: most + log(sum) would lose what log(sum) holds. */
-    args.src[0] = y;
-    for (int i = 0; i < PLN_VEC_SPLAT; i++) splat[i] = logarithm;
-    s->isa->ew[PLN_EW_SUB](&args);
-}
-
 static void run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
@@ -106,7 +86,8 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
             for (int64_t i = 0; i < s->n; i++) line[i] = x[i * s->x_step];
             x = line;
         }
-        softmax_row(s, x, s->y_step == 1 ? y : line);
+        if (s->logarithm) s->isa->log_softmax(x, s->n, s->y_step == 1 ? y : line);
+        else s->isa->softmax(x, s->n, s->y_step == 1 ? y : line);
         if (s->y_step == 1) continue;
         for (int64_t i = 0; i < s->n; i++) y[i * s->y_step] = line[i];
     }

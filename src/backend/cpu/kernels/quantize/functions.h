@@ -17,8 +17,10 @@
             const float scale = *run->scale, low = (float)((least) - *zero), high = (float)((most) - *zero);          \
             const int32_t at = *zero;                                                                                 \
             for (int64_t i = 0; i < n; i++) {                                                                         \
-                const float q = rintf(x[i] / scale);                                                                  \
-                y[i] = (type)((int32_t)QUANTIZED(q, low, high) + at);                                                 \
+                float q = rintf(x[i] / scale);                                                                        \
+                q = q > low ? q : low; /* one after the other: each is one instruction */                             \
+                q = q < high ? q : high;                                                                              \
+                y[i] = (type)((int32_t)q + at);                                                                       \
             }                                                                                                         \
         } else if (run->from_step == 1 && run->to_step == 1 && run->scale_step == 1 && run->zero_step == 1) {         \
             for (int64_t i = 0; i < n; i++) {                                                                         \

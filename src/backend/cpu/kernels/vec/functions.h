@@ -572,6 +572,16 @@ static void softmax(const float *x, int64_t n, float *dst)
     if (i < n) vf_store_n(dst + i, vf_load_n(dst + i, n - i) * share, n - i);
 }
 
+/* In two steps: most + log(sum) would lose what log(sum) holds. */
+static void log_softmax(const float *x, int64_t n, float *dst)
+{
+    const float most = reduce_max(x, n);
+    const vf m = vf_set(most), logarithm = vf_set(logf(exp_sum(x, most, n, NULL)));
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) vf_store(dst + i, (vf_load(x + i) - m) - logarithm);
+    if (i < n) vf_store_n(dst + i, (vf_load_n(x + i, n - i) - m) - logarithm, n - i);
+}
+
 static void normalize(const float *x, int64_t n, float mean, float factor, const float *scale, const float *bias,
                       float *dst)
 {
@@ -621,5 +631,6 @@ const struct pln_vec_isa VEC_ISA = {
     .add_clip = add_clip,
     .exp_sum = exp_sum,
     .softmax = softmax,
+    .log_softmax = log_softmax,
     .normalize = normalize,
 };

@@ -43,8 +43,9 @@ struct pln_vec_isa {
                      int64_t n);
     /* dst[i] = e^(x[i] - most), and their sum; dst may be x, or NULL: the sum alone. */
     float (*exp_sum)(const float *x, float most, int64_t n, float *dst);
-    /* dst[i] = e^x[i] / (sum of all e^x), by way of their maximum; dst may be x. */
+    /* dst[i] = e^x[i] / (sum of all e^x), or its logarithm, by way of the maximum; dst may be x. */
     void (*softmax)(const float *x, int64_t n, float *dst);
+    void (*log_softmax)(const float *x, int64_t n, float *dst);
     /* dst[i] = (x[i] - mean) * factor * scale[i] + bias[i]; bias NULL: none. dst may be x. */
     void (*normalize)(const float *x, int64_t n, float mean, float factor, const float *scale, const float *bias,
                       float *dst);
