@@ -18,14 +18,13 @@ static void fill_run(float *to, int64_t first, int64_t end, float value)
     for (int64_t i = first; i < end; i++) to[i] = value;
 }
 
-void pln_phases_fill_row(const struct pln_phases *phases, const struct pln_image_window *window, int64_t width,
-                         const float *row, int64_t step, float *to)
+static void split_row(const struct pln_phases *p, const struct pln_image_window *window, const struct pln_image *image,
+                      const float *row, float *to)
 {
-    const struct pln_phases *p = phases;
-    int64_t stride = window->stride[2];
+    int64_t stride = window->stride[2], step = image->strides[2];
     for (int64_t phase = 0; phase < p->phases; phase++, to += p->run) {
         int64_t base = phase - window->pad[2], first, end;
-        pln_window_clip(base, stride, width, p->run, &first, &end);
+        pln_window_clip(base, stride, image->dims[2], p->run, &first, &end);
         fill_run(to, 0, first, p->fill);
         if (stride == 1 && step == 1 && end > first)
             memcpy(to + first, row + base + first, (size_t)(end - first) * sizeof(float));
@@ -40,7 +39,7 @@ void pln_phases_fill(const struct pln_phases *phases, const struct pln_image_win
 {
     for (int64_t z = 0; z < image->dims[0]; z++)
         for (int64_t y = 0; y < image->dims[1]; y++, plane += phases->phases * phases->run)
-            pln_phases_fill_row(phases, window, image->dims[2], x + z * image->strides[0] + y * image->strides[1], image->strides[2], plane);
+            split_row(phases, window, image, x + z * image->strides[0] + y * image->strides[1], plane);
 }
 
 int pln_phases_taps(const struct pln_phases *phases, const struct pln_image_window *window,

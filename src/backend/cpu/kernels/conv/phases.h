@@ -28,9 +28,6 @@ bool pln_phases_plan(const struct pln_image_window *window, const struct pln_ima
 /* x: the channel's first element. */
 void pln_phases_fill(const struct pln_phases *phases, const struct pln_image_window *window,
                      const struct pln_image *image, const float *x, float *plane);
-/* One row of a ready plane, phases * run floats, from a row of the image whose elements lie `step` apart. */
-void pln_phases_fill_row(const struct pln_phases *phases, const struct pln_image_window *window, int64_t width,
-                         const float *row, int64_t step, float *to);
 /* The taps whose rows are in the image, for output row at[0], at[1]: where each begins, and its number. Returns how
  * many. */
 int pln_phases_taps(const struct pln_phases *phases, const struct pln_image_window *window,
