@@ -1,4 +1,5 @@
 /* Quantization and products of bytes. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,18 +190,25 @@ static void convolutions(void **state)
         { 2, { 1, 6, 7, 7 }, { 6, 1, 5, 5 }, 6, 1, 1, 2 },     { 1, { 2, 3, 30 }, { 9, 3, 4 }, 1, 3, 2, 1 },
         { 3, { 1, 2, 5, 6, 7 }, { 3, 2, 2, 3, 3 }, 1, 1, 1, 1 }, { 2, { 1, 8, 1, 1 }, { 4, 8, 1, 1 }, 1, 1, 1, 0 },
         { 2, { 0, 3, 9, 8 }, { 5, 3, 3, 3 }, 1, 1, 1, 1 },
+        /* Several pieces of a sum, blocks of channels and of pixels; pixels of one row, cut; strides that leave rows and columns out; windows at the borders alone. */
+        { 2, { 1, 130, 15, 15 }, { 140, 130, 3, 3 }, 1, 1, 1, 1 }, { 2, { 2, 40, 20, 20 }, { 150, 40, 1, 1 }, 1, 1, 1, 0 }, { 1, { 1, 5, 500 }, { 7, 5, 3 }, 1, 1, 2, 2 },
+        { 2, { 1, 6, 17, 19 }, { 13, 6, 1, 1 }, 1, 2, 1, 0 },  { 2, { 1, 3, 40, 41 }, { 12, 3, 7, 7 }, 1, 2, 1, 3 },  { 2, { 1, 4, 3, 2 }, { 4, 2, 3, 3 }, 2, 3, 2, 3 },
+        { 2, { 1, 2, 21, 20 }, { 3, 2, 17, 17 }, 1, 1, 1, 2 }, { 1, { 1, 600, 3 }, { 33, 600, 1 }, 1, 1, 1, 0 },      { 2, { 3, 1, 9, 9 }, { 1, 1, 2, 2 }, 1, 5, 3, 1 },
+        { 2, { 1, 12, 30, 30 }, { 12, 1, 3, 3 }, 12, 2, 1, 1 }, { 3, { 1, 4, 6, 7, 8 }, { 4, 1, 3, 3, 3 }, 4, 1, 2, 2 },
     };
     for (size_t i = 0; i < PLN_COUNT_OF(cases); i++)
         for (int types = 0; types < 4; types++) {
             const enum pln_dtype x = types & 1 ? PLN_I8 : PLN_U8, w = types & 2 ? PLN_I8 : PLN_U8;
             const struct conv *conv = &cases[i];
-            static const float scales[9] = { 0.5f, 0.25f, 0.125f, 0.3f, 0.7f, 1, 2, 0.1f, 0.9f }, y_scale[] = { 300 };
-            const bool each = (i + (size_t)types) % 2;
+            static const float y_scale[] = { 300 };
+            const bool each = (i + (size_t)types) % 2, constant = (i + (size_t)types / 2) % 3 != 0;
+            float scales[150];
+            for (int o = 0; o < 150; o++) scales[o] = 0.1f + (float)(o % 9) * 0.25f;
             struct kernel_case c;
             kernel_case_init(&c, "conv_integer", PLN_OP_CONV_INTEGER, 0);
             set_window(&c, conv);
             input(&c, x, conv->axes + 2, conv->x);
-            input(&c, w, conv->axes + 2, conv->w);
+            input(&c, w, conv->axes + 2, conv->w)->constant = constant;
             if (i % 3 != 1) input(&c, x, 0, NULL);
             else c.n_inputs++;
             if (i % 3 != 2) input(&c, w, each, conv->w);
@@ -211,7 +219,7 @@ static void convolutions(void **state)
             input(&c, x, conv->axes + 2, conv->x);
             kernel_case_input(&c, 0, NULL)->values = scales;
             input(&c, x, 0, NULL);
-            input(&c, w, conv->axes + 2, conv->w);
+            input(&c, w, conv->axes + 2, conv->w)->constant = constant;
             kernel_case_input(&c, each, conv->w)->values = scales;
             input(&c, w, each, conv->w);
             kernel_case_input(&c, 0, NULL)->values = y_scale;
@@ -224,6 +232,42 @@ static void convolutions(void **state)
     assert_int_equal(kernel_rows_untested(PLN_OP_QLINEAR_CONV), 0);
 }
 
+/* Results between two whole numbers, which go to the even one, biases with which sums are more than int32 holds, and scales that are no numbers or that f32 does not hold. */
+static void requantized(void **state)
+{
+    (void)state;
+    static const float x_scales[] = { 1, 0.25f, 3e38f, 1e-38f, INFINITY, NAN }, w_scales[] = { 0.5f, 0.5f, 3e38f, 1e-38f, 1, 1 }, y_scales[] = { 1, 0.5f, 2, 1, 1, 1 };
+    static const int32_t biases[] = { 0, -7, INT32_MAX, INT32_MIN, 5 };
+    for (size_t i = 0; i < PLN_COUNT_OF(x_scales); i++)
+        for (int is_signed = 0; is_signed < 2; is_signed++) {
+            const enum pln_dtype y = is_signed ? PLN_I8 : PLN_U8;
+            struct kernel_case c;
+            kernel_case_init(&c, "requantized conv", PLN_OP_QLINEAR_CONV, 0);
+            input(&c, PLN_I8, 3, DIMS(1, 2, 85));
+            kernel_case_input(&c, 0, NULL)->values = &x_scales[i];
+            input(&c, PLN_I8, 0, NULL);
+            input(&c, PLN_I8, 3, DIMS(5, 2, 1))->constant = true;
+            kernel_case_input(&c, 0, NULL)->values = &w_scales[i];
+            input(&c, PLN_I8, 0, NULL);
+            kernel_case_input(&c, 0, NULL)->values = &y_scales[i];
+            input(&c, y, 0, NULL);
+            input(&c, PLN_I32, 1, DIMS(5))->values = biases;
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+            kernel_case_init(&c, "requantized product", PLN_OP_QLINEAR_MATMUL, 0);
+            input(&c, PLN_U8, 2, DIMS(9, 3));
+            kernel_case_input(&c, 0, NULL)->values = &x_scales[i];
+            input(&c, PLN_U8, 0, NULL);
+            input(&c, PLN_I8, 2, DIMS(3, 37))->constant = true;
+            kernel_case_input(&c, 0, NULL)->values = &w_scales[i];
+            input(&c, PLN_I8, 0, NULL);
+            kernel_case_input(&c, 0, NULL)->values = &y_scales[i];
+            input(&c, y, 0, NULL);
+            kernel_case_run(&c);
+            kernel_case_deinit(&c);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +275,7 @@ int main(void)
         cmocka_unit_test(dynamic),
         cmocka_unit_test(products),
         cmocka_unit_test(convolutions),
+        cmocka_unit_test(requantized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Rows of kernels.inc as the table that the build side, the runtime, the tests and the benchmark walk. */
 #include "backend/cpu/device.h"
 #include "backend/cpu/kernels/attention/attention.h"
+#include "backend/cpu/kernels/bytes/bytes.h"
 #include "backend/cpu/kernels/conv/conv.h"
 #include "backend/cpu/kernels/conv/taps.h"
 #include "backend/cpu/kernels/conv/winograd.h"

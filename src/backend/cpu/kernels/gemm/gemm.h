@@ -11,8 +11,6 @@
 extern const struct pln_kernel_family pln_cpu_gemm;
 /* Op MATMUL_BLOCKS: B of 4 or 8 bits (quantized.h). */
 extern const struct pln_kernel_family pln_cpu_gemm_blocks;
-/* Ops MATMUL_INTEGER and QLINEAR_MATMUL: bytes and constant bytes [k,n]; zero points and scales of all, those of B also one a column. All dense. */
-extern const struct pln_kernel_family pln_cpu_gemm_integer, pln_cpu_gemm_qlinear;
 
 /* The rows' inner function. */
 typedef const struct pln_gemm_isa *(*pln_gemm_isa_fn)(void);

@@ -2,7 +2,9 @@
  * flags: the widest vectors that the flags allow are taken.
  *
  * vf: VF_LANES floats. vi: as many int32. vm: a mask, one entry a lane. `_n` forms touch the first n lanes only, 0 <= n
- * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vf_fma is fused where the ISA can;
+ * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vi_accumulate_pairs(sum, a, b) takes lanes of a and b as two int16 each and
+ * adds both products to the lane of sum, an int32: exact (only -2^15 squared twice wraps); vi_widen_… make such lanes of 2 VF_LANES bytes, vi_sub_halves
+ * is their difference. vf_fma is fused where the ISA can;
  * vf_accumulate(sum, a, b), sum = vf_fma(a, b, sum), keeps sum in its register, where compilers that may choose copy and
  * spill the sums of long loops. vf_min and vf_max give their second operand when the lanes compare unordered. vf_sum_lanes,
  * vf_max_lanes and vf_min_lanes join the halves of a vector until one number is left. */
@@ -11,7 +13,7 @@
 
 #include "base/base.h"
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -107,6 +109,31 @@ static inline vi vi_xor(vi a, vi b)
 {
     return _mm512_xor_si512(a, b);
 }
+static inline vi vi_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+static inline void vi_store(void *p, vi a)
+{
+    _mm512_storeu_si512(p, a);
+}
+static inline vi vi_widen_signed(const void *p)
+{
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline vi vi_widen_unsigned(const void *p)
+{
+    return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline vi vi_sub_halves(vi a, vi b)
+{
+    return _mm512_sub_epi16(a, b);
+}
+#define vi_accumulate_pairs(sum, a, b)                                                                                            \
+    do {                                                                                                                          \
+        vi product_;                                                                                                              \
+        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(product_) : "v"(a), "v"(b));                         \
+    } while (0)
 #define vi_shift_left(a, n)  _mm512_slli_epi32(a, n)
 #define vi_shift_right(a, n) _mm512_srai_epi32(a, n)
 static inline vf vf_of_int(vi a)
@@ -144,6 +171,10 @@ static inline vm vm_or(vm a, vm b)
 static inline bool vm_all(vm a)
 {
     return a == (vm)0xffff;
+}
+static inline bool vm_any(vm a)
+{
+    return a != 0;
 }
 static inline vf vf_select(vm mask, vf yes, vf no)
 {
@@ -254,6 +285,31 @@ static inline vi vi_xor(vi a, vi b)
 {
     return _mm256_xor_si256(a, b);
 }
+static inline vi vi_load(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+static inline void vi_store(void *p, vi a)
+{
+    _mm256_storeu_si256((__m256i *)p, a);
+}
+static inline vi vi_widen_signed(const void *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+static inline vi vi_widen_unsigned(const void *p)
+{
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+static inline vi vi_sub_halves(vi a, vi b)
+{
+    return _mm256_sub_epi16(a, b);
+}
+#define vi_accumulate_pairs(sum, a, b)                                                                                            \
+    do {                                                                                                                          \
+        vi product_;                                                                                                              \
+        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(product_) : "x"(a), "x"(b));                         \
+    } while (0)
 #define vi_shift_left(a, n)  _mm256_slli_epi32(a, n)
 #define vi_shift_right(a, n) _mm256_srai_epi32(a, n)
 static inline vf vf_of_int(vi a)
@@ -291,6 +347,10 @@ static inline vm vm_or(vm a, vm b)
 static inline bool vm_all(vm a)
 {
     return _mm256_movemask_ps(a) == 0xff;
+}
+static inline bool vm_any(vm a)
+{
+    return _mm256_movemask_ps(a) != 0;
 }
 static inline vf vf_select(vm mask, vf yes, vf no)
 {
@@ -416,6 +476,43 @@ static inline vi vi_xor(vi a, vi b)
 {
     return a ^ b;
 }
+static inline vi vi_load(const void *p)
+{
+    vi a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+static inline void vi_store(void *p, vi a)
+{
+    memcpy(p, &a, sizeof a);
+}
+typedef int16_t vi_halves __attribute__((vector_size(16)));
+static inline vi vi_widen_signed(const void *p)
+{
+    int8_t x[8];
+    memcpy(x, p, sizeof x);
+    return (vi)(vi_halves){ x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7] };
+}
+static inline vi vi_widen_unsigned(const void *p)
+{
+    uint8_t x[8];
+    memcpy(x, p, sizeof x);
+    return (vi)(vi_halves){ x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7] };
+}
+static inline vi vi_sub_halves(vi a, vi b)
+{
+    return (vi)((vi_halves)a - (vi_halves)b);
+}
+/* Of x86-64's least level, where products of 32 bits take several instructions, else of any. */
+static inline vi vi_multiply_pairs(vi a, vi b)
+{
+#if defined(__SSE2__)
+    return (vi)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    return ((vi)((a) << 16) >> 16) * ((vi)((b) << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+#define vi_accumulate_pairs(sum, a, b) ((sum) = (sum) + vi_multiply_pairs(a, b))
 #define vi_shift_left(a, n)  ((vi)((a) << (n)))
 #define vi_shift_right(a, n) ((vi)((a) >> (n)))
 static inline vf vf_of_int(vi a)
@@ -467,6 +564,10 @@ static inline float vf_min_lanes(vf a)
 {
     const float even = a[0] < a[2] ? a[0] : a[2], odd = a[1] < a[3] ? a[1] : a[3];
     return even < odd ? even : odd;
+}
+static inline bool vm_any(vm a)
+{
+    return (a[0] | a[1] | a[2] | a[3]) != 0;
 }
 
 #endif

@@ -1,0 +1,236 @@
+/* The functions of one ISA, for inclusion by functions_<isa>.c, which defines BYTES_ISA as the function that gives their table, and TILE_ROWS as 6 or 14. All but the tile are
+ * plain loops: the compiler makes vectors of them. */
+#include "backend/cpu/kernels/bytes/functions.h"
+#include "backend/cpu/kernels/vec/vec_f32.h"
+
+/* ---- the tile: as that of gemm/tile_rows.h, two vectors of columns ---- */
+
+/* X(row, its pointer, offset from it): three rows of A share a base register. */
+#define ROWS_6(X) X(0, p0, 0) X(1, p0, s) X(2, p0, 2 * s) X(3, p1, 0) X(4, p1, s) X(5, p1, 2 * s)
+#if TILE_ROWS == 14
+#define EACH_POINTER(X) X(p0, 0) X(p1, 3) X(p2, 6) X(p3, 9) X(p4, 12)
+#define EACH_ROW(X)                                                                                               \
+    ROWS_6(X)                                                                                                     \
+    X(6, p2, 0) X(7, p2, s) X(8, p2, 2 * s) X(9, p3, 0) X(10, p3, s) X(11, p3, 2 * s) X(12, p4, 0) X(13, p4, s)
+#else
+#define EACH_POINTER(X) X(p0, 0) X(p1, 3)
+#define EACH_ROW(X) ROWS_6(X)
+#endif
+
+/* Sanitizers make a hundred instructions of an access: there one body serves all sizes. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+#ifdef SANITIZED
+#define FOR_EACH_SIZE __attribute__((noinline))
+#else
+#define FOR_EACH_SIZE inline __attribute__((always_inline))
+#endif
+
+static inline vi pair_of(const int16_t *p)
+{
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return vi_set(pair);
+}
+
+/* rows and wide are constants where this is inlined. */
+static FOR_EACH_SIZE void tile_of(const struct pln_bytes_tile *t, const int rows, const bool wide)
+{
+    const int64_t s = t->a_row;
+#define DECLARE(p, first) const int16_t *p = rows > first ? t->a + first * s : t->a;
+    EACH_POINTER(DECLARE)
+#undef DECLARE
+#define BEGIN(i, p, at) vi x##i = vi_set(0), y##i = vi_set(0);
+    EACH_ROW(BEGIN)
+#undef BEGIN
+#define READ(i, p, at)                                                          \
+    if (rows > i) {                                                             \
+        x##i = vi_load(t->c + i * t->c_row);                                    \
+        if (wide) y##i = vi_load(t->c + i * t->c_row + VF_LANES);               \
+    }
+    if (t->add) {
+        EACH_ROW(READ)
+    }
+#undef READ
+    const int16_t *b = t->b;
+    int64_t left = t->pairs;
+#define MULTIPLY(i, p, at)                                \
+    if (rows > i) {                                       \
+        const vi a = pair_of(p + (at) + 2 * u);           \
+        vi_accumulate_pairs(x##i, a, b0);                 \
+        if (wide) vi_accumulate_pairs(y##i, a, b1);       \
+    }
+#define STEP(which)                                                                  \
+    {                                                                                \
+        enum { u = which };                                                          \
+        const vi b0 = vi_load(b), b1 = wide ? vi_load(b + 2 * VF_LANES) : b0;        \
+        b += t->b_line;                                                              \
+        EACH_ROW(MULTIPLY)                                                           \
+    }
+#define ADVANCE_4(p, first) p += 8;
+#define ADVANCE_1(p, first) p += 2;
+    for (; left >= 4; left -= 4) {
+        STEP(0)
+        STEP(1)
+        STEP(2)
+        STEP(3)
+        EACH_POINTER(ADVANCE_4)
+    }
+    for (; left > 0; left--) {
+        STEP(0)
+        EACH_POINTER(ADVANCE_1)
+    }
+#undef MULTIPLY
+#undef STEP
+#define WRITE(i, p, at)                                                         \
+    if (rows > i) {                                                             \
+        vi_store(t->c + i * t->c_row, x##i);                                    \
+        if (wide) vi_store(t->c + i * t->c_row + VF_LANES, y##i);               \
+    }
+    EACH_ROW(WRITE)
+#undef WRITE
+}
+
+#define TILES_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#if TILE_ROWS == 14
+#define TILES(X) TILES_6(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+#define TILES(X) TILES_6(X)
+#endif
+#define TILE(n)                                              \
+    static void tile_wide_##n(const struct pln_bytes_tile *t) \
+    {                                                        \
+        tile_of(t, n, true);                                 \
+    }                                                        \
+    static void tile_narrow_##n(const struct pln_bytes_tile *t) \
+    {                                                        \
+        tile_of(t, n, false);                                \
+    }
+TILES(TILE)
+
+#define WIDE(n)   tile_wide_##n,
+#define NARROW(n) tile_narrow_##n,
+static void (*const tiles[2][TILE_ROWS])(const struct pln_bytes_tile *t) = { { TILES(NARROW) }, { TILES(WIDE) } };
+
+static void tile(const struct pln_bytes_tile *t)
+{
+    tiles[t->cols > VF_LANES][t->rows - 1](t);
+}
+
+/* ---- into pairs ---- */
+
+#define WIDEN_AS(type)                                                          \
+    for (int64_t i = 0; i < n; i++) to[i] = (int16_t)(((const type *)from)[i] - zero);
+
+static void widen(const uint8_t *from, bool is_signed, int32_t zero_point, int64_t n, int16_t *to)
+{
+    const int16_t zero = (int16_t)zero_point;
+    if (is_signed) {
+        WIDEN_AS(int8_t)
+    } else {
+        WIDEN_AS(uint8_t)
+    }
+    if (n % 2 != 0) to[n] = 0;
+}
+
+#define INTERLEAVE(type, step, zero, second)                                    \
+    for (int64_t i = 0; i < n; i++) {                                           \
+        to[2 * i] = (int16_t)(((const type *)l->even)[i * (step)] - (zero));    \
+        to[2 * i + 1] = (int16_t)(second);                                      \
+    }
+#define SECOND(type, step, zero) (((const type *)l->odd)[i * (step)] - (zero))
+#define INTERLEAVE_AS(type)                                                                      \
+    {                                                                                            \
+        if (l->zeros != NULL && l->odd != NULL) INTERLEAVE(type, l->step, zeros[i], SECOND(type, l->step, zeros[i])) \
+        else if (l->zeros != NULL) INTERLEAVE(type, l->step, zeros[i], 0)                        \
+        else if (l->odd == NULL) INTERLEAVE(type, l->step, zero, 0)                              \
+        else if (l->step == 1) INTERLEAVE(type, 1, zero, SECOND(type, 1, zero))                  \
+        else if (l->step == 2) INTERLEAVE(type, 2, zero, SECOND(type, 2, zero))                  \
+        else INTERLEAVE(type, l->step, zero, SECOND(type, l->step, zero))                        \
+    }
+
+static void interleave(const struct pln_bytes_lines *l)
+{
+    const int16_t zero = (int16_t)l->zero, *zeros = l->zeros;
+    const int64_t n = l->n;
+    int16_t *to = l->to;
+    if (l->is_signed) INTERLEAVE_AS(int8_t)
+    else INTERLEAVE_AS(uint8_t)
+}
+
+static FOR_EACH_SIZE void unpack_lines(const uint8_t *from, const bool is_signed, const int16_t *pairs, int cols, int64_t lines, int16_t *to, int64_t to_line)
+{
+    for (int64_t p = 0; p < lines; p++, from += 32, to += to_line)
+        for (int i = 0; i < 2 * cols; i += 2 * VF_LANES) {
+            const vi x = is_signed ? vi_widen_signed(from + i) : vi_widen_unsigned(from + i);
+            vi_store(to + i, vi_sub_halves(x, vi_load(pairs + i)));
+        }
+}
+
+static void unpack(const uint8_t *from, bool is_signed, const int16_t *zeros, int cols, int64_t lines, int16_t *to, int64_t to_line)
+{
+    int16_t pairs[32];
+    for (int i = 0; i < 2 * cols; i++) pairs[i] = zeros[i / 2];
+    if (is_signed) unpack_lines(from, true, pairs, cols, lines, to, to_line);
+    else unpack_lines(from, false, pairs, cols, lines, to, to_line);
+}
+
+static void copy(const int16_t *from, int64_t from_row, int64_t rows, int64_t cols, int16_t *to)
+{
+    for (int64_t r = 0; r < rows; r++, from += 2 * from_row, to += 2 * cols)
+        for (int64_t i = 0; i < 2 * cols; i += 2 * VF_LANES) vi_store(to + i, vi_load(from + i));
+}
+
+/* ---- out of sums ---- */
+
+/* Numbers [at, at + n) in f64. Adding and taking away 1.5 2^52 rounds to the nearest whole number, the even one of two, what is no further from 0 than 2^51; what is far outside is
+ * bounded first. */
+static inline void finish_exactly(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+{
+    const double low = f->is_signed ? -128 : 0, high = f->is_signed ? 127 : 255, far = 1 << 20, shift = 0x1.8p52;
+    for (int64_t i = at; i < at + n; i++) {
+        double value = ((double)f->sums[i] + f->bias[i * f->step]) * f->scale[i * f->step];
+        value = value > -far ? (value < far ? value : far) : -far;
+        value = (value + shift) - shift + f->zero;
+        *whole++ = (int32_t)(value > low ? (value < high ? value : high) : low);
+    }
+}
+
+/* In f32, for what lies within 1024 of 0 (beyond, all zero points are out of reach) three roundings make an error of less than 2^-12: what is no closer than that to the middle of
+ * two whole numbers is rounded to the right one, and the rest is done in f64. */
+static inline void finish_vector(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+{
+    const vf middle = vf_set(0.5f - 0x1p-12f), far = vf_set(1024.0f), zero = vf_set((float)f->zero);
+    const vi bias = f->step == 0 ? vi_set(*f->bias) : vi_load(f->bias + at);
+    const vf scale = f->step == 0 ? vf_set(*f->near_scale) : vf_load(f->near_scale + at);
+    vf value = vf_of_int(vi_add(vi_load(f->sums + at), bias)) * scale;
+    value = vf_max(vf_min(far, value), vf_neg(far));
+    const vf rounded = vf_round(value);
+    const vf bounded = vf_min(vf_max(rounded + zero, vf_set(f->is_signed ? -128.0f : 0.0f)), vf_set(f->is_signed ? 127.0f : 255.0f));
+    vi_store(whole, vi_of_float(bounded));
+    if (vm_any(vf_lt(middle, vf_abs(value - rounded)))) finish_exactly(f, at, n, whole);
+}
+
+static void finish(const struct pln_bytes_finish *f)
+{
+    enum { RUN = 256 };
+    int32_t whole[RUN];
+    for (int64_t at = 0; at < f->n; at += RUN) {
+        const int64_t n = PLN_MIN(f->n - at, RUN);
+        uint8_t *to = f->to + at;
+        if (f->exactly) finish_exactly(f, at, n, whole);
+        for (int64_t i = 0; !f->exactly && i < n; i += VF_LANES) finish_vector(f, at + i, PLN_MIN(n - i, VF_LANES), whole + i);
+        for (int64_t i = 0; i < n; i++) to[i] = (uint8_t)whole[i];
+    }
+}
+
+const struct pln_bytes_isa *BYTES_ISA(void)
+{
+    static const struct pln_bytes_isa isa = { tile, widen, interleave, unpack, copy, finish, TILE_ROWS, 2 * VF_LANES, VF_LANES };
+    return &isa;
+}
