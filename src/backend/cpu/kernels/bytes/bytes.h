@@ -10,9 +10,11 @@
 extern const struct pln_kernel_family pln_cpu_bytes_integer, pln_cpu_bytes_qlinear;
 /* Images of one to three axes, any window and groups; weights packed where they are constant. */
 extern const struct pln_kernel_family pln_cpu_bytes_conv_integer, pln_cpu_bytes_qlinear_conv;
+/* The same of one channel in a group; tile: lanes. */
+extern const struct pln_kernel_family pln_cpu_bytes_depthwise;
 
-/* Steps of a sum that are worked on at a time: a panel of B of so many stays in the first cache. */
-#define PLN_BYTES_DEPTH 512
+/* Steps of a sum that are worked on at a time: panels of B of so many stay in the first cache, and what a task works on in half of the second one, of two threads of a core. */
+#define PLN_BYTES_DEPTH 256
 
 /* A zero point or a scale. */
 struct pln_bytes_parameter {

@@ -53,6 +53,16 @@ struct pln_bytes_finish {
     uint8_t *to;
 };
 
+/* to[i] = sum over lines, from + offsets (in int16), of their pair i times the line's pair of weights, i < n; up to PLN_BYTES_SLACK more are read and written. */
+struct pln_bytes_taps {
+    const int16_t *from;
+    const int64_t *offsets;
+    const int16_t *weights;
+    int n_lines;
+    int64_t n;
+    int32_t *to;
+};
+
 struct pln_bytes_isa {
     void (*tile)(const struct pln_bytes_tile *tile);
     /* to[i] = from[i] - zero, i < n; one more that is 0 where n is odd. */
@@ -62,6 +72,7 @@ struct pln_bytes_isa {
     void (*unpack)(const uint8_t *from, bool is_signed, const int16_t *zeros, int cols, int64_t lines, int16_t *to, int64_t to_line);
     /* rows of `cols` pairs, from_row pairs apart, one behind the other; up to PLN_BYTES_SLACK more are read and written behind each. */
     void (*copy)(const int16_t *from, int64_t from_row, int64_t rows, int64_t cols, int16_t *to);
+    void (*taps)(const struct pln_bytes_taps *taps);
     void (*finish)(const struct pln_bytes_finish *finish);
     int rows, cols; /* of the tile: 6 x 8, 6 x 16, 14 x 32 */
     int cols_step;  /* cols / 2 */

@@ -186,6 +186,42 @@ static void copy(const int16_t *from, int64_t from_row, int64_t rows, int64_t co
         for (int64_t i = 0; i < 2 * cols; i += 2 * VF_LANES) vi_store(to + i, vi_load(from + i));
 }
 
+/* ---- a window over one channel ---- */
+
+/* vectors is a constant where this is inlined. */
+static FOR_EACH_SIZE void taps_of(const struct pln_bytes_taps *t, int64_t at, const int vectors)
+{
+    vi sums[8];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sums[v] = vi_set(0);
+    for (int l = 0; l < t->n_lines; l++) {
+        const vi w = pair_of(t->weights + 2 * l);
+        const int16_t *line = t->from + t->offsets[l] + 2 * at;
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) {
+            const vi x = vi_load(line + 2 * v * VF_LANES);
+            vi_accumulate_pairs(sums[v], w, x);
+        }
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) vi_store(t->to + at + v * VF_LANES, sums[v]);
+}
+
+#define TAPS(n)                                                      \
+    static void taps_##n(const struct pln_bytes_taps *t, int64_t at) \
+    {                                                                \
+        taps_of(t, at, n);                                           \
+    }
+#define EACH_WIDTH(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+EACH_WIDTH(TAPS)
+
+static void taps(const struct pln_bytes_taps *t)
+{
+#define NAME(n) taps_##n,
+    static void (*const widths[])(const struct pln_bytes_taps *t, int64_t at) = { EACH_WIDTH(NAME) };
+    for (int64_t i = 0; i < t->n; i += 8 * VF_LANES) widths[PLN_MIN((t->n - i + VF_LANES - 1) / VF_LANES, 8) - 1](t, i);
+}
+
 /* ---- out of sums ---- */
 
 /* Numbers [at, at + n) in f64. Adding and taking away 1.5 2^52 rounds to the nearest whole number, the even one of two, what is no further from 0 than 2^51; what is far outside is
@@ -202,18 +238,25 @@ static inline void finish_exactly(const struct pln_bytes_finish *f, int64_t at, 
 }
 
 /* In f32, for what lies within 1024 of 0 (beyond, all zero points are out of reach) three roundings make an error of less than 2^-12: what is no closer than that to the middle of
- * two whole numbers is rounded to the right one, and the rest is done in f64. */
-static inline void finish_vector(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+ * two whole numbers is rounded to the right one. Gives what has to be done in f64. */
+static inline vm finish_vector(const struct pln_bytes_finish *f, int64_t at, int32_t *whole)
 {
-    const vf middle = vf_set(0.5f - 0x1p-12f), far = vf_set(1024.0f), zero = vf_set((float)f->zero);
     const vi bias = f->step == 0 ? vi_set(*f->bias) : vi_load(f->bias + at);
-    const vf scale = f->step == 0 ? vf_set(*f->near_scale) : vf_load(f->near_scale + at);
-    vf value = vf_of_int(vi_add(vi_load(f->sums + at), bias)) * scale;
-    value = vf_max(vf_min(far, value), vf_neg(far));
-    const vf rounded = vf_round(value);
+    const vf scale = f->step == 0 ? vf_set(*f->near_scale) : vf_load(f->near_scale + at), zero = vf_set((float)f->zero);
+    const vf value = vf_of_int(vi_add(vi_load(f->sums + at), bias)) * scale, rounded = vf_round(value);
     const vf bounded = vf_min(vf_max(rounded + zero, vf_set(f->is_signed ? -128.0f : 0.0f)), vf_set(f->is_signed ? 127.0f : 255.0f));
     vi_store(whole, vi_of_float(bounded));
-    if (vm_any(vf_lt(middle, vf_abs(value - rounded)))) finish_exactly(f, at, n, whole);
+    return vf_lt(vf_set(0.5f - 0x1p-12f), vf_abs(value - rounded));
+}
+
+/* A multiple of two vectors, but for what lies past n. */
+static FOR_EACH_SIZE void finish_run(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+{
+    for (int64_t i = 0; i < n; i += 2 * VF_LANES) {
+        vm near = finish_vector(f, at + i, whole + i);
+        if (n - i > VF_LANES) near = vm_or(near, finish_vector(f, at + i + VF_LANES, whole + i + VF_LANES));
+        if (vm_any(near)) finish_exactly(f, at + i, PLN_MIN(n - i, 2 * VF_LANES), whole + i);
+    }
 }
 
 static void finish(const struct pln_bytes_finish *f)
@@ -222,15 +265,15 @@ static void finish(const struct pln_bytes_finish *f)
     int32_t whole[RUN];
     for (int64_t at = 0; at < f->n; at += RUN) {
         const int64_t n = PLN_MIN(f->n - at, RUN);
-        uint8_t *to = f->to + at;
+        uint8_t *restrict to = f->to + at;
         if (f->exactly) finish_exactly(f, at, n, whole);
-        for (int64_t i = 0; !f->exactly && i < n; i += VF_LANES) finish_vector(f, at + i, PLN_MIN(n - i, VF_LANES), whole + i);
+        else finish_run(f, at, n, whole);
         for (int64_t i = 0; i < n; i++) to[i] = (uint8_t)whole[i];
     }
 }
 
 const struct pln_bytes_isa *BYTES_ISA(void)
 {
-    static const struct pln_bytes_isa isa = { tile, widen, interleave, unpack, copy, finish, TILE_ROWS, 2 * VF_LANES, VF_LANES };
+    static const struct pln_bytes_isa isa = { tile, widen, interleave, unpack, copy, taps, finish, TILE_ROWS, 2 * VF_LANES, VF_LANES };
     return &isa;
 }
