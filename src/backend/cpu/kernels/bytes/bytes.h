@@ -10,6 +10,8 @@
 extern const struct pln_kernel_family pln_cpu_bytes_integer, pln_cpu_bytes_qlinear;
 /* Images of one to three axes, any window and groups; weights packed where they are constant. */
 extern const struct pln_kernel_family pln_cpu_bytes_conv_integer, pln_cpu_bytes_qlinear_conv;
+/* The same of constant weights of 3 x 3 taps, without strides and dilations, by Winograd's algorithm. */
+extern const struct pln_kernel_family pln_cpu_bytes_winograd_integer, pln_cpu_bytes_winograd_qlinear;
 /* The same of one channel in a group; tile: lanes. */
 extern const struct pln_kernel_family pln_cpu_bytes_depthwise;
 

@@ -153,7 +153,7 @@ static void fill_row(const struct conv_state *s, const struct task *t, int64_t c
     const bool inside = at[0] >= 0 && at[0] < x->dims[0] && at[1] >= 0 && at[1] < x->dims[1];
     const uint8_t *line = inside ? t->image + c * x->c_stride + at[0] * x->strides[0] + at[1] * x->strides[1] : NULL;
     const struct pln_bytes_row row = { .even = line, .odd = inside && c + 1 < s->conv.group_in ? line + x->c_stride : NULL, .begin = t->col * s->conv.window.stride[2] - s->conv.window.pad[2],
-                                       .pairs = s->phase - PLN_BYTES_SLACK, .phase_pairs = s->phase, .to = to };
+                                       .pairs = s->phase - PLN_BYTES_SLACK, .phase_pairs = s->phase, .step = s->conv.window.stride[2], .to = to };
     pln_bytes_conv_fill(&s->conv, s->isa, &row);
 }
 

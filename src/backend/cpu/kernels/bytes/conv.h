@@ -27,10 +27,11 @@ const char *pln_bytes_conv_supports(const struct pln_problem *problem);
 int pln_bytes_conv_weights(unsigned op);
 double pln_bytes_conv_macs(const struct pln_problem *problem);
 enum pln_status pln_bytes_conv_read(const struct pln_kernel *kernel, const struct pln_launch *launch, struct pln_diag *diag, struct pln_bytes_conv *out_conv);
-/* A row of pairs as phases: those of columns begin + phase + i * stride for i < pairs, each phase behind the other, phase_pairs apart. even, odd: rows of the image; columns outside of it,
- * and all where even is NULL, are padding, 0; odd NULL: 0. Phases that no tap sees are left out. */
+/* A row of pairs as `step` phases: those of columns begin + phase + i * step for i < pairs, phase_pairs apart. even, odd: rows of the image; columns outside of it,
+ * and all where even is NULL, are padding, 0; odd NULL: 0. */
 struct pln_bytes_row {
     const uint8_t *even, *odd;
+    int64_t step; /* 1 or more; where it is the window's stride, phases that no tap sees are left out */
     int64_t begin, pairs, phase_pairs;
     int16_t *to;
 };

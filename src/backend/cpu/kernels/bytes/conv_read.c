@@ -137,7 +137,7 @@ static enum pln_status read_shapes(const struct pln_kernel *kernel, const struct
         (s->quantizes ? !pln_bytes_is(y->dtype) : y->dtype != PLN_I32))
         return pln_launch_fail(launch, diag, PLN_INVALID_ARGUMENT, "%s: the operands are no images of bytes", kernel->name);
     s->packed = launch->packed_bytes != 0;
-    if ((s->packed && bytes != launch->packed_bytes) || taps > PLN_BYTES_TAPS_MOST || taps * channels > PLN_BYTES_K_MOST)
+    if ((s->packed && (kernel->family->pack == NULL || !kernel->family->pack(kernel)->bytes(w, &bytes) || bytes != launch->packed_bytes)) || taps > PLN_BYTES_TAPS_MOST || taps * channels > PLN_BYTES_K_MOST)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: these are no weights of it", kernel->name);
     pln_image_of(x, &s->x);
     pln_image_of(y, &s->y);
@@ -190,12 +190,12 @@ static bool sees_phase(const struct pln_image_window *w, int64_t phase)
 
 void pln_bytes_conv_fill(const struct pln_bytes_conv *conv, const struct pln_bytes_isa *isa, const struct pln_bytes_row *row)
 {
-    const int64_t step = conv->window.stride[2];
+    const int64_t step = row->step;
     int16_t *to = row->to;
     for (int64_t phase = 0; phase < step; phase++, to += 2 * row->phase_pairs) {
         const int64_t base = row->begin + phase;
         int64_t first = 0, end = 0;
-        if (!sees_phase(&conv->window, phase)) continue;
+        if (step == conv->window.stride[2] && !sees_phase(&conv->window, phase)) continue;
         if (row->even != NULL) pln_window_clip(base, step, conv->x.dims[2], row->pairs, &first, &end);
         memset(to, 0, (size_t)first * 4);
         memset(to + 2 * end, 0, (size_t)(row->pairs - end) * 4);

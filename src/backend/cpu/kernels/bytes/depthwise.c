@@ -86,7 +86,7 @@ static void fill_planes(const struct depthwise_state *s, const struct task *t)
     const struct pln_image *x = &s->conv.x;
     const uint8_t *image = (const uint8_t *)x->data + t->n * x->n_stride + t->channel / s->conv.group_out * x->c_stride;
     const int64_t rows = (t->rows - 1) * w->stride[1] + (w->kernel[1] - 1) * w->dilation[1] + 1;
-    struct pln_bytes_row row = { .begin = -w->pad[2], .pairs = s->phase - PLN_BYTES_SLACK, .phase_pairs = s->phase };
+    struct pln_bytes_row row = { .begin = -w->pad[2], .pairs = s->phase - PLN_BYTES_SLACK, .phase_pairs = s->phase, .step = s->conv.window.stride[2] };
     for (int64_t z = 0; z < w->kernel[0]; z++)
         for (int64_t r = 0; r < rows; r++) {
             const int64_t depth = t->depth * w->stride[0] + z * w->dilation[0] - w->pad[0], at = t->row * w->stride[1] + r - w->pad[1];

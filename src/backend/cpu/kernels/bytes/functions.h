@@ -63,6 +63,35 @@ struct pln_bytes_taps {
     int32_t *to;
 };
 
+/* Winograd's F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016) with whole numbers: patches of 4 x 4 become 16 numbers of 11 bits, weights
+ * 16 that are 4 times those of the paper and have 13 bits, and so sums are 4 times the results, exactly. Position p of 16 is row p / 4, column p % 4. */
+enum { PLN_BYTES_POSITIONS = 16 };
+/* Rows of pairs, one every second column: patch i has columns i and i + 1 of both phases. n patches; up to PLN_BYTES_SLACK more are read and written. */
+struct pln_bytes_patches {
+    const int16_t *from;
+    int64_t row, phase; /* int16 to the next row, and from the even columns to the odd ones */
+    int64_t n;
+    int16_t *to;
+    int64_t position; /* int16 from position to position */
+};
+/* n weights side by side of each of 9 taps, tap bytes apart, less zero, as 16 rows; up to the next multiple of 32 are read and written. */
+struct pln_bytes_window {
+    const uint8_t *from;
+    int64_t tap;
+    bool is_signed;
+    int32_t zero;
+    int64_t n;
+    int16_t *to;
+    int64_t position;
+};
+/* Two rows of 2 n results of n patches; up to 2 PLN_BYTES_SLACK more are written. */
+struct pln_bytes_quads {
+    const int32_t *from;
+    int64_t position; /* int32 from position to position */
+    int64_t n;
+    int32_t *to[2];
+};
+
 struct pln_bytes_isa {
     void (*tile)(const struct pln_bytes_tile *tile);
     /* to[i] = from[i] - zero, i < n; one more that is 0 where n is odd. */
@@ -74,6 +103,9 @@ struct pln_bytes_isa {
     void (*copy)(const int16_t *from, int64_t from_row, int64_t rows, int64_t cols, int16_t *to);
     void (*taps)(const struct pln_bytes_taps *taps);
     void (*finish)(const struct pln_bytes_finish *finish);
+    void (*patches)(const struct pln_bytes_patches *patches);
+    void (*window)(const struct pln_bytes_window *window);
+    void (*quads)(const struct pln_bytes_quads *quads);
     int rows, cols; /* of the tile: 6 x 8, 6 x 16, 14 x 32 */
     int cols_step;  /* cols / 2 */
 };

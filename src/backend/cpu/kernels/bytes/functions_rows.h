@@ -272,8 +272,10 @@ static void finish(const struct pln_bytes_finish *f)
     }
 }
 
+#include "backend/cpu/kernels/bytes/winograd_rows.h"
+
 const struct pln_bytes_isa *BYTES_ISA(void)
 {
-    static const struct pln_bytes_isa isa = { tile, widen, interleave, unpack, copy, taps, finish, TILE_ROWS, 2 * VF_LANES, VF_LANES };
+    static const struct pln_bytes_isa isa = { tile, widen, interleave, unpack, copy, taps, finish, patches, window, quads, TILE_ROWS, 2 * VF_LANES, VF_LANES };
     return &isa;
 }

@@ -3,8 +3,8 @@
  *
  * vf: VF_LANES floats. vi: as many int32. vm: a mask, one entry a lane. `_n` forms touch the first n lanes only, 0 <= n
  * <= VF_LANES; loads fill the rest with 0. Loads and stores need no alignment. vi_accumulate_pairs(sum, a, b) takes lanes of a and b as two int16 each and
- * adds both products to the lane of sum, an int32: exact (only -2^15 squared twice wraps); vi_widen_… make such lanes of 2 VF_LANES bytes, vi_sub_halves
- * is their difference. vf_fma is fused where the ISA can;
+ * adds both products to the lane of sum, an int32: exact (only -2^15 squared twice wraps); vi_widen_… make such lanes of 2 VF_LANES bytes, vi_add_halves
+ * and vi_sub_halves are their sum and difference. vf_fma is fused where the ISA can;
  * vf_accumulate(sum, a, b), sum = vf_fma(a, b, sum), keeps sum in its register, where compilers that may choose copy and
  * spill the sums of long loops. vf_min and vf_max give their second operand when the lanes compare unordered. vf_sum_lanes,
  * vf_max_lanes and vf_min_lanes join the halves of a vector until one number is left. */
@@ -124,6 +124,10 @@ static inline vi vi_widen_signed(const void *p)
 static inline vi vi_widen_unsigned(const void *p)
 {
     return _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline vi vi_add_halves(vi a, vi b)
+{
+    return _mm512_add_epi16(a, b);
 }
 static inline vi vi_sub_halves(vi a, vi b)
 {
@@ -300,6 +304,10 @@ static inline vi vi_widen_signed(const void *p)
 static inline vi vi_widen_unsigned(const void *p)
 {
     return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+}
+static inline vi vi_add_halves(vi a, vi b)
+{
+    return _mm256_add_epi16(a, b);
 }
 static inline vi vi_sub_halves(vi a, vi b)
 {
@@ -498,6 +506,10 @@ static inline vi vi_widen_unsigned(const void *p)
     uint8_t x[8];
     memcpy(x, p, sizeof x);
     return (vi)(vi_halves){ x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7] };
+}
+static inline vi vi_add_halves(vi a, vi b)
+{
+    return (vi)((vi_halves)a + (vi_halves)b);
 }
 static inline vi vi_sub_halves(vi a, vi b)
 {
