@@ -25,7 +25,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 {
     const struct pln_operand *w = &problem->inputs[pln_bytes_conv_weights(problem->op)];
     const double outputs = PLN_MAX((double)w->dims[0] / (double)PLN_MAX(pln_attrs_int(problem->attrs, "group", 1), 1), 1), strips = ceil(outputs / kernel->tile[0]);
-    return pln_bytes_conv_macs(problem) * strips * kernel->tile[0] / outputs / ((double)kernel->tile[1] * (kernel->needs != 0 ? 5 : 1)) + 500;
+    return pln_bytes_conv_macs(problem, kernel->tile[1] / 2) * strips * kernel->tile[0] / outputs / ((double)kernel->tile[1] * (kernel->needs != 0 ? 5 : 1)) + 500;
 }
 
 /* ---- prepare ---- */
@@ -179,7 +179,7 @@ static void fill_lines(const struct conv_state *s, const struct task *t, int64_t
     if (w->pointwise) {
         for (int64_t c = 2 * first; c < 2 * (first + n); c += 2, to += s->b_line) {
             const uint8_t *even = t->image + c * s->conv.x.c_stride + t->col;
-            const struct pln_bytes_lines lines = { .even = even, .odd = c + 1 < s->conv.group_in ? even + s->conv.x.c_stride : NULL, .n = t->cols, .step = 1, .is_signed = s->conv.x_signed,
+            const struct pln_bytes_lines lines = { .even = even, .odd = c + 1 < s->conv.group_in ? even + s->conv.x.c_stride : NULL, .n = t->cols, .step = 1, .room = pln_bytes_conv_room(&s->conv, even + (c + 1 < s->conv.group_in ? s->conv.x.c_stride : 0), 1), .is_signed = s->conv.x_signed,
                                                    .zero = pln_bytes_zero_at(&s->conv.x_zero, 0), .to = to };
             s->isa->interleave(&lines);
         }
@@ -212,7 +212,7 @@ static void fill_weights(const struct conv_state *s, int64_t o, int64_t first, i
         return;
     }
     for (int64_t c = 2 * first; c < 2 * (first + n); c += 2, from += 2 * taps, to += 2 * taps) {
-        const struct pln_bytes_lines lines = { .even = from, .odd = c + 1 < s->conv.group_in ? from + taps : NULL, .n = taps, .step = 1, .is_signed = s->conv.w_signed, .zero = zero, .to = to };
+        const struct pln_bytes_lines lines = { .even = from, .odd = c + 1 < s->conv.group_in ? from + taps : NULL, .n = taps, .room = taps, .step = 1, .is_signed = s->conv.w_signed, .zero = zero, .to = to };
         s->isa->interleave(&lines);
     }
 }

@@ -1,6 +1,8 @@
 /* What the convolutions of bytes have to check and to know. */
 #include "backend/cpu/kernels/bytes/conv.h"
 
+#include <math.h>
+
 /* ---- weights [o, c, ...kernel]: rows o of pairs of channels 2p and 2p + 1 as bytes, taps innermost; what lies past c is zero ---- */
 
 static bool read_weights(const struct pln_tensor *plain, int64_t *out_channels, int64_t *out_taps, size_t *out_bytes)
@@ -94,14 +96,13 @@ int pln_bytes_conv_weights(unsigned op)
     return places_of(op)->w;
 }
 
-double pln_bytes_conv_macs(const struct pln_problem *problem)
+double pln_bytes_conv_macs(const struct pln_problem *problem, int64_t step)
 {
     const struct pln_operand *w = &problem->inputs[places_of(problem->op)->w], *y = &problem->outputs[0];
-    double macs = 1;
+    double macs = y->dims[0] < 0 ? 1 : (double)y->dims[0], pixels = 1;
     for (int d = 0; d < w->rank; d++) macs *= (double)w->dims[d];
-    for (int d = 0; d < y->rank; d++)
-        if (d != 1) macs *= y->dims[d] < 0 ? (d == 0 ? 1.0 : 56.0) : (double)y->dims[d];
-    return macs;
+    for (int d = 2; d < y->rank; d++) pixels *= y->dims[d] < 0 ? 56 : (double)y->dims[d];
+    return macs * ceil(pixels / (double)step) * (double)step;
 }
 
 /* ---- prepare ---- */
@@ -152,6 +153,7 @@ static enum pln_status read_shapes(const struct pln_kernel *kernel, const struct
         flatten(&s->x);
         flatten(&s->y);
     }
+    s->x_end = (const uint8_t *)x->data + pln_tensor_count(x);
     s->weights = w->data;
     s->x_signed = x->dtype == PLN_I8;
     s->w_signed = w->dtype == PLN_I8;
@@ -188,6 +190,21 @@ static bool sees_phase(const struct pln_image_window *w, int64_t phase)
     return false;
 }
 
+/* pln_window_clip, where divisions by 1 and 2 would take as long as the rest. */
+static inline void clip(int64_t base, int64_t step, int64_t extent, int64_t count, int64_t *out_first, int64_t *out_end)
+{
+    if (step == 1) pln_window_clip(base, 1, extent, count, out_first, out_end);
+    else if (step == 2) pln_window_clip(base, 2, extent, count, out_first, out_end);
+    else pln_window_clip(base, step, extent, count, out_first, out_end);
+}
+
+static inline void blank(int16_t *to, int64_t pairs)
+{
+    const int32_t nothing = 0;
+    if (pairs == 1) memcpy(to, &nothing, sizeof nothing); /* what a padding of 1 is, without a call */
+    else if (pairs > 1) memset(to, 0, (size_t)pairs * sizeof nothing);
+}
+
 void pln_bytes_conv_fill(const struct pln_bytes_conv *conv, const struct pln_bytes_isa *isa, const struct pln_bytes_row *row)
 {
     const int64_t step = row->step;
@@ -196,13 +213,16 @@ void pln_bytes_conv_fill(const struct pln_bytes_conv *conv, const struct pln_byt
         const int64_t base = row->begin + phase;
         int64_t first = 0, end = 0;
         if (step == conv->window.stride[2] && !sees_phase(&conv->window, phase)) continue;
-        if (row->even != NULL) pln_window_clip(base, step, conv->x.dims[2], row->pairs, &first, &end);
-        memset(to, 0, (size_t)first * 4);
-        memset(to + 2 * end, 0, (size_t)(row->pairs - end) * 4);
-        if (first >= end) continue;
-        const struct pln_bytes_lines lines = { .even = row->even + base + first * step, .odd = row->odd != NULL ? row->odd + base + first * step : NULL, .n = end - first, .step = step,
-                                               .is_signed = conv->x_signed, .zero = pln_bytes_zero_at(&conv->x_zero, 0), .to = to + 2 * first };
-        isa->interleave(&lines);
+        if (row->even != NULL) clip(base, step, conv->x.dims[2], row->pairs, &first, &end);
+        blank(to, first);
+        if (first < end) {
+            const uint8_t *even = row->even + base + first * step, *odd = row->odd != NULL ? row->odd + base + first * step : NULL;
+            const int64_t bytes = conv->x_end - (odd != NULL ? odd : even), room = step > 2 ? 0 : PLN_MIN(step == 1 ? bytes : bytes / 2, row->phase_pairs - first);
+            const struct pln_bytes_lines lines = { .even = even, .odd = odd, .n = end - first, .step = step, .room = room, .is_signed = conv->x_signed,
+                                                   .zero = pln_bytes_zero_at(&conv->x_zero, 0), .to = to + 2 * first };
+            isa->interleave(&lines);
+        }
+        blank(to + 2 * end, row->pairs - end);
     }
 }
 

@@ -24,7 +24,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    return pln_bytes_conv_macs(problem) / ((double)kernel->tile[0] * (kernel->needs != 0 ? 5 : 1)) + 500;
+    return pln_bytes_conv_macs(problem, 1) / ((double)kernel->tile[0] * (kernel->needs != 0 ? 5 : 1)) + 500;
 }
 
 /* Rows of pixels, and the memory that they take; false: too large. */
@@ -108,7 +108,7 @@ static void fill_weights(const struct depthwise_state *s, int64_t channel, int16
     for (int64_t z = 0; z < w->kernel[0]; z++)
         for (int64_t y = 0; y < w->kernel[1]; y += 2, to += 2 * w->kernel[2]) {
             const uint8_t *even = from + (z * w->kernel[1] + y) * w->kernel[2];
-            const struct pln_bytes_lines lines = { .even = even, .odd = y + 1 < w->kernel[1] ? even + w->kernel[2] : NULL, .n = w->kernel[2], .step = 1, .is_signed = s->conv.w_signed, .zero = zero, .to = to };
+            const struct pln_bytes_lines lines = { .even = even, .odd = y + 1 < w->kernel[1] ? even + w->kernel[2] : NULL, .n = w->kernel[2], .room = w->kernel[2], .step = 1, .is_signed = s->conv.w_signed, .zero = zero, .to = to };
             s->isa->interleave(&lines);
         }
 }

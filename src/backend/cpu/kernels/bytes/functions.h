@@ -28,10 +28,12 @@ struct pln_bytes_tile {
     bool add;
 };
 
-/* Two lines of bytes become one of pairs: to[2i] = even[i step] - zeros, to[2i + 1] = odd[i step] - zeros; odd NULL: 0. */
+/* Two lines of bytes become one of pairs: to[2i] = even[i step] - zeros, to[2i + 1] = odd[i step] - zeros; odd NULL: 0. Where there is room, up to PLN_BYTES_SLACK more pairs
+ * are written: short lines make whole vectors then. */
 struct pln_bytes_lines {
     const uint8_t *even, *odd;
     int64_t n, step;
+    int64_t room; /* steps whose bytes may be read, all of them, and pairs that may be written; what is less than n says nothing */
     bool is_signed;
     int32_t zero;
     const int16_t *zeros; /* one an element of even; NULL: `zero` of all */

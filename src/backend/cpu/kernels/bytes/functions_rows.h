@@ -138,29 +138,60 @@ static void widen(const uint8_t *from, bool is_signed, int32_t zero_point, int64
     if (n % 2 != 0) to[n] = 0;
 }
 
-#define INTERLEAVE(type, step, zero, second)                                    \
-    for (int64_t i = 0; i < n; i++) {                                           \
-        to[2 * i] = (int16_t)(((const type *)l->even)[i * (step)] - (zero));    \
-        to[2 * i + 1] = (int16_t)(second);                                      \
+/* A function for each form: one for all would save a dozen registers for lines of a dozen numbers. */
+#define INTERLEAVE(name, type, by, less, second)                                                \
+    static __attribute__((noinline)) void name(const struct pln_bytes_lines *l, int64_t n)        \
+    {                                                                                             \
+        const int16_t *zeros = l->zeros, all = (int16_t)l->zero;                                  \
+        const type *even = (const type *)l->even, *odd = (const type *)l->odd;                    \
+        int16_t *restrict to = l->to;                                                             \
+        for (int64_t i = 0; i < n; i++) {                                                         \
+            to[2 * i] = (int16_t)(even[i * (by)] - (less));                                     \
+            to[2 * i + 1] = (int16_t)(second);                                                    \
+        }                                                                                         \
+        (void)zeros;                                                                              \
+        (void)all;                                                                                \
+        (void)odd;                                                                                \
     }
-#define SECOND(type, step, zero) (((const type *)l->odd)[i * (step)] - (zero))
-#define INTERLEAVE_AS(type)                                                                      \
-    {                                                                                            \
-        if (l->zeros != NULL && l->odd != NULL) INTERLEAVE(type, l->step, zeros[i], SECOND(type, l->step, zeros[i])) \
-        else if (l->zeros != NULL) INTERLEAVE(type, l->step, zeros[i], 0)                        \
-        else if (l->odd == NULL) INTERLEAVE(type, l->step, zero, 0)                              \
-        else if (l->step == 1) INTERLEAVE(type, 1, zero, SECOND(type, 1, zero))                  \
-        else if (l->step == 2) INTERLEAVE(type, 2, zero, SECOND(type, 2, zero))                  \
-        else INTERLEAVE(type, l->step, zero, SECOND(type, l->step, zero))                        \
+/* Every second byte: the low ones of numbers of 16 bits, which are the first ones here. */
+#define HALVES(name, type, second)                                                                \
+    static __attribute__((noinline)) void name(const struct pln_bytes_lines *l, int64_t n)        \
+    {                                                                                             \
+        const int16_t zero = (int16_t)l->zero;                                                    \
+        const uint8_t *first = l->even, *other = l->odd != NULL ? l->odd : l->even;                  \
+        int16_t *restrict to = l->to;                                                             \
+        for (int64_t i = 0; i < n; i++) {                                                         \
+            uint16_t x, y;                                                                        \
+            memcpy(&x, first + 2 * i, sizeof x);                                                   \
+            memcpy(&y, other + 2 * i, sizeof y);                                                    \
+            to[2 * i] = (int16_t)((type)x - zero);                                                \
+            to[2 * i + 1] = (int16_t)(second);                                                    \
+        }                                                                                         \
     }
+#define FORMS(type, sign)                                                                         \
+    INTERLEAVE(both_##sign, type, 1, all, odd[i] - all)                                           \
+    INTERLEAVE(alone_##sign, type, 1, all, 0)                                                     \
+    INTERLEAVE(apart_##sign, type, l->step, all, odd[i * l->step] - all)                          \
+    INTERLEAVE(apart_alone_##sign, type, l->step, all, 0)                                         \
+    INTERLEAVE(each_##sign, type, l->step, zeros[i], odd[i * l->step] - zeros[i])                 \
+    INTERLEAVE(each_alone_##sign, type, l->step, zeros[i], 0)                                     \
+    HALVES(halves_##sign, type, (type)y - zero)                                                   \
+    HALVES(halves_alone_##sign, type, 0 * y)
+FORMS(int8_t, signed)
+FORMS(uint8_t, unsigned)
+
+enum form { BOTH, APART, EACH, HALVES_OF_16 };
 
 static void interleave(const struct pln_bytes_lines *l)
 {
-    const int16_t zero = (int16_t)l->zero, *zeros = l->zeros;
-    const int64_t n = l->n;
-    int16_t *to = l->to;
-    if (l->is_signed) INTERLEAVE_AS(int8_t)
-    else INTERLEAVE_AS(uint8_t)
+    static void (*const forms[2][2][4])(const struct pln_bytes_lines *l, int64_t n) = {
+        { { alone_unsigned, apart_alone_unsigned, each_alone_unsigned, halves_alone_unsigned }, { both_unsigned, apart_unsigned, each_unsigned, halves_unsigned } },
+        { { alone_signed, apart_alone_signed, each_alone_signed, halves_alone_signed }, { both_signed, apart_signed, each_signed, halves_signed } },
+    };
+    const int64_t whole = (l->n + PLN_BYTES_SLACK) / 16 * 16, n = whole <= l->room ? whole : l->n;
+    const bool halves = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && l->step == 2 && whole <= l->room;
+    const enum form form = l->zeros != NULL ? EACH : l->step == 1 ? BOTH : halves ? HALVES_OF_16 : APART;
+    forms[l->is_signed][l->odd != NULL][form](l, n);
 }
 
 static FOR_EACH_SIZE void unpack_lines(const uint8_t *from, const bool is_signed, const int16_t *pairs, int cols, int64_t lines, int16_t *to, int64_t to_line)
@@ -226,50 +257,67 @@ static void taps(const struct pln_bytes_taps *t)
 
 /* Numbers [at, at + n) in f64. Adding and taking away 1.5 2^52 rounds to the nearest whole number, the even one of two, what is no further from 0 than 2^51; what is far outside is
  * bounded first. */
-static inline void finish_exactly(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+static __attribute__((noinline)) void finish_exactly(const struct pln_bytes_finish *f, int64_t at, int64_t n)
 {
     const double low = f->is_signed ? -128 : 0, high = f->is_signed ? 127 : 255, far = 1 << 20, shift = 0x1.8p52;
     for (int64_t i = at; i < at + n; i++) {
         double value = ((double)f->sums[i] + f->bias[i * f->step]) * f->scale[i * f->step];
         value = value > -far ? (value < far ? value : far) : -far;
         value = (value + shift) - shift + f->zero;
-        *whole++ = (int32_t)(value > low ? (value < high ? value : high) : low);
+        f->to[i] = (uint8_t)(int32_t)(value > low ? (value < high ? value : high) : low);
     }
 }
 
+/* What finishes one vector. */
+struct finisher {
+    vi bias;
+    vf scale, zero, low, high;
+};
+
 /* In f32, for what lies within 1024 of 0 (beyond, all zero points are out of reach) three roundings make an error of less than 2^-12: what is no closer than that to the middle of
- * two whole numbers is rounded to the right one. Gives what has to be done in f64. */
-static inline vm finish_vector(const struct pln_bytes_finish *f, int64_t at, int32_t *whole)
+ * two whole numbers is rounded to the right one. near: what has to be done in f64. */
+static inline vi finish_vector(const struct finisher *f, const int32_t *sums, vm *near)
 {
-    const vi bias = f->step == 0 ? vi_set(*f->bias) : vi_load(f->bias + at);
-    const vf scale = f->step == 0 ? vf_set(*f->near_scale) : vf_load(f->near_scale + at), zero = vf_set((float)f->zero);
-    const vf value = vf_of_int(vi_add(vi_load(f->sums + at), bias)) * scale, rounded = vf_round(value);
-    const vf bounded = vf_min(vf_max(rounded + zero, vf_set(f->is_signed ? -128.0f : 0.0f)), vf_set(f->is_signed ? 127.0f : 255.0f));
-    vi_store(whole, vi_of_float(bounded));
-    return vf_lt(vf_set(0.5f - 0x1p-12f), vf_abs(value - rounded));
+    const vf value = vf_of_int(vi_add(vi_load(sums), f->bias)) * f->scale, rounded = vf_round(value);
+    *near = vf_lt(vf_set(0.5f - 0x1p-12f), vf_abs(value - rounded));
+    return vi_of_float(vf_min(vf_max(rounded + f->zero, f->low), f->high));
 }
 
-/* A multiple of two vectors, but for what lies past n. */
-static FOR_EACH_SIZE void finish_run(const struct pln_bytes_finish *f, int64_t at, int64_t n, int32_t *whole)
+/* each (scales) is a constant where this is inlined. */
+static FOR_EACH_SIZE void finish_run(const struct pln_bytes_finish *f, const bool each)
 {
-    for (int64_t i = 0; i < n; i += 2 * VF_LANES) {
-        vm near = finish_vector(f, at + i, whole + i);
-        if (n - i > VF_LANES) near = vm_or(near, finish_vector(f, at + i + VF_LANES, whole + i + VF_LANES));
-        if (vm_any(near)) finish_exactly(f, at + i, PLN_MIN(n - i, 2 * VF_LANES), whole + i);
+    enum { TWO = 2 * VF_LANES };
+    const int32_t *sums = f->sums, *bias = f->bias;
+    const float *scale = f->near_scale;
+    const int64_t n = f->n;
+    uint8_t *restrict to = f->to, last[TWO];
+    struct finisher one = { vi_set(*bias), vf_set(*scale), vf_set((float)f->zero), vf_set(f->is_signed ? -128.0f : 0.0f), vf_set(f->is_signed ? 127.0f : 255.0f) }, two = one;
+    for (int64_t i = 0; i < n; i += TWO) {
+        const int64_t second = n - i > VF_LANES ? i + VF_LANES : i; /* past the last vector nothing may be read: it comes twice */
+        vm near, near_two;
+        if (each) {
+            one.bias = vi_load(bias + i);
+            one.scale = vf_load(scale + i);
+            two.bias = vi_load(bias + second);
+            two.scale = vf_load(scale + second);
+        }
+        const vi low = finish_vector(&one, sums + i, &near), high = finish_vector(&two, sums + second, &near_two);
+        if (n - i >= TWO) {
+            vi_store_bytes(to + i, low, high);
+        } else {
+            vi_store_bytes(last, low, high);
+            memcpy(to + i, last, (size_t)(n - i));
+        }
+        if (vm_any(vm_or(near, near_two))) finish_exactly(f, i, PLN_MIN(n - i, TWO));
     }
 }
 
 static void finish(const struct pln_bytes_finish *f)
 {
-    enum { RUN = 256 };
-    int32_t whole[RUN];
-    for (int64_t at = 0; at < f->n; at += RUN) {
-        const int64_t n = PLN_MIN(f->n - at, RUN);
-        uint8_t *restrict to = f->to + at;
-        if (f->exactly) finish_exactly(f, at, n, whole);
-        else finish_run(f, at, n, whole);
-        for (int64_t i = 0; i < n; i++) to[i] = (uint8_t)whole[i];
-    }
+    if (f->n < 1) return;
+    if (f->exactly) finish_exactly(f, 0, f->n);
+    else if (f->step == 0) finish_run(f, false);
+    else finish_run(f, true);
 }
 
 #include "backend/cpu/kernels/bytes/winograd_rows.h"

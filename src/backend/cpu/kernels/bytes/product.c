@@ -238,7 +238,7 @@ static void unpack(const struct product_state *s, const struct span *span, int64
 
 static void interleave(const struct product_state *s, const struct span *span, int64_t k0, int64_t kn)
 {
-    struct pln_bytes_lines lines = { .n = span->cols, .step = 1, .is_signed = s->b_signed, .zero = pln_bytes_zero_at(&s->b_zero, 0), .zeros = s->b_zero.single ? NULL : span->zeros };
+    struct pln_bytes_lines lines = { .n = span->cols, .room = span->cols, .step = 1, .is_signed = s->b_signed, .zero = pln_bytes_zero_at(&s->b_zero, 0), .zeros = s->b_zero.single ? NULL : span->zeros };
     for (int64_t k = 0; k < kn; k += 2) {
         lines.even = span->b + (k0 + k) * s->n + span->col;
         lines.odd = k + 1 < kn ? lines.even + s->n : NULL;

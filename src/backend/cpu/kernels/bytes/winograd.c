@@ -2,8 +2,11 @@
  * pairs of channels make planes as in conv.c, with even and odd columns apart. */
 #include "backend/cpu/kernels/bytes/conv.h"
 
-/* Patches of a task at most, and pairs of channels of them at a time; output channels at a time; tasks that are enough for a handful of threads. */
-enum { PATCHES_MOST = 64, PATCH_PAIRS_MOST = 2304, PAIRS_MOST = 64, CHANNELS_MOST = 36, TASKS_LEAST = 8 };
+#include <math.h>
+
+/* Patches of a task at most, pairs of channels of them that are kept, and patches times pairs of them; pairs that are worked on at a time; output channels at a time; tasks that are
+ * enough for a handful of threads. */
+enum { PATCHES_MOST = 64, KEPT_MOST = 256, PATCH_PAIRS_MOST = 4096, PAIRS_MOST = 32, CHANNELS_MOST = 36, TASKS_LEAST = 4 };
 /* 4 times a sum of 9 c products of two differences of bytes is an int32: 2^31 / (4 * 9 * 255^2). */
 #define C_MOST 917
 enum { POSITIONS = PLN_BYTES_POSITIONS, TAPS = 9, ALIGN = 32 };
@@ -81,9 +84,10 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     const struct pln_operand *w = &problem->inputs[pln_bytes_conv_weights(problem->op)], *y = &problem->outputs[0];
     const double fast = kernel->needs != 0 ? 5 : 1, outputs = (double)w->dims[0], channels = (double)w->dims[1];
     const double groups = PLN_MAX((double)pln_attrs_int(problem->attrs, "group", 1), 1), each = PLN_MAX(outputs / groups, 1), strips = (double)(((int64_t)each + kernel->tile[0] - 1) / kernel->tile[0]);
-    double patches = (y->dims[0] < 0 ? 1 : (double)y->dims[0]) * (double)((int64_t)(known(y->dims[2]) + 1) / 2) * (double)((int64_t)(known(y->dims[3]) + 1) / 2);
+    const double images = y->dims[0] < 0 ? 1 : (double)y->dims[0], patches = (double)((int64_t)(known(y->dims[2]) + 1) / 2) * (double)((int64_t)(known(y->dims[3]) + 1) / 2);
+    const double step = (double)kernel->tile[1] / 2, columns = images * ceil(patches / step) * step;
     /* Transforms of patches, weights and sums beside the products. */
-    return (patches * channels * POSITIONS * strips * kernel->tile[0] * groups + patches * groups * channels * 40 + outputs * channels * 100 + patches * outputs * 60) / ((double)kernel->tile[1] * fast) + 1000;
+    return (columns * channels * POSITIONS * strips * kernel->tile[0] * groups + columns * groups * channels * 40 + outputs * channels * 40 + columns * outputs * 60) / ((double)kernel->tile[1] * fast) + 1000;
 }
 
 /* ---- prepare ---- */
@@ -95,7 +99,7 @@ struct winograd_state {
     int64_t channels, span;        /* output channels at a time, and of a task: patches that are kept meet all of them */
     int64_t n_row_blocks, n_spans;
     int64_t phase, row, plane;     /* pairs of a phase, of a row, of a pair of channels */
-    int64_t piece;                 /* pairs of channels that are worked on at a time */
+    int64_t kept, piece;           /* pairs of channels whose patches are there at a time, and that are worked on at a time */
     int64_t a_row, b_line, c_row;  /* of scratch: int16, int16, int32 */
     int64_t a_position, b_position, c_position;
     size_t plane_bytes, a_bytes, b_bytes, c_bytes, line_bytes;
@@ -104,16 +108,17 @@ struct winograd_state {
 static void cut(struct winograd_state *s)
 {
     const int64_t patch_rows = (s->conv.y.dims[1] + 1) / 2, group_out = s->conv.group_out, pairs = (s->conv.group_in + 1) / 2;
+    s->kept = PLN_MIN(pairs, KEPT_MOST);
     s->piece = PLN_MIN(pairs, PAIRS_MOST);
     s->cols = (s->conv.y.dims[2] + 1) / 2;
-    s->rows = PLN_MAX(PLN_MIN(PLN_MIN(PATCHES_MOST, PATCH_PAIRS_MOST / PLN_MAX(s->piece, 1)) / s->cols, patch_rows), 1);
+    s->rows = PLN_MAX(PLN_MIN(PLN_MIN(PATCHES_MOST, PATCH_PAIRS_MOST / PLN_MAX(s->kept, 1)) / s->cols, patch_rows), 1);
     s->n_row_blocks = (patch_rows + s->rows - 1) / s->rows;
     s->rows = (patch_rows + s->n_row_blocks - 1) / s->n_row_blocks;
-    const int64_t tasks = s->n_row_blocks * s->conv.y.n * s->conv.groups;
-    int64_t blocks = (group_out + CHANNELS_MOST - 1) / CHANNELS_MOST;
-    while (tasks * blocks < TASKS_LEAST && group_out / blocks > 3 * s->isa->rows) blocks++;
+    const int64_t tasks = s->n_row_blocks * s->conv.y.n * s->conv.groups, blocks = (group_out + CHANNELS_MOST - 1) / CHANNELS_MOST;
     s->channels = ((group_out + blocks - 1) / blocks + s->isa->rows - 1) / s->isa->rows * s->isa->rows;
-    s->span = s->piece == pairs && tasks >= TASKS_LEAST ? group_out : s->channels;
+    /* Where patches make too few tasks, channels make more: patches are transformed anew in each. */
+    const int64_t spans = PLN_MIN((TASKS_LEAST + tasks - 1) / tasks, (group_out + s->channels - 1) / s->channels);
+    s->span = ((group_out + spans - 1) / spans + s->channels - 1) / s->channels * s->channels;
     s->n_spans = (group_out + s->span - 1) / s->span;
     s->channels = PLN_MIN(s->channels, group_out);
 }
@@ -127,11 +132,10 @@ static bool place(struct winograd_state *s)
     s->row = 2 * s->phase;
     s->plane = (2 * s->rows + 2) * s->row;
     s->a_row = (2 * s->piece + ALIGN - 1) / ALIGN * ALIGN + 16; /* rows of a power of two bytes would meet in one place of the cache */
-    s->b_line = 2 * ((patches + 2 * PLN_BYTES_SLACK) / 16 * 16);
-    if (s->b_line / 32 % 2 == 0) s->b_line += 32;
+    s->b_line = 2 * ((patches + 2 * s->isa->cols_step - 2) / s->isa->cols_step * s->isa->cols_step); /* vectors reach past the last patch of a row */
     s->c_row = s->b_line / 2;
     s->a_position = s->channels * s->a_row;
-    s->b_position = s->piece * s->b_line;
+    s->b_position = s->kept * s->b_line;
     s->c_position = s->channels * s->c_row;
     if (!pln_mul_i64(s->cols, s->rows * 4096, &bytes)) return false; /* all that is below is less */
     s->plane_bytes = pln_align_up((size_t)s->plane * 4, 64);
@@ -224,22 +228,28 @@ static void store(const struct winograd_state *s, const struct task *t)
         }
 }
 
-/* Sums of the task's channels; kept: the patches are there. */
-static void multiply(const struct winograd_state *s, const struct task *t, bool kept)
+/* Adds to the sums what pairs [first, first + n) give, whose patches begin with line `line`. */
+static void multiply(const struct winograd_state *s, const struct task *t, int64_t first, int64_t n, int64_t line)
+{
+    struct pln_bytes_tile block = { .a_row = s->a_row, .b_line = s->b_line, .pairs = n, .c_row = s->c_row, .add = first > 0 };
+    fill_weights(s, t, first, n);
+    for (int p = 0; p < POSITIONS; p++) {
+        block.a = t->a + p * s->a_position;
+        block.b = t->b + p * s->b_position + line * s->b_line;
+        block.c = t->sums + p * s->c_position;
+        pln_bytes_multiply(s->isa, &block, t->channels, t->rows * s->cols);
+    }
+}
+
+/* Sums of t->channels; is_kept: all patches are there. */
+static void sum_up(const struct winograd_state *s, const struct task *t, bool is_kept)
 {
     const int64_t pairs = (s->conv.group_in + 1) / 2;
     if (pairs == 0) memset(t->sums, 0, s->c_bytes);
-    for (int64_t first = 0; first < pairs; first += s->piece) {
-        const int64_t n = PLN_MIN(s->piece, pairs - first);
-        struct pln_bytes_tile block = { .a_row = s->a_row, .b_line = s->b_line, .pairs = n, .c_row = s->c_row, .add = first > 0 };
-        for (int64_t c = 0; !kept && c < n; c++) fill_patches(s, t, first + c, c);
-        fill_weights(s, t, first, n);
-        for (int p = 0; p < POSITIONS; p++) {
-            block.a = t->a + p * s->a_position;
-            block.b = t->b + p * s->b_position;
-            block.c = t->sums + p * s->c_position;
-            pln_bytes_multiply(s->isa, &block, t->channels, t->rows * s->cols);
-        }
+    for (int64_t first = 0; first < pairs; first += s->kept) {
+        const int64_t n = PLN_MIN(s->kept, pairs - first);
+        for (int64_t c = 0; !is_kept && c < n; c++) fill_patches(s, t, first + c, c);
+        for (int64_t c = 0; c < n; c += s->piece) multiply(s, t, first + c, PLN_MIN(s->piece, n - c), c);
     }
 }
 
@@ -248,7 +258,7 @@ static void run_task(const struct winograd_state *s, struct task *t)
     const int64_t first = t->channel, end = PLN_MIN(first + s->span, s->conv.group_out);
     for (; t->channel < end; t->channel += s->channels) {
         t->channels = PLN_MIN(s->channels, end - t->channel);
-        multiply(s, t, t->channel > first && s->span > s->channels);
+        sum_up(s, t, t->channel > first && s->kept == (s->conv.group_in + 1) / 2);
         store(s, t);
     }
 }

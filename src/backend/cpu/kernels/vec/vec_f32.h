@@ -117,6 +117,12 @@ static inline void vi_store(void *p, vi a)
 {
     _mm512_storeu_si512(p, a);
 }
+/* 2 VF_LANES bytes of what fits them, signed or not: a's, then b's. */
+static inline void vi_store_bytes(void *p, vi a, vi b)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a));
+    _mm_storeu_si128((__m128i *)p + 1, _mm512_cvtepi32_epi8(b));
+}
 static inline vi vi_widen_signed(const void *p)
 {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p));
@@ -296,6 +302,11 @@ static inline vi vi_load(const void *p)
 static inline void vi_store(void *p, vi a)
 {
     _mm256_storeu_si256((__m256i *)p, a);
+}
+static inline void vi_store_bytes(void *p, vi a, vi b)
+{
+    const __m256i pairs = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8), bytes = _mm256_and_si256(pairs, _mm256_set1_epi16(255));
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
 }
 static inline vi vi_widen_signed(const void *p)
 {
@@ -495,6 +506,14 @@ static inline void vi_store(void *p, vi a)
     memcpy(p, &a, sizeof a);
 }
 typedef int16_t vi_halves __attribute__((vector_size(16)));
+static inline void vi_store_bytes(void *p, vi a, vi b)
+{
+    uint8_t *to = p;
+    for (int i = 0; i < VF_LANES; i++) {
+        to[i] = (uint8_t)a[i];
+        to[VF_LANES + i] = (uint8_t)b[i];
+    }
+}
 static inline vi vi_widen_signed(const void *p)
 {
     int8_t x[8];
