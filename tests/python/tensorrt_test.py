@@ -215,6 +215,8 @@ class Programs(unittest.TestCase):
             for option in ("--install-alias", "--install-pycuda-alias", "--install-alias"):
                 self.assertEqual(python("-m", "planish.tensorrt", option, "--into", folder).returncode, 0)
             self.assertEqual(python("-c", program).stdout.split(), ["planish.tensorrt", "8.6.1", "8"])
+            self.assertIn("IPluginV3", python("-c", "import tensorrt.plugin").stderr)
+            self.assertEqual(python("-c", "import tensorrt.tensorrt as t, tensorrt; print(t is tensorrt is tensorrt.tensorrt, t.Logger is tensorrt.Logger)").stdout.split(), ["True", "True"])
             self.assertEqual(python("-m", "planish.tensorrt", "--remove-alias", "--into", folder).stdout.count("removed"), 2)
             self.assertEqual(os.listdir(folder), [])
             os.mkdir(os.path.join(folder, "tensorrt"))
@@ -222,6 +224,40 @@ class Programs(unittest.TestCase):
                 file.write("real = True")
             self.assertIn("installed already", python("-m", "planish.tensorrt", "--install-alias", "--into", folder).stderr)
             self.assertEqual(python("-m", "planish.tensorrt", "--remove-alias", "--into", folder).stdout.strip(), "no alias is installed")
+
+    def test_generation_of_unchanged_programs(self):
+        """The program's own choice, else the environment's, else the alias's, else 8."""
+        program, choosing = "import tensorrt as trt; print(trt.__version__, trt.generation)", "import planish.tensorrt; planish.tensorrt.generation = 8; "
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])}
+
+            def python(*arguments, **more):
+                return subprocess.run([sys.executable, *arguments], env={**paths, **more}, capture_output=True, text=True, timeout=60)
+
+            self.assertEqual(python("-m", "planish.tensorrt", "--install-alias", "--generation", "10", "--into", folder).returncode, 0)
+            self.assertEqual(python("-c", program).stdout.split(), ["10.13.0", "10"])
+            self.assertEqual(python("-c", program, PLANISH_TENSORRT_GENERATION="11").stdout.split(), ["11.1.0", "11"])
+            self.assertEqual(python("-c", choosing + program, PLANISH_TENSORRT_GENERATION="11").stdout.split(), ["8.6.1", "8"])
+            self.assertIn("generations are 8, 10, 11", python("-c", program, PLANISH_TENSORRT_GENERATION="9").stderr)
+            self.assertEqual(python("-m", "planish.tensorrt", "--install-alias", "--into", folder).returncode, 0)
+            self.assertEqual(python("-c", program).stdout.split(), ["8.6.1", "8"])
+            for wrong in (("--install-alias", "--generation", "9"), ("--remove-alias", "--generation", "10")):
+                self.assertEqual(python("-m", "planish.tensorrt", *wrong, "--into", folder).returncode, 2)
+
+    def test_generation(self):
+        """An attribute that is the number."""
+        self.assertEqual((trt.generation, trt.generation(), trt.generation + 0, f"{trt.generation}"), (8, 8, 8, "8"))
+        try:
+            trt.generation = 10
+            self.assertEqual((trt.generation, trt.__version__[:3], trt.base.generation()), (10, "10.", 10))
+            trt.generation = trt.generation
+            for wrong in (9, "10", None):
+                with self.assertRaises(planish.InvalidArgument):
+                    trt.generation = wrong
+            self.assertEqual(trt.generation, 10)
+        finally:
+            trt.generation = 8
+        self.assertIn("generation", trt.__all__)
 
     def test_small_things(self):
         self.assertEqual((trt.volume((2, 3)), trt.volume((-1, 3)), trt.nptype(trt.float16), trt.DataType.INT4.itemsize), (6, -3, np.float16, 0.5))

@@ -1,14 +1,16 @@
 """The Python API of TensorRT, for programs that are written for it: `import planish.tensorrt as trt`.
 
 Engines are Planish's plans. Without a GPU the same program runs on the CPU, with addresses of host memory (planish.pycuda). Optimization profiles are kept and told,
-but not needed: all shapes run. `set_generation(8 | 10 | 11)` says which TensorRT a program was written for.
+but not needed: all shapes run. `generation` (8, 10 or 11; or set_generation) says which TensorRT a program was written for.
 """
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 from . import base, plugins
-from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, generation, nptype, set_generation, volume
+from .base import VERSIONS, DataType, Dims, Dims2, Dims3, Dims4, DimsHW, IHostMemory, Permutation, Weights, nptype, set_generation, volume
 from .builder import Builder, IBuilderConfig, IOptimizationProfile, ITimingCache
 from .definition import IAssertionLayer, INetworkDefinition
 from .enums import (ActivationType, AllocatorFlag, AttentionNormalizationOp, BoundingBoxFormat, BuilderFlag, CalibrationAlgoType, ComputeCapability, CumulativeOperation, DeviceType,
@@ -39,7 +41,7 @@ from .runtime import EngineInspector, ICudaEngine, IExecutionContext, IRuntimeCo
 ErrorCodeTRT = ErrorCode  # the name in some versions
 
 float32, float16, int8, int32, bool, uint8, fp8, bfloat16, int64, int4, fp4, e8m0 = DataType
-_ALL = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS") and not isinstance(thing, type(base))]
+_ALL = [name for name, thing in list(globals().items()) if not name.startswith("_") and name not in ("annotations", "Any", "VERSIONS", "sys", "types") and not isinstance(thing, type(base))]
 
 
 def init_libnvinfer_plugins(logger: Any, namespace: str) -> Any:
@@ -54,7 +56,7 @@ def get_builder_plugin_registry(capability: Any) -> Any:
 
 def get_nv_onnx_parser_version() -> int:
     """Of the generation: 8601; from 10 on major * 10000 + minor * 100 + patch."""
-    major, minor, patch = map(int, VERSIONS[generation()].split("."))
+    major, minor, patch = map(int, VERSIONS[base.generation()].split("."))
     return major * (10000 if major >= 10 else 1000) + minor * 100 + patch
 
 
@@ -68,7 +70,7 @@ _here = {name: globals().pop(name) for name in _CLASSES}
 
 
 def _names() -> Any:
-    return [name for name in _ALL if name not in _here or generation() <= _CLASSES[name][0]]
+    return [name for name in _ALL if name not in _here or base.generation() <= _CLASSES[name][0]]
 
 
 def __dir__() -> Any:
@@ -77,17 +79,33 @@ def __dir__() -> Any:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return VERSIONS[generation()]
+        return VERSIONS[base.generation()]
     if name == "__all__":  # of the generation
         return _names()
     if name in _here:
         last, instead = _CLASSES[name]
-        if generation() > last:
+        if base.generation() > last:
             raise base.went(name, last, instead)
         return _here[name]
     if name == "plugin":
         raise AttributeError(f"planish.tensorrt has no quick plugins (tensorrt.plugin): {plugins.QUICK_PLUGINS}")
+    if name == "tensorrt":  # the extension module, whose names are these
+        return sys.modules[__name__]
     raise AttributeError(f"planish.tensorrt has no '{name}' (yet): docs/tensorrt.md lists what it has")
 
 
-_ALL += ["get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]
+class _Module(types.ModuleType):
+    """The module, whose generation is set as an attribute."""
+
+    @property
+    def generation(self) -> base.Generation:
+        """Which TensorRT the program was written for: 8, 10 or 11."""
+        return base.Generation(base.generation())
+
+    @generation.setter
+    def generation(self, number: int) -> None:
+        set_generation(number)
+
+
+_ALL += ["generation", "get_builder_plugin_registry", "get_nv_onnx_parser_version", "init_libnvinfer_plugins"]
+sys.modules[__name__].__class__ = _Module

@@ -6,6 +6,7 @@ import difflib
 import enum
 import functools
 import operator
+import os
 import sys
 from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
@@ -16,7 +17,9 @@ from ..errors import InvalidArgument
 
 # Versions of TensorRT whose Python API is meant: scripts compare `__version__`, and attributes came and went.
 VERSIONS = {8: "8.6.1", 10: "10.13.0", 11: "11.1.0"}
-_generation = 8
+# For programs that are not to be changed.
+VARIABLE = "PLANISH_TENSORRT_GENERATION"
+_generation, _chosen = 8, False
 
 
 def generation() -> int:
@@ -26,10 +29,34 @@ def generation() -> int:
 
 def set_generation(number: int) -> None:
     """Chooses the generation, before engines and builders are made: it sets `__version__`; in generation 8 INT64 inputs and outputs are INT32, as TensorRT 8 had them."""
-    global _generation
+    global _generation, _chosen
     if number not in VERSIONS:
         raise InvalidArgument(f"generations are {', '.join(map(str, VERSIONS))}, not {number}")
-    _generation = number
+    _generation, _chosen = int(number), True
+
+
+def alias_generation(number: int) -> None:
+    """That of an installed alias (--generation), where neither the program nor the environment chose one."""
+    if not _chosen:
+        set_generation(number)
+
+
+def _of_environment() -> None:
+    told = os.environ.get(VARIABLE)
+    if told:
+        if told not in map(str, VERSIONS):
+            raise InvalidArgument(f"{VARIABLE} is {told!r}: generations are {', '.join(map(str, VERSIONS))}")
+        set_generation(int(told))
+
+
+_of_environment()
+
+
+class Generation(int):
+    """The number of a generation, which programs may also call, as a function that gives it."""
+
+    def __call__(self) -> int:
+        return int(self)
 
 
 class Named(enum.IntEnum):
