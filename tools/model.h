@@ -44,6 +44,7 @@ struct model_options {
     const char *work_folder; /* where a large plan is put together; NULL: beside the result, or where plans are kept */
     bool in_memory; /* in no folder: in memory */
     bool no_rebuild; /* --no-rebuild: a plan is loaded as it is, or built without its graph */
+    bool int32_io;   /* inputs and outputs of 64-bit integers are ones of 32 in what is built */
     bool as_it_is;   /* a plan is loaded as it is, never built again */
     bool may_be_kept; /* what is built goes to the cache, or comes from there */
     bool may_be_foreign; /* a plan for another machine is opened, to be looked at */

@@ -138,6 +138,7 @@ int trtexec_settle(struct trtexec_options *options)
     /* Shapes of the run are the profile where there is none, as there. */
     if (trtexec_given(FLAG_shapes) && trtexec_profile_count() == 0)
         for (int part = 0; part < PROFILE_PARTS; part++) trtexec_profile_add(part, trtexec_text(FLAG_shapes));
+    model->int32_io = version == 8; /* which knew no INT64 */
     trtexec_run_shapes(&model->shapes);
     settle_build(model);
     trtexec_pair_inputs(&options->files);

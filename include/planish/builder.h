@@ -64,7 +64,7 @@ struct pln_build_options {
                                         of file is an error. NULL: one in cache_folder; without that nothing is kept */
     struct pln_tune_report *tune_report; /* tune: filled; NULL: nobody asks */
     int int32_io;                    /* inputs and outputs of 64-bit integers, but for states, become ones of 32 bits, as TensorRT 8 has them; what 32 bits do not hold
-                                        loses its high bits. Of an ONNX model; a plan keeps what it has */
+                                        loses its high bits */
     int keep_model;                  /* the plan keeps the ONNX model itself (pln_engine_model), so that it can be built again with other weights: it grows by the model's
                                         size. A model with weights in other files is PLN_UNSUPPORTED */
 };
@@ -82,6 +82,8 @@ PLN_API PLN_MUST_USE enum pln_status pln_build_memory(const void *data, size_t s
  * NULL: the plan's. Passes run only when a plan of "ref", whose graph is as imported, is built for another device. Errors: those of
  * pln_engine_load_file but for features and kernels; PLN_NOT_FOUND: the plan keeps no graph. */
 PLN_API PLN_MUST_USE enum pln_status pln_build_plan_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine);
+/* The same of a plan in memory, which is aligned to 64 and read during the call only: pln_engine_plan gives such bytes. */
+PLN_API PLN_MUST_USE enum pln_status pln_build_plan_memory(const void *data, size_t size_bytes, const struct pln_build_options *options, pln_engine **out_engine);
 /* Writes the engine as a plan: under a temporary name, renamed when complete. It does not wait for the disk: should the system crash within seconds, loading tells that the
  * plan is damaged. The file may be what the engine has its weights in (work_folder), as that of a loaded plan is: replace it by another, do not write into it. Errors: PLN_IO,
  * PLN_NO_MEMORY. diagnostics may be NULL. */

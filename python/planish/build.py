@@ -96,7 +96,7 @@ def build(
 ) -> Engine:
     """Builds an engine.
 
-    model: the path of an ONNX file, its bytes, or an onnx.ModelProto. external_data: the folder of its external data when it is no path.
+    model: the path of an ONNX file, its bytes, or an onnx.ModelProto; or an Engine, which is built again from the graph that its plan keeps (NotFound: it keeps none). external_data: the folder of its external data when it is no path.
     device: "cpu" (default), "cuda:0", "ref". target: "native" (default), "x86-64-v3,x86-64-v4", "cuda:sm_90a": the machines that the plan is for.
     fp16, bf16: floats may be stored in 16 bits on devices that gain by it. tf32: products of floats may round their operands. winograd: convolutions of 3 x 3 taps may run as
     Winograd's. tune: "off", "fast" (2 s) or "full" (30 s): kernels are measured; timing_cache: the file of their times.
@@ -152,6 +152,10 @@ def build(
 
 
 def _build(model: Any, options: Any, folder: Any, out: Any) -> int:
+    if isinstance(model, Engine):
+        size = ffi.new("size_t *")
+        plan = lib.pln_engine_plan(model._pointer, size)
+        return lib.pln_build_plan_memory(plan, size[0], options, out)
     if hasattr(model, "SerializeToString"):
         model = model.SerializeToString()
     if isinstance(model, (bytes, bytearray, memoryview)):

@@ -141,8 +141,7 @@ static enum pln_status import_model(struct build *build)
     log_notes(build);
     PLN_TRY(begin_phase(build, "import"));
     const struct pln_onnx_import_options import = { .limit_bytes = (size_t)options->memory_limit_bytes, .plugins = options->plugins, .warn = log_warning, .warn_user = build };
-    PLN_TRY(pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph));
-    return options->int32_io ? pln_narrow_io(build->graph, options->diagnostics) : PLN_OK;
+    return pln_onnx_import(&build->file->model, &build->file->externals, &import, &build->alloc, options->diagnostics, &build->graph);
 }
 
 static enum pln_status run_passes(struct build *build)
@@ -277,6 +276,7 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(parse_target(build, lower.backend, ordinal, diag));
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
+    if (options->int32_io) PLN_TRY(pln_narrow_io(build->graph, diag));
     PLN_TRY(set_metadata(build));
     PLN_TRY(set_taps(build));
     PLN_TRY(begin_phase(build, "optimize"));
@@ -470,6 +470,21 @@ enum pln_status pln_build_memory(const void *data, size_t size_bytes, const char
     return status;
 }
 
+/* Of the plan at path, or of the bytes where path is NULL. */
+static enum pln_status build_plan(const char *path, const void *data, size_t size_bytes, const struct pln_build_options *own, pln_engine **out_engine)
+{
+    struct build *build = new_build(own);
+    if (!build) return pln_fail_memory(own->diagnostics, "build", sizeof *build);
+    build->path = path ? path : "the plan in memory";
+    enum pln_status status = path ? pln_file_map(path, own->diagnostics, &build->map) : PLN_OK;
+    if (path && status == PLN_OK) data = build->map.data, size_bytes = build->map.size_bytes;
+    const struct pln_plan_read_options read = { .verify = PLN_PLAN_VERIFY_ALL, .pool = own->pool, .first = true };
+    if (status == PLN_OK) status = pln_plan_read(data, size_bytes, build->path, &read, &build->arena, own->diagnostics, &build->old);
+    if (status == PLN_OK) return finish(build, out_engine);
+    release(build);
+    return status;
+}
+
 enum pln_status pln_build_plan_file(const char *path, const struct pln_build_options *options, pln_engine **out_engine)
 {
     *out_engine = NULL;
@@ -477,15 +492,17 @@ enum pln_status pln_build_plan_file(const char *path, const struct pln_build_opt
     const char *why = pln_options_copy(options, sizeof own, &own);
     if (!why && !path) why = "the path of the plan is NULL";
     if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
-    struct build *build = new_build(&own);
-    if (!build) return pln_fail_memory(own.diagnostics, "build", sizeof *build);
-    build->path = path;
-    enum pln_status status = pln_file_map(path, own.diagnostics, &build->map);
-    const struct pln_plan_read_options read = { .verify = PLN_PLAN_VERIFY_ALL, .pool = own.pool, .first = true };
-    if (status == PLN_OK) status = pln_plan_read(build->map.data, build->map.size_bytes, path, &read, &build->arena, own.diagnostics, &build->old);
-    if (status == PLN_OK) return finish(build, out_engine);
-    release(build);
-    return status;
+    return build_plan(path, NULL, 0, &own, out_engine);
+}
+
+enum pln_status pln_build_plan_memory(const void *data, size_t size_bytes, const struct pln_build_options *options, pln_engine **out_engine)
+{
+    *out_engine = NULL;
+    struct pln_build_options own;
+    const char *why = pln_options_copy(options, sizeof own, &own);
+    if (!why && (!data || (uintptr_t)data % 64 != 0)) why = "the plan in memory is NULL, or not aligned to 64";
+    if (why) return pln_fail(own.diagnostics, PLN_INVALID_ARGUMENT, "%s", why);
+    return build_plan(NULL, data, size_bytes, &own, out_engine);
 }
 
 const char *pln_pass_name(int index)

@@ -175,6 +175,21 @@ class Refits(unittest.TestCase):
         self.assertEqual((engine.engine.targets, engine.engine.metadata, engine.engine.inputs), (old.targets, old.metadata, old.inputs))
         self.assertEqual(run(engine, {"x": np.array([1, 2], np.int32)})["y"].tolist(), [6, 7])
 
+    def test_plans_of_later_generations(self):
+        """In generation 8 a refit keeps the 32 bits that loading made of 64."""
+        made = models.model([helper.make_node("Add", ["x", "k"], ["y"])], [("x", TensorProto.INT64, ["n"])], [("y", TensorProto.INT64, ["n"])])
+        made.graph.initializer.append(numpy_helper.from_array(np.array([1]), "k"))
+        trt.set_generation(10)
+        try:
+            plan = parsed(made, trt.BuilderFlag.REFIT).serialize()
+        finally:
+            trt.set_generation(8)
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+        refitter = trt.Refitter(engine, LOGGER)
+        self.assertTrue(refitter.set_named_weights("k", np.array([5])) and refitter.refit_cuda_engine(), LOGGER.lines)
+        self.assertEqual(engine.get_tensor_dtype("x"), trt.int32)
+        self.assertEqual(run(engine, {"x": np.array([1, 2], np.int32)})["y"].tolist(), [6, 7])
+
     def test_keep_model(self):
         engine = planish.build(self.model, keep_model=True)
         self.assertEqual(engine.model, self.model.SerializeToString())

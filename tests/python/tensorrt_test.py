@@ -122,25 +122,66 @@ class Programs(unittest.TestCase):
             trt.set_generation(generation)
             try:
                 self.assertEqual(int(trt.__version__.split(".")[0]), generation)
-                plan = build(made, self.logger, profile=False)
+                engine = trt.Runtime(self.logger).deserialize_cuda_engine(build(made, self.logger, profile=False))
+                said = [text for _, text in self.logger.lines if "INT32" in text]
+                self.assertEqual(len(said), 1 if generation == 8 else 0, said)
+                self.logger.lines.clear()
+                self.check_int64_engine(engine, dtype, kind)
             finally:
                 trt.set_generation(8)
-            engine = trt.Runtime(self.logger).deserialize_cuda_engine(plan)
-            self.assertEqual((engine.get_binding_dtype(0), engine.get_binding_dtype(1)), (dtype, dtype))
-            context, i, j = engine.create_execution_context(), np.arange(5, dtype=kind), np.zeros(5, kind)
-            context.set_input_shape("i", (5,))
+
+    def check_int64_engine(self, engine, dtype, kind):
+        """j = i + i, also with extents and values that need the sign."""
+        for values in ([0, 1, 2, 3, 4], [-1, -7], []):
+            self.assertEqual((engine.get_tensor_dtype("i"), engine.get_tensor_dtype("j")), (dtype, dtype))
+            context, i, j = engine.create_execution_context(), np.array(values, kind), np.zeros(len(values), kind)
+            context.set_input_shape("i", i.shape)
             memory = [on_device(i), on_device(j)]
             self.assertTrue(context.execute_v2([int(m) for m in memory]), self.logger.lines)
-            self.assertEqual(taken(memory[1], (5,), kind).tolist(), [0, 2, 4, 6, 8])
+            self.assertEqual(taken(memory[1], i.shape, kind).tolist(), [2 * v for v in values])
+            self.assertEqual(context.get_max_output_size("j"), j.nbytes)
+
+    def test_int64_plans_of_others_in_generation_8(self):
+        """Plans of trtexec, of planish.build and of generation 10 have inputs and outputs of 32 bits where they are loaded in generation 8."""
+        made = models.model([helper.make_node("Add", ["i", "i"], ["j"])], [("i", TensorProto.INT64, ["n"])], [("j", TensorProto.INT64, ["n"])])
+        device = planish.build.__globals__["default_device"]()
+
+        def of_trtexec(*flags):
+            with tempfile.TemporaryDirectory() as folder:
+                model, plan = os.path.join(folder, "m.onnx"), os.path.join(folder, "m.trt")
+                with open(model, "wb") as file:
+                    file.write(made.SerializeToString())
+                subprocess.run([os.environ["PLANISH"], "trtexec", f"--onnx={model}", f"--saveEngine={plan}", "--skipInference", *flags], check=True, capture_output=True)
+                with open(plan, "rb") as file:
+                    return file.read()
+
+        trt.set_generation(10)
+        try:
+            of_generation_10 = bytes(build(made, self.logger, profile=False))
+        finally:
+            trt.set_generation(8)
+        plans = [(of_generation_10, True), (planish.build(made, device=device, keep_model=True).to_bytes(), True), (planish.build(made, device=device, int32_io=True).to_bytes(), False)]
+        if os.environ.get("PLANISH"):
+            plans += [(of_trtexec(), True), (of_trtexec("--pln-version=8"), False)]
+        for plan, is_wide in plans:
+            self.logger.lines.clear()
+            engine = trt.Runtime(self.logger).deserialize_cuda_engine(plan)
+            said = [text for level, text in self.logger.lines if level == trt.Logger.WARNING and "built again with INT32" in text]
+            self.assertEqual(len(said), is_wide)
+            self.check_int64_engine(engine, trt.int32, np.int32)
+            self.check_int64_engine(trt.Runtime(self.logger).deserialize_cuda_engine(engine.serialize()), trt.int32, np.int32)
+            self.assertEqual(engine.refittable, planish.load(plan).keeps_model)
+        self.assertIsNone(trt.Runtime(self.logger).deserialize_cuda_engine(planish.build(made, device=device, rebuildable=False).to_bytes()))
+        self.assertIn("--pln-version=8", self.logger.lines[-1][1])
+        with self.assertRaises(planish.NotFound):
+            planish.build(planish.build(made, rebuildable=False))
 
     def test_output_allocator(self):
         """An output whose size depends on data."""
         made = models.model([helper.make_node("NonZero", ["x"], ["y"])], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.INT64, [1, "m"])])
         trt.set_generation(10)
-        try:
-            engine = trt.Runtime(self.logger).deserialize_cuda_engine(build(made, self.logger, profile=False))
-        finally:
-            trt.set_generation(8)
+        self.addCleanup(trt.set_generation, 8)
+        engine = trt.Runtime(self.logger).deserialize_cuda_engine(build(made, self.logger, profile=False))
 
         class Allocator(trt.IOutputAllocator):
             def reallocate_output(self, name, memory, size, alignment):

@@ -184,6 +184,47 @@ static void a_plan_may_keep_no_graph(void **state)
     pln_engine_release(built);
 }
 
+/* b = a + a, of 64 bits in the plan. */
+static void integers_become_narrow(void **state)
+{
+    (void)state;
+    static const int64_t dims[1] = { -1 };
+    pln_network *network = pln_network_create("wide", 17);
+    pln_network_add_input(network, "a", PLN_I64, 1, dims, NULL);
+    add(network, "Add", (const char *const[]){ "a", "a" }, 2, "b", NULL, 0);
+    pln_network_add_output(network, "b", PLN_DTYPE_NONE, -1, NULL, NULL);
+    pln_engine *built = NULL, *again = NULL;
+    pln_context *context;
+    struct pln_tensor_info info;
+    int32_t a[3] = { 1, -2, INT32_MIN / 2 };
+    struct pln_buffer in = { .dtype = PLN_I32, .rank = 1, .dims = { 3 }, .data = a, .size_bytes = sizeof a }, out;
+    size_t size_bytes;
+    assert_int_equal(pln_build_network(network, NULL, &built), PLN_OK);
+    pln_network_destroy(network);
+    const struct pln_build_options options = { .struct_size = sizeof options, .int32_io = 1 };
+    const char *plan = pln_engine_plan(built, &size_bytes);
+    assert_int_equal(pln_build_plan_memory(plan, size_bytes, &options, &again), PLN_OK);
+    pln_engine_release(built); /* whose bytes nobody needs any more */
+    assert_int_equal(pln_engine_input(again, 0, &info), PLN_OK);
+    assert_int_equal(info.dtype, PLN_I32);
+    assert_string_equal(info.name, "a");
+    assert_int_equal(pln_engine_output(again, 0, &info), PLN_OK);
+    assert_int_equal(info.dtype, PLN_I32);
+    assert_string_equal(info.name, "b");
+    assert_int_equal(pln_context_create(again, NULL, &context), PLN_OK);
+    assert_int_equal(pln_context_bind_input(context, "a", &in), PLN_OK);
+    assert_int_equal(pln_context_run(context), PLN_OK);
+    assert_int_equal(pln_context_output(context, "b", &out), PLN_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(((const int32_t *)out.data)[i], 2 * a[i]);
+    pln_context_destroy(context);
+    assert_int_equal(pln_build_plan_memory(NULL, 0, &options, &built), PLN_INVALID_ARGUMENT);
+    _Alignas(64) static const char none[128] = "no plan";
+    assert_int_equal(pln_build_plan_memory(none + 1, 100, &options, &built), PLN_INVALID_ARGUMENT);
+    assert_int_equal(pln_build_plan_memory(none, sizeof none, &options, &built), PLN_BAD_PLAN);
+    assert_null(built);
+    pln_engine_release(again);
+}
+
 static void states_survive(void **state)
 {
     (void)state;
@@ -294,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_survives),
         cmocka_unit_test(a_plan_may_keep_no_graph),
+        cmocka_unit_test(integers_become_narrow),
         cmocka_unit_test(states_survive),
         cmocka_unit_test(forged_graphs_are_refused_or_run),
     };

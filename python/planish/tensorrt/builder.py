@@ -356,6 +356,9 @@ class Builder(Reports):
             raise Unsupported("plans are for Linux: leave runtime_platform as it is")
         model, folder = network.to_model()
         inputs = {t.name: t.shape for t in network._inputs}
+        if generation() == 8 and any(t.code == 7 for t in network._inputs):
+            names = ", ".join(f"'{t.name}'" for t in network._inputs if t.code == 7)
+            self.logger.log(Severity.WARNING, f"{names}: INT64 in the model, INT32 in the engine, as TensorRT 8 has it; a program that gives INT64 is of a later generation (PLANISH_TENSORRT_GENERATION=10)")
         for i, profile in enumerate(config.profiles):
             profile._check(i, inputs)
         kept = [{name: [list(s) for s in shapes] for name, shapes in p.shapes.items()} for p in config.profiles]

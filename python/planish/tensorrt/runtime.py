@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import numbers
 import threading
+import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from .. import arrays, dtypes
 from .. import engine as _engine
 from .._native import lib
-from ..build import load
-from ..errors import Error, InvalidArgument, NotFound, OutOfMemory, Unsupported
+from ..build import build, load
+from ..errors import Error, Incompatible, InvalidArgument, NotFound, OutOfMemory, Unsupported
 from ..pycuda.host import blocks
 from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, extents, generation, type_of, until
-from .builder import DEBUG, PLUGINS, PROFILES, are_names, are_profiles, kept_in
+from .builder import DEBUG, HOW, PLUGINS, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
@@ -28,6 +29,7 @@ from .plugins import PluginShapes, are_told, get_plugin_registry, registry_ops
 from .subclass import IStreamReaderV2
 
 
+I64 = 7
 # Of inputs and outputs of unknown rank: programs look for extents below 0, and would take () for a scalar.
 UNKNOWN = Dims((-1,))
 # The address of an input that has none yet, for questions about shapes, which do not read it.
@@ -65,10 +67,30 @@ class Runtime(Reports):
                 serialized_engine = plan
             elif serialized_engine is None or isinstance(serialized_engine, (str, numbers.Number)):
                 raise TypeError(f"an engine is made of a plan's bytes, or of an object with read(size), not of {type(serialized_engine).__name__}")
-            return ICudaEngine(load(memoryview(serialized_engine), ops=registry_ops()), self.logger, self)
+            return ICudaEngine(self._of_generation(load(memoryview(serialized_engine), ops=registry_ops())), self.logger, self)
         except Error as raised:
             self.report(raised)
             return None  # type: ignore[return-value]
+
+
+    def _of_generation(self, engine: _engine.Engine) -> _engine.Engine:
+        """In generation 8 one whose inputs and outputs of 64-bit integers are ones of 32, whatever the plan was built for: such a plan is built again."""
+        wide = [i.name for i in engine.inputs + engine.outputs if i.code == I64 and not i.is_state]
+        if generation() != 8 or not wide:
+            return engine
+        what = f"'{wide[0]}' of this plan is INT64, which TensorRT 8 has not"
+        instead = "build with trtexec --pln-version=8, planish.build(…, int32_io=True) or a builder of generation 8; a program that gives INT64 is of a later generation (PLANISH_TENSORRT_GENERATION=10)"
+        how = kept_in(engine, HOW, {}, lambda value: isinstance(value, dict))
+        if isinstance(how.get("options"), dict):
+            how["options"]["int32_io"] = True  # a refit builds once more
+        start, kernels = time.monotonic(), {layer.kernel for layer in engine.layers}
+        try:
+            made = build(engine, device=engine.device, int32_io=True, keep_model=engine.keeps_model, ops=registry_ops(), metadata={HOW: json.dumps(how)} if how else None,
+                         tf32=any("_tf32_" in k for k in kernels), winograd=any("winograd" in k for k in kernels), cache=True)  # fmt: skip
+        except NotFound:
+            raise Incompatible(f"{what}, and the plan keeps no graph to be built again with INT32: {instead}") from None
+        self.logger.log(Severity.WARNING, f"{what}: built again with INT32 in {time.monotonic() - start:.2f} s. To save that, {instead}")
+        return made
 
 
 class ICudaEngine(Managed):
@@ -130,7 +152,7 @@ class ICudaEngine(Managed):
         return UNKNOWN if shape is None else Dims(d if isinstance(d, int) else -1 for d in shape)
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        """INT32 in place of INT64 in an engine that was built in generation 8."""
+        """In generation 8, INT32 in place of INT64: such engines are built, and plans are loaded as such ones."""
         return type_of(self._info(name).code)
 
     def get_tensor_location(self, name: str) -> Any:
