@@ -1,4 +1,5 @@
 """Plugins by subclass: of both generations, in networks and behind the parser, and in plans."""
+import gc
 import threading
 import unittest
 
@@ -42,7 +43,9 @@ class Pad(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPlugi
         return in_out[pos].desc.format == trt.TensorFormat.LINEAR
 
     def configure_plugin(self, inputs, outputs):
-        assert inputs[0].desc.type == trt.float32 and outputs[0].desc.dims[0] == inputs[0].desc.dims[0] + self.pads.sum()
+        assert inputs[0].desc.type == trt.float32
+        for one, other in ((inputs[0].desc.dims, outputs[0].desc.dims), *((getattr(inputs[0], which), getattr(outputs[0], which)) for which in ("min", "opt", "max"))):
+            assert other[0] == (one[0] + self.pads.sum() if one[0] >= 0 else -1)
 
     def get_valid_tactics(self):
         return [7]
@@ -153,6 +156,180 @@ class RepeatCreator(trt.IPluginCreatorV3One):
     def create_plugin(self, name, fields, phase):
         assert not fields
         return Repeat()
+
+
+class Halved(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
+    """x / 2 of halves alone."""
+
+    plugin_name = "Halved"
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0]]
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        return [trt.DimsExprs(inputs[0])]
+
+    def supports_format_combination(self, pos, in_out, num_inputs):
+        return in_out[pos].desc.type == trt.DataType.HALF and in_out[pos].desc.format == trt.TensorFormat.LINEAR
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        assert input_desc[0].type == output_desc[0].type == trt.float16
+        put(outputs[0], taken(inputs[0], input_desc[0].dims, np.float16) / np.float16(2))
+
+
+class HalvedCreator(trt.IPluginCreatorV3One):
+    name = "Halved"
+
+    def create_plugin(self, name, fields, phase):
+        return Halved()
+
+
+class Halved2(trt.IPluginV2DynamicExt):
+    """The same for TensorRT 8, out of halves into floats."""
+
+    plugin_type = "Halved2"
+
+    def get_output_datatype(self, index, input_types):
+        return trt.float32
+
+    def get_output_dimensions(self, index, inputs, expr_builder):
+        return trt.DimsExprs(inputs[0])
+
+    def supports_format_combination(self, pos, in_out, num_inputs):
+        return in_out[pos].type == (trt.float16 if pos == 0 else trt.float32)
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        put(outputs[0], taken(inputs[0], input_desc[0].dims, np.float16).astype(np.float32) / 2)
+
+
+class Halved2Creator(trt.IPluginCreator):
+    name = "Halved2"
+
+    def create_plugin(self, name, fields):
+        return Halved2()
+
+    def deserialize_plugin(self, name, data):
+        return Halved2()
+
+
+CALLS = []  # of the two classes below: who, what
+
+
+class Told(trt.IPluginV2DynamicExt):
+    """x, and a note of each call of TensorRT's order."""
+
+    plugin_type, made = "Told", 0
+
+    def __init__(self):
+        super().__init__()
+        Told.made += 1
+        self.number, self.size = Told.made, 0
+
+    def note(self, what):
+        CALLS.append((self.number, what))
+
+    def get_output_datatype(self, index, input_types):
+        return input_types[0]
+
+    def get_output_dimensions(self, index, inputs, expr_builder):
+        return trt.DimsExprs(inputs[0])
+
+    def supports_format_combination(self, pos, in_out, num_inputs):
+        self.note(f"supports {pos} {in_out[pos].type.name}")
+        return in_out[pos].format == trt.TensorFormat.LINEAR
+
+    def configure_plugin(self, inputs, outputs):
+        self.size = inputs[0].max[0]
+        self.note(f"configure {tuple(inputs[0].desc.dims)} {tuple(inputs[0].min)} {tuple(outputs[0].max)}")
+
+    def serialize(self):
+        self.note("serialize")
+        return np.int32(self.size).tobytes()
+
+    def clone(self):
+        made = Told()
+        made.size = self.size
+        self.note(f"clone {made.number}")
+        return made
+
+    def initialize(self):
+        self.note("initialize")
+        return 0
+
+    def terminate(self):
+        self.note("terminate")
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        self.note("enqueue")
+        put(outputs[0], taken(inputs[0], input_desc[0].dims))
+
+
+class ToldCreator(trt.IPluginCreator):
+    name = "Told"
+
+    def create_plugin(self, name, fields):
+        return Told()
+
+    def deserialize_plugin(self, name, data):
+        made = Told()
+        made.size = int(np.frombuffer(data, np.int32)[0])
+        made.note("deserialize")
+        return made
+
+
+class Counting(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuild, trt.IPluginV3OneRuntime):
+    """x and how often this plugin ran."""
+
+    plugin_name = "Counting"
+
+    def __init__(self):
+        super().__init__()
+        self.runs, self.most = 0, 0
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0]]
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        return [trt.DimsExprs(inputs[0])]
+
+    def configure_plugin(self, inputs, outputs):
+        CALLS.append("configure")
+        self.most = inputs[0].max[0]
+
+    def get_fields_to_serialize(self):
+        CALLS.append("fields")
+        return trt.PluginFieldCollection([trt.PluginField("most", np.array([self.most], np.int32), trt.PluginFieldType.INT32)])
+
+    def get_valid_tactics(self):
+        return [5, 6]
+
+    def attach_to_context(self, context):
+        assert context.gpu_allocator is None and context.error_recorder is None
+        CALLS.append("attach")
+        return self.clone()
+
+    def clone(self):
+        made = Counting()
+        made.most = self.most
+        return made
+
+    def set_tactic(self, tactic):
+        CALLS.append(f"tactic {tactic}")
+
+    def on_shape_change(self, inputs, outputs):
+        CALLS.append(f"shapes {tuple(inputs[0].dims)}")
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        self.runs += 1
+        put(outputs[0], taken(inputs[0], input_desc[0].dims) + np.float32(self.runs))
+
+
+class CountingCreator(trt.IPluginCreatorV3One):
+    name = "Counting"
+
+    def create_plugin(self, name, fields, phase):
+        CALLS.append(f"create {phase.name} {[int(f.data[0]) for f in fields]}")
+        return Counting()
 
 
 class Plugins(unittest.TestCase):
@@ -320,6 +497,132 @@ class Plugins(unittest.TestCase):
         x = draw(3, 2)
         for condition, y in ((True, x[[0, 1, 2, 0, 0]]), (False, -x[[0, 1, 2, 0]])):
             np.testing.assert_array_equal(run(build(builder, network), {"x": x, "c": np.array(condition)})["y"], y)
+
+    def test_format_combinations(self):
+        """A plugin that wants halves gets them where FP16 is permitted, and gives what the network has; where it is not, the build fails."""
+        self.creators += [HalvedCreator(), Halved2Creator()]
+        for creator in self.creators[-2:]:
+            self.registry.register_creator(creator)
+        x = draw(3, 5)
+        want = x.astype(np.float16).astype(np.float32) / 2
+
+        def layer(add):
+            builder, network = new()
+            (t,) = inputs_of(network, {"x": x}, {("x", 0)})
+            y = add(network, first(network.add_activation(t, trt.ActivationType.RELU)))
+            y.name = "y"
+            network.mark_output(y)
+            return builder, network
+
+        def parsed(op):
+            made = models.model([helper.make_node("Relu", ["x"], ["h"]), helper.make_node(op, ["h"], ["y"])], [("x", TensorProto.FLOAT, ["n", 5])], [("y", TensorProto.FLOAT, ["n", 5])])
+            builder, network = new()
+            self.assertTrue(trt.OnnxParser(network, LOGGER).parse(made.SerializeToString()), LOGGER.lines[-1:])
+            return builder, network
+
+        ways = [lambda: layer(lambda n, t: first(n.add_plugin_v3([t], [], Halved()))), lambda: layer(lambda n, t: first(n.add_plugin_v2([t], Halved2()))), lambda: parsed("Halved"), lambda: parsed("Halved2")]
+        for way in ways:
+            builder, network = way()
+            config = builder.create_builder_config()
+            self.assertIsNone(builder.build_serialized_network(network, config))
+            self.assertRegex(LOGGER.lines[-1][1], "plugin 'Halved2?' supports no combination .* FLOAT, FLOAT; HALF for FLOAT is tried where BuilderFlag.FP16 is set")
+            config.set_flag(trt.BuilderFlag.FP16)
+            builder, network = way()
+            plan = builder.build_serialized_network(network, config)
+            self.assertIsNotNone(plan, LOGGER.lines[-1])
+            engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+            self.assertEqual(engine.get_tensor_dtype("y"), trt.float32)
+            np.testing.assert_array_equal(run(engine, {"x": x})["y"], np.maximum(want, 0))
+
+    def test_life_of_version_2(self):
+        """In TensorRT's order: a build asks for types, configures a clone for the profile, and serializes that; each context has a clone, which is initialized before its first run, told new
+        shapes, and terminated with the context."""
+        self.creators.append(ToldCreator())
+        self.registry.register_creator(self.creators[-1])
+        CALLS.clear()
+        Told.made = 0
+        builder, network = new()
+        t = network.add_input("x", trt.float32, (-1, 2))
+        y = first(network.add_plugin_v2([t], Told()))
+        y.name = "y"
+        network.mark_output(y)
+        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+        profile.set_shape("x", (1, 2), (3, 2), (8, 2))
+        config.add_optimization_profile(profile)
+        config.set_flag(trt.BuilderFlag.FP16)
+        plan = builder.build_serialized_network(network, config)
+        self.assertEqual({what for _, what in CALLS[5:]}, {"deserialize"})  # for shapes
+        self.assertEqual(CALLS[:5], [(1, "clone 2"), (2, "supports 0 FLOAT"), (2, "supports 1 FLOAT"), (2, "configure (-1, 2) (1, 2) (8, 2)"), (2, "serialize")])
+        CALLS.clear()
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+        context, other = engine.create_execution_context(), engine.create_execution_context()
+
+        def check(context, rows):
+            x, memory = draw(rows, 2), [on_device(np.zeros((rows, 2), np.float32)) for _ in range(2)]
+            memory[0] = on_device(x)
+            context.set_input_shape("x", x.shape)
+            self.assertTrue(context.execute_v2([int(m) for m in memory]), LOGGER.lines[-1:])
+            close(taken(memory[1], x.shape), x)
+
+        for rows in (3, 3, 5):
+            check(context, rows)
+        mine = [(who, what) for who, what in CALLS]
+        base, clone = mine[0][0], mine[-1][0]
+        self.assertEqual(mine, [(base, "deserialize"), (base, f"clone {clone}"), (clone, "configure (3, 2) (3, 2) (3, 2)"), (clone, "initialize"), (clone, "enqueue"), (clone, "enqueue"),
+                                (clone, "configure (5, 2) (5, 2) (5, 2)"), (clone, "enqueue")])  # fmt: skip
+        check(other, 1)
+        self.assertEqual([what for _, what in CALLS[len(mine) :]], [f"clone {CALLS[-1][0]}", "configure (1, 2) (1, 2) (1, 2)", "initialize", "enqueue"])
+        CALLS.clear()
+        del context
+        gc.collect()
+        self.assertEqual(CALLS, [(clone, "terminate")])
+
+    def test_life_of_version_3(self):
+        """Contexts and layers have plugins of their own, also of the same parameters, attached to the context; shapes are told when they change."""
+        self.creators.append(CountingCreator())
+        self.registry.register_creator(self.creators[-1])
+
+        def layers():
+            builder, network = new()
+            t = network.add_input("x", trt.float32, (-1,))
+            for _ in range(2):
+                t = first(network.add_plugin_v3([t], [], Counting()))
+            return builder, network, t
+
+        def nodes():
+            made = models.model([helper.make_node("Counting", ["x"], ["h"], most=[7]), helper.make_node("Counting", ["h"], ["y"], most=[7])], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])])
+            builder, network = new()
+            self.assertTrue(trt.OnnxParser(network, LOGGER).parse(made.SerializeToString()), LOGGER.lines[-1:])
+            return builder, network, None
+
+        for way in (layers, nodes):
+            builder, network, t = way()
+            if t is not None:
+                t.name = "y"
+                network.mark_output(t)
+            config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+            profile.set_shape("x", (1,), (3,), (8,))
+            config.add_optimization_profile(profile)
+            CALLS.clear()
+            plan = builder.build_serialized_network(network, config)
+            self.assertIsNotNone(plan, LOGGER.lines[-1:])
+            if way is layers:
+                self.assertEqual((CALLS[:2], CALLS.count("configure")), (["configure", "fields"], 2))
+            engine = trt.Runtime(LOGGER).deserialize_cuda_engine(plan)
+            CALLS.clear()
+            got = []
+            for rows in ((2, 2), (2, 4)):
+                context = engine.create_execution_context()
+                for n in rows:
+                    memory = [on_device(np.zeros(n, np.float32)) for _ in range(2)]
+                    context.set_input_shape("x", (n,))
+                    self.assertTrue(context.execute_v2([int(m) for m in memory]), LOGGER.lines[-1:])
+                    got.append(taken(memory[1], (n,))[0])
+            self.assertEqual(got, [2, 4, 2, 4])
+            told = [call for call in CALLS if call.split()[0] in ("attach", "tactic", "shapes")]
+            self.assertEqual(told, ["attach", "tactic 5", "shapes (2,)"] * 4 + ["shapes (4,)"] * 2)
+            created = [call for call in CALLS if call.startswith("create RUNTIME")]
+            self.assertEqual(created, [f"create RUNTIME [{8 if way is layers else 2}]"] * 2)
 
     def test_mistakes(self):
         raised = ValueError("out of paint")

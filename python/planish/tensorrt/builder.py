@@ -10,13 +10,13 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from .. import engine as _engine
 from ..build import build, default_device
 from ..errors import BadPlan, Cancelled, Error, InvalidArgument, NotFound, Unsupported
-from .base import Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
+from .base import DataType, Dims, Flagged, Flags, IHostMemory, Kept, Managed, Reports, Strict, generation, until
 from .definition import INetworkDefinition
-from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
+from .enums import BuilderFlag, DeviceType, EngineCapability, HardwareCompatibilityLevel, MemoryPoolType, NetworkDefinitionCreationFlag, ProfilingVerbosity, RuntimePlatform, TilingOptimizationLevel
 from .errors_of import missing
 from .log import Phases, Recorder, Severity, as_logger
 from .parser import read
-from .plugins import get_plugin_registry, registry_ops, told_by_plugins
+from .plugins import Scope, get_plugin_registry, registry_ops, told_by_plugins
 
 # The plan's metadata key for what TensorRT keeps in its engines.
 PROFILES = "planish.tensorrt.profiles"
@@ -27,6 +27,8 @@ DEBUG = "planish.tensorrt.debug"
 VERBOSITY = "planish.tensorrt.verbosity"
 # What plugins are asked for shapes with.
 PLUGINS = "planish.tensorrt.plugins"
+# Names of the types that plugins may get in place of FLOAT.
+PERMITTED = "planish.tensorrt.permitted"
 # What a timing cache begins with, and bytes of its head and of an entry.
 TIMINGS, TIMINGS_HEAD, TIMINGS_ENTRY = b"\x89PLNTIM\x1a", 32, 24
 # A stripped plan is there to be refitted; ours keeps its weights.
@@ -354,7 +356,8 @@ class Builder(Reports):
     def _build(self, network: INetworkDefinition, config: IBuilderConfig) -> _engine.Engine:
         if config.runtime_platform != RuntimePlatform.SAME_AS_BUILD:
             raise Unsupported("plans are for Linux: leave runtime_platform as it is")
-        model, folder = network.to_model()
+        halves = [DataType.HALF] if config.get_flag(BuilderFlag["FP16"]) and not network.get_flag(NetworkDefinitionCreationFlag.STRONGLY_TYPED) else []
+        model, folder = network.to_model(halves, config.profiles[0] if config.profiles else None)
         inputs = {t.name: t.shape for t in network._inputs}
         if generation() == 8 and any(t.code == 7 for t in network._inputs):
             names = ", ".join(f"'{t.name}'" for t in network._inputs if t.code == 7)
@@ -375,10 +378,10 @@ class Builder(Reports):
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
         # All of them, also where they say nothing: a model may bring keys of these names.
         told = {VERBOSITY: ProfilingVerbosity(config.profiling_verbosity).name, PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or []),
-                PLUGINS: json.dumps(told_by_plugins(read(model)) if registry_ops() is not None else {})}  # fmt: skip
+                PLUGINS: json.dumps(told_by_plugins(read(model)) if registry_ops() is not None else {}), PERMITTED: json.dumps([t.name for t in halves])}  # fmt: skip
         level = int(config.builder_optimization_level)
         try:
-            with _CacheFile(config.timing_cache, config.get_flag(BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)) as cache:
+            with _CacheFile(config.timing_cache, config.get_flag(BuilderFlag.ERROR_ON_TIMING_CACHE_MISS)) as cache, Scope(halves, builds=True):
                 made = build(model, external_data=folder, ops=registry_ops(), device=default_device(), metadata=told, keep_model=refits, progress=phases or False, timing_cache=cache,
                              tune="full" if level >= 5 else "fast" if level == 4 or cache else "off", logger=lambda level, text: self.logger.log(Severity(level + 1), text), **options)  # fmt: skip
             if phases and not phases.finish():

@@ -524,6 +524,8 @@ class Emitter:
         self.ops: Set[str] = outer.ops if outer else set()  # domains of plugins
         self.used: Set[str] = outer.used if outer else set()  # names that nodes of any body use
         self.results: Dict[int, Dict[int, str]] = {}  # of loops and conditionals, by id: names of tensors, by id
+        self.permitted: Optional[Sequence[Any]] = outer.permitted if outer else None  # types that plugins may get in place of FLOAT; None: no engine is built of this
+        self.extents: List[Dict[str, int]] = outer.extents if outer else []  # of a profile: least, usual and largest ones of the inputs' dynamic dims, by name
         self.more: Optional[List[Tuple[str, int, Any]]] = None  # where only shapes are asked for: inputs that stand for what a loop hands its body
 
     # ---- what layers call ----
@@ -849,9 +851,26 @@ class NetworkBase(Managed):
             self._inside = body_layers(self._layers)
         return self._inside
 
-    def _written(self) -> Emitter:
+    def _extents(self, profile: Any) -> List[Dict[str, int]]:
+        """Of a profile: its least, usual and largest extents by the names of dims."""
+        out: List[Dict[str, int]] = [{}, {}, {}]
+        for tensor in self._inputs:
+            for place, shape in enumerate(profile.get_shape(tensor.name)):
+                out[place].update({name: d for name, d in zip(self._dims(tensor) or (), shape) if isinstance(name, str)})
+        return out
+
+    def _with_extents(self, tensor: ITensor, extents: Dict[str, int]) -> List[Optional[int]]:
+        """A tensor's shape with extents of a profile; None: what is not known of it."""
+        if hasattr(tensor._layer, "with_extents"):  # a plugin's own rule
+            return tensor._layer.with_extents(extents)[next(i for i, t in enumerate(tensor._layer.outputs) if t is tensor)]
+        info = self._info(tensor)
+        dims = self._dims(tensor) if tensor._layer is None else info.shape if info is not None else None
+        return [None] * tensor.rank if dims is None else [d if isinstance(d, int) else extents.get(d or "") for d in dims]
+
+    def _written(self, permitted: Optional[Sequence[Any]] = None, profile: Any = None) -> Emitter:
         """All layers that were added, as nodes."""
         e, inside = Emitter(), self._bodies()
+        e.permitted, e.extents = permitted, self._extents(profile) if profile is not None else []
         for layer in self._layers:
             if not isinstance(layer, OnnxLayer) and id(layer) not in inside:
                 e.write(layer)
@@ -954,8 +973,8 @@ class NetworkBase(Managed):
                 out[layer.name] = roles
         return out
 
-    def to_model(self) -> Tuple[Any, Any]:
-        """(the ONNX model, a path or bytes; the folder of its external data)."""
+    def to_model(self, permitted: Optional[Sequence[Any]] = None, profile: Any = None) -> Tuple[Any, Any]:
+        """(the ONNX model, a path or bytes; the folder of its external data). permitted: to build an engine of, whose plugins may get these types in place of FLOAT, and are told the profile's extents."""
         if not self._outputs:
             raise InvalidArgument("the network has no output: call network.mark_output(tensor), or parse a model into it first (OnnxParser.parse)")
         added = any(not isinstance(layer, OnnxLayer) for layer in self._layers)
@@ -963,7 +982,7 @@ class NetworkBase(Managed):
         casts = self._named_again()
         if self.graph is not None and same and not added and not casts and not self._renamed() and self.name == self.graph.name:
             return self.model, self.folder
-        e = self._written()
+        e = self._written(permitted, profile)
         for tensor in self._outputs:
             if tensor._layer is not None and not isinstance(tensor._layer, OnnxLayer) and id(tensor) not in e.names:
                 raise tensor._layer.fail("it stands inside of a loop or conditional, and cannot be an output outside of it: add_loop_output, or add_output of the conditional, gives values out")

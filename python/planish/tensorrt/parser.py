@@ -129,6 +129,8 @@ class _PluginNodes:
         if known:
             self.domains.add(domain_of(namespace))
             out.append(wire.put(wire.NODE_DOMAIN, domain_of(namespace)))  # type: ignore[arg-type]
+            if VERSION not in told:  # a node with an attribute has a place of its own in an engine (custom.calling)
+                out.append(wire.put(wire.NODE_ATTRIBUTE, wire.put_attribute(VERSION, "1")))  # type: ignore[arg-type]
         return b"".join(out)
 
     def graph(self, data: Any) -> bytes:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import base64
 import math
 import threading
+import weakref
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from .. import dtypes
 from ..build import default_device
-from ..custom import Ops
-from ..errors import InvalidArgument, NotFound, Unsupported
+from ..custom import Ops, calling
+from ..errors import Error, InvalidArgument, NotFound, Unsupported
 from . import wire
-from .base import DataType, Dims, Named, code_of, type_of
+from .base import DataType, Dims, Named, code_of, generation, type_of
 from .enums import LayerType, PluginCapabilityType, PluginFieldType, TensorFormat, TensorRTPhase
 from .network import Emitter, ILayer, Param
 
@@ -26,6 +27,8 @@ PREFIX = "trt.plugins"
 VERSION, NAMESPACE, DATA = "plugin_version", "plugin_namespace", "planish_data"
 # Of a node: which of its inputs tell shapes by their values, as TensorRT's parser calls it.
 SHAPE_INPUTS = "tensorrt_plugin_shape_input_indices"
+# Of a node that a build made of a layer: the types of inputs and outputs that the plugin agreed to, and the tactic that was chosen.
+TYPES, TACTIC = "planish_types", "planish_tactic"
 
 _FIELD_TYPES = {"float16": PluginFieldType.FLOAT16, "float32": PluginFieldType.FLOAT32, "float64": PluginFieldType.FLOAT64, "int8": PluginFieldType.INT8, "int16": PluginFieldType.INT16,
                 "int32": PluginFieldType.INT32, "int64": PluginFieldType.INT64}  # fmt: skip
@@ -145,8 +148,12 @@ class IPluginV3OneBuild(IPluginCapability):
 
     num_outputs = 1
 
+    def supports_format_combination(self, pos: int, in_out: Any, num_inputs: int) -> bool:
+        """May input or output `pos` have that type and format, where those before it have theirs? Asked in builds."""
+        return True
+
     def configure_plugin(self, inputs: Any, outputs: Any) -> None:
-        """Told the shapes."""
+        """Told types and shapes in a build, -1 for dynamic extents."""
 
     def get_workspace_size(self, inputs: Any, outputs: Any) -> int:
         """Bytes that enqueue wants."""
@@ -164,7 +171,7 @@ class IPluginV3OneRuntime(IPluginCapability):
         """Told the shapes of this run."""
 
     def attach_to_context(self, context: Any) -> Any:
-        """The plugin for a context."""
+        """The plugin for a context, of which it gets an IPluginResourceContext: a clone."""
         return self.clone()  # type: ignore[attr-defined]
 
     def set_tactic(self, tactic: int) -> None:
@@ -173,6 +180,13 @@ class IPluginV3OneRuntime(IPluginCapability):
     def get_fields_to_serialize(self) -> PluginFieldCollection:
         """What the creator makes it of again."""
         return PluginFieldCollection()
+
+
+class IPluginResourceContext:
+    """What a plugin may use of a context: gpu_allocator, error_recorder."""
+
+    def __init__(self, gpu_allocator: Any = None, error_recorder: Any = None) -> None:
+        self.gpu_allocator, self.error_recorder = gpu_allocator, error_recorder
 
 
 class IPluginV3:
@@ -203,15 +217,19 @@ class IPluginV2DynamicExt(IPluginV2Ext):
 
     plugin_type, plugin_version, plugin_namespace, num_outputs, serialization_size = "", "1", "", 1, 0
 
+    def supports_format_combination(self, pos: int, in_out: Any, num_inputs: int) -> bool:
+        """May input or output `pos` have that type and format, where those before it have theirs? Asked in builds."""
+        return True
+
     def initialize(self) -> int:
-        """Before the first run."""
+        """Of the clone that a context has, before its first run."""
         return 0
 
     def terminate(self) -> None:
-        """When it is not needed any more."""
+        """When the context goes."""
 
     def configure_plugin(self, inputs: Any, outputs: Any) -> None:
-        """Told the shapes."""
+        """Told types and shapes: in a build, -1 for dynamic extents; of a context's clone when they are others than in the run before."""
 
     def get_workspace_size(self, inputs: Any, outputs: Any) -> int:
         """Bytes that enqueue wants."""
@@ -343,7 +361,7 @@ def fields_of(attributes: Dict[str, Any]) -> PluginFieldCollection:
     """Attributes of a node as fields; numbers become those of 32 bits, as TensorRT's parser makes them."""
     out = PluginFieldCollection()
     for name, value in attributes.items():
-        if name in (VERSION, NAMESPACE, DATA, SHAPE_INPUTS):
+        if name in (VERSION, NAMESPACE, DATA, SHAPE_INPUTS, TYPES, TACTIC):
             continue
         if isinstance(value, np.ndarray):
             out.append(PluginField(name, value))
@@ -359,58 +377,216 @@ def _key(attributes: Dict[str, Any]) -> Any:
     return tuple(sorted((name, value.tobytes() + str(value.dtype).encode() if isinstance(value, np.ndarray) else repr(value)) for name, value in attributes.items()))
 
 
+# ---- who a plugin works for ----
+
+
+class Scope:
+    """What is done within `with` is done by one build, or one context: the plugins of each layer are its own."""
+
+    _now = threading.local()
+
+    def __init__(self, permitted: Sequence[DataType] = (), layers: Optional[Dict[Any, Any]] = None, clones: Optional[Dict[Any, Any]] = None, resources: Any = None, builds: bool = False) -> None:
+        """permitted: types that plugins may get in place of FLOAT. layers, clones: those of an engine and of a context, by their places in the engine; None: by attributes. builds: a build
+        asks for shapes."""
+        self.permitted, self.resources, self.builds, self.has_places = permitted, resources, builds, layers is not None
+        self.layers: Dict[Any, Any] = {} if layers is None else layers
+        self.clones: Dict[Any, Any] = {} if clones is None else clones
+
+    def __enter__(self) -> "Scope":
+        self._before = getattr(Scope._now, "scope", None)
+        Scope._now.scope = self
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        Scope._now.scope = self._before
+
+    @classmethod
+    def now(cls) -> "Optional[Scope]":
+        """None: nobody said for whom."""
+        return getattr(cls._now, "scope", None)
+
+
+def finish(clones: Dict[Any, Any]) -> None:
+    """Of a context that goes."""
+    while clones:
+        clones.popitem()[1].finish()
+
+
+def scope_of(context: Any, permitted: Sequence[DataType], resources: Any) -> Scope:
+    """For the runs of a planish.Context, with whom its clones go."""
+    layers = context.engine.__dict__.setdefault("_plugin_layers", {})
+    clones = context.__dict__.get("_plugin_clones")
+    if clones is None:
+        clones = context.__dict__.setdefault("_plugin_clones", {})
+        weakref.finalize(context, finish, clones)
+    return Scope(permitted, layers, clones, resources)
+
+
+class _Layer:
+    """A plugin in an engine, of which contexts have clones."""
+
+    def __init__(self, work: "_Work", attributes: Dict[str, Any]) -> None:
+        self.work = work
+        self.types: Optional[List[DataType]] = [DataType(t) for t in attributes[TYPES]] if TYPES in attributes else None
+        self.tactic = int(attributes.get(TACTIC, 0))
+        phase = TensorRTPhase.BUILD if self.types is None else TensorRTPhase.RUNTIME
+        self.plugin = work.made(attributes[DATA], None, phase) if DATA in attributes else work.made(None, fields_of(attributes), phase, attributes)
+
+    def settle(self, attributes: Dict[str, Any], types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], made: Sequence[Tuple[DataType, DimsExprs]], permitted: Sequence[DataType]) -> None:
+        """Of a node that no build made of a layer, but a model has: what a build does, and the plugin made of what it serializes."""
+        self.types, self.tactic = agreed(self.plugin, types, dims, made, permitted)
+        if isinstance(self.plugin, IPluginV2DynamicExt):
+            self.plugin = self.work.made(np.frombuffer(bytes(self.plugin.serialize()), np.uint8), None, TensorRTPhase.RUNTIME, attributes)
+            return
+        runtime = self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
+        if getattr(type(runtime), "get_fields_to_serialize", None) is IPluginV3OneRuntime.get_fields_to_serialize:
+            return  # it tells none: it goes on as it is
+        self.plugin = self.work.made(None, PluginFieldCollection(runtime.get_fields_to_serialize() or []), TensorRTPhase.RUNTIME, attributes)
+
+
+class _Clone:
+    """A layer's plugin in one context."""
+
+    def __init__(self, layer: _Layer, resources: Any) -> None:
+        self.layer, plugin = layer, layer.plugin
+        self.is_v2 = isinstance(plugin, IPluginV2DynamicExt)
+        self.plugin = plugin.clone() if self.is_v2 else plugin.get_capability_interface(PluginCapabilityType.RUNTIME).attach_to_context(resources or IPluginResourceContext())
+        if self.plugin is None:
+            raise InvalidArgument(f"plugin '{layer.work.name}': {'clone' if self.is_v2 else 'attach_to_context'} gave None, not the plugin of a context")
+        self.runner = self.plugin if self.is_v2 else self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
+        self.shapes: Any = None
+        self.is_ready = False
+        self.workspace = np.empty(1, np.uint8)
+
+    def _call(self, name: str, *given: Any) -> Any:
+        status = getattr(self.runner, name)(*given)
+        if status not in (None, 0):
+            raise InvalidArgument(f"{name} of plugin '{self.layer.work.name}' returned {status}")
+
+    def _prepare(self, descs: Any) -> None:
+        """Whatever comes before an enqueue whose shapes are others than those of the last one."""
+        dynamic = [[DynamicPluginTensorDesc(d) for d in side] for side in descs]
+        if self.is_v2:
+            self._call("configure_plugin", *dynamic)
+        if not self.is_ready and self.is_v2:
+            self._call("initialize")
+        elif not self.is_ready:
+            self._call("set_tactic", self.layer.tactic)
+        self.is_ready = True
+        if self.is_v2:
+            size = self.plugin.get_workspace_size(*descs)
+        else:
+            self._call("on_shape_change", *descs)
+            size = self.plugin.get_capability_interface(PluginCapabilityType.BUILD).get_workspace_size(*dynamic)
+        if int(size or 0) > self.workspace.nbytes:
+            self.workspace = np.empty(int(size), np.uint8)
+
+    def run(self, inputs: Sequence[Any], outputs: Sequence[Any], types: Sequence[DataType]) -> None:
+        """One enqueue, on arrays of the host."""
+        arrays = [np.ascontiguousarray(a) for a in inputs]
+        descs = [PluginTensorDesc(a.shape, t) for a, t in zip(arrays, types)], [PluginTensorDesc(a.shape, t) for a, t in zip(outputs, types[len(arrays) :])]
+        shapes = [tuple(d.dims) for side in descs for d in side]
+        if shapes != self.shapes:
+            self.shapes = None
+            self._prepare(descs)
+            self.shapes = shapes
+        if default_device().startswith("cuda"):
+            status = _on_gpu(self.runner, descs, arrays, outputs, self.workspace.nbytes)
+        else:
+            status = self.runner.enqueue(*descs, [a.ctypes.data for a in arrays], [a.ctypes.data for a in outputs], self.workspace.ctypes.data, 0)
+        if status not in (None, 0):
+            raise InvalidArgument(f"the plugin's enqueue returned {status}")
+
+    def finish(self) -> None:
+        """When its context goes."""
+        if self.is_v2 and self.is_ready:
+            self.is_ready = False
+            self.runner.terminate()
+
+
 class _Work(threading.local):
-    """What a plugin does as a custom operator. Each thread has its own plugins; their creators are those that were there when the engine was made, by version."""
+    """What a plugin does as a custom operator; its creators are those that were there when the engine was made, by version. Where nobody says for whom it works (Scope), as in
+    engines of planish.load, each thread has a plugin for all layers of the same attributes."""
 
     def __init__(self, name: str, namespace: str, creators: Dict[str, Any]) -> None:
         self.name, self.namespace, self.creators = name, namespace, creators
-        self.made: Dict[Any, Any] = {}
+        self.own = Scope()
 
-    def plugin(self, attributes: Dict[str, Any]) -> Any:
-        key = _key(attributes)
-        if key not in self.made:
-            version = _text(attributes.get(VERSION, "1"))
-            creator = self.creators.get(version)
-            if creator is None:
-                raise NotFound(f"plugin '{self.name}', version {version}, namespace '{self.namespace}' is not registered: trt.get_plugin_registry().register_creator(creator)")
-            fields = fields_of(attributes)
-            if DATA in attributes:
-                plugin = creator.deserialize_plugin(self.name, np.asarray(attributes[DATA]).tobytes())
-            elif isinstance(creator, IPluginCreatorV3One):
-                plugin = creator.create_plugin(self.name, fields, TensorRTPhase.RUNTIME)
-            else:
-                plugin = creator.create_plugin(self.name, fields)
-            if plugin is None:
-                raise InvalidArgument(f"the creator of plugin '{self.name}' made nothing of {[f.name for f in fields]}")
-            self.made[key] = plugin
-        return self.made[key]
+    def made(self, data: Any, fields: Any, phase: Any, attributes: Any = None) -> Any:
+        """A plugin of its creator: of bytes that one serialized, or of fields."""
+        version = _text((attributes or self.attributes).get(VERSION, "1"))
+        creator = self.creators.get(version)
+        if creator is None:
+            raise NotFound(f"plugin '{self.name}', version {version}, namespace '{self.namespace}' is not registered: trt.get_plugin_registry().register_creator(creator)")
+        if data is not None:
+            plugin = creator.deserialize_plugin(self.name, np.asarray(data).tobytes())
+        elif isinstance(creator, IPluginCreatorV3One):
+            plugin = creator.create_plugin(self.name, fields, phase)
+        else:
+            plugin = creator.create_plugin(self.name, fields)
+        if plugin is None:
+            raise InvalidArgument(f"the creator of plugin '{self.name}' made nothing of {[f.name for f in fields or []]}")
+        return plugin
+
+    def layer(self, attributes: Dict[str, Any]) -> Tuple[_Layer, Scope, Any]:
+        """The layer that is asked for, for whom, and its key there."""
+        scope, self.attributes = Scope.now(), attributes
+        scope = scope or self.own
+        key: Any = calling.step if scope.has_places else (self.name, self.namespace, _key(attributes))
+        with _making:
+            if key not in scope.layers:
+                scope.layers[key] = _Layer(self, attributes)
+        return scope.layers[key], scope, key
+
+    def _asked(self, layer: _Layer, attributes: Dict[str, Any], inputs: Sequence[Any], shapes: Sequence[Any], values: Sequence[Any], settles: bool, permitted: Sequence[DataType]) -> Any:
+        """(type, extents) of the outputs."""
+        types = [type_of(dtypes.from_numpy(dtype) or 0) for dtype in inputs]
+        made = outputs_of(layer.plugin, types, shapes, values)
+        if not settles or layer.types is not None:
+            return made
+        with _making:
+            if layer.types is None and any(d is None for shape in shapes for d in shape):  # a build, which asks what can be asked without extents
+                combination(layer.plugin, types, shapes, made, permitted)
+            elif layer.types is None:
+                layer.settle(attributes, types, shapes, made, permitted)
+        return made
 
     def shapes(self, inputs: Sequence[Any], attributes: Dict[str, Any]) -> List[Any]:
         if any(i is None or i[1] is None for i in inputs):
             return []
         inputs, n_shapes = _in_order(inputs, attributes)
-        types = [type_of(dtypes.from_numpy(dtype) or 0) for dtype, _ in inputs]
         values = [_unknown(dims) for _, dims in inputs[len(inputs) - n_shapes :]]
         if None in values:
             return []
-        made = outputs_of(self.plugin(attributes), types, [dims for _, dims in inputs], values)
+        layer, scope, _ = self.layer(attributes)
+        made = self._asked(layer, attributes, [dtype for dtype, _ in inputs], [dims for _, dims in inputs], values, scope.builds or scope.has_places, scope.permitted)
         return [(dtypes.to_numpy(code_of(t)), tuple(None if e.is_size_tensor() else e.value for e in exprs)) for t, exprs in made]
 
     def compute(self, inputs: Sequence[Any], attributes: Dict[str, Any]) -> List[Any]:
-        plugin = self.plugin(attributes)
+        layer, scope, key = self.layer(attributes)
         inputs, n_shapes = _in_order(inputs, attributes)
-        types = [type_of(dtypes.from_numpy(i.dtype) or 0) for i in inputs]
-        made = outputs_of(plugin, types, [i.shape for i in inputs], [i.reshape(-1).tolist() for i in inputs[len(inputs) - n_shapes :]])
+        values = [i.reshape(-1).tolist() for i in inputs[len(inputs) - n_shapes :]]
+        made = self._asked(layer, attributes, [i.dtype for i in inputs], [i.shape for i in inputs], values, True, scope.permitted)
         shapes = [tuple(e.value for e in exprs) for _, exprs in made]
         if any(d is None for shape in shapes for d in shape):
             raise InvalidArgument(f"plugin '{self.name}' does not tell the shape of its outputs")
-        outputs = [np.empty(shape, dtypes.to_numpy(code_of(t))) for (t, _), shape in zip(made, shapes)]
-        run(plugin, inputs, types, outputs, [t for t, _ in made])
+        types = layer.types or []
+        if len(types) != len(inputs) + len(made):
+            raise InvalidArgument(f"plugin '{self.name}' has {len(inputs)} inputs and {len(made)} outputs here, and had {len(types)} together in the build")
+        kinds = [dtypes.to_numpy(code_of(t)) for t in types]
+        if key not in scope.clones:
+            scope.clones[key] = _Clone(layer, scope.resources)
+        outputs = [np.empty(shape, kind) for kind, shape in zip(kinds[len(inputs) :], shapes)]
+        scope.clones[key].run([i.astype(kind, copy=False) for i, kind in zip(inputs, kinds)], outputs, types)
         for i, (_, exprs) in enumerate(made):
             for axis, e in enumerate(exprs):
                 if e.is_size_tensor():
                     outputs[i] = np.take(outputs[i], np.arange(int(outputs[e.size_tensor])), axis=axis)
-        return outputs
+        return [array.astype(dtypes.to_numpy(code_of(t)), copy=False) for array, (t, _) in zip(outputs, made)]
+
+
+# Plugins of an engine are made once, whoever comes first. They may ask for shapes of others meanwhile.
+_making = threading.RLock()
 
 
 # ---- shapes of plugins' outputs for a context's inputs ----
@@ -471,10 +647,12 @@ class PluginShapes:
         for node, attributes, work in self.nodes:
             given = [known.get(one) for one in node.inputs]
             try:
-                told = given if work is None else work.shapes(given, attributes)
+                if work is not None:
+                    with work.own:
+                        given = work.shapes(given, attributes)
             except InvalidArgument:  # the run will say it
                 return None
-            known.update(zip(node.outputs, told))
+            known.update(zip(node.outputs, given))
         dims = (known.get(name) or (None, None))[1]
         return None if dims is None or any(d is None for d in dims) else tuple(dims)
 
@@ -519,29 +697,61 @@ def outputs_of(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[O
     return list(zip(build.get_output_data_types(list(types)), shapes))
 
 
-def run(plugin: Any, inputs: Sequence[Any], types: Sequence[DataType], outputs: Sequence[Any], out_types: Sequence[DataType]) -> None:
-    """One enqueue, on arrays of the host."""
-    descs = [PluginTensorDesc(a.shape, t) for a, t in zip(inputs, types)], [PluginTensorDesc(a.shape, t) for a, t in zip(outputs, out_types)]
-    dynamic = [[DynamicPluginTensorDesc(d) for d in side] for side in descs]
-    if isinstance(plugin, IPluginV2DynamicExt):
-        plugin.configure_plugin(*dynamic)
-        runner, size = plugin, plugin.get_workspace_size(*descs)
-    else:
-        build, runner = plugin.get_capability_interface(PluginCapabilityType.BUILD), plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
-        build.configure_plugin(*dynamic)
-        tactics = build.get_valid_tactics()
-        if tactics:
-            runner.set_tactic(tactics[0])
-        runner.on_shape_change(*descs)
-        size = build.get_workspace_size(*dynamic)
-    workspace = np.empty(max(int(size or 0), 1), np.uint8)
-    arrays = [np.ascontiguousarray(a) for a in inputs]
-    if default_device().startswith("cuda"):
-        status = _on_gpu(runner, descs, arrays, outputs, workspace.nbytes)
-    else:
-        status = runner.enqueue(*descs, [a.ctypes.data for a in arrays], [a.ctypes.data for a in outputs], workspace.ctypes.data, 0)
+def _choices(kind: DataType, permitted: Sequence[DataType]) -> List[DataType]:
+    """Types that an input or output of the network's type may have in a plugin, in the order in which they are tried."""
+    if kind == DataType.FLOAT:
+        return [kind, *permitted]
+    return [kind, DataType.INT32] if kind == DataType.INT64 and generation() == 8 else [kind]
+
+
+def _build_part(plugin: Any) -> Any:
+    return plugin if isinstance(plugin, IPluginV2DynamicExt) else plugin.get_capability_interface(PluginCapabilityType.BUILD)
+
+
+def combination(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], made: Sequence[Tuple[DataType, DimsExprs]], permitted: Sequence[DataType]) -> List[PluginTensorDesc]:
+    """Asks a plugin for each input and output, in their order, which type it takes there: the first combination that is found. types, dims: of the inputs in the network; made: of
+    outputs_of. Row-major is the only format."""
+    is_v2, build = isinstance(plugin, IPluginV2DynamicExt), _build_part(plugin)
+    shapes = [[-1 if d is None else d for d in shape] for shape in [*dims, *([e.value for e in exprs] for _, exprs in made)]]
+    wanted = [*types, *(t for t, _ in made)]
+    descs = [PluginTensorDesc(shape, t) for shape, t in zip(shapes, wanted)]
+    asked = descs if is_v2 else [DynamicPluginTensorDesc(d) for d in descs]
+    ask = getattr(build, "supports_format_combination", None)
+
+    def found(pos: int) -> bool:
+        if pos == len(descs):
+            return True
+        for choice in _choices(wanted[pos], permitted):
+            descs[pos].type = choice
+            if (ask is None or ask(pos, asked, len(types))) and found(pos + 1):
+                return True
+        descs[pos].type = wanted[pos]
+        return False
+
+    if not found(0):
+        told = ", ".join(t.name for t in wanted)
+        raise Unsupported(f"plugin '{_name_of(plugin)}' supports no combination of row-major (LINEAR) inputs and outputs that are {told}" + (f", or {permitted[0].name} for FLOAT" if permitted else "; HALF for FLOAT is tried where BuilderFlag.FP16 is set"))  # fmt: skip
+    return descs
+
+
+def agreed(plugin: Any, types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], made: Sequence[Tuple[DataType, DimsExprs]],
+           permitted: Sequence[DataType], bounds: Sequence[Sequence[Sequence[int]]] = ()) -> Tuple[List[DataType], int]:  # fmt: skip
+    """What a build does with a plugin: finds a combination of types, configures it for that, and asks for its tactics. bounds: least, usual and largest shapes of inputs and outputs, where a
+    profile tells them. Returns the types and the first tactic, 0 where there is none."""
+    descs = combination(plugin, types, dims, made, permitted)
+    dynamic = [DynamicPluginTensorDesc(d) for d in descs]
+    for one, told_shapes in zip(dynamic, zip(*bounds)):
+        one.min, one.opt, one.max = map(Dims, told_shapes)
+    sides = dynamic[: len(types)], dynamic[len(types) :]
+    status = _build_part(plugin).configure_plugin(*sides)
     if status not in (None, 0):
-        raise InvalidArgument(f"the plugin's enqueue returned {status}")
+        raise InvalidArgument(f"configure_plugin of plugin '{_name_of(plugin)}' returned {status}")
+    tactics = [] if isinstance(plugin, IPluginV2DynamicExt) else _build_part(plugin).get_valid_tactics()
+    return [d.type for d in descs], int(tactics[0]) if tactics else 0
+
+
+def _name_of(plugin: Any) -> str:
+    return str(plugin.plugin_type if isinstance(plugin, IPluginV2DynamicExt) else plugin.get_capability_interface(PluginCapabilityType.CORE).plugin_name)
 
 
 def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[Any], workspace: int) -> Any:
@@ -562,6 +772,14 @@ def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[An
 
 
 # ---- layers ----
+
+
+def _shape_of(tensor: Any) -> List[Optional[int]]:
+    """As it is known in a build."""
+    try:
+        return [d if d >= 0 else None for d in tensor.shape]
+    except Error:
+        return [None] * tensor.rank
 
 
 class _PluginLayer(ILayer):
@@ -586,6 +804,28 @@ class _PluginLayer(ILayer):
     def code_of(self, index: int) -> int:
         return code_of(self._outputs()[index][0])
 
+    def with_extents(self, extents: Dict[str, int]) -> List[List[Optional[int]]]:
+        """Shapes of the outputs with extents of a profile."""
+        values = [_unknown(t.shape) for t in self.inputs[len(self.inputs) - self._shape_inputs :]]  # type: ignore[union-attr]
+        made = outputs_of(self.plugin, [type_of(t.code) for t in self.inputs], [self.network._with_extents(t, extents) for t in self.inputs], values)  # type: ignore[union-attr, arg-type]
+        return [[x.value for x in exprs] for _, exprs in made]
+
+    def _built(self, e: Emitter) -> Tuple[Any, Dict[str, Any]]:
+        """A clone of the plugin that was configured, and what was agreed; where no engine is built the plugin itself."""
+        if e.permitted is None:
+            return self.plugin, {}
+        plugin = self.plugin.clone()
+        if plugin is None:
+            raise self.fail("clone() of its plugin gave None")
+        types, dims = [type_of(t.code) for t in self.inputs], [_shape_of(t) for t in self.inputs]  # type: ignore[union-attr, arg-type]
+        values = [_unknown(t.shape) for t in self.inputs[len(self.inputs) - self._shape_inputs :]]  # type: ignore[union-attr]
+        bounds = []
+        for extents in e.extents:
+            shapes = [*(self.network._with_extents(t, extents) for t in self.inputs), *self.with_extents(extents)]
+            bounds.append([[-1 if d is None else d for d in shape] for shape in shapes])
+        agreement, tactic = agreed(plugin, types, dims, outputs_of(plugin, types, dims, values), e.permitted, bounds)  # type: ignore[arg-type]
+        return plugin, {TYPES: [int(t) for t in agreement], TACTIC: tactic}
+
     def _emit(self, e: Emitter, name: str, version: str, namespace: str, attributes: Dict[str, Any]) -> List[str]:
         if _registry.get_creator(name, version, namespace) is None:
             raise NotFound(f"layer '{self.name}': the creator of plugin '{name}', version {version}, namespace '{namespace}' is not registered: trt.get_plugin_registry().register_creator(creator)")
@@ -603,8 +843,8 @@ class IPluginV2Layer(_PluginLayer):
     layer_type, title = LayerType.PLUGIN_V2, "PluginV2"
 
     def emit(self, e: Emitter) -> List[str]:
-        p = self.plugin
-        return self._emit(e, str(p.plugin_type), str(p.plugin_version), str(p.plugin_namespace or ""), {DATA: np.frombuffer(bytes(p.serialize()), np.uint8)})
+        p, told = self._built(e)
+        return self._emit(e, str(p.plugin_type), str(p.plugin_version), str(p.plugin_namespace or ""), {DATA: np.frombuffer(bytes(p.serialize()), np.uint8), **told})
 
 
 class IPluginV3Layer(_PluginLayer):
@@ -613,7 +853,8 @@ class IPluginV3Layer(_PluginLayer):
     layer_type, title = LayerType.PLUGIN_V3, "PluginV3"
 
     def emit(self, e: Emitter) -> List[str]:
-        core, runtime = self.plugin.get_capability_interface(PluginCapabilityType.CORE), self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
+        plugin, agreement = self._built(e)
+        core, runtime = plugin.get_capability_interface(PluginCapabilityType.CORE), plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
         fields = runtime.get_fields_to_serialize() or []
         told = {f.name: f.data.decode("utf-8", "surrogateescape") if isinstance(f.data, bytes) else np.asarray(f.data) for f in fields if f.data is not None}
-        return self._emit(e, str(core.plugin_name), str(core.plugin_version), str(core.plugin_namespace or ""), told)
+        return self._emit(e, str(core.plugin_name), str(core.plugin_version), str(core.plugin_namespace or ""), {**told, **agreement})

@@ -20,12 +20,12 @@ from ..build import build, load
 from ..errors import Error, Incompatible, InvalidArgument, NotFound, OutOfMemory, Unsupported
 from ..pycuda.host import blocks
 from .base import DataType, Dims, Flagged, IHostMemory, Kept, Managed, Reports, extents, generation, type_of, until
-from .builder import DEBUG, HOW, PLUGINS, PROFILES, are_names, are_profiles, kept_in
+from .builder import DEBUG, HOW, PERMITTED, PLUGINS, PROFILES, are_names, are_profiles, kept_in
 from .enums import (EngineCapability, EngineStat, ExecutionContextAllocationStrategy, HardwareCompatibilityLevel, LayerInformationFormat, ProfilingVerbosity, SerializationFlag, TensorFormat,
                     TensorIOMode, TensorLocation)  # fmt: skip
 from .errors_of import missing
 from .log import Recorder, Severity, as_logger
-from .plugins import PluginShapes, are_told, get_plugin_registry, registry_ops
+from .plugins import IPluginResourceContext, PluginShapes, are_told, get_plugin_registry, registry_ops, scope_of
 from .subclass import IStreamReaderV2
 
 
@@ -120,6 +120,7 @@ class ICudaEngine(Managed):
         self._profiles: List[Dict[str, Any]] = kept_in(engine, PROFILES, [], are_profiles)
         self._debug: Any = kept_in(engine, DEBUG, [], are_names)
         self._plugins = PluginShapes(kept_in(engine, PLUGINS, {}, are_told))
+        self._permitted = [DataType[name] for name in kept_in(engine, PERMITTED, [], lambda value: value in ([], ["HALF"]))]
 
     @property
     def name(self) -> str:
@@ -852,6 +853,10 @@ class IExecutionContext(Reports):
             self._bind_output(context, info, addresses.get(info.name, 0), stream, taken, told)
         return told
 
+    def _resources(self) -> IPluginResourceContext:
+        """What plugins may use."""
+        return IPluginResourceContext(getattr(self.engine._maker, "gpu_allocator", None), self.error_recorder)
+
     def _run(self, addresses: Mapping[str, int], stream: int) -> bool:
         try:
             context = self.context
@@ -859,10 +864,11 @@ class IExecutionContext(Reports):
                 context._idle()
                 told = self._bind(context, addresses, stream)
                 profiles = self._profiler is not None
-                if stream and self._where == arrays.DEVICE and not profiles:
-                    context.enqueue(stream)
-                else:
-                    context._run()
+                with scope_of(context, self.engine._permitted, self._resources()):
+                    if stream and self._where == arrays.DEVICE and not profiles:
+                        context.enqueue(stream)
+                    else:
+                        context._run()
                 self._told = told
                 if profiles and self.enqueue_emits_profile:
                     self._tell_profiler(context)
