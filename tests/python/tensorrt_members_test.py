@@ -622,6 +622,83 @@ class Members(unittest.TestCase):
                 heard.told.clear()
                 self.assertTrue(context.set_tensor_debug_state("neg", False) and context.execute_v2([a.ctypes.data, out.ctypes.data]) and not heard.told)
                 self.assertTrue(context.set_all_tensors_debug_state(True) and context.get_debug_state("neg"))
+                self.assertFalse(context.set_tensor_debug_state("nobody", True) or context.get_debug_state("nobody"))
+
+    def test_debug_states(self):
+        """What is told when all values are marked, and one of them by itself, too."""
+
+        class Heard(trt.IDebugListener):
+            def process_debug_tensor(self, addr, location, type, shape, name, stream):
+                names.add(name)
+                return True
+
+        names = set()
+        builder, network = new()
+        t = network.add_input("x", trt.float32, (2,))
+        for name, op in (("one", trt.UnaryOperation.NEG), ("two", trt.UnaryOperation.EXP), ("y", trt.UnaryOperation.NEG)):
+            t = first(network.add_unary(t, op))
+            t.name = name
+            if name == "two":
+                network.mark_debug(t)
+        network.mark_output(t)
+        network.mark_unfused_tensors_as_debug_tensors()
+        engine = trt.Runtime(LOGGER).deserialize_cuda_engine(builder.build_serialized_network(network, builder.create_builder_config()))
+        context, a, out = engine.create_execution_context(), draw(2), np.empty(2, np.float32)
+        context.set_debug_listener(Heard())
+
+        def told():
+            names.clear()
+            self.assertTrue(context.execute_v2([a.ctypes.data, out.ctypes.data]))
+            self.assertEqual(names, {name for name in ("x", "one", "two", "y") if context.get_debug_state(name)} & names)
+            return names & {"one", "two"}
+
+        self.assertEqual(told(), {"one", "two"})
+        context.unfused_tensors_debug_state = False
+        self.assertEqual(told(), {"two"})
+        self.assertTrue(context.set_tensor_debug_state("one", True))
+        self.assertEqual(told(), {"one", "two"})
+        self.assertTrue(context.set_all_tensors_debug_state(False))
+        self.assertEqual((told(), names, context.unfused_tensors_debug_state), (set(), set(), False))
+        self.assertTrue(context.set_tensor_debug_state("two", True))
+        self.assertEqual(told(), {"two"})
+        self.assertTrue(context.set_all_tensors_debug_state(True))
+        self.assertEqual(told(), {"one", "two"})
+
+    def test_runtime_config(self):
+        """A context tells the strategy that it was made with."""
+        engine, strategies = engine_of(), trt.ExecutionContextAllocationStrategy
+        config = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(strategies.ON_PROFILE_CHANGE)
+        made = [engine.create_execution_context(), engine.create_execution_context(strategies.USER_MANAGED), engine.create_execution_context(config), engine.create_execution_context_without_device_memory()]
+        config.set_execution_context_allocation_strategy(strategies.STATIC)
+        self.assertEqual([c.get_runtime_config().get_execution_context_allocation_strategy() for c in made], [strategies.STATIC, strategies.USER_MANAGED, strategies.ON_PROFILE_CHANGE, strategies.USER_MANAGED])
+        with self.assertRaises(ValueError):
+            engine.create_execution_context(7)
+
+    def test_device_memory_size(self):
+        """Bytes of activations: of each profile's largest shapes, and of the shapes as set."""
+        builder, network = new()
+        x = network.add_input("x", trt.float32, (-1, 64))
+        for _ in range(3):
+            x = first(network.add_matrix_multiply(x, trt.MatrixOperation.NONE, first(network.add_constant((64, 64), draw(64, 64))), trt.MatrixOperation.NONE))
+            x = first(network.add_softmax(x))
+        network.mark_output(x)
+        config = builder.create_builder_config()
+        for most in (8, 100):
+            profile = builder.create_optimization_profile()
+            profile.set_shape("x", (1, 64), (2, 64), (most, 64))
+            config.add_optimization_profile(profile)
+        engine = builder.build_engine_with_config(network, config)
+        small, large = engine.get_device_memory_size_for_profile_v2(0), engine.get_device_memory_size_for_profile(1)
+        self.assertEqual((engine.device_memory_size_v2, engine.device_memory_size), (large, large))
+        self.assertGreaterEqual(small, 8 * 64 * 4)
+        self.assertGreaterEqual(large, 100 * 64 * 4)
+        context = engine.create_execution_context()
+        self.assertEqual(context.update_device_memory_size_for_shapes(), 0)
+        self.assertIn("never set", LOGGER.lines[-1][1])
+        context.set_input_shape("x", (8, 64))
+        self.assertEqual(context.update_device_memory_size_for_shapes(), small)
+        self.assertEqual(builder.build_engine_with_config(network, builder.create_builder_config()).device_memory_size_v2, 0)
 
     def test_progress(self):
         class Watch(trt.IProgressMonitor):

@@ -377,7 +377,7 @@ class Builder(Reports):
                    "int32_io": generation() == 8, "taps": "*" if network.unfused_debug else [t.name for t in network._debug] or None}  # fmt: skip
         how = {"options": options, "roles": network.weight_roles(), "only": sorted(network._refittable) if config.get_flag(BuilderFlag.REFIT_INDIVIDUAL) else None} if refits else {}
         # All of them, also where they say nothing: a model may bring keys of these names.
-        told = {VERBOSITY: ProfilingVerbosity(config.profiling_verbosity).name, PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(options["taps"] or []),
+        told = {VERBOSITY: ProfilingVerbosity(config.profiling_verbosity).name, PROFILES: json.dumps(kept), HOW: json.dumps(how), DEBUG: json.dumps(["*"] * network.unfused_debug + [t.name for t in network._debug]),
                 PLUGINS: json.dumps(told_by_plugins(read(model)) if registry_ops() is not None else {}), PERMITTED: json.dumps([t.name for t in halves])}  # fmt: skip
         level = int(config.builder_optimization_level)
         try:

@@ -118,7 +118,8 @@ class ICudaEngine(Managed):
         self.infos = {i.name: i for i in engine.inputs + engine.outputs}
         self.names = list(self.infos)
         self._profiles: List[Dict[str, Any]] = kept_in(engine, PROFILES, [], are_profiles)
-        self._debug: Any = kept_in(engine, DEBUG, [], are_names)
+        debug = kept_in(engine, DEBUG, [], are_names)
+        self._debug: Set[str] = {"*"} if debug == "*" else set(debug)  # "*": all that the model names
         self._plugins = PluginShapes(kept_in(engine, PLUGINS, {}, are_told))
         self._permitted = [DataType[name] for name in kept_in(engine, PERMITTED, [], lambda value: value in ([], ["HALF"]))]
 
@@ -297,8 +298,9 @@ class ICudaEngine(Managed):
         return len(self.engine)
 
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
-        """A context asks for its memory itself."""
-        return 0
+        """Bytes of activations that a context, which asks for them itself, holds for the profile's largest shapes. 0: no profile tells them, or the network has none."""
+        shapes = {i.name: self.get_tensor_profile_shape(i.name, profile_index)[2] for i in self.engine.inputs}
+        return 0 if any(d < 0 for shape in shapes.values() for d in shape) else self.engine.memory(shapes)
 
     get_device_memory_size_for_profile = get_device_memory_size_for_profile_v2
 
@@ -334,7 +336,7 @@ class ICudaEngine(Managed):
 
     def is_debug_tensor(self, name: str) -> bool:
         """Was it marked (network.mark_debug)?"""
-        return self._debug == "*" or name in self._debug
+        return "*" in self._debug or name in self._debug
 
     def create_runtime_config(self) -> "IRuntimeConfig":
         """Settings of a context."""
@@ -352,8 +354,8 @@ class ICudaEngine(Managed):
 
     @property
     def device_memory_size(self) -> int:
-        """A context asks for its memory itself."""
-        return 0
+        """The most of get_device_memory_size_for_profile_v2 of all profiles."""
+        return max(map(self.get_device_memory_size_for_profile_v2, range(self.num_optimization_profiles)))
 
     device_memory_size_v2 = device_memory_size
 
@@ -363,11 +365,11 @@ class ICudaEngine(Managed):
 
     def create_execution_context(self, strategy: Any = None) -> "IExecutionContext":
         """A new context. strategy: an ExecutionContextAllocationStrategy or an IRuntimeConfig; a context has its memory itself."""
-        return IExecutionContext(self)
+        return IExecutionContext(self, strategy)
 
     def create_execution_context_without_device_memory(self) -> "IExecutionContext":
         """The same: a context has its memory itself."""
-        return IExecutionContext(self)
+        return IExecutionContext(self, ExecutionContextAllocationStrategy.USER_MANAGED)
 
     def create_engine_inspector(self) -> "EngineInspector":
         """Tells about layers."""
@@ -382,7 +384,7 @@ class IRuntimeConfig(Managed):
 
     def set_execution_context_allocation_strategy(self, strategy: Any) -> None:
         """Kept: a context has its memory itself."""
-        self.strategy = strategy
+        self.strategy = ExecutionContextAllocationStrategy(strategy)
 
     def get_execution_context_allocation_strategy(self) -> Any:
         """As set."""
@@ -532,13 +534,14 @@ class IExecutionContext(Reports):
     name = Kept("Its name.", "")
     temporary_allocator = Kept("Kept: not asked.")
     device_memory = Kept("Kept: a context has its memory itself.", 0)
-    unfused_tensors_debug_state = Kept("Are values of mark_unfused_tensors_as_debug_tensors told?", True)
+    unfused_tensors_debug_state = Kept("Are values told that mark_unfused_tensors_as_debug_tensors marked, and nothing else? set_tensor_debug_state says it for one of them.", True)
     error_recorder = Recorder("Told its errors. Without one of its own: that of the engine.")
     _active = 0
 
-    def __init__(self, engine: ICudaEngine) -> None:
+    def __init__(self, engine: ICudaEngine, strategy: Any = None) -> None:
         super().__init__(engine.logger)
         self.engine = self._maker = engine
+        self._strategy = strategy.strategy if isinstance(strategy, IRuntimeConfig) else ExecutionContextAllocationStrategy(strategy or 0)
         self._of: Any = None
         self._context: Any = None
         self._shapes: Dict[str, Dims] = {}
@@ -546,7 +549,8 @@ class IExecutionContext(Reports):
         self._allocators: Dict[str, Any] = {}
         self._profiler: Any = None
         self._listener: Any = None
-        self._quiet: Dict[str, bool] = {}
+        self._told_of: Dict[str, bool] = {}  # debug tensors: of single ones
+        self._tells_all = True
         self._values: Dict[str, Any] = {}  # those of set_shape_input
         self._told: Dict[str, Dims] = {}  # shapes of outputs that a run told
         self._warned: Set[str] = set()  # values that the listener cannot be told
@@ -567,8 +571,10 @@ class IExecutionContext(Reports):
             return self._context
 
     def get_runtime_config(self) -> IRuntimeConfig:
-        """The settings."""
-        return IRuntimeConfig()
+        """The settings that it was made with."""
+        made = IRuntimeConfig()
+        made.strategy = self._strategy
+        return made
 
     # ---- what is kept ----
 
@@ -577,8 +583,12 @@ class IExecutionContext(Reports):
         self.device_memory = memory
 
     def update_device_memory_size_for_shapes(self) -> int:
-        """0: a context has its memory itself."""
-        return 0
+        """Bytes of activations that a run with the shapes as set holds, which the context asks for itself. 0, and a line in the log: a shape was never set."""
+        try:
+            return self.engine.engine.memory({i.name: self._shape(i.name) for i in self.engine.engine.inputs})
+        except Error as raised:
+            self.report(raised)
+            return 0
 
     def set_aux_streams(self, aux_streams: Sequence[int]) -> None:
         """Not used: an engine runs on the stream it is given."""
@@ -609,7 +619,7 @@ class IExecutionContext(Reports):
         return self._listener
 
     def _tell(self, name: str, value: Any) -> None:
-        if self._listener is None or self._quiet.get(name, False) or not isinstance(value, np.ndarray):
+        if self._listener is None or not self.get_debug_state(name) or not isinstance(value, np.ndarray):
             return
         try:
             kind = type_of(dtypes.from_numpy(value.dtype) or 0)
@@ -626,18 +636,22 @@ class IExecutionContext(Reports):
             self.logger.log(Severity.WARNING, text)
 
     def set_tensor_debug_state(self, name: str, flag: bool) -> bool:
-        """Is this value told?"""
-        self._quiet[name] = not flag
-        return self.engine.is_debug_tensor(name)
+        """Is this value told? False: it was not marked."""
+        if not self.engine.is_debug_tensor(name):
+            return False
+        self._told_of[name] = bool(flag)
+        return True
 
     def get_debug_state(self, name: str) -> bool:
         """As set."""
-        return self.engine.is_debug_tensor(name) and not self._quiet.get(name, False)
+        if name in self._told_of:
+            return self._told_of[name]
+        return self._tells_all if name in self.engine._debug else "*" in self.engine._debug and bool(self.unfused_tensors_debug_state)
 
     def set_all_tensors_debug_state(self, flag: bool) -> bool:
-        """Are all values told?"""
-        for name in () if self.engine._debug == "*" else self.engine._debug:
-            self._quiet[name] = not flag
+        """Are all values told, those of unfused tensors, too?"""
+        self._told_of.clear()
+        self._tells_all = self.unfused_tensors_debug_state = bool(flag)
         return True
 
     # ---- shapes ----
