@@ -515,6 +515,13 @@ class Groups(unittest.TestCase):
 
         says(self, "6 channels do not make 4 groups", odd, {"x": x})
 
+        def of_groups(network, t):  # those of the second kind are of channels
+            layer = network.add_normalization_v2(t, constant(network, np.ones((1, 3, 1, 1))), constant(network, np.ones((1, 3, 1, 1))), 0b1100)
+            layer.num_groups = 3
+            return first(layer)
+
+        says(self, "broadcast", of_groups, {"x": x})
+
     def test_reverse_sequence(self):
         """Of any two dims."""
         x, lengths = draw(2, 3, 4), np.array([1, 4, 2], np.int32)

@@ -414,6 +414,7 @@ class Rows(unittest.TestCase):
         def groups(n, t, u, v):
             layer = n.add_normalization_v2(t, u, v, 0b1100)
             layer.num_groups = 3
+            self.assertEqual((layer.is_v2, n.add_normalization(t, u, v, 0b1100).is_v2), (True, False))
             return first(layer)
 
         g = x.reshape(2, 3, -1)

@@ -332,6 +332,34 @@ class CountingCreator(trt.IPluginCreatorV3One):
         return Counting()
 
 
+class Added(trt.IPluginV3, trt.IPluginV3OneCore, trt.IPluginV3OneBuildV2, trt.IPluginV3OneRuntime):
+    """x, to which y is added where it lies, and 3 y."""
+
+    plugin_name, num_outputs, wrong = "Added", 2, False
+
+    def get_output_data_types(self, input_types):
+        return [input_types[0]] * 2
+
+    def get_output_shapes(self, inputs, shape_inputs, expr_builder):
+        return [trt.DimsExprs(inputs[1]), trt.DimsExprs(inputs[0])]
+
+    def get_aliased_input(self, output_index):
+        return 0 if output_index or Added.wrong else -1
+
+    def enqueue(self, input_desc, output_desc, inputs, outputs, workspace, stream):
+        assert inputs[0] == outputs[1] and outputs[0] not in inputs
+        x, y = (taken(memory, desc.dims) for memory, desc in zip(inputs, input_desc))
+        put(outputs[1], x + y)
+        put(outputs[0], 3 * y)
+
+
+class AddedCreator(trt.IPluginCreatorV3One):
+    name = "Added"
+
+    def create_plugin(self, name, fields, phase):
+        return Added()
+
+
 class Plugins(unittest.TestCase):
     def setUp(self):
         self.registry = trt.get_plugin_registry()
@@ -623,6 +651,50 @@ class Plugins(unittest.TestCase):
             self.assertEqual(told, ["attach", "tactic 5", "shapes (2,)"] * 4 + ["shapes (4,)"] * 2)
             created = [call for call in CALLS if call.startswith("create RUNTIME")]
             self.assertEqual(created, [f"create RUNTIME [{8 if way is layers else 2}]"] * 2)
+
+    def test_aliased_input(self):
+        """An output in the memory of an input; the network's own tensor stays as it is."""
+        self.creators.append(AddedCreator())
+        self.registry.register_creator(self.creators[-1])
+        x, y = draw(2, 3), draw(2, 3)
+
+        def make(n, t, u):
+            thrice, added = n.add_plugin_v3([t, u], [], Added()).outputs
+            return [thrice, added, first(n.add_unary(t, trt.UnaryOperation.NEG))]
+
+        for got, want in zip(outputs(make, {"x": x, "y": y}), (3 * y, x + y, -x)):
+            close(got, want)
+        self.assertEqual(trt.IPluginV3OneBuildV2().get_aliased_input(0), -1)
+        Added.wrong = True
+        try:
+            with self.assertRaisesRegex(AssertionError, "an input is one output's"):
+                outputs(make, {"x": x, "y": y})
+        finally:
+            Added.wrong = False
+
+    def test_resources(self):
+        """The clone of the first one is shared, and released behind the last."""
+
+        class Table(trt.IPluginResource):
+            def __init__(self, copies=0):
+                self.copies, self.released = copies, 0
+
+            def clone(self):
+                return Table(self.copies + 1)
+
+            def release(self):
+                self.released += 1
+
+        shared = self.registry.acquire_plugin_resource("table", Table())
+        self.assertEqual(shared.copies, 1)
+        self.assertIs(self.registry.acquire_plugin_resource("table", Table(5)), shared)
+        self.registry.release_plugin_resource("table")
+        self.assertEqual(shared.released, 0)
+        self.registry.release_plugin_resource("table")
+        self.assertEqual(shared.released, 1)
+        self.assertIsNot(self.registry.acquire_plugin_resource("table", Table()), shared)
+        self.registry.release_plugin_resource("table")
+        self.assertIsInstance(trt.IPluginResource().clone(), trt.IPluginResource)
 
     def test_mistakes(self):
         raised = ValueError("out of paint")

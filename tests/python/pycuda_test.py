@@ -17,6 +17,15 @@ FAKE = "PLANISH_TEST_FAKE"
 
 
 class Memory(unittest.TestCase):
+    def test_what_is_not_there(self):
+        """Names of pycuda say what to use."""
+        for name, text in (("In", "IPluginV3"), ("InOut", "IPluginV3"), ("managed_empty", "pagelocked_empty"), ("Nothing", "has no 'Nothing'")):
+            with self.assertRaisesRegex(AttributeError, text):
+                getattr(cuda, name)
+        with self.assertRaisesRegex(cuda.Error, "total_memory"):
+            cuda.Device(0).get_attributes()
+        self.assertEqual(cuda.Context.get_device().name(), cuda.Device(0).name())
+
     def test_copies(self):
         x, y = np.arange(1000, dtype=np.float32), np.zeros(1000, np.float32)
         a, b = cuda.mem_alloc_like(x), cuda.mem_alloc(x.nbytes)

@@ -205,7 +205,7 @@ def what_of(name, part):
     kind = None if name == "module" else getattr(trt, name, None)
     if name == "module":
         thing = getattr(trt, part, None)
-        return "Missing." if thing is None else "The generation's." if part == "__version__" else "An element type." if isinstance(thing, trt.DataType) else told(thing)
+        return "Missing." if thing is None else "This module." if thing is trt else "The generation's." if part == "__version__" else "An element type." if isinstance(thing, trt.DataType) else told(thing)
     if kind is None:
         return f"Missing: {INSTEAD[name]}." if name in INSTEAD else "Missing."
     if not part:
@@ -243,13 +243,15 @@ FIELDS = {
     "Builder": "logger error_recorder", "Runtime": "logger error_recorder", "Refitter": "logger error_recorder max_threads weights_validation", "IExecutionContext": "engine error_recorder",
     "IOptimizationProfile": "extra_memory_target", "Weights": "dtype", "Logger": "min_severity", "INetworkDefinition": "name flags builder error_recorder", "ILoop": "name", "IIfConditional": "name",
     "IAttention": "decomposable", "IPluginRegistry": "error_recorder parent_search_enabled", "PluginField": "name data type", "PluginTensorDesc": "dims type format scale",
-    "DynamicPluginTensorDesc": "desc min max opt",
+    "DynamicPluginTensorDesc": "desc min max opt", "IPluginResourceContext": "gpu_allocator error_recorder",
 }  # fmt: skip
 FIELDS = {name: fields.split() for name, fields in FIELDS.items()}
 
 # What is not there at all, and what to use.
 INSTEAD = {
     "plugin": QUICK_PLUGINS,
+    "IPluginV3QuickAOTBuild": QUICK_PLUGINS,
+    "CausalMaskKind": "causal says that a row sees keys up to its own index; for another triangle set mask",
     "IAttention.causal_kind": "causal says that a row sees keys up to its own index; for another triangle set mask",
     "IAttention.normalization_quantize_to_type": "the probabilities stay floats; add_quantize and add_dequantize stand around attention",
     "IAttention.normalization_quantize_scale": "the probabilities stay floats; add_quantize and add_dequantize stand around attention",

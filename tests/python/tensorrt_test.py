@@ -299,6 +299,7 @@ class Programs(unittest.TestCase):
         finally:
             trt.generation = 8
         self.assertIn("generation", trt.__all__)
+        self.assertIs(trt.tensorrt, trt)
 
     def test_small_things(self):
         self.assertEqual((trt.volume((2, 3)), trt.volume((-1, 3)), trt.nptype(trt.float16), trt.DataType.INT4.itemsize), (6, -3, np.float16, 0.5))

@@ -72,6 +72,14 @@ class Device:
         """Bytes of the GPU, or of the host."""
         return mem_get_info()[1]
 
+    def get_attributes(self) -> dict:
+        """Not told here, as other attributes of devices."""
+        raise Error("attributes of devices are not told here: Device.name(), compute_capability() and total_memory() are")
+
+    def get_attribute(self, attribute: Any) -> int:
+        """Not told here."""
+        raise Error("attributes of devices are not told here: Device.name(), compute_capability() and total_memory() are")
+
     def make_context(self, *_: Any) -> "Context":
         """Contexts have no meaning."""
         return Context()
@@ -93,6 +101,11 @@ class Context:
 
     def detach(self) -> None:
         """Does nothing."""
+
+    @staticmethod
+    def get_device() -> Device:
+        """The one that there is."""
+        return Device(0)
 
     @staticmethod
     def synchronize() -> None:
@@ -403,3 +416,14 @@ def mem_get_info() -> Sequence[int]:
     with open("/proc/meminfo") as lines:
         told = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.split()[1].isdigit()}
     return told.get("MemAvailable", 0), told.get("MemTotal", 0)
+
+
+# What pycuda has for kernels of one's own, and for memory that both sides use.
+_INSTEAD = {
+    **dict.fromkeys(("In", "Out", "InOut", "SourceModule", "module_from_buffer", "module_from_file"), "kernels of your own are not run here: write a plugin (trt.IPluginV3), or use CuPy or PyTorch"),
+    **dict.fromkeys(("managed_empty", "managed_zeros", "managed_empty_like", "managed_zeros_like", "aligned_empty", "aligned_zeros"), "use pagelocked_empty and mem_alloc, with copies between them"),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"planish.pycuda.driver has no '{name}'" + (f": {_INSTEAD[name]}" if name in _INSTEAD else ""))

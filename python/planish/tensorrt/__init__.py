@@ -29,7 +29,7 @@ from .layers import (IActivationLayer, IAttention, ICastLayer, IConcatenationLay
                      IShuffleLayer, ISliceLayer, ISoftMaxLayer, ISqueezeLayer, ITopKLayer, IUnaryLayer, IUnsqueezeLayer)  # fmt: skip
 from .parser import OnnxParser, ParserError
 from .plugins import (DimensionOperation, DimsExprs, DynamicPluginTensorDesc, IDimensionExpr, IExprBuilder, IPluginCapability, IPluginCreator, IPluginCreatorV3One,
-                      IPluginRegistry, IPluginResourceContext, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneCore, IPluginV3OneRuntime,
+                      IPluginRegistry, IPluginResource, IPluginResourceContext, IPluginV2, IPluginV2DynamicExt, IPluginV2Ext, IPluginV2Layer, IPluginV3, IPluginV3Layer, IPluginV3OneBuild, IPluginV3OneBuildV2, IPluginV3OneCore, IPluginV3OneRuntime,
                       PluginField, PluginFieldCollection, PluginFieldCollection_, PluginTensorDesc, get_plugin_registry)  # fmt: skip
 from .refit import OnnxParserRefitter, Refitter
 from .subclass import (IAlgorithmSelector, IDebugListener, IGpuAllocator, IGpuAsyncAllocator, IInt8Calibrator, IInt8EntropyCalibrator, IInt8EntropyCalibrator2,

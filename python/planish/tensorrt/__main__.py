@@ -20,7 +20,7 @@ from .base import VERSIONS
 MARK = "# Made by python -m planish.tensorrt; --remove-alias removes it."
 FILES: Dict[str, Dict[str, str]] = {
     "tensorrt": {"__init__.py": "import sys\n\nimport planish.tensorrt\n\n{generation}sys.modules[__name__] = planish.tensorrt\n"},
-    "pycuda": {"__init__.py": "", "driver.py": "from planish.pycuda.driver import *\n", "autoinit.py": "from planish.pycuda.autoinit import *\n"},
+    "pycuda": {"__init__.py": "", "driver.py": "import sys\n\nimport planish.pycuda.driver\n\nsys.modules[__name__] = planish.pycuda.driver\n", "autoinit.py": "from planish.pycuda.autoinit import *\n"},
 }
 
 

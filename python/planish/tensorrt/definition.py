@@ -134,12 +134,12 @@ class INetworkDefinition(NetworkBase):
         return self._add(layers.ITopKLayer(self, [input], op=op, k=k, axes=axes, indices_type=indices_type))
 
     def add_normalization(self, input: ITensor, scale: ITensor, bias: ITensor, axesMask: int) -> layers.INormalizationLayer:
-        """Layer, instance or group normalization; scale and bias broadcast."""
+        """Layer, instance or group normalization; scale and bias broadcast, and are one a group or one a channel with groups."""
         return self._add(layers.INormalizationLayer(self, [input, scale, bias], axes=axesMask))
 
     def add_normalization_v2(self, input: ITensor, scale: ITensor, bias: ITensor, axesMask: int) -> layers.INormalizationLayer:
-        """The same."""
-        return self.add_normalization(input, scale, bias, axesMask)
+        """The same with scale and bias of one a channel, as ONNX has them since opset 21, also with groups. It is no RMS normalization, which add_reduce and add_elementwise make."""
+        return self._add(layers.INormalizationLayer(self, [input, scale, bias], axes=axesMask, is_v2=True))
 
     # ---- shapes ----
 

@@ -1166,6 +1166,7 @@ class INormalizationLayer(ILayer):
     epsilon = _Checked("Added to the variance.", 1e-5, real)
     num_groups = _Checked("Groups of channels.", 1, natural)
     compute_precision = _Checked("Kept: sums are FLOAT here.", DataType.FLOAT, one_of(DataType))
+    is_v2 = _Checked("Was it made by add_normalization_v2?", False, flag)
 
     def emit(self, e: Emitter) -> List[str]:
         x = self.given(0)
@@ -1179,7 +1180,8 @@ class INormalizationLayer(ILayer):
             channels = e.node("Shape", t, start=1, end=2)
             ones, zeros = (e.node("Expand", e.like(x, v), channels) for v in (1.0, 0.0))
             y = e.node("GroupNormalization", t, ones, zeros, epsilon=self.epsilon, num_groups=self.num_groups)
-            scale, bias = (self._of_groups(e, self.given(i), name, channels) for i, name in ((1, scale), (2, bias)))
+            if not self.is_v2:
+                scale, bias = (self._of_groups(e, self.given(i), name, channels) for i, name in ((1, scale), (2, bias)))
         elif axes == list(range(axes[0], x.rank)):
             y = e.node("LayerNormalization", t, e.like(x, 1.0), axis=axes[0], epsilon=self.epsilon)
         else:

@@ -164,6 +164,14 @@ class IPluginV3OneBuild(IPluginCapability):
         return []
 
 
+class IPluginV3OneBuildV2(IPluginV3OneBuild):
+    """A build part whose outputs may lie in the memory of inputs."""
+
+    def get_aliased_input(self, output_index: int) -> int:
+        """Which input's memory an output is, in enqueue, which finds the input's elements there and changes them; -1: none. The network's tensor stays as it is."""
+        return -1
+
+
 class IPluginV3OneRuntime(IPluginCapability):
     """What a run asks: enqueue(input_desc, output_desc, inputs, outputs, workspace, stream), with lists of addresses."""
 
@@ -180,6 +188,19 @@ class IPluginV3OneRuntime(IPluginCapability):
     def get_fields_to_serialize(self) -> PluginFieldCollection:
         """What the creator makes it of again."""
         return PluginFieldCollection()
+
+
+class IPluginResource:
+    """What plugins share (IPluginRegistry.acquire_plugin_resource): clone() gives the one that is shared, release() is called when nobody has it any more."""
+
+    def clone(self) -> Any:
+        """A copy."""
+        import copy
+
+        return copy.copy(self)
+
+    def release(self) -> None:
+        """Lets go of what it holds."""
 
 
 class IPluginResourceContext:
@@ -307,8 +328,10 @@ class IPluginRegistry:
     all_creators_recursive = plugin_creator_list = all_creators
 
     def acquire_plugin_resource(self, key: str, resource: Any) -> Any:
-        """One object for a key, counted."""
-        kept = self._resources.setdefault(key, [resource, 0])
+        """One object for a key, counted: the clone of the first IPluginResource that is given."""
+        if key not in self._resources:
+            self._resources[key] = [resource.clone() if isinstance(resource, IPluginResource) else resource, 0]
+        kept = self._resources[key]
         kept[1] += 1
         return kept[0]
 
@@ -319,6 +342,8 @@ class IPluginRegistry:
             kept[1] -= 1
             if kept[1] <= 0:
                 del self._resources[key]
+                if isinstance(kept[0], IPluginResource):
+                    kept[0].release()
 
     def load_library(self, plugin_path: str) -> Any:
         """Not of TensorRT's binary plugins: those of Planish (planish/plugin.h) are given to planish.build as ops."""
@@ -450,11 +475,15 @@ class _Clone:
     def __init__(self, layer: _Layer, resources: Any) -> None:
         self.layer, plugin = layer, layer.plugin
         self.is_v2 = isinstance(plugin, IPluginV2DynamicExt)
-        self.plugin = plugin.clone() if self.is_v2 else plugin.get_capability_interface(PluginCapabilityType.RUNTIME).attach_to_context(resources or IPluginResourceContext())
+        runtime = None if self.is_v2 else plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
+        # A part of a plugin that does not say how it is attached cannot clone the whole.
+        is_plain = runtime is None or getattr(type(runtime), "attach_to_context", None) is IPluginV3OneRuntime.attach_to_context
+        self.plugin = plugin.clone() if is_plain else runtime.attach_to_context(resources or IPluginResourceContext())
         if self.plugin is None:
-            raise InvalidArgument(f"plugin '{layer.work.name}': {'clone' if self.is_v2 else 'attach_to_context'} gave None, not the plugin of a context")
+            raise InvalidArgument(f"plugin '{layer.work.name}': {'clone' if is_plain else 'attach_to_context'} gave None, not the plugin of a context")
         self.runner = self.plugin if self.is_v2 else self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
         self.shapes: Any = None
+        self.aliases: Dict[int, int] = {}  # outputs that are inputs' memory
         self.is_ready = False
         self.workspace = np.empty(1, np.uint8)
 
@@ -481,9 +510,24 @@ class _Clone:
         if int(size or 0) > self.workspace.nbytes:
             self.workspace = np.empty(int(size), np.uint8)
 
-    def run(self, inputs: Sequence[Any], outputs: Sequence[Any], types: Sequence[DataType]) -> None:
-        """One enqueue, on arrays of the host."""
+    def _alias(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Dict[int, int]:
+        """By output: the input whose memory it is."""
+        if self.is_v2:
+            return {}
+        ask = getattr(self.plugin.get_capability_interface(PluginCapabilityType.BUILD), "get_aliased_input", None)
+        told = {i: int(ask(i)) for i in range(len(outputs))} if ask is not None else {}
+        aliases = {i: k for i, k in told.items() if k >= 0}
+        for i, k in aliases.items():
+            if k >= len(inputs) or inputs[k].shape != outputs[i].shape or inputs[k].dtype != outputs[i].dtype or list(aliases.values()).count(k) > 1:
+                raise InvalidArgument(f"plugin '{self.layer.work.name}': output {i} cannot be the memory of input {k}: both have one type and shape, and an input is one output's")
+        return aliases
+
+    def run(self, inputs: Sequence[Any], outputs: List[Any], types: Sequence[DataType]) -> None:
+        """One enqueue, on arrays of the host. Outputs that are inputs' memory become those arrays."""
         arrays = [np.ascontiguousarray(a) for a in inputs]
+        self.aliases = self._alias(arrays, outputs)
+        for i, k in self.aliases.items():
+            outputs[i] = arrays[k] = np.array(arrays[k])  # the one that the network has stays as it is
         descs = [PluginTensorDesc(a.shape, t) for a, t in zip(arrays, types)], [PluginTensorDesc(a.shape, t) for a, t in zip(outputs, types[len(arrays) :])]
         shapes = [tuple(d.dims) for side in descs for d in side]
         if shapes != self.shapes:
@@ -491,7 +535,7 @@ class _Clone:
             self._prepare(descs)
             self.shapes = shapes
         if default_device().startswith("cuda"):
-            status = _on_gpu(self.runner, descs, arrays, outputs, self.workspace.nbytes)
+            status = _on_gpu(self.runner, descs, arrays, outputs, self.workspace.nbytes, self.aliases)
         else:
             status = self.runner.enqueue(*descs, [a.ctypes.data for a in arrays], [a.ctypes.data for a in outputs], self.workspace.ctypes.data, 0)
         if status not in (None, 0):
@@ -754,11 +798,12 @@ def _name_of(plugin: Any) -> str:
     return str(plugin.plugin_type if isinstance(plugin, IPluginV2DynamicExt) else plugin.get_capability_interface(PluginCapabilityType.CORE).plugin_name)
 
 
-def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[Any], workspace: int) -> Any:
-    """enqueue with copies on the GPU, on the default stream."""
+def _on_gpu(runner: Any, descs: Any, inputs: Sequence[Any], outputs: Sequence[Any], workspace: int, aliases: Dict[int, int]) -> Any:
+    """enqueue with copies on the GPU, on the default stream. aliases: outputs that are inputs' memory."""
     from ..pycuda import driver
 
-    there = [[driver.mem_alloc(max(a.nbytes, 1)) for a in side] for side in (inputs, outputs)]
+    there = [[driver.mem_alloc(max(a.nbytes, 1)) for a in inputs]]
+    there.append([there[0][aliases[i]] if i in aliases else driver.mem_alloc(max(a.nbytes, 1)) for i, a in enumerate(outputs)])
     scratch = driver.mem_alloc(workspace)
     for array, memory in zip(inputs, there[0]):
         if array.nbytes:
