@@ -652,6 +652,33 @@ class Plugins(unittest.TestCase):
             created = [call for call in CALLS if call.startswith("create RUNTIME")]
             self.assertEqual(created, [f"create RUNTIME [{8 if way is layers else 2}]"] * 2)
 
+    def test_in_a_loop(self):
+        """One clone for all rounds of a run, and for the runs after it."""
+        self.creators.append(CountingCreator())
+        self.registry.register_creator(self.creators[-1])
+        builder, network = new()
+        t = network.add_input("x", trt.float32, (-1,))
+        loop = network.add_loop()
+        loop.add_trip_limit(first(network.add_constant((), np.int32(3))), trt.TripLimit.COUNT)
+        kept = loop.add_recurrence(t)
+        kept.set_input(1, first(network.add_plugin_v3([first(kept)], [], Counting())))
+        y = first(loop.add_loop_output(first(kept), trt.LoopOutput.LAST_VALUE))
+        y.name = "y"
+        network.mark_output(y)
+        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+        profile.set_shape("x", (1,), (3,), (8,))
+        config.add_optimization_profile(profile)
+        engine = builder.build_engine_with_config(network, config)
+        self.assertIsNotNone(engine, LOGGER.lines[-1:])
+        CALLS.clear()
+        context = engine.create_execution_context()
+        for want in (1 + 2 + 3, 4 + 5 + 6):
+            memory = [on_device(np.zeros(2, np.float32)) for _ in range(2)]
+            context.set_input_shape("x", (2,))
+            self.assertTrue(context.execute_v2([int(m) for m in memory]), LOGGER.lines[-1:])
+            self.assertEqual(taken(memory[1], (2,)).tolist(), [want, want])
+        self.assertEqual(CALLS.count("attach"), 1)
+
     def test_aliased_input(self):
         """An output in the memory of an input; the network's own tensor stays as it is."""
         self.creators.append(AddedCreator())

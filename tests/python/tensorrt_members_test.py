@@ -359,7 +359,7 @@ class Members(unittest.TestCase):
     def test_damaged_metadata(self):
         """What a plan says that nobody built."""
         model = models.linear()[0]
-        for key, texts in (("profiles", ("{", "{}", "[3]", '[{"x": [[1], [2]]}]', '[{"x": [[1], [2], ["3"]]}]', "[" * 100000)), ("debug", ("{", "3", "[3]"))):
+        for key, texts in (("profiles", ("{", "{}", "[3]", '[{"x": [[1], [2]]}]', '[{"x": [[1], [2], ["3"]]}]', "[" * 100000)), ("debug", ("{", "3", "[3]")), ("permitted", ("{", "3", '["INT8"]', '"HALF"'))):
             for text in texts:
                 plan = planish.build(model, metadata={f"planish.tensorrt.{key}": text}).to_bytes()
                 self.assertIsNone(trt.Runtime(LOGGER).deserialize_cuda_engine(plan))
@@ -779,7 +779,7 @@ class Members(unittest.TestCase):
     def test_metadata_of_models(self):
         """Keys of ours in a model's metadata are not those of its plan."""
         made = models.linear()[0]
-        for key in ("profiles", "how", "debug", "plugins"):
+        for key in ("profiles", "how", "debug", "plugins", "permitted"):
             made.metadata_props.add(key="planish.tensorrt." + key, value="junk")
         made.metadata_props.add(key="author", value="me")
         builder, network = new()

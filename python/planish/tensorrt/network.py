@@ -863,7 +863,10 @@ class NetworkBase(Managed):
         """A tensor's shape with extents of a profile; None: what is not known of it."""
         if hasattr(tensor._layer, "with_extents"):  # a plugin's own rule
             return tensor._layer.with_extents(extents)[next(i for i, t in enumerate(tensor._layer.outputs) if t is tensor)]
-        info = self._info(tensor)
+        try:
+            info = self._info(tensor)
+        except Error:  # the build will say it, or it stands in a loop
+            return [None] * tensor.rank
         dims = self._dims(tensor) if tensor._layer is None else info.shape if info is not None else None
         return [None] * tensor.rank if dims is None else [d if isinstance(d, int) else extents.get(d or "") for d in dims]
 

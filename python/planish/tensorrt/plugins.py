@@ -455,18 +455,18 @@ class _Layer:
         self.types: Optional[List[DataType]] = [DataType(t) for t in attributes[TYPES]] if TYPES in attributes else None
         self.tactic = int(attributes.get(TACTIC, 0))
         phase = TensorRTPhase.BUILD if self.types is None else TensorRTPhase.RUNTIME
-        self.plugin = work.made(attributes[DATA], None, phase) if DATA in attributes else work.made(None, fields_of(attributes), phase, attributes)
+        self.plugin = work.made(attributes, phase, attributes.get(DATA), fields_of(attributes))
 
     def settle(self, attributes: Dict[str, Any], types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], made: Sequence[Tuple[DataType, DimsExprs]], permitted: Sequence[DataType]) -> None:
         """Of a node that no build made of a layer, but a model has: what a build does, and the plugin made of what it serializes."""
         self.types, self.tactic = agreed(self.plugin, types, dims, made, permitted)
         if isinstance(self.plugin, IPluginV2DynamicExt):
-            self.plugin = self.work.made(np.frombuffer(bytes(self.plugin.serialize()), np.uint8), None, TensorRTPhase.RUNTIME, attributes)
+            self.plugin = self.work.made(attributes, TensorRTPhase.RUNTIME, np.frombuffer(bytes(self.plugin.serialize()), np.uint8))
             return
         runtime = self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
         if getattr(type(runtime), "get_fields_to_serialize", None) is IPluginV3OneRuntime.get_fields_to_serialize:
             return  # it tells none: it goes on as it is
-        self.plugin = self.work.made(None, PluginFieldCollection(runtime.get_fields_to_serialize() or []), TensorRTPhase.RUNTIME, attributes)
+        self.plugin = self.work.made(attributes, TensorRTPhase.RUNTIME, None, PluginFieldCollection(runtime.get_fields_to_serialize() or []))
 
 
 class _Clone:
@@ -556,9 +556,9 @@ class _Work(threading.local):
         self.name, self.namespace, self.creators = name, namespace, creators
         self.own = Scope()
 
-    def made(self, data: Any, fields: Any, phase: Any, attributes: Any = None) -> Any:
-        """A plugin of its creator: of bytes that one serialized, or of fields."""
-        version = _text((attributes or self.attributes).get(VERSION, "1"))
+    def made(self, attributes: Dict[str, Any], phase: Any, data: Any, fields: Any = ()) -> Any:
+        """A plugin of its creator: of bytes that one serialized, or of fields; the node's attributes tell which version."""
+        version = _text(attributes.get(VERSION, "1"))
         creator = self.creators.get(version)
         if creator is None:
             raise NotFound(f"plugin '{self.name}', version {version}, namespace '{self.namespace}' is not registered: trt.get_plugin_registry().register_creator(creator)")
@@ -569,13 +569,12 @@ class _Work(threading.local):
         else:
             plugin = creator.create_plugin(self.name, fields)
         if plugin is None:
-            raise InvalidArgument(f"the creator of plugin '{self.name}' made nothing of {[f.name for f in fields or []]}")
+            raise InvalidArgument(f"the creator of plugin '{self.name}' made nothing of {[f.name for f in fields]}")
         return plugin
 
     def layer(self, attributes: Dict[str, Any]) -> Tuple[_Layer, Scope, Any]:
         """The layer that is asked for, for whom, and its key there."""
-        scope, self.attributes = Scope.now(), attributes
-        scope = scope or self.own
+        scope = Scope.now() or self.own
         key: Any = calling.step if scope.has_places else (self.name, self.namespace, _key(attributes))
         with _making:
             if key not in scope.layers:
