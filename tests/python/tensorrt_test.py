@@ -144,7 +144,7 @@ class Programs(unittest.TestCase):
     def test_int64_plans_of_others_in_generation_8(self):
         """Plans of trtexec, of planish.build and of generation 10 have inputs and outputs of 32 bits where they are loaded in generation 8."""
         made = models.model([helper.make_node("Add", ["i", "i"], ["j"])], [("i", TensorProto.INT64, ["n"])], [("j", TensorProto.INT64, ["n"])])
-        device = planish.build.__globals__["default_device"]()
+        device = trt.builder.default_device()
 
         def of_trtexec(*flags):
             with tempfile.TemporaryDirectory() as folder:
