@@ -459,14 +459,16 @@ class _Layer:
 
     def settle(self, attributes: Dict[str, Any], types: Sequence[DataType], dims: Sequence[Sequence[Optional[int]]], made: Sequence[Tuple[DataType, DimsExprs]], permitted: Sequence[DataType]) -> None:
         """Of a node that no build made of a layer, but a model has: what a build does, and the plugin made of what it serializes."""
-        self.types, self.tactic = agreed(self.plugin, types, dims, made, permitted)
-        if isinstance(self.plugin, IPluginV2DynamicExt):
-            self.plugin = self.work.made(attributes, TensorRTPhase.RUNTIME, np.frombuffer(bytes(self.plugin.serialize()), np.uint8))
-            return
-        runtime = self.plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
-        if getattr(type(runtime), "get_fields_to_serialize", None) is IPluginV3OneRuntime.get_fields_to_serialize:
-            return  # it tells none: it goes on as it is
-        self.plugin = self.work.made(attributes, TensorRTPhase.RUNTIME, None, PluginFieldCollection(runtime.get_fields_to_serialize() or []))
+        plugin, work = self.plugin, self.work
+        found, tactic = agreed(plugin, types, dims, made, permitted)
+        if isinstance(plugin, IPluginV2DynamicExt):
+            plugin = work.made(attributes, TensorRTPhase.RUNTIME, np.frombuffer(bytes(plugin.serialize()), np.uint8))
+        else:
+            runtime = plugin.get_capability_interface(PluginCapabilityType.RUNTIME)
+            if getattr(type(runtime), "get_fields_to_serialize", None) is not IPluginV3OneRuntime.get_fields_to_serialize:  # one that tells none goes on as it is
+                plugin = work.made(attributes, TensorRTPhase.RUNTIME, None, PluginFieldCollection(runtime.get_fields_to_serialize() or []))
+        self.plugin, self.tactic = plugin, tactic
+        self.types = found  # last: others look at it first
 
 
 class _Clone:
@@ -620,7 +622,9 @@ class _Work(threading.local):
         if key not in scope.clones:
             scope.clones[key] = _Clone(layer, scope.resources)
         outputs = [np.empty(shape, kind) for kind, shape in zip(kinds[len(inputs) :], shapes)]
-        scope.clones[key].run([i.astype(kind, copy=False) for i, kind in zip(inputs, kinds)], outputs, types)
+        with np.errstate(over="ignore"):  # what a half does not hold is infinite
+            given = [i.astype(kind, copy=False) for i, kind in zip(inputs, kinds)]
+        scope.clones[key].run(given, outputs, types)
         for i, (_, exprs) in enumerate(made):
             for axis, e in enumerate(exprs):
                 if e.is_size_tensor():

@@ -87,8 +87,8 @@ class Runtime(Reports):
         try:
             made = build(engine, device=engine.device, int32_io=True, keep_model=engine.keeps_model, ops=registry_ops(), metadata={HOW: json.dumps(how)} if how else None,
                          tf32=any("_tf32_" in k for k in kernels), winograd=any("winograd" in k for k in kernels), cache=True)  # fmt: skip
-        except NotFound:
-            raise Incompatible(f"{what}, and the plan keeps no graph to be built again with INT32: {instead}") from None
+        except Error as raised:
+            raise Incompatible(f"{what}, and it cannot be built again with INT32 ({raised}): {instead}") from raised
         self.logger.log(Severity.WARNING, f"{what}: built again with INT32 in {time.monotonic() - start:.2f} s. To save that, {instead}")
         return made
 
