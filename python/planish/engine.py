@@ -88,7 +88,7 @@ class Engine:
         self._inputs = self._read(lib.pln_engine_input_count, lib.pln_engine_input)
         self._outputs = self._read(lib.pln_engine_output_count, lib.pln_engine_output)
         self._names = frozenset(i.name for i in self._inputs)
-        self._free: List["Context"] = []
+        self._free: List["Context"] = []  # of calls that are over; they do not know the engine meanwhile, so that it goes with its last user
 
     def _read(self, count: Any, one: Any) -> Tuple[TensorInfo, ...]:
         told, out = ffi.new("struct pln_tensor_info *"), []
@@ -246,6 +246,7 @@ class Engine:
             raise InvalidArgument(f"input{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} {'were' if len(missing) > 1 else 'was'} not given")
         try:
             context = self._free.pop()
+            context.engine = self
         except IndexError:
             context = Context(self)
         try:
@@ -253,6 +254,7 @@ class Engine:
         finally:
             if len(self._free) < CONTEXTS_KEPT:
                 context._let_go()
+                del context.engine
                 self._free.append(context)
 
     def arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dict[str, Any]:
@@ -362,8 +364,11 @@ class _Tap:
     """A function that is told values; what it raises ends the run and is raised again behind it."""
 
     def __init__(self, context: "Context", function: Callable[[str, Any], Any]) -> None:
-        self.cancel, self.function = context.cancel, function
+        self.pointer, self.function = context._pointer, function
         self.raised: Optional[BaseException] = None
+
+    def cancel(self) -> None:
+        lib.pln_context_cancel(self.pointer)
 
     def __call__(self, name: str, buffer: Any) -> None:
         if self.raised is None:
@@ -443,6 +448,7 @@ class Context:
             options.diagnostics = d.pointer
             check(lib.pln_context_create(engine._pointer, options, out), d.pointer, "a context")
         self._pointer = ffi.gc(out[0], lib.pln_context_destroy)
+        self._keep = engine._keep  # behind the pointer: the memory of the plan, which goes after the context
         self.engine = engine
         self._lock = threading.RLock()
         self._names = {i.name: ffi.new("char[]", i.name.encode()) for i in engine.inputs + engine.outputs}

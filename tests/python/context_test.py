@@ -1,6 +1,8 @@
 """Contexts of planish.tensorrt: threads that share one, what callbacks may do, memory for outputs whose sizes only a run can tell."""
+import gc
 import threading
 import unittest
+import weakref
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -109,6 +111,41 @@ class Threads(unittest.TestCase):
         self.assertEqual((said[0], said[3]), (False, (2, 4)))
         self.assertIn("callback", said[1])
         self.assertIn("callback", said[2])
+
+
+class Lifetimes(unittest.TestCase):
+    def test_no_cycles(self):
+        """Engines, contexts and a debug listener's go with their last user."""
+
+        class Listens(trt.IDebugListener):
+            def __init__(self):
+                trt.IDebugListener.__init__(self)
+                self.told = []
+
+            def process_debug_tensor(self, addr, location, type, shape, name, stream):
+                self.told.append(name)
+                return True
+
+        builder, network = new()
+        made = network.add_activation(network.add_input("x", trt.float32, (2,)), trt.ActivationType.RELU).get_output(0)
+        made.name = "y"
+        network.mark_debug(made)
+        network.mark_output(made)
+        engine, listener, gone = build(builder, network), Listens(), []
+        context, x, y = engine.create_execution_context(), on_device(draw(2)), on_device(draw(2))
+        self.assertTrue(context.set_debug_listener(listener) and context.execute_v2([int(x), int(y)]))
+        self.assertEqual(listener.told, ["y"])
+        gc.collect()
+        gc.disable()
+        try:
+            weakref.finalize(context, gone.append, "context")
+            weakref.finalize(engine, gone.append, "engine")
+            del context
+            self.assertEqual(gone, ["context"])
+            del engine
+            self.assertEqual(gone, ["context", "engine"])
+        finally:
+            gc.enable()
 
 
 class Sizes(unittest.TestCase):

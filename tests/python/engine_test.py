@@ -8,6 +8,7 @@ import tempfile
 import threading
 import unittest
 import unittest.mock
+import weakref
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -408,6 +409,43 @@ class Engines(unittest.TestCase):
         self.holds(context.run({"x": self.x}))
         for _ in range(100):
             planish.load(self.engine.to_bytes())(self.x)
+
+    def test_no_cycles(self):
+        """What is dropped is freed at once, without the help of Python's collector, and an engine's weights with it."""
+        model, x = self.model.SerializeToString(), self.x
+
+        def called():
+            engine = planish.load(self.engine.to_bytes())
+            engine(x)
+            engine(x=x)
+            return engine
+
+        def session():
+            session = planish.InferenceSession(model)
+            session.run(None, {"x": x})
+            return session.engine
+
+        def told():
+            context = planish.build(model, taps="*").context()
+            context.on_value(lambda name, value: None)
+            context.run({"x": x})
+            return context
+
+        def failed():
+            engine = planish.build(model)
+            with self.assertRaises(planish.InvalidArgument):
+                engine(x[0])
+            return engine
+
+        gc.collect()
+        gc.disable()
+        try:
+            for make in (called, session, told, failed):
+                gone = []
+                weakref.finalize(make(), gone.append, 1)
+                self.assertEqual(gone, [1], make.__name__)
+        finally:
+            gc.enable()
 
     @unittest.skipUnless(hasattr(os, "fork"), "no fork")
     def test_fork(self):

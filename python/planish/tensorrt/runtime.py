@@ -9,6 +9,7 @@ import json
 import numbers
 import threading
 import time
+import weakref
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -524,6 +525,18 @@ class _Fixed:
         return self.address
 
 
+def _told_to(context: "IExecutionContext") -> Any:
+    """A function for Context.on_value that does not keep the context alive, which has it."""
+    tell = weakref.WeakMethod(context._tell)
+
+    def told(name: str, value: Any) -> None:
+        method = tell()
+        if method is not None:
+            method(name, value)
+
+    return told
+
+
 class IExecutionContext(Reports):
     """A running inference. Methods that return a bool log why they return False."""
 
@@ -566,7 +579,7 @@ class IExecutionContext(Reports):
                 of = self.engine.engine
                 made = of.context()
                 made.set_profiling(self._profiler is not None)
-                made.on_value(self._tell if self._listener is not None else None)
+                made.on_value(_told_to(self) if self._listener is not None else None)
                 self._of, self._context = of, made
             return self._context
 
@@ -611,7 +624,7 @@ class IExecutionContext(Reports):
     def set_debug_listener(self, listener: Any) -> bool:
         """An IDebugListener, told the values that the network marked (mark_debug); None: no more."""
         self._listener = listener
-        self.context.on_value(self._tell if listener is not None else None)
+        self.context.on_value(_told_to(self) if listener is not None else None)
         return True
 
     def get_debug_listener(self) -> Any:
