@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import numbers
 import sys
 from typing import Any, NamedTuple, Optional
 
@@ -28,7 +29,8 @@ def nbytes(code: int, shape: Any) -> int:
 
 
 class Memory(NamedTuple):
-    """Where elements lie: `address` and `nbytes`, their type, shape and strides (in elements; None: row-major), and what keeps them alive."""
+    """Where elements lie: `address` and `nbytes`, their type, shape and strides (in elements; None: row-major), and what keeps them alive. imported: is it memory of a GPU
+    that another library handed over in the order of the default stream? stream: another one, on which its work lies; the default stream has to be put behind that."""
 
     address: int
     nbytes: int
@@ -38,6 +40,8 @@ class Memory(NamedTuple):
     where: int
     writable: bool
     owner: Any
+    imported: bool = False
+    stream: int = 0
 
 
 # ---- DLPack (https://dmlc.github.io/dlpack, version 0.8: the unversioned struct that every producer gives) ----
@@ -55,7 +59,9 @@ _DL_CODES = {(0, 8): 3, (0, 16): 5, (0, 32): 6, (0, 64): 7, (1, 8): 2, (1, 16): 
 
 
 def _from_dlpack(value: Any) -> Memory:
-    capsule = value.__dlpack__()
+    # A consumer names the stream that it will work on, here the default one (1); producers in host memory have none.
+    on_gpu = hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in (_DL_CUDA, _DL_CUDA_MANAGED)
+    capsule = value.__dlpack__(stream=1) if on_gpu else value.__dlpack__()
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     tensor = _DLTensor.from_address(pointer(capsule, b"dltensor"))
@@ -70,11 +76,10 @@ def _from_dlpack(value: Any) -> Memory:
         raise InvalidArgument(f"a DLPack tensor on a device of type {tensor.device_type}: only CPUs and CUDA devices are known")
     where = HOST if tensor.device_type in (_DL_CPU, _DL_CUDA_HOST) else DEVICE
     # The capsule is not consumed: its destructor lets go of the tensor when `owner` goes.
-    return _memory((tensor.data or 0) + tensor.byte_offset, code, shape, strides, where, True, (value, capsule))
+    return _memory((tensor.data or 0) + tensor.byte_offset, code, shape, strides, where, True, (value, capsule))._replace(imported=where == DEVICE)
 
 
-def _from_cuda_interface(value: Any) -> Memory:
-    told = value.__cuda_array_interface__
+def _from_cuda_interface(value: Any, told: dict) -> Memory:
     dtype = np.dtype(told["typestr"])
     if not dtype.isnative:
         raise InvalidArgument(f"a CUDA array of type {told['typestr']} is not in the machine's byte order")
@@ -85,7 +90,17 @@ def _from_cuda_interface(value: Any) -> Memory:
         raise InvalidArgument(f"a CUDA array's strides {tuple(steps)} do not go with its shape {shape} and elements of {dtype.itemsize} bytes")
     strides = None if steps is None else tuple(s // dtype.itemsize for s in steps)
     address, read_only = told["data"]
-    return _memory(address or 0, code, shape, strides, DEVICE, not read_only, value)
+    return _memory(address or 0, code, shape, strides, DEVICE, not read_only, value)._replace(imported=True, stream=_stream_of(told))
+
+
+def _stream_of(told: dict) -> int:
+    """The stream of `__cuda_array_interface__`, version 3, that its consumer has to come behind; 0: none, or the default one."""
+    stream = told.get("stream")
+    if stream is None:
+        return 0
+    if isinstance(stream, bool) or not isinstance(stream, numbers.Integral) or not 0 < stream < 1 << 64:
+        raise InvalidArgument(f"a CUDA array's stream is {stream!r}: it is None, 1 (the default stream), 2 (that of the thread) or a stream's address")
+    return 0 if stream == 1 else int(stream)
 
 
 def _memory(address: int, code: int, shape: tuple, strides: Optional[tuple], where: int, writable: bool, owner: Any) -> Memory:
@@ -161,8 +176,10 @@ def memory_of(value: Any, wanted: int = 0) -> Memory:
     """The memory of an array. wanted: the element type that Python numbers and lists of them become; arrays keep theirs."""
     _refuse_masked(value)
     if not isinstance(value, np.ndarray):
-        if hasattr(value, "__cuda_array_interface__"):
-            return _from_cuda_interface(value)
+        told = getattr(value, "__cuda_array_interface__", None)
+        # PyTorch's has no stream (version 2), but its DLPack asks for ours.
+        if told is not None and ("stream" in told or not hasattr(value, "__dlpack__")):
+            return _from_cuda_interface(value, told)
         if hasattr(value, "__dlpack__"):
             return _from_dlpack(value)
         value = _made(value, 0 if hasattr(value, "dtype") else wanted)

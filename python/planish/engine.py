@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 _KINDS = ("tensor", "sequence", "optional", "map")
 # Contexts that an engine keeps for its next calls.
 CONTEXTS_KEPT = 8
+# CU_STREAM_LEGACY: the default stream, which programs call 0.
+DEFAULT_STREAM = 1
+
+
+def gpu_of(device: str) -> Any:
+    """The driver's calls that the library does not make."""
+    from .pycuda.gpu import driver_of
+
+    return driver_of(device)
 
 
 class TensorInfo(NamedTuple):
@@ -327,8 +336,8 @@ class StateStore:
 class _Asked:
     """An output allocator of Python: a function of (name, bytes, numpy dtype, shape) that gives a writable array or an address."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[..., Any], where: int) -> None:
+        self.function, self.where = function, where
         self.held: Any = None
         self.place: Tuple[int, int] = (0, 0)  # first and last address of what was given
         self.raised: Optional[BaseException] = None
@@ -463,6 +472,9 @@ class Context:
         self._given: Dict[str, Any] = {}  # outputs in the caller's memory
         self._apart = True  # were outputs of fixed memory looked at since they were bound?
         self._store: Optional[StateStore] = None
+        device = engine.device
+        self._gpu = device if device.startswith("cuda") else ""
+        self._imported = False  # was memory bound since the last run that other libraries handed over in the order of the default stream?
         self._tap: Any = None
         self._running = False
 
@@ -502,10 +514,18 @@ class Context:
         memory = arrays.memory_of(value, info.code)
         if memory.code == dtypes.STRING:
             raise InvalidArgument(f"input '{info.name}' wants {_describe(info)}, not strings")
+        self._take_over(memory)
         strides = arrays.fill_buffer(slot.buffer, memory)
         plain = memory.where == arrays.HOST and memory.owner is value and memory.strides is None
         slot.dtype, slot.shape = (value.dtype, value.shape) if plain else (None, None)
         return memory, strides
+
+    def _take_over(self, memory: arrays.Memory) -> None:
+        """Memory of a GPU that another library handed over: the default stream comes behind the work on it."""
+        if memory.imported and self._gpu:
+            if memory.stream:
+                gpu_of(self._gpu).order(memory.stream, DEFAULT_STREAM)
+            self._imported = True
 
     def _bind_value(self, name: str, value: Any) -> None:
         info = self._infos.get(name)
@@ -527,15 +547,16 @@ class Context:
                 given = None
                 status = lib.pln_context_bind_output(self._pointer, self._names[name], ffi.NULL)
             elif callable(value) and not arrays.is_tensor_like(value):
-                asked = _Asked(value)
+                asked = _Asked(value, arrays.DEVICE if device else arrays.HOST)
                 given = (asked, ffi.new_handle(asked))
-                arrays.fill_buffer(self._buffer, arrays.Memory(0, 0, info.code, (), None, arrays.DEVICE if device else arrays.HOST, True, None))
+                arrays.fill_buffer(self._buffer, arrays.Memory(0, 0, info.code, (), None, asked.where, True, None))
                 self._check(lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer), name)  # tells the kind of memory
                 status = lib.pln_context_set_output_allocator(self._pointer, self._names[name], lib.planish_on_output, given[1])
             else:
                 memory = arrays.writable_memory_of(value, f"the array for output '{name}'")
                 if info.code and memory.code != info.code:
                     raise InvalidArgument(f"output '{name}' is {dtypes.name(info.code)}, its array {dtypes.name(memory.code)}")
+                self._take_over(memory)
                 given = (memory, arrays.fill_buffer(self._buffer, memory))
                 status = lib.pln_context_bind_output(self._pointer, self._names[name], self._buffer)
             if status != 0:
@@ -601,8 +622,36 @@ class Context:
             if begin < end:
                 raise InvalidArgument(f"the memory of output '{other}' overlaps that of output '{one}'")
 
-    def _run(self, options: Any = None) -> None:
-        """Runs what is bound, or enqueues it. What a callback raised is the cause of the error, or the error where it is no Exception."""
+    def _uses_device(self) -> bool:
+        """Is memory of the GPU bound?"""
+        return any(s.buffer.memory == arrays.DEVICE for s in self._slots.values()) or any(getattr(g, "where", arrays.HOST) == arrays.DEVICE for g, _ in self._given.values())
+
+    def _on_stream(self, stream: int) -> Any:
+        """Options of a run on a stream; 0 is CUDA's name of the default one."""
+        options = ffi.new("struct pln_enqueue_options *")
+        options.struct_size, options.stream = ffi.sizeof("struct pln_enqueue_options"), ffi.cast("void *", stream or DEFAULT_STREAM)
+        return options
+
+    def _start(self, options: Any, device: bool) -> int:
+        """The run itself: a status. With memory of a GPU it is behind what lies on the default stream, on which programs that name no stream do their work."""
+        if options is not None:
+            return lib.pln_context_enqueue(self._pointer, options)
+        if not self._gpu or not (device or self._uses_device()):
+            return lib.pln_context_run(self._pointer)
+        options, fence, status = self._on_stream(DEFAULT_STREAM), ffi.new("pln_fence **"), ffi.new("enum pln_status *")
+        check(lib.pln_fence_create(fence), what="a fence")
+        options.done = fence[0]
+        try:
+            done = lib.pln_context_enqueue(self._pointer, options)
+            if done == 0:
+                check(lib.pln_fence_wait(fence[0], -1, status), what="the run's end")
+            return done or status[0]
+        finally:
+            lib.pln_fence_destroy(fence[0])
+
+    def _run(self, options: Any = None, device: bool = False) -> None:
+        """Runs what is bound, or enqueues it. device: memory of the GPU is bound, also where this does not know of it. What a callback raised is the cause of the error,
+        or the error where it is no Exception."""
         for given, _ in self._given.values():
             if isinstance(given, _Asked):
                 given.place = 0, 0
@@ -611,9 +660,10 @@ class Context:
             self._apart = True
         self._running = True
         try:
-            status = lib.pln_context_run(self._pointer) if options is None else lib.pln_context_enqueue(self._pointer, options)
+            status = self._start(options, device)
         finally:
             self._running = False
+        self._imported = False
         asked = [name for name, given in self._given.items() if isinstance(given[0], _Asked)]
         callbacks = [self._given[name][0] for name in asked] + ([self._tap[0]] if self._tap else [])
         cause = next((c.raised for c in callbacks if c.raised is not None), None)
@@ -682,13 +732,13 @@ class Context:
         return future
 
     def enqueue(self, stream: int) -> None:
-        """Puts a run onto a stream (a CUstream as a number, such as torch.cuda.Stream.cuda_stream) of the engine's GPU. Inputs and outputs lie in its memory and are read and
-        written in the stream's order."""
-        options = ffi.new("struct pln_enqueue_options *")
-        options.struct_size, options.stream = ffi.sizeof("struct pln_enqueue_options"), ffi.cast("void *", stream)
+        """Puts a run onto a stream (a CUstream as a number, such as torch.cuda.current_stream().cuda_stream; 0: the default stream) of the engine's GPU. Inputs and outputs lie
+        in its memory and are read and written in the stream's order."""
         with self._lock:
             self._idle()
-            self._run(options)
+            if self._imported and stream not in (0, DEFAULT_STREAM):
+                gpu_of(self._gpu).order(DEFAULT_STREAM, stream)
+            self._run(self._on_stream(stream))
 
     def cancel(self) -> None:
         """Ends the run under way soon, with `planish.Cancelled`; from any thread."""

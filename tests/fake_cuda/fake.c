@@ -402,7 +402,7 @@ static int call_MemFreeHost(void *memory)
 static int begin_stream(enum call call, void *handle, struct fake_stream **out_stream)
 {
     int gpu, result = begin_current(call, &gpu);
-    *out_stream = fake_stream_check(handle);
+    *out_stream = result == 0 && (uintptr_t)handle == FAKE_LEGACY ? fake_stream_default(gpu) : fake_stream_check(handle);
     if (result == 0 && (!*out_stream || fake_stream_gpu(*out_stream) != gpu)) result = FAKE_INVALID_HANDLE;
     return result;
 }
@@ -444,7 +444,7 @@ static int call_StreamCreate(void **out_stream, unsigned flags)
 {
     int gpu, result = begin_current(CALL_StreamCreate, &gpu);
     if (result == 0 && flags > PLN_CUDA_STREAM_NON_BLOCKING) result = FAKE_INVALID_VALUE;
-    if (result == 0) *out_stream = fake_stream_create(gpu);
+    if (result == 0) *out_stream = fake_stream_create(gpu, flags != PLN_CUDA_STREAM_NON_BLOCKING);
     return end(result);
 }
 
@@ -452,7 +452,9 @@ static int call_StreamDestroy(void *handle)
 {
     struct fake_stream *stream;
     int result = begin_stream(CALL_StreamDestroy, handle, &stream);
-    if (stream) fake_stream_destroy(stream);
+    const bool is_default = (uintptr_t)handle == FAKE_LEGACY;
+    if (result == 0 && is_default) result = FAKE_INVALID_HANDLE;
+    if (stream && !is_default) fake_stream_destroy(stream);
     return end(result);
 }
 

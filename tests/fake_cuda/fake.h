@@ -2,7 +2,7 @@
  *
  *  - Device memory is memory of this process that cannot be touched unless kernels or copies run (driver calls open and close it), between pages that can
  *    never be touched. It is NaN (0xff) when it is new; addresses are not used twice.
- *  - Streams run late: at a random earlier call or when they are synchronized. Graphs run in any order that their edges allow.
+ *  - Streams run late: at a random earlier call or when they are synchronized. The default stream is CU_STREAM_LEGACY alone, never NULL. Graphs run in any order that their edges allow.
  *  - A stream that is captured takes what it is given into a graph. What the manual calls unsafe then, in a thread that has not said that it knows
  *    (cuThreadExchangeStreamCaptureMode), is an error and the capture's end.
  *  - Kernels are shared objects made by the fake NVRTC (nvrtc.c); a block's threads are fibers, in changing order between barriers; blocks run one after
@@ -39,6 +39,7 @@ enum {
 };
 
 enum { FAKE_NO_CAPTURE = 0, FAKE_CAPTURING = 1, FAKE_BROKEN_CAPTURE = 2 }; /* CUstreamCaptureStatus */
+enum { FAKE_LEGACY = 1 }; /* CU_STREAM_LEGACY */
 enum { FAKE_MOST_GPUS = 2, FAKE_MULTIPROCESSORS = 2, FAKE_MOST_THREADS = 1024 };
 
 /* ---- for tests: found by dlsym ---- */
@@ -102,7 +103,9 @@ struct fake_op {
 struct fake_stream;
 struct fake_event;
 struct fake_graph;
-struct fake_stream *fake_stream_create(int gpu);
+struct fake_stream *fake_stream_create(int gpu, bool blocking);
+/* The default stream of a GPU, by the handle CU_STREAM_LEGACY. */
+struct fake_stream *fake_stream_default(int gpu);
 int fake_stream_destroy(struct fake_stream *stream);
 /* NULL, or a stream that is alive. */
 struct fake_stream *fake_stream_check(void *stream);

@@ -7,7 +7,7 @@
 
 struct fake_stream {
     struct fake_stream *next;
-    bool alive;
+    bool alive, blocking; /* it and the default stream wait for each other */
     int gpu;
     struct fake_op *ops;
     size_t n, capacity;
@@ -53,6 +53,7 @@ struct fake_exec {
 
 /* All that ever were: a handle that is used after it was given back is found out. */
 static struct fake_stream *streams;
+static struct fake_stream *defaults[FAKE_MOST_GPUS];
 static struct fake_graph *graphs;
 static struct fake_exec *execs;
 static struct fake_event *events;
@@ -142,15 +143,28 @@ static void run_first(struct fake_stream *stream, size_t n)
 
 /* ---- streams ---- */
 
-struct fake_stream *fake_stream_create(int gpu)
+static struct fake_stream *new_stream(int gpu)
 {
     struct fake_stream *stream = zeroed(sizeof *stream);
     stream->next = streams;
     streams = stream;
     stream->alive = true;
     stream->gpu = gpu;
+    return stream;
+}
+
+struct fake_stream *fake_stream_create(int gpu, bool blocking)
+{
+    struct fake_stream *stream = new_stream(gpu);
+    stream->blocking = blocking;
     fake_count_live(1);
     return stream;
+}
+
+struct fake_stream *fake_stream_default(int gpu)
+{
+    if (!defaults[gpu]) defaults[gpu] = new_stream(gpu);
+    return defaults[gpu];
 }
 
 struct fake_stream *fake_stream_check(void *handle)
@@ -184,6 +198,16 @@ static void pass_time(struct fake_stream *stream)
     run_first(stream, (size_t)(random >> 8) % (stream->n + 1));
 }
 
+/* What the default stream and a blocking one have to wait for is over at once, which is one of the times when it may be. */
+static void wait_for_default(const struct fake_stream *stream)
+{
+    struct fake_stream *first = defaults[stream->gpu];
+    if (!first) return;
+    if (stream->blocking) run_first(first, first->n);
+    for (struct fake_stream *other = streams; other && stream == first; other = other->next)
+        if (other->alive && other->blocking && other->gpu == stream->gpu) run_first(other, other->n);
+}
+
 int fake_stream_push(struct fake_stream *stream, const struct fake_op *op)
 {
     if (stream->capture == FAKE_CAPTURING) return fake_graph_add(stream->graph, &stream->last, stream->last ? 1 : 0, op, &stream->last);
@@ -192,6 +216,7 @@ int fake_stream_push(struct fake_stream *stream, const struct fake_op *op)
         stream->capacity = stream->capacity ? stream->capacity * 2 : 16;
         stream->ops = grow(stream->ops, stream->capacity * sizeof *stream->ops);
     }
+    wait_for_default(stream);
     stream->ops[stream->n++] = *op;
     for (struct fake_stream *other = streams; other; other = other->next)
         if (other->alive && fake_random() % 4 == 0) pass_time(other);

@@ -6,7 +6,8 @@ import weakref
 from typing import Any, Dict, Optional
 
 VERSION = 11040  # entry points are those of CUDA 11.4, the least that planish takes
-NOT_READY = 600
+NOT_READY, DISABLE_TIMING = 600, 2
+LEGACY = 1  # CU_STREAM_LEGACY: the default stream, by a number that is not NULL
 # Types of the parameters of each call that is made.
 C_SIZE, C_ADDRESS, C_POINTER, C_INT, C_UNSIGNED = ctypes.c_size_t, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int, ctypes.c_uint
 CALLS = {
@@ -89,6 +90,15 @@ class Driver:
         self.call(name, *arguments, self._own)
         self.call("StreamSynchronize", self._own)
 
+    def order(self, first: int, second: int) -> None:
+        """What is enqueued on the second stream from now on comes behind what lies on the first."""
+        event = self.make(C_POINTER, "EventCreate", DISABLE_TIMING)
+        try:
+            self.call("EventRecord", event, first)
+            self.call("StreamWaitEvent", second, event, 0)
+        finally:
+            self.call("EventDestroy", event)  # who waits for it still does
+
     def attribute(self, number: int) -> int:
         """Of the device."""
         return int(self.number(C_INT, "DeviceGetAttribute", number, self.device))
@@ -103,11 +113,15 @@ class Driver:
 _drivers: Dict[str, Optional[Driver]] = {}
 
 
+def driver_of(device: str) -> Optional[Driver]:
+    """Of a device by its name, "cuda:0"; None for those that are no GPUs."""
+    if device not in _drivers:
+        _drivers[device] = Driver(int(device.partition(":")[2] or 0)) if device.startswith("cuda") else None
+    return _drivers[device]
+
+
 def driver() -> Optional[Driver]:
     """Of the GPU that engines are built for here; None where they are built for the CPU."""
     from ..build import default_device
 
-    device = default_device()
-    if device not in _drivers:
-        _drivers[device] = Driver(int(device.partition(":")[2] or 0)) if device.startswith("cuda") else None
-    return _drivers[device]
+    return driver_of(default_device())

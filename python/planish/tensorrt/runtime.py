@@ -884,20 +884,20 @@ class IExecutionContext(Reports):
         """What plugins may use."""
         return IPluginResourceContext(getattr(self.engine._maker, "gpu_allocator", None), self.error_recorder)
 
-    def _run(self, addresses: Mapping[str, int], stream: int) -> bool:
+    def _run(self, addresses: Mapping[str, int], stream: Optional[int]) -> bool:
+        """stream: 0 is the default one; None: it is over when this returns, and behind what lies on the default stream."""
         try:
             context = self.context
             with context._lock:  # nobody else's bindings come between these and their run
                 context._idle()
-                told = self._bind(context, addresses, stream)
-                profiles = self._profiler is not None
+                told = self._bind(context, addresses, stream or 0)
                 with scope_of(context, self.engine._permitted, self._resources()):
-                    if stream and self._where == arrays.DEVICE and not profiles:
+                    if stream is not None and self._where == arrays.DEVICE:
                         context.enqueue(stream)
                     else:
-                        context._run()
+                        context._run(device=self._where == arrays.DEVICE)
                 self._told = told
-                if profiles and self.enqueue_emits_profile:
+                if self._profiler is not None and self.enqueue_emits_profile:
                     self._tell_profiler(context)
         except Error as raised:
             self.report(raised.__cause__ if isinstance(raised.__cause__, Exception) else raised)
@@ -916,17 +916,17 @@ class IExecutionContext(Reports):
 
     def execute_v2(self, bindings: Sequence[int]) -> bool:
         """Runs; bindings: addresses in the order of get_tensor_name, or of all profiles' bindings, of which the active one's are taken."""
-        return self._run_bindings(bindings, 0)
+        return self._run_bindings(bindings, None)
 
     def execute_async_v2(self, bindings: Sequence[int], stream_handle: int, input_consumed: Any = None) -> bool:
-        """The same on a stream (a CPU runs before it returns)."""
+        """The same on a stream, 0 being the default one (a CPU runs before it returns)."""
         return self._run_bindings(bindings, int(stream_handle))
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        """Runs on a stream, with the addresses set."""
+        """Runs on a stream, 0 being the default one, with the addresses set."""
         return self._run(dict(self._addresses), int(stream_handle))
 
-    def _run_bindings(self, bindings: Sequence[int], stream: int) -> bool:
+    def _run_bindings(self, bindings: Sequence[int], stream: Optional[int]) -> bool:
         names = self.engine.names
         try:
             if len(bindings) < len(names):
