@@ -494,6 +494,107 @@ class Parsed(unittest.TestCase):
         with self.assertRaisesRegex(planish.Unsupported, "'mine' was parsed.*another axes"):
             layer.axes = 2
 
+    def looked_at(self, nodes, inputs, constants=(), opset=21, kind=F32):
+        """The layers of a parsed model by their nodes' names, as the classes that belong to their types."""
+        outputs = [helper.make_empty_tensor_value_info(node.output[0]) for node in nodes]
+        graph = helper.make_graph(nodes, "g", [value(n, d, kind) for n, d in inputs], outputs, [numpy_helper.from_array(np.asarray(a), n) for n, a in constants])
+        builder, network = new()
+        parser = trt.OnnxParser(network, LOGGER)
+        self.assertTrue(parser.parse(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10).SerializeToString()), parser.num_errors and parser.get_error(0))
+        classes = {k.layer_type: k for k in vars(trt).values() if isinstance(k, type) and issubclass(k, trt.ILayer)}
+        out = {}
+        for layer in network:
+            layer.__class__ = classes[layer.type]
+            out[layer.name] = layer
+        self.kept = network
+        return out
+
+    def test_parameters_are_the_models(self):
+        """What a parsed layer's class tells is the model's, also where that is said by weights, by an operator's own default or by a rank."""
+        node, f = helper.make_node, np.float32
+        w, w2, rng = draw(8, 4, 3, 3), draw(4, 3, 2, 2), np.random.default_rng(0)
+        scale, bias, mean, variance = (rng.uniform(0.5, 2, 4).astype(f) for _ in range(4))
+        constants = [("lo", f(0.1)), ("hi", f(0.9)), ("axes", [2, 3]), ("k", [2]), ("two", 2), ("w", w), ("w2", w2), ("b8", draw(8)), ("ones8", np.ones(8, f)), ("dims", [0, 4, -1]), ("starts", [-4, 1]),
+                     ("ends", [100, 5]), ("steps", [1, 2]), ("sizes", [1, 4, 12, 16]), ("pads", [0, 0, 1, 2, 0, 0, 3, 0]), ("scale", scale), ("bias", bias), ("mean", mean), ("variance", variance),
+                     ("s", f(0.5)), ("minus", [-1])]  # fmt: skip
+        layers = self.looked_at(
+            [node("Softmax", ["x"], ["o1"], "softmax", axis=-1), node("Clip", ["x", "lo", "hi"], ["o2"], "clip"), node("Clip", ["x", "", "hi"], ["o3"], "most"), node("ReduceMean", ["x", "axes"], ["o4"], "mean", keepdims=0),
+             node("TopK", ["x", "k"], ["o5", "i5"], "topk", largest=0), node("Conv", ["x", "w", "b8"], ["o6"], "conv", pads=[1, 2, 3, 4]), node("Conv", ["x", "w"], ["o7"], "same", auto_pad="SAME_UPPER", strides=[2, 2]),
+             node("ConvTranspose", ["x", "w2"], ["o8"], "deconv", strides=[2, 2], output_padding=[1, 0]), node("AveragePool", ["x"], ["o9"], "pool", kernel_shape=[2, 3], count_include_pad=1, ceil_mode=1),
+             node("Transpose", ["x"], ["o10"], "transpose"), node("Gather", ["x", "k"], ["o11"], "gather", axis=-2), node("HardSigmoid", ["x"], ["o12"], "hard"), node("ThresholdedRelu", ["x"], ["o13"], "threshold", alpha=0.75),
+             node("LayerNormalization", ["x", "ones8"], ["o14"], "norm", epsilon=0.25), node("Cast", ["x"], ["o15"], "cast", to=TensorProto.FLOAT16), node("CumSum", ["x", "two"], ["o16"], "sum", reverse=1),
+             node("LRN", ["x"], ["o17"], "lrn", size=3, alpha=0.5), node("Gelu", ["x"], ["o18"], "gelu", approximate="tanh"), node("Reshape", ["x", "dims"], ["o19"], "reshape"), node("Flatten", ["x"], ["o20"], "flatten"),
+             node("Slice", ["x", "starts", "ends", "axes", "steps"], ["o21"], "slice"), node("Resize", ["x", "", "", "sizes"], ["o22"], "resize", mode="linear", coordinate_transformation_mode="pytorch_half_pixel"),
+             node("Pad", ["x", "pads"], ["o23"], "pad", mode="edge"), node("BatchNormalization", ["x", "scale", "bias", "mean", "variance"], ["o24"], "batch"), node("Concat", ["x", "x"], ["o25"], "concat", axis=-1),
+             node("QuantizeLinear", ["x", "s"], ["o26"], "quantize", output_dtype=TensorProto.INT8), node("Selu", ["x"], ["o27"], "selu"), node("GlobalAveragePool", ["x"], ["o28"], "all"), node("Neg", ["x"], ["o29"], "neg"),
+             node("Constant", [], ["c30"], "constant", value=numpy_helper.from_array(w2)), node("Squeeze", ["minus"], ["m"], "squeeze"), node("CumSum", ["x", "m"], ["o31"], "sum2")],
+            [("x", [1, 4, 6, 8])], constants)  # fmt: skip
+
+        def is_(name, **wanted):
+            for member, one in wanted.items():
+                got = getattr(layers[name], member)
+                if isinstance(one, float):
+                    self.assertAlmostEqual(got, one, 5, f"{name}.{member}")
+                elif isinstance(one, np.ndarray):
+                    np.testing.assert_allclose(np.asarray(got), one, rtol=1e-5, atol=1e-6, err_msg=f"{name}.{member}")
+                else:
+                    self.assertEqual(tuple(got) if isinstance(one, tuple) else got, one, f"{name}.{member}")
+
+        A, P = trt.ActivationType, trt.PaddingMode
+        is_("softmax", axes=8)
+        is_("clip", type=A.CLIP, alpha=0.1, beta=0.9)
+        is_("most", alpha=float(np.finfo(f).min), beta=0.9)
+        is_("mean", op=trt.ReduceOperation.AVG, axes=0b1100, keep_dims=False)
+        is_("topk", op=trt.TopKOperation.MIN, k=2, axes=8)
+        is_("conv", num_output_maps=8, kernel_size_nd=(3, 3), pre_padding=(1, 2), post_padding=(3, 4), padding_nd=(1, 2), stride_nd=(1, 1), dilation_nd=(1, 1), num_groups=1, kernel=w, bias=np.asarray(dict(constants)["b8"]),
+            padding_mode=P.EXPLICIT_ROUND_DOWN)  # fmt: skip
+        is_("same", padding_mode=P.SAME_UPPER, stride_nd=(2, 2))
+        self.assertEqual(layers["same"].bias.size, 0)
+        is_("deconv", num_output_maps=3, kernel=w2, kernel_size=(2, 2), post_padding=(-1, 0))
+        is_("pool", type=trt.PoolingType.AVERAGE, window_size=(2, 3), stride=(1, 1), average_count_excludes_padding=False, padding_mode=P.EXPLICIT_ROUND_UP)
+        is_("transpose", first_transpose=(3, 2, 1, 0), reshape_dims=(), second_transpose=(0, 1, 2, 3))
+        is_("gather", axis=2, mode=trt.GatherMode.DEFAULT, num_elementwise_dims=0)
+        is_("hard", type=A.HARD_SIGMOID, alpha=0.2, beta=0.5)
+        is_("threshold", type=A.THRESHOLDED_RELU, alpha=0.75)
+        is_("norm", axes=8, epsilon=0.25, num_groups=1)
+        is_("cast", to_type=trt.float16)
+        is_("sum", reverse=True, exclusive=False)
+        is_("lrn", window_size=3, alpha=0.5, beta=0.75, k=1.0)
+        is_("gelu", type=A.GELU_TANH)
+        is_("reshape", reshape_dims=(0, 4, -1), zero_is_placeholder=True)
+        is_("flatten", reshape_dims=(1, 192))
+        is_("slice", start=(0, 0, 2, 1), shape=(1, 4, 4, 2), stride=(1, 1, 1, 2), mode=trt.SampleMode.STRICT_BOUNDS)
+        is_("resize", shape=(1, 4, 12, 16), scales=(), resize_mode=trt.InterpolationMode.LINEAR, coordinate_transformation=trt.ResizeCoordinateTransformation.HALF_PIXEL, selector_for_single_pixel=trt.ResizeSelector.UPPER)
+        is_("pad", start=(0, 0, -1, -2), shape=(1, 4, 10, 10), stride=(1, 1, 1, 1), mode=trt.SampleMode.CLAMP)
+        factor = scale / np.sqrt(variance + 1e-5)
+        is_("batch", mode=trt.ScaleMode.CHANNEL, scale=factor, shift=bias - mean * factor, channel_axis=1)
+        is_("concat", axis=3)
+        is_("quantize", axis=-1, to_type=trt.int8, block_shape=())
+        is_("selu", type=A.SELU, alpha=1.6732632, beta=1.050701)
+        is_("all", op=trt.ReduceOperation.AVG, axes=0b1100, keep_dims=True)
+        is_("neg", op=trt.UnaryOperation.NEG)
+        is_("constant", weights=w2, shape=(4, 3, 2, 2))
+        is_("squeeze", reshape_dims=())
+
+    def test_parameters_that_cannot_be_told(self):
+        """An exception, where a run tells the value or a class has no word for it; not the class's default."""
+        node = helper.make_node
+        layers = self.looked_at(
+            [node("Clip", ["x", "bound"], ["o1"], "clip"), node("TopK", ["x", "count"], ["o2", "i2"], "topk"), node("Resize", ["x", "", "scales"], ["o3"], "resize", mode="linear", antialias=1),
+             node("MaxPool", ["x"], ["o4"], "pool", kernel_shape=[2, 2], dilations=[2, 2]), node("Slice", ["x", "from", "to"], ["o5"], "slice"), node("Expand", ["x", "wide"], ["o6"], "expand"),
+             node("NonMaxSuppression", ["boxes", "scores"], ["o7"], "nms")],
+            [("x", ["n", 1, 6, 8]), ("bound", []), ("boxes", [1, 5, 4]), ("scores", [1, 1, 5])], [("scales", np.float32([1, 1, 0.5, 0.5])), ("from", [-1]), ("to", [9]), ("wide", [1, 4, 6, 8])]
+            + [("count", [1])])  # fmt: skip
+        for name, member, why in (("clip", "alpha", "min is the tensor 'bound', which a run tells"), ("resize", "resize_mode", "antialias"), ("pool", "window_size_nd", "dilations"),
+                                  ("slice", "start", "dim 0, whose extent a run tells"), ("slice", "shape", "a run tells"), ("nms", "topk_box_limit", "has no topk_box_limit: look at the ONNX model")):  # fmt: skip
+            with self.assertRaisesRegex(planish.Unsupported, f"'{name}' was parsed from ONNX's .*{why}"):
+                getattr(layers[name], member)
+        self.assertEqual((layers["clip"].beta, layers["topk"].k, layers["resize"].scales, layers["expand"].plugin), (float(np.finfo(np.float32).max), 1, [1.0, 1.0, 0.5, 0.5], None))
+        old = self.looked_at([node("Softmax", ["x"], ["y"], "old"), node("Softmax", ["x"], ["z"], "last", axis=3)], [("x", [2, 3, 4, 5])], opset=11)
+        with self.assertRaisesRegex(planish.Unsupported, "all axes from 1 on"):
+            old["old"].axes
+        self.assertEqual(old["last"].axes, 8)
+
     def test_the_network_has_a_name(self):
         builder, network = parsed(self.branches())
         network.name = "mine"

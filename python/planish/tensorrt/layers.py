@@ -11,6 +11,7 @@ from .enums import (ActivationType, BoundingBoxFormat, CumulativeOperation, Elem
                     NormalizationOp, PaddingMode, PoolingType, ReduceOperation, ResizeCoordinateTransformation, ResizeRoundMode, ResizeSelector, SampleMode, ScaleMode, ScatterMode, TopKOperation,
                     UnaryOperation)  # fmt: skip
 from .network import BOOL, F32, I32, I64, Alias, Emitter, ILayer, ITensor, Param
+from .parsed import parameter
 
 
 def _pair(value: Any) -> Dims:
@@ -24,6 +25,8 @@ class _Checked(Param):
         if owner is None:
             return self
         told = owner.__dict__.get(self.name)
+        if told is None and self.is_parsed(owner):
+            return parameter(owner, self.name)
         return told if told is not None else self.default(owner) if callable(self.default) else self.default
 
     def __set__(self, owner: Any, value: Any) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from .. import dtypes
 from ..build import build
 from ..errors import Error, InvalidArgument, Unsupported
-from . import enums, wire
+from . import wire
 from .base import DataType, Dims, Managed, Strict, Weights, code_of, extents, generation, type_of, until
 from .enums import LayerType, TensorFormat, TensorLocation
+from .parsed import KEPT, parameter
 
 OPSET = 24
 DOMAIN = "planish.tensorrt"
@@ -69,7 +70,15 @@ class Param:
         self.name = name
 
     def __get__(self, owner: Any, _: Any = None) -> Any:
-        return self if owner is None else owner.__dict__.get(self.name, self.default)
+        if owner is None:
+            return self
+        if self.name in owner.__dict__:
+            return owner.__dict__[self.name]
+        return parameter(owner, self.name) if self.is_parsed(owner) else self.default
+
+    def is_parsed(self, owner: Any) -> bool:
+        """Is it said by a node of a parsed model?"""
+        return getattr(owner, "node", None) is not None and self.name not in KEPT
 
     def __set__(self, owner: Any, value: Any) -> None:
         owner._may_set(self.name)
@@ -297,7 +306,7 @@ class ILayer(_Part):
 
     def _may_set(self, name: str) -> None:
         """Unsupported: it is a parameter of a layer that was parsed."""
-        if self.node is not None and name not in ("name", "metadata", "precision", "num_ranks"):
+        if self.node is not None and name not in KEPT:
             raise Unsupported(f"layer '{self.name}' was parsed: change the ONNX model to give it another {name}")
 
     def _changed(self) -> None:
@@ -440,39 +449,8 @@ _TYPES = {
 }  # fmt: skip
 
 
-# ONNX's attributes as a layer's parameters are called in TensorRT.
-_PARAMETERS = {
-    "Conv": {"kernel_shape": "kernel_size_nd", "strides": "stride_nd", "dilations": "dilation_nd", "group": "num_groups"},
-    "MaxPool": {"kernel_shape": "window_size_nd", "strides": "stride_nd"},
-    "Concat": {"axis": "axis"}, "Gather": {"axis": "axis"}, "Einsum": {"equation": "equation"}, "Transpose": {"perm": "first_transpose"},
-    "LeakyRelu": {"alpha": "alpha"}, "Elu": {"alpha": "alpha"},
-}  # fmt: skip
-_PARAMETERS["ConvTranspose"], _PARAMETERS["AveragePool"] = _PARAMETERS["Conv"], _PARAMETERS["MaxPool"]
-_OPERATIONS = {
-    "ELEMENTWISE": (enums.ElementWiseOperation, {"Add": "SUM", "Mul": "PROD"}), "UNARY": (enums.UnaryOperation, {"Reciprocal": "RECIP"}), "POOLING": (enums.PoolingType, {"MaxPool": "MAX", "AveragePool": "AVERAGE"}),
-    "ACTIVATION": (enums.ActivationType, {"LeakyRelu": "LEAKY_RELU", "HardSigmoid": "HARD_SIGMOID", "ThresholdedRelu": "THRESHOLDED_RELU", "Gelu": "GELU_ERF"}),
-    "REDUCE": (enums.ReduceOperation, {"ReduceSum": "SUM", "ReduceMean": "AVG", "ReduceMax": "MAX", "ReduceMin": "MIN", "ReduceProd": "PROD", "GlobalAveragePool": "AVG"}),
-}  # fmt: skip
-
-
-def _parameters(node: wire.Node) -> Dict[str, Any]:
-    """A node's attributes as a layer's parameters, for who looks at them."""
-    told = {k: wire.attribute(v) for k, v in node.attributes.items()}
-    out = {name: told[key] for key, name in _PARAMETERS.get(node.op, {}).items() if key in told}
-    if node.op == "Softmax" and told.get("axis", -1) >= 0:
-        out["axes"] = 1 << told["axis"]
-    if told.get("pads"):
-        half = len(told["pads"]) // 2
-        out["pre_padding"], out["post_padding"] = Dims(told["pads"][:half]), Dims(told["pads"][half:])
-    kind, names = _OPERATIONS.get(_TYPES.get(node.op, ""), (None, {}))
-    if kind is not None:
-        operation = kind.__members__.get(names.get(node.op, node.op.upper()))
-        out[{"POOLING": "pooling_type", "ACTIVATION": "activation_type"}.get(_TYPES[node.op], "op")] = operation
-    return out
-
-
 class OnnxLayer(ILayer):
-    """A node of a parsed model, to look at: its operator, inputs, outputs and attributes."""
+    """A node of a parsed model, to look at: its operator, inputs, outputs and attributes. Its parameters are those of parsed.py."""
 
     def __init__(self, network: "NetworkBase", node: wire.Node) -> None:
         self._network, self.node, self.number = weakref.ref(network), node, len(network._layers)
@@ -487,7 +465,6 @@ class OnnxLayer(ILayer):
             self.outputs.append(tensor)
             if name:
                 network._values[name] = tensor
-        self.__dict__.update(_parameters(node))
 
     @property
     def attributes(self) -> Dict[str, Any]:
