@@ -19,7 +19,8 @@ from .engine import Context, Engine, Layer, StateStore, TensorInfo
 from .errors import (BadModel, BadPlan, Cancelled, DeviceError, Error, Incompatible, InputOutputError, InternalError, InvalidArgument, Message, NotFound, OutOfMemory,
                      Unsupported)  # fmt: skip
 from .report import LayerTime, Profile
-from .session import ExecutionMode, GraphOptimizationLevel, InferenceSession, SessionOptions, get_available_providers
+from .session import (ExecutionMode, GraphOptimizationLevel, InferenceSession, ModelMetadata, NodeArg, RunOptions, SessionOptions, get_available_providers, get_device, set_default_logger_severity,
+                      set_default_logger_verbosity)  # fmt: skip
 
 __version__ = _ffi.string(_lib.pln_version()).decode()
 
@@ -47,6 +48,14 @@ def devices() -> List[Device]:
     return out
 
 
+def __getattr__(name: str) -> object:
+    """Names of ONNX Runtime that are not here say what to use."""
+    if name in ("OrtValue", "OrtDevice", "IOBinding", "SessionIOBinding"):
+        raise AttributeError(f"module 'planish' has no '{name}': a context takes arrays of NumPy, PyTorch and CuPy in place, also on a GPU (engine.context().run(inputs, outputs={{name: array}}))")
+    raise AttributeError(f"module 'planish' has no attribute '{name}'")
+
+
 __all__ = ["BadModel", "BadPlan", "Cancelled", "Context", "Device", "DeviceError", "Engine", "Error", "ExecutionMode", "GraphOptimizationLevel", "Incompatible", "InferenceSession", "InputOutputError", "InternalError",
-           "InvalidArgument", "LOG_ERROR", "LOG_INFO", "LOG_VERBOSE", "LOG_WARNING", "Layer", "LayerTime", "Message", "NotFound", "Ops", "OutOfMemory", "Profile", "SessionOptions", "StateStore",
-           "TensorInfo", "Threads", "Unsupported", "build", "cache_folder", "devices", "get_available_providers", "load", "run"]  # fmt: skip
+           "InvalidArgument", "LOG_ERROR", "LOG_INFO", "LOG_VERBOSE", "LOG_WARNING", "Layer", "LayerTime", "Message", "ModelMetadata", "NodeArg", "NotFound", "Ops", "OutOfMemory", "Profile", "RunOptions", "SessionOptions", "StateStore",
+           "TensorInfo", "Threads", "Unsupported", "build", "cache_folder", "devices", "get_available_providers", "get_device", "load", "run",
+           "set_default_logger_severity", "set_default_logger_verbosity"]  # fmt: skip

@@ -249,7 +249,10 @@ class Engine:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Dict[str, Any]:
         """Runs once: inputs as a dict by name, in the model's order, or as keywords. Returns a dict of outputs by name."""
-        inputs = self.arguments(args, kwargs)
+        return self._run(self.arguments(args, kwargs))
+
+    def _run(self, inputs: Dict[str, Any], began: Optional[Callable[["Context"], Any]] = None) -> Dict[str, Any]:
+        """began: told the context that the run is about to use."""
         if len(inputs) < len(self._inputs) or not self._names.issubset(inputs):
             missing = [i.name for i in self._inputs if i.name not in inputs]
             raise InvalidArgument(f"input{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))} {'were' if len(missing) > 1 else 'was'} not given")
@@ -259,6 +262,8 @@ class Engine:
         except IndexError:
             context = Context(self)
         try:
+            if began is not None:
+                began(context)
             return context.run(inputs)
         finally:
             if len(self._free) < CONTEXTS_KEPT:

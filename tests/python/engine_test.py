@@ -363,12 +363,7 @@ class Engines(unittest.TestCase):
                 wrong()
 
     def test_cancel(self):
-        body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",
-                                 [helper.make_tensor_value_info(n, t, []) for n, t in (("i", TensorProto.INT64), ("c", TensorProto.BOOL), ("v", TensorProto.FLOAT))],
-                                 [helper.make_tensor_value_info(n, t, []) for n, t in (("d", TensorProto.BOOL), ("w", TensorProto.FLOAT))])  # fmt: skip
-        loop = helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)
-        made = models.model([loop], [("n", TensorProto.INT64, []), ("x", TensorProto.FLOAT, [])], [("y", TensorProto.FLOAT, [])], [("yes", np.array(True))])
-        context = planish.build(made).context()
+        context = planish.build(models.endless()).context()
         future = context.run_async({"n": np.array(1 << 60), "x": np.array(1, np.float32)})
         while not future.done():
             context.cancel()

@@ -35,3 +35,12 @@ def conv(weights):
     made = model([helper.make_node("Conv", ["x", "w"], ["y"])], [("x", TensorProto.FLOAT, [1, weights.shape[1], "h", "w_"])], [("y", TensorProto.FLOAT, None)])
     made.graph.initializer.append(numpy_helper.from_array(weights, "w"))
     return made
+
+
+def endless():
+    """y = x doubled n times, one after another."""
+    body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["v", "v"], ["w"])], "body",
+                             [helper.make_tensor_value_info(n, t, []) for n, t in (("i", TensorProto.INT64), ("c", TensorProto.BOOL), ("v", TensorProto.FLOAT))],
+                             [helper.make_tensor_value_info(n, t, []) for n, t in (("d", TensorProto.BOOL), ("w", TensorProto.FLOAT))])  # fmt: skip
+    loop = helper.make_node("Loop", ["n", "yes", "x"], ["y"], body=body)
+    return model([loop], [("n", TensorProto.INT64, []), ("x", TensorProto.FLOAT, [])], [("y", TensorProto.FLOAT, [])], [("yes", np.array(True))])
