@@ -176,6 +176,7 @@ static enum pln_status build_model(const struct command *command, const char *pa
                                              .target = options->target, .disabled_passes = disabled.items, .dump_after = options->dump_after, .broken_pass = options->broken_pass, .taps = options->all_taps ? all : options->taps.count ? taps.items : NULL,
                                              .progress = show_build, .progress_user = &keeping, .no_rebuild = options->no_rebuild, .half = model_half(&options->on), .tf32 = model_tf32(&options->on), .no_winograd = model_no_winograd(&options->on), .require_device = options->on.require_device, .int32_io = options->int32_io,
                                              .cache_folder = options->no_cache ? NULL : model_cache_folder(), .metadata = metadata.count > 1 ? metadata.items : NULL, .plugins = model->plugins, .work_folder = work_folder(options, folder, sizeof folder),
+                                             .input_types = options->input_types, .input_type_count = options->input_type_count, .output_types = options->output_types, .output_type_count = options->output_type_count,
                                              .tune = model_tune(tune_of(options)), .timing_cache = options->timing_cache, .tune_report = &model->tuned };
     progress_begin(command, "build", true);
     int cached = 0;

@@ -40,6 +40,8 @@ struct model_options {
     const char *broken_pass; /* tests */
     bool all_taps; /* every value is made visible */
     struct text_list taps; /* values that are */
+    const enum pln_dtype *input_types, *output_types; /* as pln_build_options has them */
+    int input_type_count, output_type_count;
     struct text_list metadata; /* key, value, key, value, …: what the plan shall say besides */
     const char *work_folder; /* where a large plan is put together; NULL: beside the result, or where plans are kept */
     bool in_memory; /* in no folder: in memory */

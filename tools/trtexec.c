@@ -205,8 +205,18 @@ static int report_build(const struct model *model)
     return trtexec_given(FLAG_saveEngine) ? save_engine(model) : 0;
 }
 
+static void warn_formats(enum trtexec_flag flag)
+{
+    const char *name = trtexec_row(flag)->name;
+    if (!trtexec_given(flag)) return;
+    if (trtexec_given(FLAG_loadEngine)) trtexec_log('W', "--%s is for building and is passed over: a plan is loaded", name);
+    else if (strstr(trtexec_text(flag), "int8:")) trtexec_log('W', "--%s: values of int8 are cast as they are, without a scale", name);
+}
+
 static void warn_order(void)
 {
+    warn_formats(FLAG_inputIOFormats);
+    warn_formats(FLAG_outputIOFormats);
     if (trtexec_given(FLAG_timingCacheFile) && trtexec_given(FLAG_loadEngine)) trtexec_log('W', "--timingCacheFile is for building and is passed over: a plan is loaded");
     else if (trtexec_given(FLAG_timingCacheFile) && !options.model.timing_cache) trtexec_log('W', "--timingCacheFile is passed over: nothing is measured");
 }
@@ -260,7 +270,7 @@ static int open_model(struct model *model)
     if (status) return 1;
     if (!build) trtexec_profile_load(model->engine);
     if (!build) trtexec_run_shapes(&options.model.shapes);
-    status = trtexec_profile_match(model->engine) || trtexec_check_formats(model->engine);
+    status = trtexec_profile_match(model->engine);
     if (status == 0 && trtexec_given(FLAG_refitFromOnnx)) status = trtexec_refit(&options, model);
     if (status) {
         model_close(model);

@@ -144,8 +144,6 @@ void trtexec_log(char level, const char *format, ...) __attribute__((format(prin
 /* trtexec_settle.c: are the flags at one with each other? 0, or 1 after saying why not. Then what they come to. */
 int trtexec_check(struct trtexec_options *options);
 int trtexec_settle(struct trtexec_options *options);
-/* --inputIOFormats and --outputIOFormats against the model: 0, or 1 after saying so. */
-int trtexec_check_formats(const pln_engine *engine);
 
 /* trtexec_run.c: 0 or an exit status after telling. */
 int trtexec_measure(const struct trtexec_options *options, const struct model *model, const struct inputs *inputs, pln_context *first, struct trtexec_times *out_times);

@@ -25,6 +25,16 @@ static const char *differs(const pln_engine *old, const pln_engine *new, enum pl
     }
 }
 
+/* The types that the plan's inputs or outputs have, which may be others than the model's (--inputIOFormats); 0 for what is no tensor of numbers. NULL: no memory. */
+static enum pln_dtype *types_of(const pln_engine *engine, int n, enum pln_status (*get)(const pln_engine *, int, struct pln_tensor_info *))
+{
+    struct pln_tensor_info info;
+    enum pln_dtype *types = calloc((size_t)n + 1, sizeof *types);
+    for (int i = 0; types && i < n; i++)
+        if (get(engine, i, &info) == PLN_OK && info.kind == PLN_VALUE_TENSOR && info.dtype != PLN_STR && !info.is_state) types[i] = info.dtype;
+    return types;
+}
+
 int trtexec_refit(const struct trtexec_options *options, struct model *model)
 {
     struct model_options own = options->model;
@@ -35,7 +45,13 @@ int trtexec_refit(const struct trtexec_options *options, struct model *model)
     own.device = NULL;
     pln_engine_summarize(model->engine, &old_summary);
     own.device = options->model.device ? options->model.device : old_summary.device;
+    const int n_inputs = pln_engine_input_count(model->engine), n_outputs = pln_engine_output_count(model->engine);
+    enum pln_dtype *inputs = types_of(model->engine, n_inputs, pln_engine_input), *outputs = types_of(model->engine, n_outputs, pln_engine_output);
+    own.input_types = inputs, own.input_type_count = inputs ? n_inputs : 0;
+    own.output_types = outputs, own.output_type_count = outputs ? n_outputs : 0;
     int status = model_open(&command_trtexec, path, &own, &fresh);
+    free(inputs);
+    free(outputs);
     if (status) return 1;
     pln_engine_summarize(fresh.engine, &new_summary);
     const char *input = differs(model->engine, fresh.engine, pln_engine_input), *output = differs(model->engine, fresh.engine, pln_engine_output);

@@ -58,32 +58,38 @@ int trtexec_check(struct trtexec_options *options)
     return check_percentiles(options) || trtexec_profile_check() || trtexec_pair_check();
 }
 
-/* There is one format for each, or one for all. Inputs and outputs stay in the model's types: raw files of another one would be taken for what they are not. */
-static int check_formats(const pln_engine *engine, bool inputs)
+/* Is row-major among the layouts of an item, type:layout+layout? */
+static bool has_rows(const char *item)
 {
-    const enum trtexec_flag flag = inputs ? FLAG_inputIOFormats : FLAG_outputIOFormats, files = inputs ? FLAG_loadInputs : FLAG_loadRefOutputs;
-    const size_t n = (size_t)(inputs ? pln_engine_input_count(engine) : pln_engine_output_count(engine));
-    const char *name = trtexec_row(flag)->name, *side = inputs ? "input" : "output";
-    struct pln_tensor_info info;
+    const char *at = strchr(item, ':') ? strchr(item, ':') + 1 : item;
+    for (; *at; at += strcspn(at, "+"), at += *at == '+')
+        if (strcspn(at, "+") == 3 && memcmp(at, "chw", 3) == 0) return true;
+    return false;
+}
+
+/* Types of inputs or outputs; they live as long as the process. */
+static int settle_formats(enum trtexec_flag flag, const enum pln_dtype **out_types, int *out_count)
+{
+    static const enum pln_dtype types[] = { PLN_F32, PLN_F16, PLN_BF16, PLN_I32, PLN_I64, PLN_I8, PLN_U8, PLN_BOOL };
+    enum { N_TYPES = sizeof types / sizeof *types };
+    const char *name = trtexec_row(flag)->name;
     struct text_list items = { 0 };
     int status = 0;
     trtexec_split(trtexec_text(flag), &items);
-    if (items.count > 1 && items.count != n) status = trtexec_error("--%s: %zu formats for %zu %s%s; give one for each, or one for all", name, items.count, n, side, n == 1 ? "" : "s");
-    for (size_t i = 0; status == 0 && items.count && trtexec_given(files) && i < n; i++) {
-        const char *item = items.items[items.count > 1 ? i : 0], *colon = strchr(item, ':');
-        if (!colon || (inputs ? pln_engine_input(engine, (int)i, &info) : pln_engine_output(engine, (int)i, &info)) != PLN_OK) continue;
-        const char *own = trtexec_type(info.dtype);
-        if (strlen(own) == (size_t)(colon - item) && memcmp(own, item, strlen(own)) == 0) continue;
-        status = trtexec_error("--%s: %s '%s' stays %s, and a file of %.*s values cannot be read as that; write --%s's files with %s values and leave out the type", name, side, info.name, own, (int)(colon - item), item,
-                               trtexec_row(files)->name, own);
+    enum pln_dtype *made = calloc(items.count ? items.count : 1, sizeof *made);
+    if (!made) status = trtexec_error("out of memory");
+    for (size_t i = 0; status == 0 && i < items.count; i++) {
+        const char *item = items.items[i], *colon = strchr(item, ':');
+        int k = 0;
+        while (colon && k < N_TYPES && (strlen(trtexec_type(types[k])) != (size_t)(colon - item) || strncmp(item, trtexec_type(types[k]), (size_t)(colon - item)) != 0)) k++;
+        if (k == N_TYPES) status = trtexec_error("--%s=%s: inputs and outputs are fp32, fp16, bf16, int32, int64, int8, uint8 or bool here", name, item);
+        else if (!has_rows(item)) status = trtexec_error("--%s=%s: inputs and outputs are row-major here: write chw for the layout, or add +chw to it", name, item);
+        else made[i] = colon ? types[k] : PLN_DTYPE_NONE;
     }
+    if (items.count && status == 0) *out_types = made, *out_count = (int)items.count;
+    else free(made);
     free(items.items);
     return status;
-}
-
-int trtexec_check_formats(const pln_engine *engine)
-{
-    return trtexec_given(FLAG_loadEngine) ? 0 : check_formats(engine, true) || check_formats(engine, false);
 }
 
 static const char *tune_level(void)
@@ -141,6 +147,7 @@ int trtexec_settle(struct trtexec_options *options)
     model->int32_io = version == 8; /* which knew no INT64 */
     trtexec_run_shapes(&model->shapes);
     settle_build(model);
+    if (settle_formats(FLAG_inputIOFormats, &model->input_types, &model->input_type_count) || settle_formats(FLAG_outputIOFormats, &model->output_types, &model->output_type_count)) return 1;
     trtexec_pair_inputs(&options->files);
     options->streams = (long)trtexec_number(FLAG_infStreams, trtexec_number(FLAG_streams, 1));
     options->iterations = (long)trtexec_number(FLAG_iterations, 10);

@@ -67,6 +67,9 @@ struct pln_build_options {
                                         loses its high bits */
     int keep_model;                  /* the plan keeps the ONNX model itself (pln_engine_model), so that it can be built again with other weights: it grows by the model's
                                         size. A model with weights in other files is PLN_UNSUPPORTED */
+    const enum pln_dtype *input_types, *output_types; /* what inputs and outputs shall be, in the model's order, those of numbers alone: values are cast to the model's types and back. 0: as the
+                                        model has it, or int32_io makes it. Of an ONNX model; a plan keeps what it has */
+    int input_type_count, output_type_count; /* 0; 1: the one type is that of all but states; else there is one for each */
 };
 
 /* All builds: the calling thread works, with the pool's threads where there are any; several threads may build at once. Errors:

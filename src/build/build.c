@@ -276,7 +276,7 @@ static enum pln_status compile(struct build *build)
     PLN_TRY(parse_target(build, lower.backend, ordinal, diag));
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
-    if (options->int32_io) PLN_TRY(pln_narrow_io(build->graph, diag));
+    PLN_TRY(pln_retype_io(build->graph, options, diag));
     PLN_TRY(set_metadata(build));
     PLN_TRY(set_taps(build));
     PLN_TRY(begin_phase(build, "optimize"));

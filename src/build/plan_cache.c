@@ -52,6 +52,12 @@ static void add_list(struct pln_cache_key *key, const char *const *list)
     pln_cache_key_add_text(key, NULL);
 }
 
+static void add_types(struct pln_cache_key *key, const enum pln_dtype *types, int count)
+{
+    pln_cache_key_add_number(key, (uint64_t)count);
+    for (int i = 0; i < count; i++) pln_cache_key_add_number(key, (uint64_t)types[i]);
+}
+
 static void add_options(struct pln_cache_key *key, const struct pln_build_options *options)
 {
     pln_cache_key_add_text(key, options->device);
@@ -66,6 +72,8 @@ static void add_options(struct pln_cache_key *key, const struct pln_build_option
     pln_cache_key_add_number(key, options->tf32 != 0);
     pln_cache_key_add_number(key, options->no_winograd != 0);
     pln_cache_key_add_number(key, options->int32_io != 0);
+    add_types(key, options->input_types, options->input_type_count);
+    add_types(key, options->output_types, options->output_type_count);
     pln_cache_key_add_number(key, options->keep_model != 0);
     pln_cache_key_add_number(key, options->plugins != NULL);
     pln_cache_key_add_number(key, (uint64_t)options->tune);

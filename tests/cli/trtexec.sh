@@ -65,16 +65,37 @@ expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model
 # shellcheck disable=SC2086
 expect 1 "needs 49152 bytes of f32 values, the file has 48" sh -c "head -c 48 zeros.dat >few.dat; '$p' trtexec --onnx='$model' --loadInputs=x:few.dat"
 
-# Inputs and outputs stay in the model's types: what a file of another type would be taken for is an error. One format for each, or one for all; one shape for an input.
-# shellcheck disable=SC2086
-expect 0 "[W] --inputIOFormats is not done yet: inputs stay in the model's types" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --outputIOFormats=fp16:chw $quick
-# shellcheck disable=SC2086
-expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw --loadInputs=x:zeros.dat $quick
+# Types of inputs and outputs, as files have them; one for each, or one for all. Row-major is the only layout. One shape for an input.
 head -c 24576 zeros.dat >half.dat
-expect 1 "input 'x' stays fp32, and a file of fp16 values cannot be read as that; write --loadInputs's files with fp32 values and leave out the type" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --loadInputs=x:half.dat
-expect 1 "output 'y' stays fp32, and a file of int32 values" "$p" trtexec --onnx="$model" --outputIOFormats=int32:chw --loadInputs=x:zeros.dat --loadRefOutputs=y:half.dat --accuracyThreshold=1
-expect 1 "--inputIOFormats: 3 formats for 1 input; give one for each, or one for all" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw,fp32:chw,fp32:chw --skipInference
-expect 1 "--outputIOFormats: 2 formats for 1 output" "$p" trtexec --onnx="$model" --outputIOFormats=fp32:chw,fp32:chw --skipInference
+head -c 24576 /dev/zero | tr '\0' '<' >ones.dat # 0x3c3c: 1.06
+# shellcheck disable=SC2086
+expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --outputIOFormats=fp16:chw4+chw --loadInputs=x:half.dat --dumpRawBindingsToFile $quick
+# shellcheck disable=SC2086
+expect 0 "Using values loaded from file for input x" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw --outputIOFormats=int32:chw --loadInputs=x:zeros.dat --dumpRawBindingsToFile $quick
+[ "$(wc -c <x.input.1.3.64.64.fp16.raw)" -eq 24576 ] && [ "$(wc -c <y.output.1.10.fp16.raw)" -eq 20 ] && [ "$(wc -c <y.output.1.10.int32.raw)" -eq 40 ] || wrong "inputs and outputs are not of the types of --inputIOFormats and --outputIOFormats"
+expect 1 "needs 24576 bytes of f16 values, the file has more than 24576" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --loadInputs=x:zeros.dat
+# The values are those of the model's own types.
+# shellcheck disable=SC2086
+expect 0 "&&&& PASSED" "$p" trtexec --onnx="$model" --loadInputs=x:zeros.dat --dumpRawBindingsToFile $quick
+for flags in "--inputIOFormats=fp16:chw --loadInputs=x:half.dat" "--inputIOFormats=int64:chw --loadInputs=x:long.dat"; do
+    head -c 98304 /dev/zero >long.dat
+    # shellcheck disable=SC2086
+    expect 0 "&&&& PASSED" "$p" trtexec --onnx="$model" $flags --loadRefOutputs=y:y.output.1.10.fp32.raw --accuracyAlgorithm=lInf --accuracyThreshold=1e-5 $quick
+done
+# shellcheck disable=SC2086
+expect 1 "loss" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:chw --loadInputs=x:ones.dat --loadRefOutputs=y:y.output.1.10.fp32.raw --accuracyAlgorithm=lInf --accuracyThreshold=1e-5 $quick
+expect 1 "3 types for 1 input; give one for each, or one for all" "$p" trtexec --onnx="$model" --inputIOFormats=fp32:chw,fp32:chw,fp32:chw --skipInference
+expect 1 "2 types for 1 output" "$p" trtexec --onnx="$model" --outputIOFormats=fp32:chw,fp32:chw --skipInference
+expect 1 "--inputIOFormats=fp16:hwc8+chw16: inputs and outputs are row-major here" "$p" trtexec --onnx="$model" --inputIOFormats=fp16:hwc8+chw16 --skipInference
+expect 1 "--outputIOFormats=fp8:chw: inputs and outputs are fp32, fp16" "$p" trtexec --onnx="$model" --outputIOFormats=fp8:chw --skipInference
+# shellcheck disable=SC2086
+expect 0 "values of int8 are cast as they are, without a scale" "$p" trtexec --onnx="$model" --inputIOFormats=int8:chw $quick
+# The plan has them, also when it has other weights.
+expect 0 "&&&& PASSED" "$p" trtexec --onnx="$model" --inputIOFormats=bf16:chw --saveEngine=typed.plan --skipInference
+# shellcheck disable=SC2086
+expect 0 "Engine refitted from" "$p" trtexec --loadEngine=typed.plan --refitFromOnnx="$model" --loadInputs=x:half.dat $quick
+# shellcheck disable=SC2086
+expect 0 "[W] --inputIOFormats is for building and is passed over" "$p" trtexec --loadEngine=typed.plan --inputIOFormats=fp32:chw --loadInputs=x:half.dat $quick
 expect 1 "--shapes: two shapes for 'x'; give one of them" "$p" trtexec --onnx="$model" --shapes=x:1x3x64x64,x:2x3x64x64
 expect 1 "--maxShapes: two shapes for 'x'" "$p" trtexec --onnx="$model" --minShapes=x:1x3x64x64 --optShapes=x:1x3x64x64 --maxShapes=x:2x3x64x64,x:3x3x64x64
 

@@ -62,11 +62,11 @@ for flag in refit versionCompatible vc excludeLeanRuntime directIO decomposableA
     ni useCudaGraph maxBatch=8; do
     tells "${flag%%=*}" "[I] --${flag%%=*}: as always here: " "$m" "--$flag"
 done
-for flag in inputIOFormats=fp16:chw4+hwc8 outputIOFormats=chw stripWeights stripAllWeights distributiveIndependence fp8 int4 calibProfile=0 minShapesCalib=x:1x3x64x64 optShapesCalib=x:1x3x64x64 maxShapesCalib=x:1x3x64x64 precisionConstraints=obey \
-    layerPrecisions='*:fp16,/a:fp32' layerOutputTypes=/a:fp32+fp16 weightless; do
+for flag in distributiveIndependence fp8 int4 calibProfile=0 minShapesCalib=x:1x3x64x64 optShapesCalib=x:1x3x64x64 maxShapesCalib=x:1x3x64x64 precisionConstraints=obey \
+    layerPrecisions='*:fp16,/a:fp32' layerOutputTypes=/a:fp32+fp16; do
     tells "${flag%%=*}" "[W] --${flag%%=*} is not done yet: " "$m" "--$flag"
 done
-for flag in uint8AsymmetricQuantizationDLA reportCapabilityDLA safe consistency dumpKernelText buildDLAStandalone remoteAutoTuningConfig=ssh://a:b@c:1 cpuOnly useDLACore=0 safetyPlugins='a.so[b::c]' \
+for flag in stripWeights stripAllWeights weightless uint8AsymmetricQuantizationDLA reportCapabilityDLA safe consistency dumpKernelText buildDLAStandalone remoteAutoTuningConfig=ssh://a:b@c:1 cpuOnly useDLACore=0 safetyPlugins='a.so[b::c]' \
     deploy=a.prototxt model=a.caffemodel uff=a.uff uffInput=x,3,64,64 uffNHWC; do
     # shellcheck disable=SC2016,SC2086
     shows "${flag%%=*}" 'failed has "[E] --$flag cannot be had here: "' "$m" "--$flag" $quick
@@ -113,6 +113,8 @@ tells batch "Input binding for x with dimensions 3x3x64x64 is created." "$m" --b
 shows profilingVerbosity 'passed grep -q "\"TacticName\"" l.json' "$m" --profilingVerbosity=detailed --exportLayerInfo=l.json $quick
 run "$m" --profilingVerbosity=none --exportLayerInfo=l.json --skipInference
 grep -q '"Layers":\[$' l.json && ! grep -q Conv l.json || wrong "--profilingVerbosity=none tells layers"
+shows inputIOFormats 'passed test -s x.input.1.3.64.64.fp16.raw' "$m" --inputIOFormats=fp16:chw --dumpRawBindingsToFile $quick
+shows outputIOFormats 'passed test -s y.output.1.10.int64.raw' "$m" --outputIOFormats=int64:chw --dumpRawBindingsToFile $quick
 tells monitorMemory "Peak memory of the build: " "$m" --monitorMemory
 tells noTF32 "TF32: Disabled" "$m" --noTF32
 tells stronglyTyped "precision flags are passed over" "$m" --fp16 --stronglyTyped
