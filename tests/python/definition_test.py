@@ -90,6 +90,26 @@ class Large(unittest.TestCase):
         """A shape is asked behind each layer, as programs that print their networks do."""
         self.timed(20, lambda: self.chain(300, True))
 
+    def test_shapes_of_shapes_all_the_way(self):
+        """The same for a chain of shape tensors, whose values shapes may depend on: time grows with the layers, not with their square."""
+        def seconds(count):
+            _, network = new()
+            x = network.add_input("x", trt.float32, (-1, 4, 9, 9))
+            shape = first(network.add_shape(x))
+            start = time.process_time()
+            for _ in range(count):
+                two = network.add_constant((4,), np.ones(4, np.int32))
+                shape = first(network.add_elementwise(shape, first(two), trt.ElementWiseOperation.PROD))
+                self.assertEqual(tuple(shape.shape), (4,))
+            spent = time.process_time() - start
+            layer = network.add_shuffle(x)
+            layer.set_input(1, shape)
+            self.assertEqual(tuple(first(layer).shape), (-1, 4, 9, 9))
+            return spent
+
+        seconds(10)
+        self.assertLess(seconds(300), 6 * seconds(75) + 0.5)
+
     def test_changes_far_behind(self):
         """What follows is asked again where an early layer was changed, and an input."""
         _, network = new()

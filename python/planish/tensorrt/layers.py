@@ -315,6 +315,7 @@ class IActivationLayer(ILayer):
     """An elementwise function. alpha and beta of those that have them must be set, but for SWISH."""
 
     layer_type, title = LayerType.ACTIVATION, "Activation"
+    by_shapes = True
     activation_type = _enum("Which function.", ActivationType.RELU)
     alpha = _Checked("Of LEAKY_RELU, ELU, SELU, SOFTPLUS, CLIP (least), HARD_SIGMOID, SCALED_TANH, THRESHOLDED_RELU; of SWISH, where it is 1 at first.", None, real)
     beta = _Checked("Of SELU, SOFTPLUS, CLIP (most), HARD_SIGMOID, SCALED_TANH.", None, real)
@@ -430,6 +431,7 @@ class IConcatenationLayer(ILayer):
     """Tensors one behind the other."""
 
     layer_type, title = LayerType.CONCATENATION, "Concatenation"
+    by_shapes = True
     axis = _Checked("Along which; at first the third from the end, or 0.", lambda self: max(self.given(0).rank - 3, 0), integer)
 
     def code_of(self, index: int) -> int:
@@ -453,6 +455,7 @@ class IElementWiseLayer(ILayer):
     """A function of two tensors of one rank; extents of 1 are repeated."""
 
     layer_type, title = LayerType.ELEMENTWISE, "ElementWise"
+    by_shapes = True
     op = _enum("Which function.", ElementWiseOperation.SUM)
 
     def rank_of(self, index: int) -> int:
@@ -484,6 +487,7 @@ class IUnaryLayer(ILayer):
     """A function of one tensor."""
 
     layer_type, title = LayerType.UNARY, "Unary"
+    by_shapes = True
     op = _enum("Which function.", UnaryOperation.EXP)
 
     def code_of(self, index: int) -> int:
@@ -702,6 +706,7 @@ class IShapeLayer(ILayer):
     """The shape as a tensor: INT32 in generation 8, INT64 later."""
 
     layer_type, title = LayerType.SHAPE, "Shape"
+    by_shapes = True
 
     def rank_of(self, index: int) -> int:
         return 1
@@ -779,6 +784,7 @@ class IGatherLayer(ILayer):
     """Elements by their indices: whole slices along an axis (DEFAULT), single ones (ELEMENT), or by tuples of indices (ND)."""
 
     layer_type, title = LayerType.GATHER, "Gather"
+    by_shapes = True
     axis = _Checked("Of DEFAULT and ELEMENT.", 0, integer)
     num_elementwise_dims = _Checked("Leading dims that data and indices share.", 0, integer)
     mode = _enum("DEFAULT, ELEMENT or ND.", GatherMode.DEFAULT)
@@ -1031,6 +1037,7 @@ class IIdentityLayer(ILayer):
     """A copy; with an output type, a cast."""
 
     layer_type, title = LayerType.IDENTITY, "Identity"
+    by_shapes = True
 
     def code_of(self, index: int) -> int:
         return self.outputs[0]._wanted or self.given(0).code
@@ -1044,6 +1051,7 @@ class ICastLayer(ILayer):
     """Another element type."""
 
     layer_type, title = LayerType.CAST, "Cast"
+    by_shapes = True
     to_type = _Checked("Which.", DataType.FLOAT, one_of(DataType))
 
     def code_of(self, index: int) -> int:
@@ -1068,6 +1076,7 @@ class ISelectLayer(ILayer):
     """Elements of input 1 where input 0 is true, else of input 2."""
 
     layer_type, title = LayerType.SELECT, "Select"
+    by_shapes = True
 
     def rank_of(self, index: int) -> int:
         return max(self.given(i).rank for i in range(3))

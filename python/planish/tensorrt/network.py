@@ -292,6 +292,7 @@ class ILayer(_Part):
     outputs: List[ITensor] = []
     node: Any = None  # of a parsed model
     number = -1  # its place; -1: it is in the making
+    by_shapes = False  # do shapes of what it gives follow from its inputs' shapes, whatever their values are?
 
     def __init__(self, network: "NetworkBase", inputs: Sequence[Optional[ITensor]] = (), **params: Any) -> None:
         self._network = weakref.ref(network)
@@ -923,6 +924,11 @@ class NetworkBase(Managed):
                 told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
                 if told is not None and told.code in (F32, F16, BF16) and self._is_plain(told.shape, dims):
                     name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
+                    cut[name] = (name, told.code, told.shape)
+            for one in layer.inputs if layer.by_shapes else ():
+                told = one._known.get("info") if one is not None and one._layer is not None and not one._parsed else None
+                if told is not None and told.code and told.shape is not None and all(isinstance(d, int) or d in dims for d in told.shape):
+                    name = e.names[id(one)] = one.inner_name
                     cut[name] = (name, told.code, told.shape)
             e.write(layer)
             made = {name for node in e.nodes for name in node[2]}
