@@ -104,11 +104,12 @@ def _text(pointer) -> str:
 
 # What texts of the library say to programs in C, for those in Python.
 _IN_PYTHON = {"call pln_context_bind_input before the run": "give it to the run, or call context.bind before", "end that with pln_context_bind_states first": "end that with context.bind_states(None) first",
+              "and not built (pln_engine_load_file)": "and not built (planish.load)", "(memory_limit_bytes)": "(memory_limit)",
               "or pln_plugins_add and pln_engine_options.plugins": "or ops=planish.Ops(…)"}  # fmt: skip
 
 
 def _for_python(text: str) -> str:
-    for there, here in _IN_PYTHON.items() if "pln_" in text else ():
+    for there, here in _IN_PYTHON.items() if "pln_" in text or "memory_limit" in text else ():
         text = text.replace(there, here)
     return text
 

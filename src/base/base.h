@@ -103,8 +103,10 @@ enum pln_status pln_failv(struct pln_diag *diag, enum pln_status status, const c
 /* Names entries from number `first` on that have no node: for loops too tight to set node and op before anything has failed. */
 void pln_diag_name(struct pln_diag *diag, int first, const char *node, const char *op);
 
-/* "out of memory: NAME needs N bytes" as an entry; returns PLN_NO_MEMORY. */
+/* "out of memory: NAME needs N bytes" as an entry, without the bytes where they are not known (0); returns PLN_NO_MEMORY. */
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes);
+/* An entry behind that of a failure for want of memory: the caller's own limit, where there is one (0: none). Returns the status, whichever it is. */
+enum pln_status pln_note_limit(struct pln_diag *diag, enum pln_status status, uint64_t limit_bytes);
 
 /* ---- config structs ----
  *

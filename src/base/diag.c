@@ -71,5 +71,12 @@ void pln_diag_name(struct pln_diag *diag, int first, const char *node, const cha
 
 enum pln_status pln_fail_memory(struct pln_diag *diag, const char *what, size_t size_bytes)
 {
+    if (size_bytes == 0) return pln_fail(diag, PLN_NO_MEMORY, "out of memory: %s", what);
     return pln_fail(diag, PLN_NO_MEMORY, "out of memory: %s needs %zu bytes", what, size_bytes);
+}
+
+enum pln_status pln_note_limit(struct pln_diag *diag, enum pln_status status, uint64_t limit_bytes)
+{
+    if (status != PLN_NO_MEMORY || limit_bytes == 0) return status;
+    return pln_fail(diag, status, "it may take %llu bytes (memory_limit_bytes): more are needed", (unsigned long long)limit_bytes);
 }

@@ -360,7 +360,7 @@ static enum pln_status finish(struct build *build, pln_engine **out_engine)
     }
     if (status != PLN_OK) {
         pln_free(&alloc, kept, sizeof *kept);
-        return status;
+        return pln_note_limit(options->diagnostics, status, options->memory_limit_bytes);
     }
     return load_engine(options, kept, foreign, options->diagnostics, out_engine);
 }

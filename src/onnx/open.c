@@ -28,6 +28,7 @@ static const struct magic magics[] = {
     { "\x28\xb5\x2f\xfd", 4, 0, "it is compressed with zstd" },
     { "\x89HDF", 4, 0, "it is an HDF5 file" },
     { "GGUF", 4, 0, "it is a GGUF file" },
+    { "\x89PLAN\r\n\x1a", 8, 0, "it is a plan of Planish, which is loaded and not built (pln_engine_load_file)" },
     { "ORTM", 4, 4, "it is in ONNX Runtime's own format (.ort)" },
     { "TFL3", 4, 4, "it is a TensorFlow Lite file" },
     { "\x93NUMPY", 6, 0, "it is a NumPy file" },

@@ -180,7 +180,7 @@ enum pln_status pln_context_create(pln_engine *engine, const struct pln_context_
     if (status != PLN_OK) {
         (void)pln_fail(own.diagnostics, status, "%s", context->diag.count ? context->diag.entries[0].text : pln_status_text(status));
         pln_context_destroy(context);
-        return status;
+        return pln_note_limit(own.diagnostics, status, own.memory_limit_bytes);
     }
     *out_context = context;
     return PLN_OK;

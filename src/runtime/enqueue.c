@@ -131,6 +131,7 @@ enum pln_status pln_context_enqueue(pln_context *context, const struct pln_enque
     atomic_store_explicit(&context->steps_done, 0, memory_order_relaxed);
     const char *why = pln_options_copy(options, sizeof own, &own);
     enum pln_status status = why ? pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "%s", why) : wait_and_run(context, &own);
+    status = pln_note_limit(&context->diag, status, context->memory_limit);
     context->deferred = context->capturing = false;
     context->stream = NULL;
     if (!own.done) return status;

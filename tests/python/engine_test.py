@@ -370,6 +370,20 @@ class Engines(unittest.TestCase):
         with self.assertRaises(planish.Cancelled):
             future.result()
 
+    def test_limits_of_memory(self):
+        """The text says that it is the caller's limit, and no number of bytes that nobody knows."""
+        model = self.model.SerializeToString()
+        for limited in (lambda: planish.build(model, memory_limit=100), lambda: self.engine.context(memory_limit=10), lambda: self.engine.context(memory_limit=20000).run({"x": np.ones((100000, 4), np.float32)})):
+            with self.assertRaises(planish.OutOfMemory) as raised:
+                limited()
+            self.assertRegex(str(raised.exception), r"it may take \d+ bytes \(memory_limit\)")
+            self.assertNotIn(" 0 bytes", str(raised.exception))
+
+    def test_a_plan_is_no_model(self):
+        for plan in (self.engine.to_bytes(), self.engine.to_bytes()[:100]):
+            with self.assertRaisesRegex(planish.BadModel, r"it is a plan of Planish, which is loaded and not built \(planish.load\)"):
+                planish.build(plan)
+
     def test_profile(self):
         profile = self.engine.profile(self.x, runs=3)
         self.assertEqual(len(profile), len(self.engine))
