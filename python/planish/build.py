@@ -146,8 +146,8 @@ def build(
         # What the engine may call later must live as long as it.
         engine = Engine(out[0], (keeper, watcher, ops, threads)) if out[0] else None
         watcher.reraise()
-        raise_interrupt()
         check(status, d.pointer, "the build")
+        raise_interrupt()
     return engine
 
 

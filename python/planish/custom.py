@@ -8,7 +8,7 @@ import numpy as np
 
 from . import arrays, dtypes, handles
 from ._native import ffi, lib
-from .errors import check, keep_interrupt
+from .errors import check, keep_cause, keep_interrupt
 
 PURE = 1
 
@@ -41,8 +41,9 @@ def _failed(kind: Any, raised: Any, trace: Any) -> int:
     call = trace.tb_frame.f_locals.get("call") if trace else None
     if call is None:
         return 11
-    text = f"{kind.__name__}: {raised}".encode("utf-8", "replace")
-    return lib.planish_fail(call, 1 if isinstance(raised, (ValueError, TypeError)) else 11, ffi.new("char[]", text))
+    text = f"{kind.__name__}: {raised}"
+    keep_cause(raised, text)
+    return lib.planish_fail(call, 1 if isinstance(raised, (ValueError, TypeError)) else 10, ffi.new("char[]", text.encode("utf-8", "replace")))
 
 
 def _known_dims(buffer: Any) -> Tuple[Optional[int], ...]:

@@ -680,11 +680,12 @@ class Context:
         raise_interrupt()
         if failed is not None:
             raise Cancelled(f"the function that gives memory for output '{failed}' raised {type(cause).__name__}: {cause}") from cause
-        if status != 0 or cause is not None:
-            raise make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") from cause
+        if made is not None:
+            raise made from cause or made.__cause__
         if len(asked) > 0 and len(self._given) > 1:
             self._check_apart()
 
+        made = make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") if status != 0 or cause is not None else None
     def output(self, name: str) -> Any:
         """An output of the last run: the caller's array where memory of the right shape was given, else a copy."""
         info = self._outputs.get(name)

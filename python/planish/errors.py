@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import threading
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 from ._native import ffi, lib
 
@@ -125,6 +125,7 @@ def _messages(diagnostics) -> List[Message]:
 
 class _Interrupt(threading.local):
     raised: Optional[BaseException] = None
+    cause: Optional[Tuple[BaseException, str]] = None  # what a function raised, and how the library's message tells it
 
 
 _interrupt = _Interrupt()
@@ -136,20 +137,29 @@ def keep_interrupt(raised: BaseException) -> None:
         _interrupt.raised = raised
 
 
+def keep_cause(raised: BaseException, text: str) -> None:
+    """What a function that the library called raised: the cause of the error that tells of it, in this thread."""
+    _interrupt.cause = raised, text
+
+
 def raise_interrupt() -> None:
-    """Raises what was kept."""
-    raised, _interrupt.raised = _interrupt.raised, None
+    """Raises what was kept, and forgets causes."""
+    raised, _interrupt.raised, _interrupt.cause = _interrupt.raised, None, None
     if raised is not None:
         raise raised
 
 
 def make(status: int, diagnostics=ffi.NULL, what: str = "") -> Error:
     """The exception for a status; `diagnostics` are the library's, `what` says what was tried when they are empty."""
+    kept = _interrupt.cause
     raise_interrupt()
     messages = _messages(diagnostics)
     lines = [m.text if not m.node or f"'{m.node}'" in m.text else f"{m.op} '{m.node}': {m.text[len(m.op) + 2 :] if m.text.startswith(f'{m.op}: ') else m.text}" for m in messages]
     text = "\n".join(lines) or ": ".join(filter(None, [what, _text(lib.pln_status_text(status))]))
-    return _CLASSES.get(status, Error)(text, messages)
+    made = _CLASSES.get(status, Error)(text, messages)
+    if kept is not None and kept[1].splitlines()[:1] and kept[1].splitlines()[0][:200] in text:
+        made.__cause__ = kept[0]
+    return made
 
 
 def check(status: int, diagnostics=ffi.NULL, what: str = "") -> None:

@@ -63,6 +63,35 @@ class Custom(unittest.TestCase):
         out = engine(np.array(["one two", "three"]))
         self.assertEqual((out["y"].tolist(), out["z"].tolist()), (["one", "three"], [7, 5]))
 
+    def test_what_it_raises_is_the_cause(self):
+        """However the run was begun; and it is no fault of the library's."""
+
+        class Mine(Exception):
+            pass
+
+        def bad(inputs, attributes):
+            raise Mine("oops")
+
+        self.ops.add("com.acme", "Bad")(bad)
+        self.ops.add("com.acme", "BadEarly", shape=bad)(bad)
+
+        def made(name):
+            node = helper.make_node(name, ["x"], ["y"], domain="com.acme", name="my node")
+            return planish.build(models.model([node], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])], domains=[("com.acme", 1)]), ops=self.ops, taps="*")
+
+        x, engine = np.ones(2, np.float32), made("Bad")
+        context, told = engine.context(), engine.context()
+        told.on_value(lambda name, value: None)
+        for run in (lambda: engine(x), lambda: engine(x), lambda: context.run({"x": x}, {"y": np.empty(2, np.float32)}), lambda: told.run({"x": x}), lambda: context.run_async({"x": x}).result(),
+                    lambda: made("BadEarly")):  # fmt: skip
+            with self.assertRaisesRegex(planish.Cancelled, "Mine: oops") as raised:
+                run()
+            self.assertIsInstance(raised.exception.__cause__, Mine)
+            self.assertNotIn("report", str(raised.exception))
+        with self.assertRaises(planish.InvalidArgument) as raised:  # of another call
+            engine(np.ones((2, 2), np.float32))
+        self.assertIsNone(raised.exception.__cause__)
+
     def test_failures_are_told(self):
         @self.ops.add("com.acme", "Bad")
         def bad(inputs, attributes):
@@ -77,6 +106,9 @@ class Custom(unittest.TestCase):
             engine = planish.build(models.model([node], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])], domains=[("com.acme", 1)]), ops=self.ops)
             with self.assertRaisesRegex(planish.Error, text):
                 engine(np.ones(2, np.float32))
+        with self.assertRaises(planish.InvalidArgument) as raised:
+            planish.build(models.model([helper.make_node("Bad", ["x"], ["y"], domain="com.acme")], [("x", TensorProto.FLOAT, ["n"])], [("y", TensorProto.FLOAT, ["n"])], domains=[("com.acme", 1)]), ops=self.ops)(np.ones(2, np.float32))
+        self.assertIsInstance(raised.exception.__cause__, ValueError)
         with self.assertRaises(planish.Error):
             self.ops.add("ai.onnx", "Add")(lambda *_: None)
 
