@@ -22,6 +22,7 @@ struct planish_call {
     char **input_names, **output_names;
     struct pln_buffer *inputs, *outputs;
     enum pln_status status;
+    int interruptible;
 };
 """
 # Functions of Python that the library calls: bodies stand where they are used (ffi.def_extern).
@@ -38,12 +39,61 @@ extern "Python" enum pln_status planish_on_shape(struct pln_plugin_call *call);
 extern "Python" enum pln_status planish_on_compute(struct pln_plugin_call *call);
 enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text);
 int planish_run(struct planish_call *call);
+enum pln_status planish_enqueue(pln_context *context, const struct pln_enqueue_options *options, int interruptible);
 """
 # What has no place in the headers: a variadic function pointer that Python can call.
 HELPERS = """
 static enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text)
 {
     return call->fail(call, status, "%s", text);
+}
+
+/* Python's handler of SIGINT only notes the signal for when C has returned. While the main thread runs, the run is cancelled, too; then Python's handler has its turn. Workers of
+ * the pool block signals, and other threads leave the run alone. */
+static pln_context *volatile planish_watched;
+static pthread_t planish_watcher;
+static struct sigaction planish_before;
+
+static void planish_on_sigint(int number, siginfo_t *info, void *place)
+{
+    pln_context *context = planish_watched;
+    if (context && pthread_equal(pthread_self(), planish_watcher)) pln_context_cancel(context);
+    if (planish_before.sa_flags & SA_SIGINFO) planish_before.sa_sigaction(number, info, place);
+    else if (planish_before.sa_handler != SIG_DFL && planish_before.sa_handler != SIG_IGN) planish_before.sa_handler(number);
+}
+
+/* In the main thread alone. Returns what was watched before: a callback of a run may run another. */
+static pln_context *planish_watch(pln_context *context)
+{
+    pln_context *outer = planish_watched;
+    static struct sigaction own;
+    planish_watched = context;
+    if (outer) return outer;
+    planish_watcher = pthread_self();
+    if (!own.sa_sigaction) {
+        sigaction(SIGINT, NULL, &planish_before); /* before ours can be called */
+        own.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        own.sa_sigaction = planish_on_sigint;
+    }
+    sigaction(SIGINT, &own, &planish_before);
+    return outer;
+}
+
+static void planish_unwatch(pln_context *outer)
+{
+    struct sigaction now;
+    planish_watched = outer;
+    if (outer) return;
+    sigaction(SIGINT, &planish_before, &now);
+    if (now.sa_sigaction != planish_on_sigint) sigaction(SIGINT, &now, NULL); /* a callback has set another one */
+}
+
+static enum pln_status planish_enqueue(pln_context *context, const struct pln_enqueue_options *options, int interruptible)
+{
+    pln_context *outer = interruptible ? planish_watch(context) : NULL;
+    enum pln_status status = pln_context_enqueue(context, options);
+    if (interruptible) planish_unwatch(outer);
+    return status;
 }
 
 /* Binds, runs and asks for outputs, for one change from Python to C and back. -1: an input could not be bound; -2: the run failed (status); else 1 where an output is
@@ -53,7 +103,7 @@ static int planish_run(struct planish_call *call)
     int changed = 0;
     for (int i = 0; i < call->n_inputs; i++)
         if (pln_context_bind_input(call->context, call->input_names[i], &call->inputs[i]) != PLN_OK) return -1;
-    call->status = pln_context_run(call->context);
+    call->status = planish_enqueue(call->context, NULL, call->interruptible);
     if (call->status != PLN_OK) return -2;
     for (int i = 0; i < call->n_outputs; i++) {
         struct pln_buffer *last = &call->outputs[i], now;
@@ -102,7 +152,7 @@ def main():
     compiler, include, out = sys.argv[1:]
     ffi = cffi.FFI()
     ffi.cdef(declarations(compiler, include) + CALL + CALLBACKS)
-    ffi.set_source("planish._native", "".join(f'#include "{name}"\n' for name in HEADERS) + CALL + HELPERS)
+    ffi.set_source("planish._native", "#include <pthread.h>\n#include <signal.h>\n" + "".join(f'#include "{name}"\n' for name in HEADERS) + CALL + HELPERS)
     ffi.emit_c_code(out)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .build import build
 from .engine import Engine
+from .errors import InvalidArgument
 
 
 def _device(device: str) -> str:
@@ -26,6 +27,8 @@ class BackendRep:
             given = inputs
         else:
             values = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+            if len(values) != len(self.engine.inputs):
+                raise InvalidArgument(f"{len(values)} inputs were given, the model has {len(self.engine.inputs)}: {', '.join(i.name for i in self.engine.inputs)}")
             given = {info.name: value for info, value in zip(self.engine.inputs, values)}
         out = self.engine(given)
         return [out[o.name] for o in self.engine.outputs]

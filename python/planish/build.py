@@ -173,8 +173,11 @@ class Threads:
     def __init__(self, count: int = 0, cpus: Sequence[int] = ()) -> None:
         out = ffi.new("pln_thread_pool **")
         count = count or len(cpus)
+        allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(cpus)
         if not isinstance(count, numbers.Integral) or not 0 <= count < 1 << 31 or any(not isinstance(c, numbers.Integral) or not 0 <= c < 1 << 31 for c in cpus):
             raise InvalidArgument(f"a pool has a number of threads, and numbers of CPUs, not {count!r} on {list(cpus)!r}")
+        if not allowed.issuperset(cpus):
+            raise InvalidArgument(f"the process may not use all of the CPUs {', '.join(map(str, cpus))}")
         check(lib.pln_thread_pool_create(count, out), what=f"a pool of {count} threads")
         self._pointer = ffi.gc(out[0], lib.pln_thread_pool_destroy)
         if len(cpus):

@@ -1,6 +1,8 @@
 """Engines and contexts: built models, and running them."""
 from __future__ import annotations
 
+import _signal
+import _thread
 import math
 import numbers
 import threading
@@ -18,8 +20,14 @@ if TYPE_CHECKING:
 _KINDS = ("tensor", "sequence", "optional", "map")
 # Contexts that an engine keeps for its next calls.
 CONTEXTS_KEPT = 8
+_MAIN = threading.main_thread().ident
 # CU_STREAM_LEGACY: the default stream, which programs call 0.
 DEFAULT_STREAM = 1
+
+
+def may_be_interrupted() -> int:
+    """Does Ctrl-C end a run of this thread? In the main thread, where it raises KeyboardInterrupt; a handler of the program's own is called when the run is over."""
+    return int(_thread.get_ident() == _MAIN and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler)
 
 
 def gpu_of(device: str) -> Any:
@@ -407,7 +415,7 @@ class _Call:
         engine, names = context.engine, context._names
         n_in, n_out = len(engine.inputs), len(engine.outputs)
         self.held = ffi.new("char *[]", [names[i.name] for i in engine.inputs] or 1), ffi.new("char *[]", [names[o.name] for o in engine.outputs] or 1), ffi.new("struct pln_buffer[]", max(n_out, 1))
-        self.call = ffi.new("struct planish_call *", [context._pointer, n_in, n_out, self.held[0], self.held[1], context._bound, self.held[2], 0])
+        self.call = ffi.new("struct planish_call *", [context._pointer, n_in, n_out, self.held[0], self.held[1], context._bound, self.held[2], 0, 0])
         self.outputs = [o.name for o in engine.outputs]
         self.n_inputs = n_in
         self.known: Optional[List[Any]] = None  # (name, buffer, shape, dtype, bytes) of outputs
@@ -425,6 +433,7 @@ class _Call:
         # Until all is well: the buffers may be of this run when it fails half way.
         known, self.known = self.known, None
         context._running = True
+        self.call.interruptible = may_be_interrupted()
         try:
             status = lib.planish_run(self.call)
         finally:
@@ -481,6 +490,7 @@ class Context:
         self._gpu = device if device.startswith("cuda") else ""
         self._imported = False  # was memory bound since the last run that other libraries handed over in the order of the default stream?
         self._tap: Any = None
+        self._profiled_from: Optional[int] = None  # runs when profiling began
         self._running = False
 
     def _let_go(self) -> None:
@@ -639,15 +649,13 @@ class Context:
 
     def _start(self, options: Any, device: bool) -> int:
         """The run itself: a status. With memory of a GPU it is behind what lies on the default stream, on which programs that name no stream do their work."""
-        if options is not None:
-            return lib.pln_context_enqueue(self._pointer, options)
-        if not self._gpu or not (device or self._uses_device()):
-            return lib.pln_context_run(self._pointer)
+        if options is not None or not self._gpu or not (device or self._uses_device()):
+            return lib.planish_enqueue(self._pointer, ffi.NULL if options is None else options, may_be_interrupted())
         options, fence, status = self._on_stream(DEFAULT_STREAM), ffi.new("pln_fence **"), ffi.new("enum pln_status *")
         check(lib.pln_fence_create(fence), what="a fence")
         options.done = fence[0]
         try:
-            done = lib.pln_context_enqueue(self._pointer, options)
+            done = lib.planish_enqueue(self._pointer, options, may_be_interrupted())
             if done == 0:
                 check(lib.pln_fence_wait(fence[0], -1, status), what="the run's end")
             return done or status[0]
@@ -677,6 +685,7 @@ class Context:
             callback.raised = None
         if cause is not None and not isinstance(cause, Exception):
             raise cause
+        made = make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") if status != 0 or cause is not None else None
         raise_interrupt()
         if failed is not None:
             raise Cancelled(f"the function that gives memory for output '{failed}' raised {type(cause).__name__}: {cause}") from cause
@@ -685,7 +694,6 @@ class Context:
         if len(asked) > 0 and len(self._given) > 1:
             self._check_apart()
 
-        made = make(status or 10, lib.pln_context_diagnostics(self._pointer), "the run") if status != 0 or cause is not None else None
     def output(self, name: str) -> Any:
         """An output of the last run: the caller's array where memory of the right shape was given, else a copy."""
         info = self._outputs.get(name)
@@ -786,12 +794,15 @@ class Context:
         with self._lock:
             self._idle()
             lib.pln_context_set_profiling(self._pointer, int(on))
+            self._profiled_from = self.stats["runs"] if on else None
 
     def layer_times(self) -> List[Tuple[int, int]]:
-        """Nanoseconds and count of each layer in the last run, in the order of engine.layers."""
+        """Nanoseconds and count of each layer in the last run, in the order of engine.layers. InvalidArgument: none was timed."""
         ns, count, out = ffi.new("uint64_t *"), ffi.new("uint64_t *"), []
         with self._lock:
             self._idle()
+            if self._profiled_from is None or self.stats["runs"] == self._profiled_from:
+                raise InvalidArgument("no run was timed: call context.set_profiling(True) before the run")
             for i in range(len(self.engine)):
                 self._check(lib.pln_context_step_time(self._pointer, i, ns, count), "profiling")
                 out.append((ns[0], count[0]))

@@ -6,6 +6,7 @@ import statistics
 from typing import Any, List, Mapping, NamedTuple
 
 from .engine import Engine, _describe
+from .errors import Error
 
 
 class LayerTime(NamedTuple):
@@ -73,10 +74,24 @@ def _table(head: Any, rows: Any) -> str:
     return "<table><thead><tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + f"</tr></thead><tbody>{cells}</tbody></table>"
 
 
+def _activations(engine: Engine) -> str:
+    """What a run takes besides, where shapes tell: open extents are 1."""
+    if any(i.shape is None for i in engine.inputs if i.kind == "tensor"):
+        return ""
+    shapes = {i.name: [d if isinstance(d, int) else 1 for d in i.shape or ()] for i in engine.inputs if i.kind == "tensor"}
+    try:
+        told = engine.memory(shapes)
+    except Error:  # such as extents of 1 that do not fit each other
+        return ""
+    where = ", where open extents are 1" if any(not isinstance(d, int) for i in engine.inputs for d in i.shape or ()) else ""
+    return f", {told / 2**20:.1f} MiB of activations in a run{where}"
+
+
 def engine_html(engine: Engine) -> str:
     """Inputs, outputs, memory, and the slowest layers of the last profile."""
     sides = [("input", i.name, _describe(i)) for i in engine.inputs] + [("output", o.name, _describe(o)) for o in engine.outputs]
-    out = [f"<p><b>{html.escape(engine.name or 'engine')}</b> on {html.escape(engine.device)}: {len(engine)} layers, {engine.weights_bytes / 2**20:.1f} MiB of weights</p>", _table(("", "name", "type"), sides)]
+    memory = _activations(engine)
+    out = [f"<p><b>{html.escape(engine.name or 'engine')}</b> on {html.escape(engine.device)}: {len(engine)} layers, {engine.weights_bytes / 2**20:.1f} MiB of weights{memory}</p>", _table(("", "name", "type"), sides)]
     times = getattr(engine, "_times", None)
     if times:
         slowest = sorted(times, key=lambda r: -r.ms)[:10]

@@ -2,10 +2,12 @@
 import gc
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import unittest.mock
 import weakref
@@ -358,7 +360,7 @@ class Engines(unittest.TestCase):
             self.holds(planish.build(self.model, threads=pool)(self.x))
             self.holds(planish.load(self.engine.to_bytes(), threads=pool)(self.x))
         self.assertEqual(len(planish.Threads(cpus=usable[:1])), 1)
-        for wrong in (lambda: planish.Threads(-1), lambda: planish.Threads(2, cpus=[100000])):
+        for wrong in (lambda: planish.Threads(-1), lambda: planish.Threads(2, cpus=[100000]), lambda: planish.Threads(cpus=[100000])):
             with self.assertRaises(planish.InvalidArgument):
                 wrong()
 
@@ -369,6 +371,49 @@ class Engines(unittest.TestCase):
             context.cancel()
         with self.assertRaises(planish.Cancelled):
             future.result()
+
+    def test_interrupt(self):
+        """Ctrl-C ends a run soon, in the main thread; the context can run again. A handler of the program's own has its turn when the run is over."""
+        program = ("import sys, threading, numpy as np, models, planish\ncontext = planish.build(models.endless()).context()\none = {'n': np.array(1), 'x': np.array(1, np.float32)}\ncontext.run(one)\n"
+                   "for way in range(2):\n    print('go', flush=True)\n    try:\n        if way: context.bind('n', np.array(1 << 60)); context.run()\n        else: context.run({**one, 'n': np.array(1 << 60)})\n"
+                   "    except KeyboardInterrupt: print('ended', context.run(one)['y'], flush=True)\n")  # fmt: skip
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=os.path.dirname(__file__), stdout=subprocess.PIPE, text=True)
+        try:
+            for _ in range(2):
+                self.assertEqual(process.stdout.readline(), "go\n")
+                time.sleep(0.5)
+                process.send_signal(signal.SIGINT)
+                ended = time.monotonic()
+                self.assertEqual(process.stdout.readline(), "ended 2.0\n")
+                self.assertLess(time.monotonic() - ended, 20)
+            self.assertEqual(process.wait(60), 0)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        told, before = [], signal.signal(signal.SIGINT, lambda *_: told.append(1))
+        try:
+            timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            x = np.ones((300000, 4), np.float32)
+            while timer.is_alive():
+                self.engine(x)
+            timer.join()
+            self.engine(x)
+            self.assertEqual(told, [1])
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.assertIs(signal.getsignal(signal.SIGINT), before)
+
+    def test_times_that_were_not_taken(self):
+        context = self.engine.context()
+        context.run({"x": self.x})
+        for _ in range(2):
+            with self.assertRaisesRegex(planish.InvalidArgument, r"set_profiling\(True\) before the run"):
+                context.layer_times()
+            context.set_profiling(True)
+        context.run({"x": self.x})
+        self.assertGreater(sum(ns for ns, _ in context.layer_times()), 0)
 
     def test_limits_of_memory(self):
         """The text says that it is the caller's limit, and no number of bytes that nobody knows."""
@@ -389,6 +434,7 @@ class Engines(unittest.TestCase):
         self.assertEqual(len(profile), len(self.engine))
         self.assertIn("kernel", str(profile))
         self.assertIn("<table>", self.engine._repr_html_())
+        self.assertRegex(self.engine._repr_html_(), r"MiB of weights, \d+\.\d MiB of activations in a run, where open extents are 1")
         self.assertIn("<table>", profile._repr_html_())
 
     def test_taps(self):

@@ -203,6 +203,9 @@ class Sessions(unittest.TestCase):
         x = np.ones((2, 4), np.float32)
         np.testing.assert_allclose(planish.backend.run_model(model, [x])[0], expected(x), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(planish.backend.prepare(model).run({"x": x})[0], expected(x), rtol=1e-5, atol=1e-6)
+        for wrong in ([x, x], []):
+            with self.assertRaisesRegex(planish.InvalidArgument, f"{len(wrong)} inputs were given, the model has 1: x"):
+                planish.backend.prepare(model).run(wrong)
         self.assertTrue(planish.backend.supports_device("CPU"))
         self.assertFalse(planish.backend.supports_device("TPU"))
         node = helper.make_node("Add", ["a", "b"], ["c"])

@@ -954,7 +954,11 @@ class IExecutionContext(Reports):
         """Tells the profiler the times of the last run."""
         if self._profiler is None:
             return False
-        self._tell_profiler(self.context)
+        try:
+            self._tell_profiler(self.context)
+        except Error as raised:
+            self.report(raised)
+            return False
         return True
 
     def _tell_profiler(self, context: _engine.Context) -> None:
