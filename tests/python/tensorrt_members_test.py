@@ -698,7 +698,8 @@ class Members(unittest.TestCase):
         self.assertIn("never set", LOGGER.lines[-1][1])
         context.set_input_shape("x", (8, 64))
         self.assertEqual(context.update_device_memory_size_for_shapes(), small)
-        self.assertEqual(builder.build_engine_with_config(network, builder.create_builder_config()).device_memory_size_v2, 0)
+        context.set_input_shape("x", (1, 64))
+        self.assertEqual(builder.build_engine_with_config(network, builder.create_builder_config()).device_memory_size_v2, context.update_device_memory_size_for_shapes())
 
     def test_progress(self):
         class Watch(trt.IProgressMonitor):

@@ -5,6 +5,7 @@ have no meaning.
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import numbers
 import threading
@@ -122,6 +123,7 @@ class ICudaEngine(Managed):
         debug = kept_in(engine, DEBUG, [], are_names)
         self._debug: Set[str] = {"*"} if debug == "*" else set(debug)  # "*": all that the model names
         self._plugins = PluginShapes(kept_in(engine, PLUGINS, {}, are_told))
+        self._has_plugins = registry_ops() is not None  # where there are none, a plan that names some is not loaded
         self._permitted = [DataType[name] for name in kept_in(engine, PERMITTED, [], lambda value: value in ([], ["HALF"]))]
 
     @property
@@ -299,9 +301,9 @@ class ICudaEngine(Managed):
         return len(self.engine)
 
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
-        """Bytes of activations that a context, which asks for them itself, holds for the profile's largest shapes. 0: no profile tells them, or the network has none."""
-        shapes = {i.name: self.get_tensor_profile_shape(i.name, profile_index)[2] for i in self.engine.inputs}
-        return 0 if any(d < 0 for shape in shapes.values() for d in shape) else self.engine.memory(shapes)
+        """Bytes of activations that a context, which asks for them itself, holds for the profile's largest shapes. Dynamic extents that no profile tells count as 1."""
+        most = {i.name: self.get_tensor_profile_shape(i.name, profile_index)[2] for i in self.engine.inputs}
+        return self.engine.memory({name: [d if d >= 0 else 1 for d in shape] for name, shape in most.items()})
 
     get_device_memory_size_for_profile = get_device_memory_size_for_profile_v2
 
@@ -891,7 +893,7 @@ class IExecutionContext(Reports):
             with context._lock:  # nobody else's bindings come between these and their run
                 context._idle()
                 told = self._bind(context, addresses, stream or 0)
-                with scope_of(context, self.engine._permitted, self._resources()):
+                with scope_of(context, self.engine._permitted, self._resources()) if self.engine._has_plugins else contextlib.nullcontext():
                     if stream is not None and self._where == arrays.DEVICE:
                         context.enqueue(stream)
                     else:
