@@ -1,6 +1,6 @@
 /* Products of dequantized operands. What stands between QuantizeLinear and DequantizeLinear, as tools for quantization write it, is computed with bytes: a convolution or a
  * product of two dequantized operands whose result is quantized becomes QLinearConv or QLinearMatMul; another product becomes MatMulInteger and a scale. Sums of bytes are exact, where those
- * of floats are rounded; results differ where a rounded sum falls on the other side of the middle of two numbers. */
+ * of floats are rounded; results differ where a rounded sum falls on the other side of the middle of two numbers. The largest of bytes is found among floats. */
 #include <math.h>
 
 #include "passes/rewrite.h"
@@ -228,6 +228,38 @@ static bool scale_product(struct pln_rewrite *rw, uint32_t node)
     return pln_rewrite_replace(rw, node, made);
 }
 
+/* ---- the largest of bytes, which floats hold: kernels for pools are of f32 ---- */
+
+/* Is there an element in every window? One that lies in the padding alone gives the least number of its type, and the types differ in it. */
+static bool sees_elements(const struct pln_graph *graph, uint32_t pool)
+{
+    const struct pln_attrs *attrs = &pln_graph_node(graph, pool)->attrs;
+    const int64_t *kernel, *pads, *dilations, n = pln_attrs_ints(attrs, "kernel_shape", &kernel), n_pads = pln_attrs_ints(attrs, "pads", &pads), n_dilations = pln_attrs_ints(attrs, "dilations", &dilations);
+    for (int64_t i = 0; i < n_dilations; i++)
+        if (dilations[i] != 1) return false;
+    for (int64_t i = 0; i < n_pads; i++)
+        if (n < 1 || pads[i] >= kernel[i % n]) return false;
+    return true;
+}
+
+static bool pool_floats(struct pln_rewrite *rw, uint32_t node)
+{
+    struct pln_graph *graph = rw->graph;
+    const struct pln_node n = *pln_graph_node(graph, node);
+    if (n.op != PLN_OP_POOL || n.kind != PLN_POOL_MAX || n.n_outputs != 1 || !is_byte(type_of(graph, n.inputs[0])->dtype) || !sees_elements(graph, node)) return false;
+    uint32_t value = n.inputs[0];
+    const enum pln_dtype dtype = type_of(graph, value)->dtype;
+    const uint32_t floats = pln_rewrite_insert(rw, node, PLN_OP_CAST, 0, &value, 1, node);
+    if (floats == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, floats)->attrs, &graph->arena, "to", PLN_F32) || !pln_rewrite_infer(rw, floats)) return false;
+    value = pln_graph_node(graph, floats)->outputs[0];
+    const uint32_t pool = pln_rewrite_insert(rw, node, PLN_OP_POOL, n.kind, &value, 1, node);
+    if (pool == PLN_NONE || !pln_attrs_copy(&pln_graph_node(graph, pool)->attrs, &graph->arena, &n.attrs) || !pln_rewrite_infer(rw, pool)) return false;
+    value = pln_graph_node(graph, pool)->outputs[0];
+    const uint32_t made = pln_rewrite_insert(rw, node, PLN_OP_CAST, 0, &value, 1, node);
+    if (made == PLN_NONE || !pln_attrs_set_int(&pln_graph_node(graph, made)->attrs, &graph->arena, "to", dtype) || !pln_rewrite_infer(rw, made)) return false;
+    return pln_rewrite_replace(rw, node, made);
+}
+
 /* ---- rules ---- */
 
 /* The least number of the type stands for 0: what is below it is cut off by quantizing, too. */
@@ -256,12 +288,13 @@ static bool quantize(struct pln_rewrite *rw, uint32_t node)
 
 enum pln_status pln_pass_quantized(struct pln_graph *graph, struct pln_arena *scratch, struct pln_diag *diag, bool *out_changed)
 {
-    bool scaled = false;
+    bool scaled = false, pooled = false;
     (void)diag;
     /* A GPU's kernels for bytes are no faster than those for floats. */
     if (graph->offloaded) return PLN_OK;
     PLN_TRY(pln_rewrite_run(graph, scratch, quantize, out_changed));
     PLN_TRY(pln_rewrite_run(graph, scratch, scale_product, &scaled));
-    *out_changed = *out_changed || scaled;
+    PLN_TRY(pln_rewrite_run(graph, scratch, pool_floats, &pooled));
+    *out_changed = *out_changed || scaled || pooled;
     return PLN_OK;
 }

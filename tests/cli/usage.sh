@@ -109,7 +109,7 @@ expect 2 "target 'pdp11' is not known" "$p" inspect "$model" --target pdp11
 expect 2 "there is no pass 'magic'" "$p" inspect "$model" --disable-pass magic
 expect 2 "there is no pass 'magic'" "$p" check "$source/tests/models/zoo" --disable-pass magic
 expect 0 "fuse" "$p" ops --passes
-expect 0 '"passes":["fold"' "$p" ops --passes --json
+expect 0 '"passes":["quantized","fold"' "$p" ops --passes --json
 for command in build run bench inspect compare check; do
     case $command in build) output="-o x.plan" ;; *) output= ;; esac
     expect 2 "--timing-cache: nothing is measured; --tune fast or full does" "$p" $command --tune off --timing-cache x.times $output "$model"
