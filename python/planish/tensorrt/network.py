@@ -920,19 +920,21 @@ class NetworkBase(Managed):
             # Values of floats need not be looked behind again: a shape follows from elements at most where they are few.
             e, cut = Emitter(), {}
             e.more, dims = [], {d for t in self._inputs for d in self._dims(t) or () if isinstance(d, str)}
-            for one in self._layers[: layer.number]:
-                told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
-                if told is not None and told.code in (F32, F16, BF16) and self._is_plain(told.shape, dims):
-                    name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
-                    cut[name] = (name, told.code, told.shape)
             for one in layer.inputs if layer.by_shapes else ():
                 told = one._known.get("info") if one is not None and one._layer is not None and not one._parsed else None
                 if told is not None and told.code and told.shape is not None and all(isinstance(d, int) or d in dims for d in told.shape):
                     name = e.names[id(one)] = one.inner_name
                     cut[name] = (name, told.code, told.shape)
+            before = [t._layer for t in layer.inputs if t is not None and t._layer is not None and id(t) not in e.names]
+            near = layer.by_shapes and not any(one.inputs or isinstance(one, OnnxLayer) for one in before)  # nothing behind the inputs is looked at
+            for one in () if near else self._layers[: layer.number]:
+                told = one.outputs[0]._known.get("info") if len(one.outputs) == 1 else None
+                if told is not None and told.code in (F32, F16, BF16) and self._is_plain(told.shape, dims):
+                    name = e.names[id(one.outputs[0])] = one.outputs[0].inner_name
+                    cut[name] = (name, told.code, told.shape)
             e.write(layer)
             made = {name for node in e.nodes for name in node[2]}
-            wanted = {e.names[id(t)]: t for one in self._layers for t in one.outputs if e.names.get(id(t)) in made}
+            wanted = {e.names[id(t)]: t for one in ([*before, layer] if near else self._layers) for t in one.outputs if e.names.get(id(t)) in made}
             model = self._model(e, list(wanted), shapes_only=True, more=[*e.more, *(cut[name] for name in sorted(e.used & set(cut)))])
             for info in build(model, device="ref", external_data=self.folder, ops=self._all_ops()).outputs:
                 wanted[info.name]._known["info"] = info
