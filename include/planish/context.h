@@ -99,12 +99,13 @@ struct pln_enqueue_options {
     int wait_count;
     pln_fence *done;             /* signalled with the run's status; NULL: none */
     void *stream;                /* a queue of the caller on the engine's device (a CUstream); NULL: the context's. The CPU has none: PLN_UNSUPPORTED */
+    int wait;                    /* 1: everything is over when it returns, as with pln_context_run */
 };
 
 /* Waits for the fences, runs, and signals `done`. options NULL, or neither `done` nor `stream`: pln_context_run. Errors as pln_context_run's.
  *
  * What is over when it returns. The CPU is done. A device with a queue of its own is still at work where all steps of the plan are its own (`planish
- * inspect` shows which run on the host), there is neither tap nor profiling, and `done` or `stream` was given; else this waits, as pln_context_run does.
+ * inspect` shows which run on the host), there is neither tap nor profiling, and `done` or `stream` was given without `wait`; else this waits, as pln_context_run does.
  * Also a run that goes on behind a return waits at its beginning, for the one before it, when shapes or bindings have changed since; and inputs and outputs
  * that lie elsewhere than where the plan has them (a state without a store, in host memory) are copied and waited for.
  *  - `done` is signalled when everything is over, with the status. Until then the context is not used, and bindings stay as they are. Whoever waits for

@@ -651,16 +651,9 @@ class Context:
         """The run itself: a status. With memory of a GPU it is behind what lies on the default stream, on which programs that name no stream do their work."""
         if options is not None or not self._gpu or not (device or self._uses_device()):
             return lib.planish_enqueue(self._pointer, ffi.NULL if options is None else options, may_be_interrupted())
-        options, fence, status = self._on_stream(DEFAULT_STREAM), ffi.new("pln_fence **"), ffi.new("enum pln_status *")
-        check(lib.pln_fence_create(fence), what="a fence")
-        options.done = fence[0]
-        try:
-            done = lib.planish_enqueue(self._pointer, options, may_be_interrupted())
-            if done == 0:
-                check(lib.pln_fence_wait(fence[0], -1, status), what="the run's end")
-            return done or status[0]
-        finally:
-            lib.pln_fence_destroy(fence[0])
+        options = self._on_stream(DEFAULT_STREAM)
+        options.wait = 1
+        return lib.planish_enqueue(self._pointer, options, may_be_interrupted())
 
     def _run(self, options: Any = None, device: bool = False) -> None:
         """Runs what is bound, or enqueues it. device: memory of the GPU is bound, also where this does not know of it. What a callback raised is the cause of the error,

@@ -84,7 +84,7 @@ static enum pln_status check_capture(pln_context *context)
 {
     if (!context->whole) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the caller's stream is being captured, and some steps of this plan run on the host, which a graph would not repeat; `planish inspect` lists them");
     if (context->states) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the caller's stream is being captured, and a run with a state store writes elsewhere each time, which a graph would not");
-    if (!context->deferred) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the caller's stream is being captured, and taps and profiling have to wait for each run");
+    if (!context->deferred) return pln_fail(&context->diag, PLN_UNSUPPORTED, "the caller's stream is being captured, and taps, profiling and `wait` have to wait for each run");
     return PLN_OK;
 }
 
@@ -117,7 +117,7 @@ static enum pln_status wait_and_run(pln_context *context, const struct pln_enque
     if (options->wait_count > 0 && !options->wait_for) return pln_fail(&context->diag, PLN_INVALID_ARGUMENT, "the fences to wait for are NULL");
     for (int i = 0; i < options->wait_count; i++) PLN_TRY(wait_for_fence(context, options->wait_for[i]));
     context->stream = options->stream;
-    context->deferred = context->whole && (options->stream || options->done) && !context->tap && !context->profiling;
+    context->deferred = context->whole && (options->stream || options->done) && !options->wait && !context->tap && !context->profiling;
     return run_on(context, options->stream);
 }
 
