@@ -376,7 +376,7 @@ class Engines(unittest.TestCase):
         """Ctrl-C ends a run soon, in the main thread; the context can run again. A handler of the program's own has its turn when the run is over."""
         # Shells have what they put behind ignore SIGINT, and Python leaves that alone.
         program = ("import signal, sys, threading, numpy as np, models, planish\nsignal.signal(signal.SIGINT, signal.default_int_handler)\ncontext = planish.build(models.endless()).context()\none = {'n': np.array(1), 'x': np.array(1, np.float32)}\ncontext.run(one)\n"
-                   "for way in range(2):\n    print('go', flush=True)\n    try:\n        if way: context.bind('n', np.array(1 << 60)); context.run()\n        else: context.run({**one, 'n': np.array(1 << 60)})\n"
+                   "for way in range(2):\n    try:\n        print('go', flush=True)\n        if way: context.bind('n', np.array(1 << 60)); context.run()\n        else: context.run({**one, 'n': np.array(1 << 60)})\n"
                    "    except KeyboardInterrupt: print('ended', context.run(one)['y'], flush=True)\n")  # fmt: skip
         process = subprocess.Popen([sys.executable, "-c", program], cwd=os.path.dirname(__file__), stdout=subprocess.PIPE, text=True)
         try:
