@@ -148,7 +148,7 @@ class Memory(unittest.TestCase):
         env = {**os.environ, "BUILD": str(build), "PLANISH_DEVICE": "cuda:0", FAKE: "1"}
         done = subprocess.run([ROOT / "tests/fake_cuda/run", sys.executable, __file__], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertIn("Ran 8 tests", done.stdout)
+        self.assertIn("Ran 9 tests", done.stdout)
         self.assertIn("skipped=2", done.stdout)
 
 
