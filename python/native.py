@@ -40,12 +40,28 @@ extern "Python" enum pln_status planish_on_compute(struct pln_plugin_call *call)
 enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text);
 int planish_run(struct planish_call *call);
 enum pln_status planish_enqueue(pln_context *context, const struct pln_enqueue_options *options, int interruptible);
+void *planish_copy(const void *data, size_t size_bytes);
+void planish_free(void *memory);
 """
 # What has no place in the headers: a variadic function pointer that Python can call.
 HELPERS = """
 static enum pln_status planish_fail(struct pln_plugin_call *call, enum pln_status status, const char *text)
 {
     return call->fail(call, status, "%s", text);
+}
+
+/* The bytes of a plan, which the library frees with the last engine or context that uses them: Python's collector keeps no order among what goes with a cycle. NULL: no memory. */
+static void *planish_copy(const void *data, size_t size_bytes)
+{
+    void *memory = NULL;
+    if (posix_memalign(&memory, 64, size_bytes ? size_bytes : 1) != 0) return NULL;
+    if (size_bytes) memcpy(memory, data, size_bytes);
+    return memory;
+}
+
+static void planish_free(void *memory)
+{
+    free(memory);
 }
 
 /* Python's handler of SIGINT only notes the signal for when C has returned. While the main thread runs, the run is cancelled, too; then Python's handler has its turn. Workers of
@@ -152,7 +168,7 @@ def main():
     compiler, include, out = sys.argv[1:]
     ffi = cffi.FFI()
     ffi.cdef(declarations(compiler, include) + CALL + CALLBACKS)
-    ffi.set_source("planish._native", "#include <pthread.h>\n#include <signal.h>\n" + "".join(f'#include "{name}"\n' for name in HEADERS) + CALL + HELPERS)
+    ffi.set_source("planish._native", "#include <pthread.h>\n#include <signal.h>\n#include <stdlib.h>\n#include <string.h>\n" + "".join(f'#include "{name}"\n' for name in HEADERS) + CALL + HELPERS)
     ffi.emit_c_code(out)
 
 

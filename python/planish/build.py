@@ -203,13 +203,13 @@ def load(plan: Any, *, device: Optional[str] = None, ops: Any = None, threads: O
     with handles.Diagnostics() as d:
         options.diagnostics = d.pointer
         if isinstance(plan, (bytes, bytearray, memoryview)):
-            # Aligned to 64, and ours, so that nobody changes it.
+            # A copy, so that nobody changes it.
             plan = memoryview(plan).cast("B")
-            room = ffi.new("char[]", len(plan) + 64)
-            start = ffi.cast("char *", (int(ffi.cast("uintptr_t", room)) + 63) // 64 * 64)
-            ffi.memmove(start, plan, len(plan))
-            keeper.kept.append(room)
-            status = lib.pln_engine_load_memory(start, len(plan), options, out)
+            copy = lib.planish_copy(ffi.from_buffer(plan), len(plan))
+            if copy == ffi.NULL:
+                raise MemoryError(f"a plan of {len(plan)} bytes")
+            options.release, options.release_user = ffi.addressof(lib, "planish_free"), copy
+            status = lib.pln_engine_load_memory(copy, len(plan), options, out)
         elif isinstance(plan, (str, os.PathLike)):
             status = lib.pln_engine_load_file(handles.encoded(plan), options, out)
         else:
