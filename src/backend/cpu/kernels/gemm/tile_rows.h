@@ -2,46 +2,17 @@
  * accumulators, with two of B and one of A beside them, are what the registers hold (16 of AVX2, 32 of AVX-512). Three
  * rows of A share a base register: x86 addresses base, base + 4 stride and base + 8 stride. */
 #include "backend/cpu/kernels/gemm/tile.h"
+#include "backend/cpu/kernels/gemm/tile_each.h"
 #include "backend/cpu/kernels/vec/finish_rows.h"
 
-/* X(pointer, its first row) */
-#if TILE_ROWS == 14
-#define EACH_POINTER(X) X(p0, 0) X(p1, 3) X(p2, 6) X(p3, 9) X(p4, 12)
-#else
-#define EACH_POINTER(X) X(p0, 0) X(p1, 3)
-#endif
 #define DECLARE(p, first)   const float *p = rows > first ? begin + first * s : begin;
 #define AIM(p, first)       p = rows > first ? begin + first * s : begin;
 #define ADVANCE_1(p, first) p++;
 #define ADVANCE_4(p, first) p += 4;
-/* X(row, its pointer, offset from it) */
-#define ROWS_6(X) X(0, p0, 0) X(1, p0, s) X(2, p0, 2 * s) X(3, p1, 0) X(4, p1, s) X(5, p1, 2 * s)
-#if TILE_ROWS == 14
-#define EACH_ROW(X)                                                                                               \
-    ROWS_6(X)                                                                                                     \
-    X(6, p2, 0) X(7, p2, s) X(8, p2, 2 * s) X(9, p3, 0) X(10, p3, s) X(11, p3, 2 * s) X(12, p4, 0) X(13, p4, s)
-#else
-#define EACH_ROW(X) ROWS_6(X)
-#endif
 
 /* Sums of fewer terms than this end before C would have come from memory: the tile fetches what the second one below it
  * will write. */
 #define FETCH_C_K 256
-
-/* Sanitizers make a hundred instructions of an access: there one body serves all sizes, as a copy for each took a compiler
- * minutes. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-#ifdef SANITIZED
-#define FOR_EACH_SIZE __attribute__((noinline))
-#else
-#define FOR_EACH_SIZE inline __attribute__((always_inline))
-#endif
 
 /* Where a strip lies, and what it adds. */
 struct strip {
