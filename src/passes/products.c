@@ -14,11 +14,6 @@ static uint32_t input(const struct pln_graph *graph, uint32_t node, uint32_t i)
     return i < pln_graph_node(graph, node)->n_inputs ? pln_graph_node(graph, node)->inputs[i] : PLN_NONE;
 }
 
-static bool plain_gemm(const struct pln_graph *graph, uint32_t node)
-{
-    return (double)pln_node_float(graph, node, "alpha") == 1 && (double)pln_node_float(graph, node, "beta") == 1 && pln_node_int(graph, node, "transA") == 0;
-}
-
 /* A constant matrix as columns are wanted: folded at once. */
 static uint32_t turned(struct pln_rewrite *rw, uint32_t matrix)
 {
@@ -44,7 +39,7 @@ static bool widen_gemm(struct pln_rewrite *rw, uint32_t node)
     struct pln_graph *graph = rw->graph;
     struct pln_dim dims[PLN_MAX_RANK];
     uint32_t y = pln_graph_node(graph, node)->outputs[0], gemm = pln_made_by(graph, input(graph, node, 0), PLN_OP_GEMM, 0);
-    if (gemm == PLN_NONE || !pln_used_once(graph, input(graph, node, 0)) || !plain_gemm(graph, gemm) || pln_attrs_has(&pln_graph_node(graph, gemm)->attrs, "epilogue")) return false;
+    if (gemm == PLN_NONE || !pln_used_once(graph, input(graph, node, 0)) || !pln_is_plain_gemm(graph, gemm) || pln_attrs_has(&pln_graph_node(graph, gemm)->attrs, "epilogue")) return false;
     uint32_t a = input(graph, gemm, 0), b = input(graph, gemm, 1), c = input(graph, gemm, 2);
     const struct pln_type *out = type_of(graph, y), *flat = type_of(graph, input(graph, node, 0));
     int rank = out->rank;

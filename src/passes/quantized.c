@@ -155,11 +155,6 @@ static bool quantize_convolution(struct pln_rewrite *rw, uint32_t node, uint32_t
 
 /* ---- products ---- */
 
-static bool is_plain_gemm(const struct pln_graph *graph, uint32_t node)
-{
-    return (double)pln_node_float(graph, node, "alpha") == 1 && (double)pln_node_float(graph, node, "beta") == 1 && pln_node_int(graph, node, "transA") == 0;
-}
-
 /* A constant matrix with rows as columns. */
 static uint32_t turned(struct pln_rewrite *rw, uint32_t matrix)
 {
@@ -182,7 +177,7 @@ static bool read_product(struct pln_rewrite *rw, uint32_t node, struct bytes *a,
     int64_t perm[PLN_MAX_RANK], k;
     uint32_t right = input(graph, node, 1);
     const uint32_t transpose = pln_made_by(graph, right, PLN_OP_TRANSPOSE, 0);
-    if ((gemm && !is_plain_gemm(graph, node)) || !read_dequantized(graph, input(graph, node, 0), a) || a->many != 1 || type_of(graph, input(graph, node, 0))->rank < 2) return false;
+    if ((gemm && !pln_is_plain_gemm(graph, node)) || !read_dequantized(graph, input(graph, node, 0), a) || a->many != 1 || type_of(graph, input(graph, node, 0))->rank < 2) return false;
     if (transpose != PLN_NONE && type_of(graph, right)->rank == 2 && pln_read_perm(graph, transpose, 2, perm)) {
         turns = turns != (perm[0] == 1);
         right = input(graph, transpose, 0);

@@ -269,6 +269,11 @@ bool pln_rewrite_order(const struct pln_graph *graph, struct pln_arena *scratch,
 
 /* ---- asking ---- */
 
+bool pln_is_plain_gemm(const struct pln_graph *graph, uint32_t node)
+{
+    return (double)pln_node_float(graph, node, "alpha") == 1 && (double)pln_node_float(graph, node, "beta") == 1 && pln_node_int(graph, node, "transA") == 0;
+}
+
 bool pln_same_dims(struct pln_graph *graph, const struct pln_type *a, const struct pln_type *b)
 {
     if (a->kind != PLN_TENSOR || b->kind != PLN_TENSOR || a->rank < 0 || a->rank != b->rank) return false;

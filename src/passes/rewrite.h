@@ -57,6 +57,8 @@ bool pln_rewrite_order(const struct pln_graph *graph, struct pln_arena *scratch,
 
 /* ---- asking ---- */
 
+/* Of a Gemm: alpha and beta are 1, and A is not transposed. */
+bool pln_is_plain_gemm(const struct pln_graph *graph, uint32_t node);
 bool pln_same_dims(struct pln_graph *graph, const struct pln_type *a, const struct pln_type *b); /* tensors of known, equal rank and dims */
 bool pln_same_type(struct pln_graph *graph, uint32_t a, uint32_t b);                            /* also of one known element type */
 bool pln_same_count(struct pln_graph *graph, uint32_t a, uint32_t b);                           /* tensors of known ranks and surely as many elements */

@@ -105,11 +105,6 @@ static uint32_t dequantized(const struct pln_graph *graph, uint32_t node, int k_
     return pln_made_by(graph, w, PLN_OP_DEQUANTIZE_LINEAR, 0);
 }
 
-static bool is_plain_gemm(const struct pln_graph *graph, uint32_t node)
-{
-    return (double)pln_node_float(graph, node, "alpha") == 1 && (double)pln_node_float(graph, node, "beta") == 1 && pln_node_int(graph, node, "transA") == 0;
-}
-
 static bool fold_weights(struct pln_rewrite *rw, uint32_t node)
 {
     struct pln_graph *graph = rw->graph;
@@ -137,7 +132,7 @@ static bool rule(struct pln_rewrite *rw, uint32_t node)
     const bool gemm = n->op == PLN_OP_GEMM;
     struct weights w;
     int k_dim;
-    if ((!gemm && n->op != PLN_OP_MATMUL) || pln_attrs_has(&n->attrs, "epilogue") || (gemm && !is_plain_gemm(graph, node))) return false;
+    if ((!gemm && n->op != PLN_OP_MATMUL) || pln_attrs_has(&n->attrs, "epilogue") || (gemm && !pln_is_plain_gemm(graph, node))) return false;
     const struct pln_type *x = type_of(graph, n->inputs[0]);
     if (x->dtype != PLN_F32 || x->rank < 2) return false;
     uint32_t made_by = dequantized(graph, node, gemm && pln_node_int(graph, node, "transB") != 0 ? 1 : 0, &k_dim);
