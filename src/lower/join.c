@@ -8,18 +8,13 @@ struct join {
     struct pln_dim offset; /* of the operand, along the axis */
 };
 
-static bool same_dim(struct pln_lower *lower, struct pln_dim a, struct pln_dim b)
-{
-    return pln_dim_resolve(&lower->graph->dims, a).id == pln_dim_resolve(&lower->graph->dims, b).id;
-}
-
 /* Operands whose other extents only the run could compare are left to the kernel, which does that. */
 static bool fits(struct pln_lower *lower, uint32_t value, uint32_t result, int axis)
 {
     const struct pln_type *in = &pln_graph_value(lower->graph, value)->type, *out = &pln_graph_value(lower->graph, result)->type;
     if (in->dtype != out->dtype || in->rank != out->rank || pln_dtype_bits(in->dtype) < 8) return false;
     for (int i = 0; i < in->rank; i++)
-        if (i != axis && !same_dim(lower, in->dims[i], out->dims[i])) return false;
+        if (i != axis && !pln_dim_same(&lower->graph->dims, in->dims[i], out->dims[i])) return false;
     return true;
 }
 
@@ -100,7 +95,7 @@ static bool is_in_place(struct pln_lower *lower, uint32_t node, uint32_t i, uint
     const uint32_t slot = lower->made[0][pln_graph_node(lower->graph, node)->inputs[i]];
     if (slot == PLN_NONE || !read_join(lower, node, i, &join) || !pln_lower_strides(lower, base, strides)) return false;
     const struct pln_slot *own = &lower->program->slots[slot];
-    return own->place == PLN_PLACE_VIEW && own->index == base && same_dim(lower, (struct pln_dim){ own->offset }, pln_dim_mul(&lower->graph->dims, join.offset, strides[join.axis]));
+    return own->place == PLN_PLACE_VIEW && own->index == base && pln_dim_same(&lower->graph->dims, (struct pln_dim){ own->offset }, pln_dim_mul(&lower->graph->dims, join.offset, strides[join.axis]));
 }
 
 enum pln_status pln_lower_joined(struct pln_lower *lower, uint32_t node, bool *out_done)

@@ -252,7 +252,7 @@ bool pln_lower_slot_is_wide(struct pln_lower *lower, uint32_t slot_id)
     if (!slot->strides || slot->rank < 3 || !pln_dim_is(dims, (struct pln_dim){ slot->strides[1] }, 1)) return false;
     struct pln_dim stride = { slot->strides[slot->rank - 1] };
     for (int i = slot->rank - 1; i >= 2; i--) {
-        if (pln_dim_resolve(dims, stride).id != pln_dim_resolve(dims, (struct pln_dim){ slot->strides[i] }).id) return false;
+        if (!pln_dim_same(dims, stride, (struct pln_dim){ slot->strides[i] })) return false;
         stride = pln_dim_mul(dims, stride, (struct pln_dim){ slot->dims[i] });
     }
     return !dims->failed;
