@@ -471,7 +471,7 @@ class Context:
             options.diagnostics = d.pointer
             check(lib.pln_context_create(engine._pointer, options, out), d.pointer, "a context")
         self._pointer = ffi.gc(out[0], lib.pln_context_destroy)
-        self._keep = engine._keep  # behind the pointer: the memory of the plan, which goes after the context
+        self._keep = engine._keep  # what the library may call during runs
         self.engine = engine
         self._lock = threading.RLock()
         self._names = {i.name: ffi.new("char[]", i.name.encode()) for i in engine.inputs + engine.outputs}

@@ -21,7 +21,7 @@ static uint32_t add_cast(struct pln_graph *graph, uint32_t value, enum pln_dtype
     return node != PLN_NONE && pln_attrs_set_int(&pln_graph_node(graph, node)->attrs, &graph->arena, "to", to) ? node : PLN_NONE;
 }
 
-/* Bytes of an element that a cast takes and gives; 0: it is none of numbers. */
+/* Numbers of whole bytes, which a cast takes and gives. */
 static bool is_castable(enum pln_dtype dtype)
 {
     return dtype != PLN_DTYPE_NONE && dtype != PLN_STR && pln_dtype_bits(dtype) >= 8 && !pln_dtype_is_complex(dtype);

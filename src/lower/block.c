@@ -199,8 +199,8 @@ enum pln_status pln_lower(struct pln_graph *graph, const struct pln_lower_option
         all = all && lower.made[space] && lower.dense[space] && lower.last[space];
     }
     lower.weight = new_map(&lower);
-    lower.joined = new_map(&lower);
-    if (!all || !lower.weight || !lower.joined) return pln_fail_memory(diag, "lowering", 0);
+    lower.joins = pln_arena_array(arena, lower.n_values + 1u, sizeof *lower.joins);
+    if (!all || !lower.weight || !lower.joins) return pln_fail_memory(diag, "lowering", 0);
     lower.device_memory = !pln_str_equal(options->backend->name, "cpu") && !pln_str_equal(options->backend->name, "ref");
     if (lower.device_memory) {
         out_program->devices = pln_arena_copy(arena, &options->device, sizeof options->device);

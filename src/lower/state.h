@@ -23,6 +23,13 @@ struct pln_lower_usual {
     size_t n_symbols, symbols_capacity, n_dims, dims_capacity;
 };
 
+/* A Concat whose operands may be made in its result. */
+struct pln_lower_join {
+    uint32_t slot; /* of the result, from when the first operand was made in it; before, PLN_NONE */
+    int axis;
+    struct pln_dim *offsets; /* of the operands along the axis */
+};
+
 struct pln_lower {
     struct pln_graph *graph;
     const struct pln_lower_options *options;
@@ -37,7 +44,7 @@ struct pln_lower {
     uint32_t *made[2];  /* as it was made, perhaps a strided view */
     uint32_t *dense[2]; /* row-major copy of one that is not */
     uint32_t *last[2];  /* channels-last copy of one that is not */
-    uint32_t *joined;   /* by result of a Concat: its slot, from when the first operand was made in it */
+    struct pln_lower_join **joins; /* by result of a Concat that operands may be made in; NULL: not looked at yet */
     uint32_t *weight;        /* plain weight id of a constant */
     uint32_t n_values;
     bool *bound; /* by symbol */
@@ -91,6 +98,8 @@ enum pln_status pln_lower_view(struct pln_lower *lower, uint32_t value, uint32_t
 
 /* join.c */
 /* Before a kernel of the host makes the value: *out_done, it becomes a view of where a Concat wants it. last: the kernel writes it channels last. */
+/* Slot of the result of a Concat that operands were made in; else PLN_NONE. */
+uint32_t pln_lower_join_slot(const struct pln_lower *lower, uint32_t value);
 enum pln_status pln_lower_join(struct pln_lower *lower, uint32_t value, const struct pln_kernel *kernel, bool last, bool *out_done);
 /* *out_done: all operands of this Concat were made in its result. */
 enum pln_status pln_lower_joined(struct pln_lower *lower, uint32_t node, bool *out_done);

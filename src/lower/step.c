@@ -217,7 +217,7 @@ static enum pln_status kernel_output(struct pln_lower *lower, uint32_t value, ui
     const uint32_t state = lower->block == 0 && space == (lower->device_memory ? 1u : 0u) && (kernel->flags & PLN_KERNEL_STRIDED_OUT) ? pln_lower_state_output(lower, value) : PLN_NONE;
     const bool images = (kernel->flags & PLN_KERNEL_CHANNELS_LAST) && i == 0;
     const bool last = images || (state == PLN_NONE && follows_last(lower, kernel, step, pln_graph_value(lower->graph, value)->type.rank));
-    uint32_t slot = kernel->flags & PLN_KERNEL_OVERLAP ? lower->joined[value] : PLN_NONE;
+    uint32_t slot = kernel->flags & PLN_KERNEL_OVERLAP ? pln_lower_join_slot(lower, value) : PLN_NONE;
     bool done = false;
     if (slot == PLN_NONE && state == PLN_NONE && space == 0) PLN_TRY(pln_lower_join(lower, value, kernel, last, &done));
     if (done) return PLN_OK;
