@@ -7,6 +7,7 @@
 struct depthwise_state {
     struct pln_conv conv;
     const struct pln_taps_isa *isa;
+    pln_taps_lines_fn lines;  /* channels last: NULL where windows are walked tap by tap */
     bool stores;              /* results go through a line in scratch: bools, or an output with gaps */
     int64_t line;             /* floats of it */
     struct pln_phases phases; /* plain */
@@ -89,6 +90,7 @@ static enum pln_status last_prepare(const struct pln_kernel *kernel, const struc
     pln_cpu_conv_walk(conv, true);
     s->stores = conv->y.c_stride != 1 || conv->y_is_bool;
     s->line = (int64_t)pln_align_up((size_t)conv->y.c, 16);
+    s->lines = s->stores || conv->window.dilation[2] != 1 ? NULL : s->isa->lines(conv->window.kernel[2], conv->window.stride[2]);
     set_prepared(s, conv->y.n * conv->y.dims[0] * conv->y.dims[1], conv->y.dims[2] * conv->y.c, out_prepared);
     return PLN_OK;
 }
@@ -105,15 +107,21 @@ static int64_t like_pixels(const struct pln_conv *conv, const int64_t *at)
 /* Images beyond this come from memory, or from a cache far off, where they are read for the first time. */
 #define NEAR_BYTES (256 * 1024)
 
-/* Of picked taps those of the rows that the row of outputs before did not see, and there as many side by side as the
- * next pixel is away: together they meet each of the image's pixels once. */
+/* Is row `in_window` of a window one that the row of outputs before did not see, of such an image? */
+static bool comes_from_afar(const struct pln_conv *conv, int64_t in_window)
+{
+    const struct pln_image_window *w = &conv->window;
+    return conv->x.pixels * conv->x.c * (int64_t)sizeof(float) > NEAR_BYTES && in_window % w->kernel[1] >= w->kernel[1] - w->stride[1];
+}
+
+/* Of picked taps those of such rows, and there as many side by side as the next pixel is away: together they meet each
+ * of the image's pixels once. */
 static int first_to_meet(const struct pln_conv *conv, const int *picked, int n_taps, int *out_taps)
 {
     const struct pln_image_window *w = &conv->window;
-    if (conv->x.pixels * conv->x.c * (int64_t)sizeof(float) <= NEAR_BYTES) return 0;
     int n = 0;
     for (int t = 0; t < n_taps; t++)
-        if (picked[t] % w->kernel[2] < w->stride[2] && picked[t] / w->kernel[2] % w->kernel[1] >= w->kernel[1] - w->stride[1]) out_taps[n++] = t;
+        if (picked[t] % w->kernel[2] < w->stride[2] && comes_from_afar(conv, picked[t] / w->kernel[2])) out_taps[n++] = t;
     return n;
 }
 
@@ -125,7 +133,7 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
     int64_t at[PLN_IMAGE_AXES] = { task / conv->y.dims[1] % conv->y.dims[0], task % conv->y.dims[1], 0 };
     int64_t n = task / conv->y.dims[1] / conv->y.dims[0], pixel = (at[0] * conv->y.dims[1] + at[1]) * conv->y.dims[2];
     const float *x = (const float *)conv->x.data + n * conv->x.n_stride;
-    struct pln_taps taps = { .x = xs, .w = ws, .ahead = ahead, .n = conv->y.c, .x_step = conv->window.stride[2] * conv->x.strides[2], .x_tap = conv->x.strides[2], .out_step = conv->y.pixel_stride };
+    struct pln_taps taps = { .x = xs, .w = ws, .ahead = ahead, .n = conv->y.c, .x_step = conv->window.stride[2] * conv->x.strides[2], .out_step = conv->y.pixel_stride };
     const bool finishes = pln_epilogue_finishes(&conv->epilogue);
     pln_cpu_conv_place(conv, n, 0, 0, epilogue);
     for (; at[2] < conv->y.dims[2]; at[2] += taps.n_pixels, pixel += taps.n_pixels) {
@@ -133,8 +141,6 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
         for (int t = 0; t < taps.n_taps; t++) ws[t] = conv->weights + picked[t] * conv->x.c;
         taps.n_ahead = first_to_meet(conv, picked, taps.n_taps, ahead);
         taps.n_pixels = s->stores ? 1 : like_pixels(conv, at);
-        /* Pixels that are alike see whole lines. */
-        taps.line = taps.n_pixels > 1 && conv->window.dilation[2] == 1 ? (int)conv->window.kernel[2] : 1;
         int64_t to = n * conv->y.n_stride + pixel * conv->y.pixel_stride;
         taps.out = s->stores ? line : (float *)conv->y.data + to;
         if (finishes) pln_epilogue_finish(epilogue, pixel, 0, &taps.finish);
@@ -144,6 +150,35 @@ static void last_row(const struct depthwise_state *s, int64_t task, float *line,
     }
 }
 
+/* Pixels of outputs that lie between what is summed and what is fetched. */
+#define AHEAD 12
+
+static void lines_row(const struct depthwise_state *s, int64_t task, struct pln_epilogue_run *epilogue)
+{
+    const struct pln_conv *conv = &s->conv;
+    const struct pln_image_window *w = &conv->window;
+    const float *xs[PLN_TAPS_MAX], *ws[PLN_TAPS_MAX], *ahead[PLN_TAPS_MAX];
+    const int64_t at[2] = { task / conv->y.dims[1] % conv->y.dims[0], task % conv->y.dims[1] };
+    const int64_t n = task / conv->y.dims[1] / conv->y.dims[0], pixel = task % (conv->y.dims[0] * conv->y.dims[1]) * conv->y.dims[2];
+    const float *x = (const float *)conv->x.data + n * conv->x.n_stride;
+    struct pln_taps_lines lines = { .x = xs, .w = ws, .ahead = ahead, .w_tap = conv->x.c, .n = conv->y.c, .width = conv->x.dims[2], .x_tap = conv->x.strides[2], .pad = w->pad[2], .n_pixels = conv->y.dims[2], .out_step = conv->y.pixel_stride };
+    for (int64_t k = 0; k < w->kernel[0] * w->kernel[1]; k++) {
+        const int64_t z = at[0] * w->stride[0] - w->pad[0] + k / w->kernel[1] * w->dilation[0];
+        const int64_t y = at[1] * w->stride[1] - w->pad[1] + k % w->kernel[1] * w->dilation[1];
+        if (z < 0 || z >= conv->x.dims[0] || y < 0 || y >= conv->x.dims[1]) continue;
+        const float *row = x + z * conv->x.strides[0] + y * conv->x.strides[1];
+        if (comes_from_afar(conv, k)) ahead[lines.n_ahead++] = row + AHEAD * w->stride[2] * conv->x.strides[2];
+        xs[lines.n_lines] = row;
+        ws[lines.n_lines++] = conv->weights + k * w->kernel[2] * conv->x.c;
+    }
+    lines.out = (float *)conv->y.data + n * conv->y.n_stride + pixel * conv->y.pixel_stride;
+    const bool finishes = pln_epilogue_finishes(&conv->epilogue);
+    pln_cpu_conv_place(conv, n, 0, 0, epilogue);
+    if (finishes) pln_epilogue_finish(epilogue, pixel, 0, &lines.finish);
+    s->lines(&lines);
+    if (!finishes && conv->epilogue.present) pln_epilogue_rows(epilogue, pixel, lines.n_pixels, 0, lines.out, conv->y.pixel_stride, conv->y.c);
+}
+
 static void last_run(const void *state, int64_t first, int64_t last, void *scratch, void *shared)
 {
     (void)shared;
@@ -151,7 +186,10 @@ static void last_run(const void *state, int64_t first, int64_t last, void *scrat
     struct pln_epilogue_run epilogue;
     float *line = scratch;
     pln_epilogue_bind(&s->conv.epilogue, s->isa->vec, epilogue_width(s), line + s->line, &epilogue);
-    for (int64_t task = first; task < last; task++) last_row(s, task, line, &epilogue);
+    for (int64_t task = first; task < last; task++) {
+        if (s->lines != NULL) lines_row(s, task, &epilogue);
+        else last_row(s, task, line, &epilogue);
+    }
 }
 
 /* ---- plain: a task is a channel ---- */

@@ -2,6 +2,6 @@
 
 const struct pln_taps_isa *pln_taps_isa_portable(void)
 {
-    static const struct pln_taps_isa isa = { sum_channels, sum_pixels, sum_taps, max_taps, pick_elements, &pln_vec_portable };
+    static const struct pln_taps_isa isa = { sum_channels, sum_lines, sum_pixels, sum_taps, max_taps, pick_elements, &pln_vec_portable };
     return &isa;
 }

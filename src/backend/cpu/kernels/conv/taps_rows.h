@@ -70,19 +70,18 @@ static inline __attribute__((always_inline)) void sum_pixels_of(const struct pln
 
 #undef EACH_ROW
 
-/* ---- lines of taps: a pixel of the image is loaded once for all taps and outputs that it meets. Three taps and a stride of 2
- * meet half of them once: the sums above are as fast. ---- */
+/* ---- lines of taps ---- */
 
 #define EACH_ROW(X) X(0, 0) X(1, 0) X(2, 0) X(3, 0) X(4, 0) X(5, 0) X(6, 0) X(7, 0) X(8, 0) X(9, 0) X(10, 0) X(11, 0)
 /* Of 12 outputs side by side, or of 8 two apart, that see 5. */
 #define EACH_INPUT(X)                                                                                                        \
     X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18)
 
-/* Outputs [p, p + rows) of a vector of channels from i on, n of them. rows, line and stride (pixels of the image from
- * output to output) are constants where this is inlined. */
-static inline __attribute__((always_inline)) void sum_lines_block(const struct pln_taps *taps, int64_t i, int64_t p, int64_t n, const int rows, const int line, const int stride)
+/* Outputs [p, p + rows) of a vector of channels from i on, n of them. rows, line and stride are constants where this is
+ * inlined; seen: a bit for each pixel that these outputs see, set where the image has it. */
+static inline __attribute__((always_inline)) void sum_lines_block(const struct pln_taps_lines *lines, int64_t i, int64_t p, int64_t n, uint32_t seen, const int rows, const int line, const int stride)
 {
-    const int64_t tap = taps->x_tap, at = p * taps->x_step + i;
+    const int64_t tap = lines->x_tap, at = (p * stride - lines->pad) * tap + i;
     const bool wide = false; /* for what ends the sums */
 #define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k;
     EACH_ROW(ZERO)
@@ -92,72 +91,131 @@ static inline __attribute__((always_inline)) void sum_lines_block(const struct p
     if (rows > k && MEETS(k, j)) x##k = vf_fma(in, w[MEETS(k, j) ? j - k * stride : 0], x##k);
 #define MEET_ALL(j) \
     MEET(0, j) MEET(1, j) MEET(2, j) MEET(3, j) MEET(4, j) MEET(5, j) MEET(6, j) MEET(7, j) MEET(8, j) MEET(9, j) MEET(10, j) MEET(11, j)
-#define INPUT(j)                                     \
-    if (j < (rows - 1) * stride + line) {            \
-        vf in = finish_load(x + j * tap, n);         \
-        MEET_ALL(j)                                  \
+#define INPUT(j)                                                             \
+    if (j < (rows - 1) * stride + line && (seen & UINT32_C(1) << j) != 0) {  \
+        vf in = finish_load(x + (at + j * tap), n);                          \
+        MEET_ALL(j)                                                          \
     }
-    for (int t = 0; t < taps->n_taps; t += line) {
-        const float *x = taps->x[t] + at;
-        vf w[5] = { finish_load(taps->w[t] + i, n), finish_load(taps->w[t + 1] + i, n), finish_load(taps->w[t + 2] + i, n) };
+    for (int t = 0; t < lines->n_lines; t++) {
+        const float *x = lines->x[t], *weights = lines->w[t] + i;
+        vf w[5] = { finish_load(weights, n), finish_load(weights + lines->w_tap, n), finish_load(weights + 2 * lines->w_tap, n) };
         if (line == 5) {
-            w[3] = finish_load(taps->w[t + 3] + i, n);
-            w[4] = finish_load(taps->w[t + 4] + i, n);
+            w[3] = finish_load(weights + 3 * lines->w_tap, n);
+            w[4] = finish_load(weights + 4 * lines->w_tap, n);
         }
+        if (!__builtin_constant_p(seen)) __asm__("" : "+r"(seen)); /* bits are tested where they are used: kept apart, they fill the stack */
         EACH_INPUT(INPUT)
     }
 #undef INPUT
 #undef MEET_ALL
 #undef MEET
 #undef MEETS
-#define FETCH(k, unused) \
-    if (rows > k) __builtin_prefetch(ahead + k * taps->x_step, 0, 2);
-    for (int t = 0; i % (2 * VF_LANES) == 0 && t < taps->n_ahead; t++) {
-        const float *ahead = taps->x[taps->ahead[t]] + at + AHEAD * taps->x_step;
-        EACH_ROW(FETCH)
-    }
-#undef FETCH
+    for (int t = 0; i % (2 * VF_LANES) == 0 && t < lines->n_ahead; t++)
+        for (int k = 0; k < rows * stride; k++) __builtin_prefetch(lines->ahead[t] + (p * stride + k) * tap + i, 0, 2);
     const float *added[PLN_VEC_ADDED] = { NULL };
-    for (int o = 0; o < taps->finish.n_added; o++) added[o] = place_added(&taps->finish, o, p, i);
-    FINISH_ROWS(taps->finish, added);
-    STORE_ROWS(taps->finish, taps->out + p * taps->out_step + i, taps->out_step);
+    for (int o = 0; o < lines->finish.n_added; o++) added[o] = place_added(&lines->finish, o, p, i);
+    FINISH_ROWS(lines->finish, added);
+    const struct pln_vec_finish stored = { .activate = NULL }; /* many channels at a time, below */
+    STORE_ROWS(stored, lines->out + p * lines->out_step + i, lines->out_step);
 }
 
-static inline __attribute__((always_inline)) void sum_lines_of(const struct pln_taps *taps, int64_t p, const int rows, const int line, const int stride)
+/* Channels whose sums end before a function runs over them: those of 12 pixels fill a third of the first cache. */
+#define ACTIVATED 256
+
+static inline __attribute__((always_inline)) void sum_lines_channels(const struct pln_taps_lines *lines, int64_t p, uint32_t seen, const int rows, const int line, const int stride)
 {
-    int64_t i = 0;
-    for (; i + VF_LANES <= taps->n; i += VF_LANES) sum_lines_block(taps, i, p, VF_LANES, rows, line, stride);
-    if (i < taps->n) sum_lines_block(taps, i, p, taps->n - i, rows, line, stride);
-}
-
-/* As many pixels as go, `most` at a time: as many sums as the registers hold beside the weights. Returns how many. */
-#define SUM_LINES(line, stride, most)                                                          \
-    static int64_t sum_lines_##line##_##stride(const struct pln_taps *taps, int64_t pixels)    \
-    {                                                                                          \
-        int64_t p = 0;                                                                         \
-        for (; p + most <= pixels; p += most) sum_lines_of(taps, p, most, line, stride);       \
-        for (; p + 4 <= pixels; p += 4) sum_lines_of(taps, p, 4, line, stride);                \
-        for (; p + 2 <= pixels; p += 2) sum_lines_of(taps, p, 2, line, stride);                \
-        return p;                                                                              \
+    for (int64_t i = 0; i < lines->n;) {
+        const int64_t begin = i, end = PLN_MIN(i + ACTIVATED, lines->n);
+        for (; i + VF_LANES <= end; i += VF_LANES) sum_lines_block(lines, i, p, VF_LANES, seen, rows, line, stride);
+        if (i < end) sum_lines_block(lines, i, p, end - i, seen, rows, line, stride);
+        i = end;
+        if (lines->finish.activate == NULL) continue;
+        lines->finish.activate(&(struct pln_vec_rows){ .c = lines->out + p * lines->out_step + begin, .c_row = lines->out_step, .rows = rows,
+                                                       .cols = end - begin, .alpha = lines->finish.alpha, .beta = lines->finish.beta });
     }
-SUM_LINES(3, 1, 12)
-SUM_LINES(5, 1, 8)
-SUM_LINES(5, 2, 8)
-#undef EACH_ROW
+}
 
-static int64_t sum_lines(const struct pln_taps *taps, int64_t pixels)
+static inline __attribute__((always_inline)) void sum_lines_of(const struct pln_taps_lines *lines, int64_t p, const int rows, const int line, const int stride)
 {
-    if (taps->line == 3 && taps->x_step == taps->x_tap) return sum_lines_3_1(taps, pixels);
-    if (taps->line == 5 && taps->x_step == taps->x_tap) return sum_lines_5_1(taps, pixels);
-    if (taps->line == 5 && taps->x_step == 2 * taps->x_tap) return sum_lines_5_2(taps, pixels);
-    return 0;
+    const int64_t begin = p * stride - lines->pad;
+    const int inputs = (rows - 1) * stride + line;
+    const uint32_t all = (UINT32_C(1) << inputs) - 1;
+    uint32_t seen = 0;
+    for (int j = 0; j < inputs; j++)
+        if (begin + j >= 0 && begin + j < lines->width) seen |= UINT32_C(1) << j;
+    /* Three taps are too few to hide the tests of bits: the usual ends of a row are constants, too. */
+    if (seen == all) sum_lines_channels(lines, p, all, rows, line, stride);
+    else if (line == 3 && seen == all - 1) sum_lines_channels(lines, p, all - 1, rows, line, stride);
+    else if (line == 3 && seen == all >> 1) sum_lines_channels(lines, p, all >> 1, rows, line, stride);
+    else sum_lines_channels(lines, p, seen, rows, line, stride);
+}
+
+/* A function each: inlined side by side, their sums are kept in memory. */
+#define SUM_BLOCK(line, stride, rows)                                                                                         \
+    static __attribute__((noinline)) void sum_lines_##line##_##stride##_##rows(const struct pln_taps_lines *lines, int64_t p) \
+    {                                                                                                                         \
+        sum_lines_of(lines, p, rows, line, stride);                                                                           \
+    }
+#define SUM_BLOCKS(line, stride) \
+    SUM_BLOCK(line, stride, 1)   \
+    SUM_BLOCK(line, stride, 2)   \
+    SUM_BLOCK(line, stride, 4)   \
+    SUM_BLOCK(line, stride, 7)   \
+    SUM_BLOCK(line, stride, 8)
+SUM_BLOCKS(3, 1)
+SUM_BLOCK(3, 1, 12)
+SUM_BLOCKS(5, 1)
+SUM_BLOCKS(5, 2)
+
+/* Blocks that are written, the smallest first; the largest has as many sums as the registers hold beside the weights. */
+struct line_block {
+    int rows;
+    void (*sum)(const struct pln_taps_lines *lines, int64_t p);
+};
+#define LINE_BLOCKS(line, stride)                                                                                  \
+    { 1, sum_lines_##line##_##stride##_1 }, { 2, sum_lines_##line##_##stride##_2 }, { 4, sum_lines_##line##_##stride##_4 }, \
+        { 7, sum_lines_##line##_##stride##_7 }, { 8, sum_lines_##line##_##stride##_8 }
+static const struct line_block blocks_3_1[] = { LINE_BLOCKS(3, 1), { 12, sum_lines_3_1_12 } };
+static const struct line_block blocks_5_1[] = { LINE_BLOCKS(5, 1) }, blocks_5_2[] = { LINE_BLOCKS(5, 2) };
+
+/* In as few blocks as go, of alike sizes: low ones wait for their products. */
+static inline void sum_line_blocks(const struct pln_taps_lines *lines, const struct line_block *blocks, int n_blocks)
+{
+    const int most = blocks[n_blocks - 1].rows;
+    for (int64_t p = 0; p < lines->n_pixels;) {
+        const int64_t left = lines->n_pixels - p, n = (left + most - 1) / most, even = (left + n - 1) / n;
+        int b = 0;
+        while (b + 1 < n_blocks && blocks[b + 1].rows <= left && blocks[b].rows < even) b++;
+        blocks[b].sum(lines, p);
+        p += blocks[b].rows;
+    }
+}
+
+#define SUM_LINES(line, stride)                                                                                             \
+    static void sum_lines_##line##_##stride(const struct pln_taps_lines *lines)                                             \
+    {                                                                                                                       \
+        sum_line_blocks(lines, blocks_##line##_##stride, (int)(sizeof blocks_##line##_##stride / sizeof(struct line_block))); \
+    }
+SUM_LINES(3, 1)
+SUM_LINES(5, 1)
+SUM_LINES(5, 2)
+#undef EACH_ROW
+#undef EACH_INPUT
+
+/* Three taps and a stride of 2 meet half of the pixels once: the sums above are as fast. */
+static pln_taps_lines_fn sum_lines(int64_t line, int64_t stride)
+{
+    if (line == 3 && stride == 1) return sum_lines_3_1;
+    if (line == 5 && stride == 1) return sum_lines_5_1;
+    if (line == 5 && stride == 2) return sum_lines_5_2;
+    return NULL;
 }
 
 /* Channels lie side by side: all of some pixels are walked before the next. */
 static void sum_channels(const struct pln_taps *taps)
 {
     const int64_t pixels = PLN_MAX(taps->n_pixels, 1);
-    int64_t p = pixels > 1 && taps->line > 1 ? sum_lines(taps, pixels) : 0;
+    int64_t p = 0;
     for (; p + PIXELS <= pixels; p += PIXELS) sum_pixels_of(taps, p, PIXELS);
     for (; p + 3 <= pixels; p += 3) sum_pixels_of(taps, p, 3);
     for (; p < pixels; p++) sum_pixels_of(taps, p, 1);
