@@ -3,7 +3,7 @@
 enum { PANEL = PLN_GEMM_PANEL };
 
 /* Steps of k between two fetches of a tile. */
-#define STEPS 4
+#define STEPS 8
 /* Rows of A, and what of it stays in the second cache: 384 KiB. */
 #define ROWS_MAX 240
 #define A_FLOATS (96 * 1024)

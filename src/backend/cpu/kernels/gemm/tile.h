@@ -12,7 +12,7 @@
 struct pln_gemm_tile {
     const float *a;
     int64_t a_stride; /* from row to row */
-    const int32_t *offsets; /* of the elements of a row; NULL: they lie side by side */
+    const int32_t *offsets; /* of the elements of a row, and B in panels; NULL: they lie side by side */
     /* The row's first vector and, where cols is more than that, its second; both may be read whole. */
     const float *b, *b_second;
     int64_t b_stride;
@@ -23,8 +23,8 @@ struct pln_gemm_tile {
     int64_t strips; /* of so many rows, one below the other, that meet the same B; what 0 says is one */
     bool add;       /* to what c holds */
     struct pln_vec_finish finish; /* then, rows and columns those of c */
-    /* Memory to bring to the second cache meanwhile: a cache line of each every four steps of k, then ahead_step bytes
-     * on. Any addresses. */
+    /* Memory to bring to the second cache meanwhile: a cache line of each, or two, every eight steps of k, then ahead_step
+     * bytes on. Any addresses. */
     const char *ahead[2];
     int64_t ahead_step;
 };

@@ -6,9 +6,9 @@
 #include "backend/cpu/kernels/vec/finish_rows.h"
 
 #define DECLARE(p, first)   const float *p = rows > first ? begin + first * s : begin;
-#define AIM(p, first)       p = rows > first ? begin + first * s : begin;
 #define ADVANCE_1(p, first) p++;
 #define ADVANCE_4(p, first) p += 4;
+#define ADVANCE_8(p, first) p += 8;
 
 /* Sums of fewer terms than this end before C would have come from memory: the tile fetches what the second one below it
  * will write. */
@@ -22,8 +22,10 @@ struct strip {
     const char *ahead[2];
 };
 
-/* rows, wide and placed (by offsets) are constants where this is inlined: what does not apply disappears. */
-static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct strip *strip, const int rows, const bool wide, const bool placed)
+/* rows, wide, packed (B, as panels are) and placed (A, by offsets) are constants where this is inlined: what does not apply
+ * disappears. Instructions beside the products count: where another thread has half of the core, half of six a cycle are
+ * ours, and a step of the largest tile makes 12 products of 20. */
+static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct strip *strip, const int rows, const bool wide, const bool packed, const bool placed)
 {
     const int64_t s = t->a_stride;
     const float *begin = strip->a;
@@ -45,41 +47,66 @@ static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct s
 #undef FETCH
     const float *b = t->b, *second = t->b_second;
     const char *ahead = strip->ahead[0], *ahead_second = strip->ahead[1];
-    int64_t k = t->k, at_b = 0;
+    const int64_t b_stride = packed ? PLN_GEMM_PANEL : t->b_stride;
+    int64_t k = t->k;
 #define MULTIPLY(i, p, at)                      \
     if (rows > i) {                             \
         vf a = vf_set(p[at + u]);               \
         vf_accumulate(x##i, a, b0);             \
         if (wide) vf_accumulate(y##i, a, b1);   \
     }
-#define STEP(which)                                                     \
-    {                                                                   \
-        enum { u = which };                                             \
-        vf b0 = vf_load(b + at_b), b1 = wide ? vf_load(second + at_b) : b0; \
-        at_b += t->b_stride;                                            \
-        EACH_ROW(MULTIPLY)                                              \
+#define STEP_OF(number, element)                                                                              \
+    {                                                                                                         \
+        const int64_t u = element;                                                                            \
+        vf b0 = vf_load(b + (number) * b_stride), b1 = wide ? vf_load(second + (number) * b_stride) : b0;     \
+        EACH_ROW(MULTIPLY)                                                                                    \
     }
+#define STEP(number)        STEP_OF(number, number)
+#define STEP_PLACED(number) STEP_OF(number, offset[number])
+#define PASS(steps)               \
+    b += (steps) * b_stride;      \
+    second += (steps) * b_stride;
+    /* Compilers would walk from row to row: an addition each, where an address takes a base and an index. */
+#define KEEP(p, first) __asm__("" : "+r"(p));
+    if (placed) {
+        EACH_POINTER(KEEP)
+    }
+#undef KEEP
+    const int32_t *offset = t->offsets;
     for (; placed && k > 0; k--) {
-        begin = strip->a + t->offsets[t->k - k];
-        EACH_POINTER(AIM)
-        STEP(0)
+        STEP_PLACED(0)
+        PASS(1)
+        offset++;
     }
-    for (; k >= 4; k -= 4) {
+#define FOUR_STEPS(first) STEP(first) STEP(first + 1) STEP(first + 2) STEP(first + 3)
+    for (; k >= 8; k -= 8) {
         __builtin_prefetch(ahead, 0, 2);
-        STEP(0)
-        STEP(1)
+        if (!packed) __builtin_prefetch(ahead + 64, 0, 2);
+        FOUR_STEPS(0)
         __builtin_prefetch(ahead_second, 0, 2);
-        STEP(2)
-        STEP(3)
+        if (!packed) __builtin_prefetch(ahead_second + 64, 0, 2);
+        FOUR_STEPS(4)
+        PASS(8)
+        EACH_POINTER(ADVANCE_8)
         ahead += t->ahead_step;
         ahead_second += t->ahead_step;
+    }
+    if (k >= 4) {
+        FOUR_STEPS(0)
+        PASS(4)
         EACH_POINTER(ADVANCE_4)
+        k -= 4;
     }
     for (; k > 0; k--) {
         STEP(0)
+        PASS(1)
         EACH_POINTER(ADVANCE_1)
     }
+#undef FOUR_STEPS
+#undef PASS
+#undef STEP_PLACED
 #undef STEP
+#undef STEP_OF
 #undef MULTIPLY
     const int64_t n = t->cols - (wide ? VF_LANES : 0); /* of the last vector */
     if (t->add) FINISH_ADD_ROWS(strip->c, t->c_stride);
@@ -87,46 +114,56 @@ static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct s
     STORE_ROWS(t->finish, strip->c, t->c_stride);
 }
 
-static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows, const bool wide, const bool placed)
+static FOR_EACH_SIZE void tile_of(const struct pln_gemm_tile *t, const int rows, const bool wide, const bool packed, const bool placed)
 {
     struct strip strip = { t->a, t->c, { t->finish.added[0].from, t->finish.added[1].from }, { t->ahead[0], t->ahead[1] } };
     for (int64_t left = t->strips;;) {
-        strip_of(t, &strip, rows, wide, placed);
+        strip_of(t, &strip, rows, wide, packed, placed);
         if (--left <= 0) return;
         strip.a += rows * t->a_stride;
         strip.c += rows * t->c_stride;
         for (int o = 0; o < t->finish.n_added; o++) strip.added[o] += rows * t->finish.added[o].row;
-        for (int i = 0; i < 2; i++) strip.ahead[i] += t->k / 4 * t->ahead_step;
+        for (int i = 0; i < 2; i++) strip.ahead[i] += t->k / 8 * t->ahead_step;
     }
 }
 
 #define TILES(X)    X(1) X(2) X(3) X(4) X(5) X(6)
 #define TILES_14(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 
-#define TILE(n)                                                   \
-    static void tile_wide_##n(const struct pln_gemm_tile *tile)   \
-    {                                                             \
-        tile_of(tile, n, true, false);                            \
-    }                                                             \
-    static void tile_narrow_##n(const struct pln_gemm_tile *tile) \
-    {                                                             \
-        tile_of(tile, n, false, false);                           \
-    }                                                             \
-    static void placed_wide_##n(const struct pln_gemm_tile *tile) \
-    {                                                             \
-        tile_of(tile, n, true, true);                             \
-    }                                                             \
-    static void placed_narrow_##n(const struct pln_gemm_tile *tile) \
-    {                                                             \
-        tile_of(tile, n, false, true);                            \
+#define TILE(n)                                                       \
+    static void plain_wide_##n(const struct pln_gemm_tile *tile)      \
+    {                                                                 \
+        tile_of(tile, n, true, false, false);                         \
+    }                                                                 \
+    static void plain_narrow_##n(const struct pln_gemm_tile *tile)    \
+    {                                                                 \
+        tile_of(tile, n, false, false, false);                        \
+    }                                                                 \
+    static void packed_wide_##n(const struct pln_gemm_tile *tile)     \
+    {                                                                 \
+        tile_of(tile, n, true, true, false);                          \
+    }                                                                 \
+    static void packed_narrow_##n(const struct pln_gemm_tile *tile)   \
+    {                                                                 \
+        tile_of(tile, n, false, true, false);                         \
+    }                                                                 \
+    static void placed_wide_##n(const struct pln_gemm_tile *tile)     \
+    {                                                                 \
+        tile_of(tile, n, true, true, true);                           \
+    }                                                                 \
+    static void placed_narrow_##n(const struct pln_gemm_tile *tile)   \
+    {                                                                 \
+        tile_of(tile, n, false, true, true);                          \
     }
 TILES(TILE)
 #if TILE_ROWS == 14
 TILES_14(TILE)
 #endif
 
-#define WIDE(n)          tile_wide_##n,
-#define NARROW(n)        tile_narrow_##n,
+#define PLAIN_WIDE(n)    plain_wide_##n,
+#define PLAIN_NARROW(n)  plain_narrow_##n,
+#define PACKED_WIDE(n)   packed_wide_##n,
+#define PACKED_NARROW(n) packed_narrow_##n,
 #define PLACED_WIDE(n)   placed_wide_##n,
 #define PLACED_NARROW(n) placed_narrow_##n,
 #if TILE_ROWS == 14
@@ -134,14 +171,18 @@ TILES_14(TILE)
 #else
 #define ALL(X) { TILES(X) }
 #endif
-static void (*const tiles[2][2][TILE_ROWS])(const struct pln_gemm_tile *tile) = {
-    { ALL(NARROW), ALL(WIDE) },
-    { ALL(PLACED_NARROW), ALL(PLACED_WIDE) },
+enum { PLAIN, PACKED, PLACED, KINDS };
+static void (*const tiles[KINDS][2][TILE_ROWS])(const struct pln_gemm_tile *tile) = {
+    [PLAIN] = { ALL(PLAIN_NARROW), ALL(PLAIN_WIDE) },
+    [PACKED] = { ALL(PACKED_NARROW), ALL(PACKED_WIDE) },
+    [PLACED] = { ALL(PLACED_NARROW), ALL(PLACED_WIDE) },
 };
 
 static void run_tile(const struct pln_gemm_tile *tile)
 {
-    tiles[tile->offsets != NULL][tile->cols > VF_LANES][tile->rows - 1](tile);
+    /* Two strips or fewer wait for memory: there twice the fetches count, not the instructions. */
+    const int kind = tile->offsets != NULL ? PLACED : tile->b_stride == PLN_GEMM_PANEL && tile->strips > 2 ? PACKED : PLAIN;
+    tiles[kind][tile->cols > VF_LANES][tile->rows - 1](tile);
 }
 
 /* rows is a constant where this is inlined. */
