@@ -10,7 +10,18 @@
 #include "kernel/kernel.h"
 
 #define PLN_ATTENTION_ROWS 84 /* queries of a task at most, whole tiles of every ISA: each block of keys is turned once for all of them */
-#define PLN_ATTENTION_KEYS 64 /* keys of a block */
+
+/* Keys of a block: as many as stay in the second cache, as each block costs every query a maximum, a sum and a scaling. */
+static inline int64_t pln_attention_keys(int64_t size, int64_t v_size)
+{
+    return PLN_MAX(size, v_size) <= 128 ? 256 : 64;
+}
+
+/* Floats from a query's scores to the next one's: not a power of two, whose rows share places of the first cache. */
+static inline int64_t pln_attention_score_row(int64_t size, int64_t v_size)
+{
+    return pln_attention_keys(size, v_size) + 16;
+}
 
 /* Keys and values of one row of the batch that lie in pages (kernel/paged.h). Strides in elements. */
 struct pln_attention_pages {
@@ -38,7 +49,7 @@ struct pln_attention_task {
     const struct pln_attention_pages *paged; /* k and v are those of page 0. NULL: keys and values lie k_row and v_row apart */
 };
 
-/* Up to PLN_ATTENTION_KEYS keys and values that lie behind each other. */
+/* Up to pln_attention_keys keys and values that lie behind each other. */
 struct pln_attention_block {
     const float *k, *v;
     int64_t k_row, v_row;
@@ -58,13 +69,13 @@ static inline int64_t pln_attention_padded(int64_t v_size)
 /* Floats of scratch for these sizes: queries, one block of keys, scores, the output, one block of values, maxima and sums. */
 static inline int64_t pln_attention_scratch(int64_t rows, int64_t size, int64_t v_size)
 {
-    int64_t padded = pln_attention_padded(v_size);
-    return rows * size + PLN_ATTENTION_KEYS * size + rows * PLN_ATTENTION_KEYS + rows * padded + PLN_ATTENTION_KEYS * padded + 2 * rows + 64;
+    const int64_t padded = pln_attention_padded(v_size), keys = pln_attention_keys(size, v_size);
+    return rows * size + keys * size + rows * pln_attention_score_row(size, v_size) + rows * padded + keys * padded + 2 * rows + 64;
 }
 
 static inline int64_t pln_attention_gathered(int64_t size, int64_t v_size)
 {
-    return PLN_ATTENTION_KEYS * (size + v_size);
+    return pln_attention_keys(size, v_size) * (size + v_size);
 }
 
 /* ---- pages.c ---- */

@@ -10,19 +10,26 @@
 /* Fewer queries meet each key as it lies. */
 #define FEW_ROWS 4
 
-/* c[rows][n] (+)= a[rows][k] b[k][n]; rows of b hold whole vectors. */
+/* So many meet keys and values in panels, as weights are: turning and copying them costs as much as some queries. */
+#define PANEL_ROWS 12
+
+enum { PANEL = PLN_GEMM_PANEL };
+
+/* c[rows][n] (+)= a[rows][k] b[k][n]; b in panels, or where b_row is not 0 in rows that hold whole vectors. */
 static void multiply(int64_t rows, float *c, int64_t c_row, const float *a, int64_t a_row, const float *b, int64_t b_row, int64_t k, int64_t n, bool add)
 {
-    struct pln_gemm_tile tile = { .a_stride = a_row, .b_stride = b_row, .c_stride = c_row, .k = k, .add = add, .ahead = { (const char *)a, (const char *)a } };
+    const int64_t strips = (rows + TILE_ROWS - 1) / TILE_ROWS, low = rows / strips, n_high = rows - low * strips;
+    struct pln_gemm_tile tile = { .a_stride = a_row, .b_stride = b_row ? b_row : PANEL, .c_stride = c_row, .k = k, .add = add, .ahead = { (const char *)a, (const char *)a } };
     for (int64_t j = 0; j < n; j += TILE_COLS) {
-        tile.b = b + j;
-        tile.b_second = tile.b + VF_LANES;
+        tile.b = b_row ? b + j : b + j / PANEL * PANEL * k + j % PANEL;
+        tile.b_second = b_row || TILE_COLS <= PANEL ? tile.b + VF_LANES : tile.b + PANEL * k;
         tile.cols = (int)PLN_MIN((int64_t)TILE_COLS, n - j);
-        for (int64_t r = 0; r < rows; r += tile.rows) {
-            tile.rows = (int)PLN_MIN((int64_t)TILE_ROWS, rows - r);
-            tile.a = a + r * a_row;
-            tile.c = c + r * c_row + j;
-            TILE(&tile);
+        for (int high = 1; high >= 0; high--) {
+            tile.rows = (int)(low + high);
+            tile.strips = high ? n_high : strips - n_high;
+            tile.a = high ? a : a + n_high * (low + 1) * a_row;
+            tile.c = (high ? c : c + n_high * (low + 1) * c_row) + j;
+            if (tile.strips > 0) TILE(&tile);
         }
     }
 }
@@ -63,17 +70,29 @@ static void dot_keys(const struct pln_attention_task *task, const float *query, 
     }
 }
 
-/* turned[i][j] = keys[j][i], PLN_ATTENTION_KEYS a row; columns behind n are 0. */
+/* Panels of keys: element i of key j at [j / PANEL][i][j % PANEL]; keys from n to a whole panel are 0. */
 static void turn_keys(const struct pln_attention_task *task, const struct pln_attention_block *block, int64_t n, float *turned)
 {
     const int64_t size = task->size / VF_SQUARE * VF_SQUARE, keys = n / VF_SQUARE * VF_SQUARE;
-    for (int64_t j = 0; j < keys; j += VF_SQUARE)
-        for (int64_t i = 0; i < size; i += VF_SQUARE)
-            vf_transpose_square(block->k + j * block->k_row + i, block->k_row, turned + i * PLN_ATTENTION_KEYS + j, PLN_ATTENTION_KEYS);
-    for (int64_t j = 0; j < PLN_ATTENTION_KEYS; j++) {
+    for (int64_t j = 0; j < (n + PANEL - 1) / PANEL * PANEL; j++) {
         const float *key = block->k + j * block->k_row;
-        for (int64_t i = j < keys ? size : 0; i < task->size; i++) turned[i * PLN_ATTENTION_KEYS + j] = j < n ? key[i] : 0;
+        float *to = turned + j / PANEL * PANEL * task->size + j % PANEL;
+        const bool square = j < keys;
+        if (square && j % VF_SQUARE == 0)
+            for (int64_t i = 0; i < size; i += VF_SQUARE) vf_transpose_square(key + i, block->k_row, to + i * PANEL, PANEL);
+        for (int64_t i = square ? size : 0; i < task->size; i++) to[i * PANEL] = j < n ? key[i] : 0;
     }
+}
+
+/* Panels of values, rows of them far apart share places of the first cache. Elements from v_size to a whole panel are 0. */
+static void pack_values(const struct pln_attention_task *task, const struct pln_attention_block *block, int64_t n, float *panels)
+{
+    int64_t i = 0;
+    for (; i + PANEL <= task->v_size; i += PANEL, panels += n * PANEL)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t l = 0; l < PANEL; l += VF_LANES) vf_store(panels + j * PANEL + l, vf_load(block->v + j * block->v_row + i + l));
+    for (int64_t j = 0; i < task->v_size && j < n; j++)
+        for (int64_t l = 0; l < PANEL; l++) panels[j * PANEL + l] = i + l < task->v_size ? block->v[j * block->v_row + i + l] : 0;
 }
 
 /* The values, in rows of whole vectors: where they lie, or copied. */
@@ -105,6 +124,16 @@ static void select_scores(int64_t n, const uint8_t *restrict mask, int64_t mask_
     for (int64_t j = 0; j < n; j++) scores[j] = mask[j * mask_col] ? scores[j] : low;
 }
 
+/* scores[j] += mask[j]; with stride 1 it becomes vectors. */
+static void add_mask(int64_t n, const float *restrict mask, int64_t mask_col, float *restrict scores)
+{
+    if (mask_col == 1) {
+        for (int64_t j = 0; j < n; j++) scores[j] += mask[j];
+        return;
+    }
+    for (int64_t j = 0; j < n; j++) scores[j] += mask[j * mask_col];
+}
+
 static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t first, int64_t n, float *scores)
 {
     int64_t limit = key_limit(task, row);
@@ -120,8 +149,7 @@ static void mask_row(const struct pln_attention_task *task, int64_t row, int64_t
         if (task->mask_is_bool) {
             select_scores(known, (const uint8_t *)task->mask + at, task->mask_col, task->masked_score, scores);
         } else {
-            const float *mask = (const float *)task->mask + at;
-            for (int64_t j = 0; j < known; j++) scores[j] += mask[j * task->mask_col];
+            add_mask(known, (const float *)task->mask + at, task->mask_col, scores);
         }
         for (int64_t j = known; j < n; j++) scores[j] = -INFINITY;
     }
@@ -145,7 +173,14 @@ static void fold_row(float *scores, int64_t n, float *out, int64_t v_size, float
         return;
     }
     vf total = vf_set(0), shift = vf_set(largest);
-    for (j = 0; j + VF_LANES <= n; j += VF_LANES) {
+    for (j = 0; j + 4 * VF_LANES <= n; j += 4 * VF_LANES) {
+        vf weights[4];
+        for (int i = 0; i < 4; i++) weights[i] = vf_load(scores + j + i * VF_LANES) - shift;
+        vf_exp_share_many(4, weights);
+        for (int i = 0; i < 4; i++) vf_store(scores + j + i * VF_LANES, weights[i]);
+        total += (weights[0] + weights[1]) + (weights[2] + weights[3]);
+    }
+    for (; j + VF_LANES <= n; j += VF_LANES) {
         vf weight = vf_exp_share(vf_load(scores + j) - shift);
         vf_store(scores + j, weight);
         total += weight;
@@ -204,9 +239,10 @@ static void scale_row(const float *from, int64_t step, float factor, int64_t n, 
 static void run_task(const struct pln_attention_task *task)
 {
     const int64_t rows = task->rows, padded = pln_attention_padded(task->v_size);
+    const int64_t keys = pln_attention_keys(task->size, task->v_size), score_row = pln_attention_score_row(task->size, task->v_size);
     float *query = task->scratch, *turned = query + task->rows_most * task->size;
-    float *scores = turned + PLN_ATTENTION_KEYS * task->size, *out = scores + task->rows_most * PLN_ATTENTION_KEYS;
-    float *values_copy = out + task->rows_most * padded, *most = values_copy + PLN_ATTENTION_KEYS * padded, *sum = most + task->rows_most;
+    float *scores = turned + keys * task->size, *out = scores + task->rows_most * score_row;
+    float *values_copy = out + task->rows_most * padded, *most = values_copy + keys * padded, *sum = most + task->rows_most;
     for (int64_t r = 0; r < rows; r++) {
         most[r] = -INFINITY;
         sum[r] = 0;
@@ -215,21 +251,27 @@ static void run_task(const struct pln_attention_task *task)
     }
     int64_t end = task->total;
     if (task->first_key_limit != INT64_MAX) end = PLN_MIN(end, PLN_MAX((int64_t)0, task->first_key_limit + rows - 1));
-    for (int64_t first = 0; first < end; first += PLN_ATTENTION_KEYS) {
-        int64_t n = PLN_MIN((int64_t)PLN_ATTENTION_KEYS, end - first), v_row;
+    for (int64_t first = 0; first < end; first += keys) {
+        const int64_t n = PLN_MIN(keys, end - first);
         const struct pln_attention_block block = block_at(task, first, n);
         if (rows < FEW_ROWS) {
-            for (int64_t r = 0; r < rows; r++) dot_keys(task, query + r * task->size, &block, n, scores + r * PLN_ATTENTION_KEYS);
+            for (int64_t r = 0; r < rows; r++) dot_keys(task, query + r * task->size, &block, n, scores + r * score_row);
         } else {
             turn_keys(task, &block, n, turned);
-            multiply(rows, scores, PLN_ATTENTION_KEYS, query, task->size, turned, PLN_ATTENTION_KEYS, task->size, n, false);
+            multiply(rows, scores, score_row, query, task->size, turned, 0, task->size, n, false);
         }
         for (int64_t r = 0; r < rows; r++) {
-            mask_row(task, r, first, n, scores + r * PLN_ATTENTION_KEYS);
-            fold_row(scores + r * PLN_ATTENTION_KEYS, n, out + r * padded, task->v_size, &most[r], &sum[r]);
+            mask_row(task, r, first, n, scores + r * score_row);
+            fold_row(scores + r * score_row, n, out + r * padded, task->v_size, &most[r], &sum[r]);
         }
-        const float *values = whole_values(task, &block, n, values_copy, &v_row);
-        multiply(rows, out, padded, scores, PLN_ATTENTION_KEYS, values, v_row, n, task->v_size, true);
+        if (rows < PANEL_ROWS) {
+            int64_t v_row;
+            const float *values = whole_values(task, &block, n, values_copy, &v_row);
+            multiply(rows, out, padded, scores, score_row, values, v_row, n, task->v_size, true);
+        } else {
+            pack_values(task, &block, n, values_copy);
+            multiply(rows, out, padded, scores, score_row, values_copy, 0, n, task->v_size, true);
+        }
     }
     for (int64_t r = 0; r < rows; r++) {
         if (most[r] == -INFINITY || sum[r] != sum[r])

@@ -48,7 +48,7 @@ bool pln_attention_take_pages(const struct pln_launch *launch, int64_t b, int64_
 struct pln_attention_block pln_attention_gather(const struct pln_attention_task *task, int64_t first, int64_t n)
 {
     const struct pln_attention_pages *paged = task->paged;
-    float *k = paged->gathered, *v = k + PLN_ATTENTION_KEYS * task->size;
+    float *k = paged->gathered, *v = k + pln_attention_keys(task->size, task->v_size) * task->size;
     const size_t k_bytes = (size_t)task->size * sizeof *k, v_bytes = (size_t)task->v_size * sizeof *v;
     for (int64_t j = 0; j < n; j++) {
         const int64_t page = paged->pages[(first + j) / paged->page_size], at = (first + j) % paged->page_size;
