@@ -131,7 +131,7 @@ static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *
     const bool two = block->isa->cols > PANEL;
     tile->ahead_step = STEPS * PANEL * (int64_t)sizeof(float) / strips;
     tile->ahead[0] = (const char *)(tile->b + (two ? 2 : 1) * panel);
-    tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + tile->ahead_step / 2;
+    tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + 64; /* the next cache line */
 }
 
 /* Strips of `rows` rows from row on. finish: with the epilogue. */

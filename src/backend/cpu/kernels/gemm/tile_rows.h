@@ -78,22 +78,35 @@ static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct s
         PASS(1)
         offset++;
     }
-#define FOUR_STEPS(first) STEP(first) STEP(first + 1) STEP(first + 2) STEP(first + 3)
+    /* Panels are walked by constant steps; other rows of B, whose multiples would fill registers, one by one. */
+#define NEXT_STEP(number)                      \
+    STEP_OF(packed ? (number) : 0, number)     \
+    if (!packed) {                             \
+        PASS(1)                                \
+    }
+#define FOUR_STEPS(first) NEXT_STEP(first) NEXT_STEP(first + 1) NEXT_STEP(first + 2) NEXT_STEP(first + 3)
+    const bool low = t->strips <= 3; /* these wait for memory: fetches count, not instructions */
     for (; k >= 8; k -= 8) {
         __builtin_prefetch(ahead, 0, 2);
-        if (!packed) __builtin_prefetch(ahead + 64, 0, 2);
         FOUR_STEPS(0)
         __builtin_prefetch(ahead_second, 0, 2);
-        if (!packed) __builtin_prefetch(ahead_second + 64, 0, 2);
+        if (low) {
+            __builtin_prefetch(ahead + t->ahead_step / 2, 0, 2);
+            __builtin_prefetch(ahead_second + t->ahead_step / 2, 0, 2);
+        }
         FOUR_STEPS(4)
-        PASS(8)
+        if (packed) {
+            PASS(8)
+        }
         EACH_POINTER(ADVANCE_8)
         ahead += t->ahead_step;
         ahead_second += t->ahead_step;
     }
     if (k >= 4) {
         FOUR_STEPS(0)
-        PASS(4)
+        if (packed) {
+            PASS(4)
+        }
         EACH_POINTER(ADVANCE_4)
         k -= 4;
     }
@@ -103,6 +116,7 @@ static FOR_EACH_SIZE void strip_of(const struct pln_gemm_tile *t, const struct s
         EACH_POINTER(ADVANCE_1)
     }
 #undef FOUR_STEPS
+#undef NEXT_STEP
 #undef PASS
 #undef STEP_PLACED
 #undef STEP
@@ -180,8 +194,7 @@ static void (*const tiles[KINDS][2][TILE_ROWS])(const struct pln_gemm_tile *tile
 
 static void run_tile(const struct pln_gemm_tile *tile)
 {
-    /* Two strips or fewer wait for memory: there twice the fetches count, not the instructions. */
-    const int kind = tile->offsets != NULL ? PLACED : tile->b_stride == PLN_GEMM_PANEL && tile->strips > 2 ? PACKED : PLAIN;
+    const int kind = tile->offsets != NULL ? PLACED : tile->b_stride == PLN_GEMM_PANEL ? PACKED : PLAIN;
     tiles[kind][tile->cols > VF_LANES][tile->rows - 1](tile);
 }
 
