@@ -1,5 +1,5 @@
 /* Rows of a tile, written out for each ISA: of TILE_ROWS rows, 6 or 14. Six have a base register each; of fourteen, three
- * share one. For inclusion where TILE_ROWS is defined; so there is no guard. */
+ * share one, as x86 addresses base, base + 4 stride and base + 8 stride. For inclusion where TILE_ROWS is defined; so there is no guard. */
 
 /* EACH_POINTER: X(pointer, its first row). EACH_ROW: X(row, its pointer, offset from it) */
 #if TILE_ROWS == 14

@@ -1,6 +1,5 @@
 /* The tile of one ISA, for inclusion by tile_<isa>.c, which defines TILE_ROWS as 6 or 14: TILE_ROWS x 2 vectors of
- * accumulators, with two of B and one of A beside them, are what the registers hold (16 of AVX2, 32 of AVX-512). Three
- * rows of A share a base register: x86 addresses base, base + 4 stride and base + 8 stride. */
+ * accumulators, with two of B and one of A beside them, are what the registers hold (16 of AVX2, 32 of AVX-512). */
 #include "backend/cpu/kernels/gemm/tile.h"
 #include "backend/cpu/kernels/gemm/tile_each.h"
 #include "backend/cpu/kernels/vec/finish_rows.h"
