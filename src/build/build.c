@@ -274,6 +274,7 @@ static enum pln_status compile(struct build *build)
     int ordinal;
     PLN_TRY(pln_backend_find(device, diag, &lower.backend, &ordinal));
     PLN_TRY(parse_target(build, lower.backend, ordinal, diag));
+    lower.shared_weights = build->target.n_levels > 1;
     if (lower.backend->arch_features) PLN_TRY(pln_backend_find("cpu", diag, &lower.host, &ordinal));
     PLN_TRY(again ? restore_graph(build) : import_model(build));
     PLN_TRY(pln_retype_io(build->graph, options, diag));

@@ -48,6 +48,7 @@ struct pln_problem {
     const struct pln_rowprog *program;  /* row_program */
     uint64_t features;                  /* of the machine that the plan is for (pln_cpu_features) */
     enum pln_image_order image;         /* inputs[0], where it comes from: a row that wants it otherwise pays for a copy */
+    bool shared_weights;                /* programs of other CPU levels read the same packed weights: in the forms that rows of all levels take */
     bool direct;                        /* convolutions multiply images and weights as they are: no row that transforms both first (Winograd) */
 };
 

@@ -151,7 +151,7 @@ enum pln_status pln_lower_choose(struct pln_lower *lower, uint32_t node_id, bool
     for (uint32_t i = 0; i < node->n_outputs; i++) describe_operand(lower, node->outputs[i], &operands[node->n_inputs + i]);
     struct pln_problem problem = { .op = node->op, .kind = node->kind, .attrs = &node->attrs, .n_inputs = (int)node->n_inputs, .n_outputs = (int)node->n_outputs, .inputs = operands,
                                    .outputs = operands + node->n_inputs, .features = other ? lower->options->host_features : lower->options->features, .image = image_order(lower, node, lower->device_memory && !on_host ? 1 : 0),
-                                   .direct = lower->options->direct };
+                                   .shared_weights = lower->options->shared_weights, .direct = lower->options->direct };
     PLN_TRY(read_program(lower, node, "epilogue", &problem.epilogue));
     PLN_TRY(read_program(lower, node, "program", &problem.program));
     PLN_TRY(pick(lower, node, backend, &problem, out_kernel));

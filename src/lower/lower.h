@@ -26,6 +26,7 @@ struct pln_lower_options {
     const struct pln_backend *host;    /* whose kernels run the steps that stay on the host; NULL: backend, which then computes there */
     uint64_t host_features;
     bool oracle;                       /* reference device: one host call a node, no views, every value an item */
+    bool shared_weights;               /* pln_problem.shared_weights */
     bool direct;                       /* pln_problem.direct */
     uint64_t placement_seed;           /* device with own memory: 0 all that can on the device, else at random */
     pln_lower_pick pick;

@@ -32,7 +32,7 @@ static void matmul(int64_t m, int64_t n, int64_t k, bool constant, int epilogue)
 static void matmul_sizes(void **state)
 {
     (void)state;
-    static const int64_t sizes[] = { 0, 1, 2, 5, 6, 7, 13, 14, 15, 17, 31, 32, 33, 47, 64, 65 };
+    static const int64_t sizes[] = { 0, 1, 2, 5, 6, 7, 13, 14, 15, 17, 24, 31, 32, 33, 40, 47, 64, 65, 104 };
     int n_sizes = (int)PLN_COUNT_OF(sizes), i = 0;
     for (int m = 0; m < n_sizes; m++)
         for (int n = 0; n < n_sizes; n++)
@@ -45,7 +45,9 @@ static void matmul_large(void **state)
     matmul(150, 301, 1031, true, 1);
     matmul(203, 97, 513, false, 2);
     matmul(1, 1000, 769, true, 1);
+    matmul(2, 411, 800, true, 2);
     matmul(3, 515, 1200, false, 0);
+    matmul(25, 136, 800, true, 3);
 }
 
 static void matmul_batch(void **state)

@@ -20,8 +20,9 @@
 extern const struct pln_kernel_family pln_cpu_conv_last, pln_cpu_conv_rows, pln_cpu_conv_plain, pln_cpu_depthwise_last,
     pln_cpu_depthwise_plain, pln_cpu_conv_transposed, pln_cpu_depthwise_transposed;
 
-/* Weights [o, c, …kernel] as panels of 16 outputs of rows (…kernel, c), and 16 floats behind that tiles may read. */
+/* Weights [o, c, …kernel] as panels (gemm/pack.h) of outputs of rows (…kernel, c), and 16 floats behind that tiles may read. */
 extern const struct pln_pack_format pln_pack_f32_oihw_n16_v1;
+extern const struct pln_pack_format pln_pack_f32_oihw_n24_v1;
 /* Weights [c, 1, …kernel] as rows of taps: [taps, c]. */
 extern const struct pln_pack_format pln_pack_f32_taps_v1;
 

@@ -8,6 +8,7 @@ struct last_state {
     struct pln_gemm_cut cut;
     bool in_place;   /* patches are the image's own pixels */
     bool dense_rows; /* what a row of taps sees lies side by side */
+    int64_t wide_cols; /* outputs whose weights lie in panels of 24 */
     int64_t c_scratch;
 };
 
@@ -108,12 +109,19 @@ static void fill_patches(const void *user, int64_t row, int64_t n, int64_t k0, i
     }
 }
 
+static int panel_of(const struct pln_kernel *kernel)
+{
+    return pln_gemm_isa_panel(((pln_gemm_isa_fn)kernel->micro)());
+}
+
 static const char *supports(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    (void)kernel;
     const char *why = pln_cpu_conv_supports(problem);
     if (why != NULL) return why;
     if (!problem->inputs[1].constant) return "the weights are not constant";
+    if (panel_of(kernel) == PLN_GEMM_PANEL) return NULL;
+    if (problem->shared_weights) return "not all levels take panels of 24";
+    if (pln_attrs_int(problem->attrs, "group", 1) != 1) return "groups do not begin with panels of 24";
     return NULL;
 }
 
@@ -130,7 +138,7 @@ static double patches_cost(const struct pln_problem *problem, double group_out)
 
 static double cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
-    double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    double gflops = (double)((pln_gemm_isa_fn)kernel->micro)()->cols * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
     /* Narrow groups leave most of a tile's columns unused. */
     double groups = (double)PLN_MAX(1, pln_attrs_int(problem->attrs, "group", 1));
     double group_out = (double)problem->inputs[1].dims[0] / groups;
@@ -140,8 +148,7 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
-    (void)kernel;
-    return &pln_pack_f32_oihw_n16_v1;
+    return panel_of(kernel) == PLN_GEMM_PANEL_WIDE ? &pln_pack_f32_oihw_n24_v1 : &pln_pack_f32_oihw_n16_v1;
 }
 
 static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln_launch *launch, void *state_memory,
@@ -157,7 +164,8 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
     s->dense_rows = conv->window.dilation[2] == 1 && conv->x.strides[2] == conv->group_in;
-    s->cut = pln_gemm_cut_of(s->isa, conv->y.pixels, conv->group_out, conv->k, true, s->in_place && pln_gemm_reads_a_in_place(conv->x.pixel_stride, 1));
+    s->wide_cols = pln_gemm_wide_cols(panel_of(kernel), conv->y.c);
+    s->cut = pln_gemm_cut_of(s->isa, panel_of(kernel), conv->y.pixels, conv->group_out, conv->k, true, s->in_place && pln_gemm_reads_a_in_place(conv->x.pixel_stride, 1));
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     if (conv->y.c_stride != 1 || conv->y_is_bool) s->c_scratch = s->cut.rows * s->cut.cols_most;
@@ -193,7 +201,7 @@ static void run(const void *state, int64_t first, int64_t last, void *scratch, v
     const struct last_state *s = state;
     struct pln_epilogue_run epilogue;
     struct pln_gemm_block block = {
-        .isa = s->isa, .k = s->conv.k, .a_row = s->conv.x.pixel_stride, .a_col = 1, .panels = s->conv.weights
+        .isa = s->isa, .k = s->conv.k, .a_row = s->conv.x.pixel_stride, .a_col = 1, .panels = s->conv.weights, .wide_cols = s->wide_cols
     };
     block.fill_a = s->in_place ? NULL : fill_patches;
     block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->conv.y.pixel_stride;

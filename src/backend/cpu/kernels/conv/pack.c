@@ -23,38 +23,38 @@ static int64_t tap_offset(const struct weights *w, int64_t tap)
     return x * w->strides[2] + y * w->strides[1] + z * w->strides[0];
 }
 
-static bool panels_bytes(const struct pln_tensor *plain, size_t *out_bytes)
+static bool panels_bytes(int panel, const struct pln_tensor *plain, size_t *out_bytes)
 {
     struct weights w;
     int64_t n = 0;
     *out_bytes = 0;
-    if (!read_weights(plain, &w) || !pln_add_i64(w.o, PANEL - 1, &n)) return false;
-    n = n / PANEL * PANEL;
+    if (!read_weights(plain, &w) || !pln_gemm_panel_cols(panel, w.o, &n)) return false;
     return pln_mul_i64(n, w.c, &n) && pln_mul_i64(n, w.taps, &n) && pln_add_i64(n, PANEL, &n) &&
            pln_mul_size((size_t)n, sizeof(float), out_bytes);
 }
 
 /* Place of output o in row (tap, c) of its panel. */
-static int64_t panel_at(const struct weights *w, int64_t o, int64_t tap, int64_t c)
+static int64_t panel_at(int panel, const struct weights *w, int64_t o, int64_t tap, int64_t c)
 {
-    return ((o / PANEL * w->taps + tap) * w->c + c) * PANEL + o % PANEL;
+    const struct pln_gemm_panel at = pln_gemm_panel_of(pln_gemm_wide_cols(panel, w->o), o);
+    return at.first * w->taps * w->c + (tap * w->c + c) * at.width + o - at.first;
 }
 
-static void panels_pack(const struct pln_tensor *plain, void *packed)
+static void panels_pack(int panel, const struct pln_tensor *plain, void *packed)
 {
     struct weights w;
     size_t size_bytes = 0;
-    if (!panels_bytes(plain, &size_bytes) || !read_weights(plain, &w)) return;
+    if (!panels_bytes(panel, plain, &size_bytes) || !read_weights(plain, &w)) return;
     memset(packed, 0, size_bytes);
     const float *from = plain->data;
     for (int64_t o = 0; o < w.o; o++)
         for (int64_t c = 0; c < w.c; c++)
             for (int64_t tap = 0; tap < w.taps; tap++)
-                ((float *)packed)[panel_at(&w, o, tap, c)] =
+                ((float *)packed)[panel_at(panel, &w, o, tap, c)] =
                     from[o * plain->strides[0] + c * plain->strides[1] + tap_offset(&w, tap)];
 }
 
-static void panels_unpack(const void *packed, const struct pln_tensor *plain)
+static void panels_unpack(int panel, const void *packed, const struct pln_tensor *plain)
 {
     struct weights w;
     if (!read_weights(plain, &w)) return;
@@ -63,7 +63,7 @@ static void panels_unpack(const void *packed, const struct pln_tensor *plain)
         for (int64_t c = 0; c < w.c; c++)
             for (int64_t tap = 0; tap < w.taps; tap++)
                 to[o * plain->strides[0] + c * plain->strides[1] + tap_offset(&w, tap)] =
-                    ((const float *)packed)[panel_at(&w, o, tap, c)];
+                    ((const float *)packed)[panel_at(panel, &w, o, tap, c)];
 }
 
 static bool taps_bytes(const struct pln_tensor *plain, size_t *out_bytes)
@@ -140,6 +140,21 @@ static void columns_unpack(const void *packed, const struct pln_tensor *plain)
                     ((const float *)packed)[column_at(&w, in, tap, out)];
 }
 
-const struct pln_pack_format pln_pack_f32_oihw_n16_v1 = { "f32_oihw_n16_v1", panels_bytes, panels_pack, panels_unpack };
+#define PANELS(name, panel)                                                                                   \
+    static bool name##_bytes(const struct pln_tensor *plain, size_t *out_bytes)                               \
+    {                                                                                                        \
+        return panels_bytes(panel, plain, out_bytes);                                                        \
+    }                                                                                                        \
+    static void name##_pack(const struct pln_tensor *plain, void *packed)                                     \
+    {                                                                                                        \
+        panels_pack(panel, plain, packed);                                                                   \
+    }                                                                                                        \
+    static void name##_unpack(const void *packed, const struct pln_tensor *plain)                             \
+    {                                                                                                        \
+        panels_unpack(panel, packed, plain);                                                                 \
+    }                                                                                                        \
+    const struct pln_pack_format pln_pack_f32_##name##_v1 = { "f32_" #name "_v1", name##_bytes, name##_pack, name##_unpack };
+PANELS(oihw_n16, PANEL)
+PANELS(oihw_n24, PLN_GEMM_PANEL_WIDE)
 const struct pln_pack_format pln_pack_f32_taps_v1 = { "f32_taps_v1", taps_bytes, taps_pack, taps_unpack };
 const struct pln_pack_format pln_pack_f32_ihwo_n16_v1 = { "f32_ihwo_n16_v1", columns_bytes, columns_pack, columns_unpack };

@@ -94,7 +94,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     if (conv->packed) return pln_fail(diag, PLN_BAD_PLAN, "%s: the weights must not be packed", kernel->name);
     s->isa = ((pln_gemm_isa_fn)kernel->micro)();
     s->in_place = conv->window.pointwise && conv->x.uniform;
-    s->cut = pln_gemm_cut_of(s->isa, conv->group_out, conv->y.pixels, conv->k, false, pln_gemm_reads_a_in_place(conv->k, 1));
+    s->cut = pln_gemm_cut_of(s->isa, PLN_GEMM_PANEL, conv->group_out, conv->y.pixels, conv->k, false, pln_gemm_reads_a_in_place(conv->k, 1));
     out_prepared->n_tasks = conv->x.n * conv->groups * pln_gemm_tasks(&s->cut);
     out_prepared->grain = pln_gemm_grain(&s->cut, conv->k);
     s->b_scratch = pln_gemm_scratch_b(s->isa, conv->k, s->cut.cols_most);

@@ -14,11 +14,12 @@ static inline const float *place_added(const struct pln_vec_finish *finish, int 
 }
 
 /* From pixel p and channel i on: rows pixels, or where `one` is set one pixel's channels as rows of two vectors, which
- * hide the latency alike. rows, wide and one are constants where this is inlined. n: channels of the last vector. */
-static inline __attribute__((always_inline)) void sum_block(const struct pln_taps *taps, int64_t i, int64_t p, int64_t n, const int rows, const bool wide, const bool one)
+ * hide the latency alike. rows, vectors and one are constants where this is inlined. n: channels of the last vector. */
+static inline __attribute__((always_inline)) void sum_block(const struct pln_taps *taps, int64_t i, int64_t p, int64_t n, const int rows, const int vectors, const bool one)
 {
+    const bool wide = vectors > 1;
     const int64_t across = 2 * VF_LANES, step = one ? across : taps->x_step, at = p * taps->x_step + i;
-#define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k;
+#define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k, z##k = x##k;
     EACH_ROW(ZERO)
 #undef ZERO
 #define STEP(k, unused)                                                             \
@@ -57,15 +58,15 @@ static inline __attribute__((always_inline)) void sum_pixels_of(const struct pln
 {
     int64_t i = 0;
     if (rows == 1) {
-        for (; i + 8 * VF_LANES <= taps->n; i += 8 * VF_LANES) sum_block(taps, i, p, VF_LANES, 4, true, true);
-        for (; i + 4 * VF_LANES <= taps->n; i += 4 * VF_LANES) sum_block(taps, i, p, VF_LANES, 2, true, true);
+        for (; i + 8 * VF_LANES <= taps->n; i += 8 * VF_LANES) sum_block(taps, i, p, VF_LANES, 4, 2, true);
+        for (; i + 4 * VF_LANES <= taps->n; i += 4 * VF_LANES) sum_block(taps, i, p, VF_LANES, 2, 2, true);
     }
-    for (; i + 2 * VF_LANES <= taps->n; i += 2 * VF_LANES) sum_block(taps, i, p, VF_LANES, rows, true, false);
+    for (; i + 2 * VF_LANES <= taps->n; i += 2 * VF_LANES) sum_block(taps, i, p, VF_LANES, rows, 2, false);
     if (i + VF_LANES <= taps->n) {
-        sum_block(taps, i, p, VF_LANES, rows, false, false);
+        sum_block(taps, i, p, VF_LANES, rows, 1, false);
         i += VF_LANES;
     }
-    if (i < taps->n) sum_block(taps, i, p, taps->n - i, rows, false, false);
+    if (i < taps->n) sum_block(taps, i, p, taps->n - i, rows, 1, false);
 }
 
 #undef EACH_ROW
@@ -82,8 +83,8 @@ static inline __attribute__((always_inline)) void sum_pixels_of(const struct pln
 static inline __attribute__((always_inline)) void sum_lines_block(const struct pln_taps_lines *lines, int64_t i, int64_t p, int64_t n, uint32_t seen, const int rows, const int line, const int stride)
 {
     const int64_t tap = lines->x_tap, at = (p * stride - lines->pad) * tap + i;
-    const bool wide = false; /* for what ends the sums */
-#define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k;
+    const int vectors = 1; /* for what ends the sums */
+#define ZERO(k, unused) vf x##k = vf_set(0.0f), y##k = x##k, z##k = x##k;
     EACH_ROW(ZERO)
 #undef ZERO
 #define MEETS(k, j) (j >= k * stride && j < k * stride + line)

@@ -77,7 +77,7 @@ static const char *plan_phases(struct transposed_state *s)
     /* Phases have fewer taps or all, and depths of pieces do not grow with them: room for the deepest piece of any. */
     const int64_t deepest = PLN_MIN(k, s->isa->depth);
     s->in_place = s->side_by_side && s->t.groups == 1;
-    s->cut = pln_gemm_cut_of(s->isa, s->grid[0] * s->grid[1] * s->grid[2], s->cols, deepest, s->in_place,
+    s->cut = pln_gemm_cut_of(s->isa, PLN_GEMM_PANEL, s->grid[0] * s->grid[1] * s->grid[2], s->cols, deepest, s->in_place,
                              s->in_place && s->t.x.uniform && pln_gemm_reads_a_in_place(s->t.x.pixel_stride, 1));
     s->by_channels = s->t.group_out >= CHANNELS_LEAST;
     s->a_scratch = pln_gemm_scratch_a(s->isa, s->cut.rows, deepest);

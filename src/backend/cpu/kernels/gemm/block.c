@@ -1,14 +1,14 @@
 #include "backend/cpu/kernels/gemm/block.h"
 
-enum { PANEL = PLN_GEMM_PANEL };
+enum { PANEL = PLN_GEMM_PANEL, WIDE = PLN_GEMM_PANEL_WIDE };
 
 /* Steps of k between two fetches of a tile. */
 #define STEPS 8
 /* Rows of A, and what of it stays in the second cache: 384 KiB. */
 #define ROWS_MAX 240
 #define A_FLOATS (96 * 1024)
-/* Columns of a task, and of a block. */
-#define TASK_COLS  32
+/* Columns of a task, two panels, and of a block. */
+#define TASK_PANELS 2
 #define BLOCK_COLS 1024
 /* Where B has to be copied, its piece stays in the second cache, too. */
 #define PLAIN_COLS 256
@@ -38,11 +38,12 @@ int64_t pln_gemm_epilogue_cols(int64_t cols)
     return cols > PLN_GEMM_EPILOGUE_COLS ? PLN_GEMM_EPILOGUE_COLS : PLN_EPILOGUE_RUN;
 }
 
-/* A piece of k, ready: where A and B lie. */
+/* A piece of k, ready: where A lies, and how many columns of B in wide panels. */
 struct piece {
     int64_t k0, kn;
     const float *a;
     int64_t a_row;
+    int64_t wide_cols;
 };
 
 /* Few rows of C: B is read once or twice, so that copying it would cost as much as using it. */
@@ -51,17 +52,22 @@ static bool reads_b_in_place(const struct pln_gemm_block *block)
     return block->panels == NULL && block->fill_b == NULL && block->b_col == 1 && block->rows <= 2 * block->isa->rows;
 }
 
-static void prepare_b(const struct pln_gemm_block *block, int64_t k0, int64_t kn)
+static void prepare_b(const struct pln_gemm_block *block, struct piece *piece)
 {
+    const int64_t k0 = piece->k0, kn = piece->kn;
+    const bool in_place = reads_b_in_place(block);
+    piece->wide_cols = block->wide_cols;
     if (block->panels != NULL) return;
     if (block->fill_b != NULL) {
         block->fill_b(block->user, k0, kn, block->scratch_b);
         return;
     }
     /* In place only the last panel is copied: the tiles read whole vectors. */
-    int64_t first = reads_b_in_place(block) ? block->cols / PANEL * PANEL : 0;
+    const int panel = in_place ? PANEL : pln_gemm_isa_panel(block->isa);
+    const int64_t first = in_place ? block->cols / PANEL * PANEL : 0;
+    piece->wide_cols = pln_gemm_wide_cols(panel, block->cols);
     if (first < block->cols)
-        pln_gemm_pack(block->b + k0 * block->b_row + first * block->b_col, block->b_row, block->b_col, kn,
+        pln_gemm_pack(panel, block->b + k0 * block->b_row + first * block->b_col, block->b_row, block->b_col, kn,
                       block->cols - first, block->scratch_b + first * kn);
 }
 
@@ -77,13 +83,16 @@ static void place_b(const struct pln_gemm_block *block, const struct piece *piec
         cols = PLN_MIN(cols, in_place - j);
     } else {
         const bool packed = block->panels != NULL;
-        const int64_t at = packed ? block->panel_col + j : j, sub = at % PANEL, left = PANEL - sub;
-        const int64_t panel = (packed ? block->k : piece->kn) * PANEL; /* floats of one */
-        tile->b = (packed ? block->panels + piece->k0 * PANEL : block->scratch_b) + at / PANEL * panel + sub;
-        tile->b_stride = PANEL;
-        /* The second vector lies beside the first, or begins the next panel where the first ends this one. */
-        tile->b_second = tile->b + (left == lanes ? panel - sub : lanes);
-        if (left != lanes) cols = PLN_MIN(cols, left);
+        const int64_t at = packed ? block->panel_col + j : j, k = packed ? block->k : piece->kn, k0 = packed ? piece->k0 : 0;
+        const struct pln_gemm_panel panel = pln_gemm_panel_of(piece->wide_cols, at);
+        const int64_t sub = at - panel.first, left = panel.width - sub;
+        tile->b = (packed ? block->panels : block->scratch_b) + panel.first * k + k0 * panel.width + sub;
+        tile->b_stride = panel.width;
+        /* The second vector lies beside the first, or begins the next panel, of as many columns, where the first ends this one. */
+        const bool crosses = panel.width == PANEL && left == lanes;
+        tile->b_second = tile->b + (crosses ? PANEL * k - sub : lanes);
+        if (sub == 0 && panel.width == WIDE && block->isa->wide_rows > 0) cols = WIDE;
+        else if (!crosses) cols = PLN_MIN(cols, left);
     }
     tile->cols = (int)PLN_MIN(cols, end - j);
 }
@@ -122,16 +131,15 @@ static void prepare_a(const struct pln_gemm_block *block, struct piece *piece)
 }
 
 /* Packed weights come from memory: while several tiles meet the same columns, those of the next are fetched. */
-static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *piece, struct pln_gemm_tile *tile)
+static void fetch_ahead(const struct pln_gemm_block *block, const struct piece *piece, int64_t strips, struct pln_gemm_tile *tile)
 {
     tile->ahead[0] = tile->ahead[1] = (const char *)piece->a;
     tile->ahead_step = 0;
-    const int64_t panel = block->k * PANEL, strips = divide_up(block->rows, block->isa->rows);
     if (block->panels == NULL || strips < 2) return;
     const bool two = block->isa->cols > PANEL;
-    tile->ahead_step = STEPS * PANEL * (int64_t)sizeof(float) / strips;
-    tile->ahead[0] = (const char *)(tile->b + (two ? 2 : 1) * panel);
-    tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * panel) : tile->ahead[0] + 64; /* the next cache line */
+    tile->ahead_step = STEPS * tile->b_stride * (int64_t)sizeof(float) / strips;
+    tile->ahead[0] = (const char *)(tile->b + (two ? 2 : 1) * tile->b_stride * block->k);
+    tile->ahead[1] = two ? (const char *)(tile->b_second + 2 * PANEL * block->k) : tile->ahead[0] + 64; /* the next cache line */
 }
 
 /* Strips of `rows` rows from row on. finish: with the epilogue. */
@@ -151,11 +159,12 @@ static void run_strips(const struct pln_gemm_block *block, const struct piece *p
  * the one before it. */
 static void multiply(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, bool finish)
 {
-    const int64_t strips = divide_up(block->rows, block->isa->rows), low = strips > 0 ? block->rows / strips : 0, n_high = block->rows - low * strips;
     struct pln_gemm_tile tile = { .k = piece->kn, .a_stride = piece->a_row, .c_stride = block->c_row, .add = piece->k0 > 0 };
     for (; j < end; j += tile.cols) {
         place_b(block, piece, j, end, &tile);
-        fetch_ahead(block, piece, &tile);
+        const int64_t strips = divide_up(block->rows, tile.cols > block->isa->cols ? block->isa->wide_rows : block->isa->rows);
+        const int64_t low = strips > 0 ? block->rows / strips : 0, n_high = block->rows - low * strips;
+        fetch_ahead(block, piece, strips, &tile);
         run_strips(block, piece, 0, low + 1, n_high, j, finish, &tile);
         run_strips(block, piece, n_high * (low + 1), low, strips - n_high, j, finish, &tile);
     }
@@ -164,22 +173,29 @@ static void multiply(const struct pln_gemm_block *block, const struct piece *pie
 /* So few rows that what limits them is how fast packed weights come from memory. */
 static bool has_few_rows(const struct pln_gemm_block *block)
 {
-    return block->rows > 0 && block->rows <= PLN_GEMM_FEW_ROWS && block->panels != NULL && block->panel_col % PANEL == 0;
+    return block->rows > 0 && block->rows <= PLN_GEMM_FEW_ROWS && block->panels != NULL;
 }
 
-/* Columns from 0 on, as many as whole panels side by side have; returns how many. */
-static int64_t multiply_few(const struct pln_gemm_block *block, const struct piece *piece)
+/* Columns from j on, as many as whole panels side by side have, below `end`; returns where they end. */
+static int64_t multiply_panels(const struct pln_gemm_block *block, const struct piece *piece, int64_t j, int64_t end, bool wide)
 {
-    const int64_t cols = pln_gemm_few_panels((int)block->rows) * PANEL;
-    struct pln_gemm_few few = { .a = piece->a, .a_stride = piece->a_row, .k = piece->kn, .panel = block->k * PANEL, .c_stride = block->c_row,
+    const int64_t width = wide ? WIDE : PANEL, cols = pln_gemm_few_panels((int)block->rows, wide) * width;
+    struct pln_gemm_few few = { .a = piece->a, .a_stride = piece->a_row, .k = piece->kn, .panel = block->k * width, .wide = wide, .c_stride = block->c_row,
                                 .rows = (int)block->rows, .add = piece->k0 > 0 };
-    int64_t j = 0;
-    for (; j + cols <= block->cols; j += cols) {
-        few.b = block->panels + (block->panel_col + j) * block->k + piece->k0 * PANEL;
+    if (pln_gemm_panel_of(block->wide_cols, block->panel_col + j).first != block->panel_col + j) return j;
+    for (; j + cols <= end; j += cols) {
+        few.b = block->panels + (block->panel_col + j) * block->k + piece->k0 * width;
         few.c = block->c + j;
         block->isa->few(&few);
     }
     return j;
+}
+
+/* Columns from 0 on; returns how many. */
+static int64_t multiply_few(const struct pln_gemm_block *block, const struct piece *piece)
+{
+    const int64_t wide = PLN_MIN(PLN_MAX(block->wide_cols - block->panel_col, 0), block->cols), done = multiply_panels(block, piece, 0, wide, true);
+    return done < wide ? done : multiply_panels(block, piece, done, block->cols, false);
 }
 
 void pln_gemm_block_run(const struct pln_gemm_block *block)
@@ -190,7 +206,7 @@ void pln_gemm_block_run(const struct pln_gemm_block *block)
         piece.kn = PLN_MIN(depth, block->k - piece.k0);
         const bool last = piece.k0 + depth >= block->k && block->epilogue->epilogue->present;
         const bool few = has_few_rows(block), finish = last && !few && pln_epilogue_finishes(block->epilogue->epilogue);
-        prepare_b(block, piece.k0, piece.kn);
+        prepare_b(block, &piece);
         prepare_a(block, &piece);
         const int64_t done = few ? multiply_few(block, &piece) : 0;
         for (int64_t j = 0; j < block->cols; j += PLN_GEMM_EPILOGUE_COLS) {
@@ -225,33 +241,36 @@ void pln_gemm_block_store(const struct pln_gemm_block *block, void *to, int64_t 
 #define TASKS_LEAST 8
 /* Tasks of a product whose rows are copied: enough for a handful of threads, few enough that copying is done with. */
 #define COPIED_TASKS 12
+#define COPIED_COLS  256
 
 /* Narrower blocks copy the same rows more often, lower ones read the same panels more often. */
-static void cut_copied(const struct pln_gemm_isa *isa, struct pln_gemm_cut *cut)
+static void cut_copied(const struct pln_gemm_isa *isa, int panel, struct pln_gemm_cut *cut)
 {
-    const int64_t row_blocks_most = PLN_MAX(cut->m / (STRIPS_MIN * isa->rows), 1);
-    for (int64_t cols = 256; cols >= 128; cols /= 2) {
-        cut->cols = PLN_MIN(cols, divide_up(cut->n, PANEL) * PANEL);
+    const int64_t row_blocks_most = PLN_MAX(cut->m / (STRIPS_MIN * isa->rows), 1), most = COPIED_COLS / (2 * panel) * 2 * panel;
+    for (int64_t cols = most; cols >= most / 2; cols /= 2) {
+        cut->cols = PLN_MIN(cols, divide_up(cut->n, panel) * panel);
         cut->n_col_blocks = divide_up(cut->n, cut->cols);
         cut->n_row_blocks = PLN_MIN(divide_up(COPIED_TASKS, cut->n_col_blocks), row_blocks_most);
         if (cut->n_row_blocks * cut->n_col_blocks >= COPIED_TASKS) return;
     }
 }
 
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, int64_t k, bool packed, bool in_place)
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int panel, int64_t m, int64_t n, int64_t k, bool packed, bool in_place)
 {
     struct pln_gemm_cut cut = { .m = m, .n = n };
     if (m <= 0 || n <= 0) return cut;
     if (in_place || m <= isa->rows) {
-        cut.cols = PLN_MIN(TASK_COLS, divide_up(n, PANEL) * PANEL);
+        cut.cols = PLN_MIN(TASK_PANELS * panel, divide_up(n, panel) * panel);
         cut.n_col_blocks = divide_up(n, cut.cols);
         cut.n_row_blocks = PLN_MIN(divide_up(TASKS_LEAST, cut.n_col_blocks), PLN_MAX(m / (STRIPS_MIN * isa->rows), 1));
     } else {
-        cut_copied(isa, &cut);
+        cut_copied(isa, panel, &cut);
     }
     const int64_t rows_most = in_place ? ROWS_MAX : PLN_MIN(ROWS_MAX, A_FLOATS / pln_gemm_depth(isa, k));
     cut.n_row_blocks = PLN_MAX(cut.n_row_blocks, divide_up(m, rows_most));
-    cut.rows = divide_up(divide_up(m, cut.n_row_blocks), isa->rows) * isa->rows;
+    /* Whole tiles of both heights: 6 and 4 rows. */
+    const int64_t unit = panel == WIDE ? 2 * isa->rows : isa->rows;
+    cut.rows = divide_up(divide_up(m, cut.n_row_blocks), unit) * unit;
     cut.n_row_blocks = divide_up(m, cut.rows);
     cut.cols_most = PLN_MIN(packed ? BLOCK_COLS : PLAIN_COLS, cut.n_col_blocks * cut.cols);
     return cut;

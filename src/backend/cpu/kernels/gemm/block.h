@@ -21,10 +21,11 @@ struct pln_gemm_block {
     const float *a;
     int64_t a_row, a_col;
     void (*fill_a)(const void *user, int64_t row, int64_t n, int64_t k0, int64_t kn, float *to);
-    /* B: panels (PLN_GEMM_PANEL, for the whole of k), or strides, or rows [k0, k0 + kn) of all columns written as
-     * panels of kn rows. */
+    /* B: panels (for the whole of k), or strides, or rows [k0, k0 + kn) of all columns written as panels of kn rows, of
+     * PLN_GEMM_PANEL. */
     const float *panels;
     int64_t panel_col; /* column of the panels that is the block's first; a panel's row behind them may be read */
+    int64_t wide_cols; /* of the panels, in those of PLN_GEMM_PANEL_WIDE: none where the isa has no such tile */
     const float *b;
     int64_t b_row, b_col;
     void (*fill_b)(const void *user, int64_t k0, int64_t kn, float *to);
@@ -41,7 +42,7 @@ int64_t pln_gemm_depth(const struct pln_gemm_isa *isa, int64_t k);
 int64_t pln_gemm_scratch_a(const struct pln_gemm_isa *isa, int64_t rows, int64_t k);
 int64_t pln_gemm_scratch_b(const struct pln_gemm_isa *isa, int64_t k, int64_t cols);
 /* Columns that the epilogue meets while they are in the second cache. */
-#define PLN_GEMM_EPILOGUE_COLS 128
+#define PLN_GEMM_EPILOGUE_COLS 96 /* whole tiles of all widths */
 /* Elements that the epilogue gets at a time, of a row of cols columns or of several. */
 int64_t pln_gemm_epilogue_cols(int64_t cols);
 void pln_gemm_block_run(const struct pln_gemm_block *block);
@@ -58,8 +59,8 @@ struct pln_gemm_cut {
     int64_t n_row_blocks, n_col_blocks;
     int64_t cols_most; /* of a block: of several tasks side by side */
 };
-/* packed: B comes in panels and costs nothing to begin with. in_place: so does A. */
-struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int64_t m, int64_t n, int64_t k, bool packed, bool in_place);
+/* panel: columns of the widest panels. packed: B comes in them and costs nothing to begin with. in_place: so does A. */
+struct pln_gemm_cut pln_gemm_cut_of(const struct pln_gemm_isa *isa, int panel, int64_t m, int64_t n, int64_t k, bool packed, bool in_place);
 /* Are blocks with these strides of A computed from it as it lies? */
 bool pln_gemm_reads_a_in_place(int64_t a_row, int64_t a_col);
 /* Tasks of one product. */

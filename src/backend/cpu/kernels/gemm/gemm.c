@@ -20,6 +20,17 @@ struct gemm_state {
     struct pln_epilogue epilogue;
 };
 
+static const struct pln_gemm_isa *isa_of(const struct pln_kernel *kernel)
+{
+    return ((pln_gemm_isa_fn)kernel->micro)();
+}
+
+/* Multiply-adds at 2.5 GHz, two vectors a cycle, in Gflop/s; portable code reaches a quarter of that. */
+static double gflops_of(const struct pln_kernel *kernel)
+{
+    return (double)isa_of(kernel)->cols * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+}
+
 /* ---- what fits ---- */
 
 static const char *check_operand(const struct pln_operand *operand, int min_rank, int max_rank)
@@ -45,6 +56,7 @@ static const char *supports(const struct pln_kernel *kernel, const struct pln_pr
     }
     bool transposed = gemm && pln_attrs_int(problem->attrs, "transB", 0) != 0;
     if (problem->inputs[1].constant && transposed != (kernel->tile[2] == 1)) return "the other form of B is packed";
+    if (problem->inputs[1].constant && problem->shared_weights && isa_of(kernel)->wide_rows > 0) return "not all levels take panels of 24";
     return pln_epilogue_check(problem->epilogue);
 }
 
@@ -70,19 +82,18 @@ static double cost(const struct pln_kernel *kernel, const struct pln_problem *pr
     double m = known(a->dims[ta ? a->rank - 1 : a->rank - 2]), k = known(a->dims[ta ? a->rank - 2 : a->rank - 1]);
     double n = known(b->dims[tb ? b->rank - 2 : b->rank - 1]);
     for (int i = 0; i < problem->outputs[0].rank - 2; i++) m *= known(problem->outputs[0].dims[i]);
-    /* Lanes of the tile at 2.5 GHz and two FMAs a cycle, or 10 GB/s of weights. */
-    double gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
-    return PLN_MAX(2 * m * n * k / gflops, 4 * n * k / 10) + 500;
+    /* Or 10 GB/s of weights. */
+    return PLN_MAX(2 * m * n * k / gflops_of(kernel), 4 * n * k / 10) + 500;
 }
 
 static double blocks_cost(const struct pln_kernel *kernel, const struct pln_problem *problem)
 {
     const struct pln_operand *a = &problem->inputs[0], *w = &problem->inputs[1];
-    const double weights = known(w->dims[0]) * known(w->dims[1]), gflops = (double)kernel->tile[1] * 2 * 2.5 * (kernel->needs != 0 ? 2 : 0.5);
+    const double weights = known(w->dims[0]) * known(w->dims[1]);
     double m = 1;
     for (int i = 0; i < a->rank - 1; i++) m *= known(a->dims[i]);
     /* Taking a weight apart costs as much as four multiply-adds. */
-    return 2 * (m + 4) * weights / gflops + 500;
+    return 2 * (m + 4) * weights / gflops_of(kernel) + 500;
 }
 
 static const struct pln_pack_format *blocks_pack_format(const struct pln_kernel *kernel)
@@ -93,7 +104,9 @@ static const struct pln_pack_format *blocks_pack_format(const struct pln_kernel 
 
 static const struct pln_pack_format *pack_format(const struct pln_kernel *kernel)
 {
-    return kernel->tile[2] == 1 ? &pln_pack_f32_nk_n16_v1 : &pln_pack_f32_kn_n16_v1;
+    const bool wide = pln_gemm_isa_panel(isa_of(kernel)) == PLN_GEMM_PANEL_WIDE;
+    if (kernel->tile[2] == 1) return wide ? &pln_pack_f32_nk_n24_v1 : &pln_pack_f32_nk_n16_v1;
+    return wide ? &pln_pack_f32_kn_n24_v1 : &pln_pack_f32_kn_n16_v1;
 }
 
 /* ---- prepare ---- */
@@ -167,7 +180,7 @@ static enum pln_status read_output(const struct pln_kernel *kernel, const struct
 {
     const struct pln_tensor *a = &launch->inputs[0], *b = &launch->inputs[1], *c = &launch->outputs[0];
     int rank = PLN_MAX(a->rank, b->rank);
-    int64_t packed_floats = state->packed ? pln_gemm_packed_floats(state->k, state->n) : 0;
+    int64_t packed_floats = state->packed ? pln_gemm_packed_floats(pln_gemm_isa_panel(state->isa), state->k, state->n) : 0;
     int64_t dims[PLN_MAX_RANK];
     int batch_rank = 0;
     if (c->rank != rank || c->dims[rank - 2] != state->m || c->dims[rank - 1] != state->n ||
@@ -255,13 +268,15 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     *out_prepared = (struct pln_prepared){ .grain = 1 };
     if (launch->n_inputs < 2 || launch->n_outputs != 1)
         return pln_fail(diag, PLN_BAD_PLAN, "%s: wrong number of operands", kernel->name);
-    state->isa = ((pln_gemm_isa_fn)kernel->micro)();
+    state->isa = isa_of(kernel);
     PLN_TRY(launch->op == PLN_OP_MATMUL_BLOCKS ? read_blocks(kernel, launch, state, diag) : read_a_b(kernel, launch, state, diag));
     PLN_TRY(read_output(kernel, launch, state, diag));
     PLN_TRY(read_epilogue(kernel, launch, state, diag));
     merge_batch(state);
     const bool in_panels = state->packed || has_few_quantized(state);
-    state->cut = pln_gemm_cut_of(state->isa, state->m, state->n, state->k, in_panels, true);
+    /* Quantized weights become panels of 16. */
+    const int panel = state->quantized.panels != NULL ? PLN_GEMM_PANEL : pln_gemm_isa_panel(state->isa);
+    state->cut = pln_gemm_cut_of(state->isa, panel, state->m, state->n, state->k, in_panels, true);
     out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
@@ -336,6 +351,7 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
     const bool few = has_few_quantized(s);
     if (s->quantized.panels != NULL) block.fill_b = fill_b;
     block.user = &columns;
+    if (s->packed) block.wide_cols = pln_gemm_wide_cols(pln_gemm_isa_panel(s->isa), s->n);
     pln_epilogue_bind(&s->epilogue, s->isa->vec, pln_gemm_epilogue_cols(s->cut.cols_most), c_scratch + s->c_scratch, &epilogue);
     while (first < last) {
         const struct pln_gemm_span span = pln_gemm_span_of(&s->cut, first, last);
@@ -347,7 +363,8 @@ static void run(const void *state_memory, int64_t first, int64_t last, void *scr
         columns.panel = span.col / PLN_GEMM_PANEL;
         columns.panels = (span.cols + PLN_GEMM_PANEL - 1) / PLN_GEMM_PANEL;
         if (s->quantized.panels == NULL) block.b = s->b + place.b + span.col * s->b_col;
-        if (s->packed) block.panels = s->b + place.b + span.col * s->k;
+        if (s->packed) block.panels = s->b + place.b;
+        block.panel_col = span.col;
         block.c = s->c_scratch > 0 ? c_scratch : (float *)s->c + c_at;
         block.c_row = s->c_scratch > 0 ? s->cut.cols_most : s->c_row;
         if (few) run_few_quantized(&s->quantized, &columns, &block);

@@ -1,4 +1,5 @@
 #define TILE_ROWS 6
+#define WIDE_ROWS 0
 #include "backend/cpu/kernels/gemm/tile_rows.h"
 #include "backend/cpu/kernels/gemm/quantized_rows.h"
 

@@ -40,7 +40,7 @@ static bool read_weights(const struct pln_rnn_state *s, const struct pln_tensor 
     if (packed_bytes == 0 && k > 1 && tensor->strides[2] != 1) return false;
     *out = (struct pln_rnn_weights){ .plain = { .data = tensor->data, .direction = tensor->strides[0] }, .row = tensor->strides[1], .k = k };
     out->panels = packed_bytes != 0 ? tensor->data : NULL;
-    out->direction_floats = pln_gemm_packed_floats(k, s->columns);
+    out->direction_floats = pln_gemm_packed_floats(PLN_GEMM_PANEL, k, s->columns);
     return true;
 }
 

@@ -111,7 +111,7 @@ static void pack_slice(const struct pln_rnn_job *job, const struct pln_rnn_weigh
     const int64_t n_panels = (job->s->columns + PLN_GEMM_PANEL - 1) / PLN_GEMM_PANEL;
     const int64_t first = slice * n_panels / PACK_SLICES * PLN_GEMM_PANEL, end = PLN_MIN((slice + 1) * n_panels / PACK_SLICES * PLN_GEMM_PANEL, job->s->columns);
     float *to = job->packed + weights->packed_at + job->direction * weights->direction_floats + first * weights->k;
-    if (first < end) pln_gemm_pack(float_at(&weights->plain, job->direction, 0, 0) + first * weights->row, 1, weights->row, weights->k, end - first, to);
+    if (first < end) pln_gemm_pack(PLN_GEMM_PANEL, float_at(&weights->plain, job->direction, 0, 0) + first * weights->row, 1, weights->row, weights->k, end - first, to);
 }
 
 static void begin(const struct pln_rnn_job *job, int slice)

@@ -1,5 +1,5 @@
-/* Ends sums in registers (finish.h), for inclusion by files of one ISA. Row i holds vector x<i> and, where wide, y<i>
- * beside it; EACH_ROW(X) calls X(i, …) for each row there may be; rows and wide are constants; n: columns of the last
+/* Ends sums in registers (finish.h), for inclusion by files of one ISA. Row i holds vector x<i> and, where vectors is 2 or 3, y<i>
+ * and z<i> beside it; EACH_ROW(X) calls X(i, …) for each row there may be; rows and vectors are constants; n: columns of the last
  * vector. */
 #include <math.h>
 
@@ -17,38 +17,44 @@ static inline void finish_store(float *to, vf value, int64_t n)
     else vf_store_n(to, value, n);
 }
 
-#define FINISH_ADD(i, ...)                                                             \
-    if (rows > i) {                                                                    \
-        x##i = x##i + finish_load(from + i * row, wide ? VF_LANES : n);                \
-        if (wide) y##i = y##i + finish_load(from + i * row + VF_LANES, n);             \
+#define FINISH_ADD(i, ...)                                                                                \
+    if (rows > i) {                                                                                       \
+        x##i = x##i + finish_load(from + i * row, vectors > 1 ? VF_LANES : n);                            \
+        if (vectors > 1) y##i = y##i + finish_load(from + i * row + VF_LANES, vectors > 2 ? VF_LANES : n); \
+        if (vectors > 2) z##i = z##i + finish_load(from + i * row + 2 * VF_LANES, n);                     \
     }
 #define FINISH_ADD_SPLAT(i, ...)      \
     if (rows > i) {                   \
         vf a = vf_set(from[i * row]); \
         x##i = x##i + a;              \
         y##i = y##i + a;              \
+        z##i = z##i + a;              \
     }
-#define FINISH_ADD_SAME(i, ...) \
-    if (rows > i) {             \
-        x##i = x##i + same;     \
-        y##i = y##i + same_wide; \
+#define FINISH_ADD_SAME(i, ...)  \
+    if (rows > i) {              \
+        x##i = x##i + same;      \
+        y##i = y##i + same_second; \
+        z##i = z##i + same_third; \
     }
 /* The second operand is what comparisons with NaN give. */
 #define FINISH_RAISE(i, ...)        \
     if (rows > i) {                 \
         x##i = vf_max(bound, x##i); \
         y##i = vf_max(bound, y##i); \
+        z##i = vf_max(bound, z##i); \
     }
 #define FINISH_LOWER(i, ...)        \
     if (rows > i) {                 \
         x##i = vf_min(bound, x##i); \
         y##i = vf_min(bound, y##i); \
+        z##i = vf_min(bound, z##i); \
     }
-#define FINISH_STORE(i, ...)                                                             \
-    if (rows > i) {                                                                      \
-        finish_store(to, x##i, wide ? VF_LANES : n);                                     \
-        if (wide) finish_store(to + VF_LANES, y##i, n);                                  \
-        to += to_row;                                                                    \
+#define FINISH_STORE(i, ...)                                                              \
+    if (rows > i) {                                                                       \
+        finish_store(to, x##i, vectors > 1 ? VF_LANES : n);                               \
+        if (vectors > 1) finish_store(to + VF_LANES, y##i, vectors > 2 ? VF_LANES : n);   \
+        if (vectors > 2) finish_store(to + 2 * VF_LANES, z##i, n);                        \
+        to += to_row;                                                                     \
     }
 
 /* memory: floats that are there, rows memory_row apart, are added. */
@@ -68,8 +74,9 @@ static inline void finish_store(float *to, vf value, int64_t n)
             if ((finish).added[o].col == 0) {                                        \
                 EACH_ROW(FINISH_ADD_SPLAT)                                           \
             } else if (row == 0) {                                                   \
-                vf same = finish_load(from, wide ? VF_LANES : n);                    \
-                vf same_wide = wide ? finish_load(from + VF_LANES, n) : same;        \
+                vf same = finish_load(from, vectors > 1 ? VF_LANES : n);             \
+                vf same_second = vectors > 1 ? finish_load(from + VF_LANES, vectors > 2 ? VF_LANES : n) : same; \
+                vf same_third = vectors > 2 ? finish_load(from + 2 * VF_LANES, n) : same; \
                 EACH_ROW(FINISH_ADD_SAME)                                            \
             } else {                                                                 \
                 EACH_ROW(FINISH_ADD)                                                 \
@@ -92,7 +99,7 @@ static inline void finish_store(float *to, vf value, int64_t n)
         EACH_ROW(FINISH_STORE)                                                                                        \
         if ((finish).activate != NULL) {                                                                              \
             (finish).activate(&(struct pln_vec_rows){ .c = memory, .c_row = to_row, .rows = rows,                         \
-                                                      .cols = wide ? VF_LANES + n : n, .alpha = (finish).alpha,       \
+                                                      .cols = (vectors - 1) * VF_LANES + n, .alpha = (finish).alpha,       \
                                                       .beta = (finish).beta });                                       \
         }                                                                                                             \
     } while (0)

@@ -23,6 +23,30 @@
         if (n > 0) vf_store_n(dst, name##_of(vf_load_n(s0, n), alpha, beta), n); \
     }
 
+/* The whole vectors of rows, one after the other: a tile's rows have one to three, too few for functions that take four. */
+struct rows_walk {
+    float *row, *at;
+    int64_t step, n, left; /* vectors of a row; of this one */
+};
+
+static inline struct rows_walk walk_rows(const struct pln_vec_rows *args)
+{
+    const int64_t n = args->cols / VF_LANES;
+    return (struct rows_walk){ .row = args->c, .at = args->c, .step = args->c_row, .n = n, .left = n };
+}
+
+static inline float *next_vector(struct rows_walk *walk)
+{
+    float *at = walk->at;
+    walk->at += VF_LANES;
+    if (--walk->left == 0) {
+        walk->row += walk->step;
+        walk->at = walk->row;
+        walk->left = walk->n;
+    }
+    return at;
+}
+
 /* The same, over runs and rows, for a function that takes vectors in step. */
 #define FUNCTION_MANY(name, function)                                                                     \
     static void run_##name(const float *from, size_t step, float *to, int64_t n)                          \
@@ -51,7 +75,23 @@
     }                                                                                                     \
     static inline void rows_##name(const struct pln_vec_rows *args)                                       \
     {                                                                                                     \
-        for (int64_t i = 0; i < args->rows; i++) run_##name(args->c + i * args->c_row, 1, args->c + i * args->c_row, args->cols); \
+        struct rows_walk walk = walk_rows(args);                                                          \
+        const int64_t whole = walk.n * VF_LANES;                                                          \
+        int64_t n = args->rows * walk.n;                                                                  \
+        for (; n >= 4; n -= 4) {                                                                          \
+            float *const to[4] = { next_vector(&walk), next_vector(&walk), next_vector(&walk), next_vector(&walk) }; \
+            vf x[4] = { vf_load(to[0]), vf_load(to[1]), vf_load(to[2]), vf_load(to[3]) };                 \
+            function(4, x);                                                                               \
+            for (int i = 0; i < 4; i++) vf_store(to[i], x[i]);                                            \
+        }                                                                                                 \
+        for (; n > 0; n--) {                                                                              \
+            float *to = next_vector(&walk);                                                               \
+            run_##name(to, 1, to, VF_LANES);                                                              \
+        }                                                                                                 \
+        for (int64_t i = 0; whole < args->cols && i < args->rows; i++) {                                  \
+            float *to = args->c + i * args->c_row + whole;                                                \
+            run_##name(to, 1, to, args->cols - whole);                                                    \
+        }                                                                                                 \
     }
 
 /* The same over rows, for a function of FUNCTION1. */
@@ -230,16 +270,19 @@ static void ew_swish(const struct pln_vec_args *args)
 static void rows_swish(const struct pln_vec_rows *args)
 {
     const vf alpha = vf_set(args->alpha);
-    const int64_t step = args->c_row;
-    float *c = args->c;
-    int64_t i = 0;
-    if (args->cols == 2 * VF_LANES)
-        for (; i + 2 <= args->rows; i += 2, c += 2 * step) swish_four(c, c + VF_LANES, c + step, c + step + VF_LANES, alpha);
-    if (args->cols == VF_LANES)
-        for (; i + 4 <= args->rows; i += 4, c += 4 * step) swish_four(c, c + step, c + 2 * step, c + 3 * step, alpha);
-    if (args->cols == VF_LANES)
-        for (; i + 2 <= args->rows; i += 2, c += 2 * step) swish_two(c, c + step, alpha);
-    for (; i < args->rows; i++, c += step) swish_run(c, alpha, args->cols);
+    struct rows_walk walk = walk_rows(args);
+    const int64_t whole = walk.n * VF_LANES;
+    int64_t n = args->rows * walk.n;
+    for (; n >= 4; n -= 4) {
+        float *const to[4] = { next_vector(&walk), next_vector(&walk), next_vector(&walk), next_vector(&walk) };
+        swish_four(to[0], to[1], to[2], to[3], alpha);
+    }
+    for (; n >= 2; n -= 2) {
+        float *const to[2] = { next_vector(&walk), next_vector(&walk) };
+        swish_two(to[0], to[1], alpha);
+    }
+    for (; n > 0; n--) swish_run(next_vector(&walk), alpha, VF_LANES);
+    for (int64_t i = 0; whole < args->cols && i < args->rows; i++) swish_run(args->c + i * args->c_row + whole, alpha, args->cols - whole);
 }
 
 FUNCTION2(add, x + y)
