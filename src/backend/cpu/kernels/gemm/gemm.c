@@ -1,5 +1,6 @@
 #include "backend/cpu/kernels/gemm/gemm.h"
 
+#define COPIED_COLS 192
 #define OWN_INPUTS(op) ((op) == PLN_OP_GEMM ? 3 : (op) == PLN_OP_MATMUL_BLOCKS ? 4 : 2)
 
 struct gemm_state {
@@ -280,8 +281,8 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     out_prepared->n_tasks = pln_gemm_tasks(&state->cut);
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
-    /* Rows that have to be copied are so once for this many columns. */
-    if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, 6));
+    /* Rows that have to be copied are so once for some columns: an even share of usual widths. */
+    if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, COPIED_COLS / state->cut.cols));
     if (!in_panels) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
     if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols_most;
     int64_t floats = pln_gemm_scratch_a(state->isa, state->cut.rows, state->k) + state->b_scratch + state->c_scratch;
