@@ -282,7 +282,7 @@ static enum pln_status prepare(const struct pln_kernel *kernel, const struct pln
     for (int d = 0; d < state->n_batch; d++) out_prepared->n_tasks *= state->batch[d];
     out_prepared->grain = pln_gemm_grain(&state->cut, state->k);
     /* Rows that have to be copied are so once for some columns: an even share of usual widths. */
-    if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, COPIED_COLS / state->cut.cols));
+    if (!pln_gemm_reads_a_in_place(state->a_row, state->a_col) && state->m > state->isa->rows) out_prepared->grain = PLN_MAX(out_prepared->grain, PLN_MIN(state->cut.n_col_blocks, COPIED_COLS / PLN_MAX(state->cut.cols, 1)));
     if (!in_panels) state->b_scratch = pln_gemm_scratch_b(state->isa, state->k, state->cut.cols_most);
     if (state->c_col != 1 || state->c_is_bool) state->c_scratch = state->cut.rows * state->cut.cols_most;
     int64_t floats = pln_gemm_scratch_a(state->isa, state->cut.rows, state->k) + state->b_scratch + state->c_scratch;
